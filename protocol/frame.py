@@ -1,0 +1,177 @@
+"""Frames: a 16-byte header and at most 4,096 bytes of payload.
+
+The header is `xsd_sockmsg` of ``xs_wire.h``: type, request id, transaction id
+and length, four 32-bit numbers in the byte order of the machine.
+"""
+
+import struct
+from typing import Final, final
+
+from protocol.errors import Errno, FramingError, XenStoreError
+from protocol.limits import HEADER_SIZE, PAYLOAD_MAX
+
+_HEADER: Final = struct.Struct("=IIII")
+_unpack_from: Final = _HEADER.unpack_from
+_pack: Final = _HEADER.pack
+
+_REPR_MAX: Final = 75
+
+
+@final
+class Frame:
+    """One message.
+
+    Attributes:
+        header: The 16 bytes as they came: a reply repeats most of them.
+        op: Message type, 32 bits; not necessarily a member of `Op`.
+        req_id: Number by which the client finds its reply, 32 bits.
+        tx_id: Transaction, or 0, 32 bits.
+        payload: What follows the header.
+    """
+
+    __slots__ = ("header", "op", "payload", "req_id", "tx_id")
+
+    def __init__(
+        self, header: bytes, op: int, req_id: int, tx_id: int, payload: bytes
+    ) -> None:
+        self.header = header
+        self.op = op
+        self.req_id = req_id
+        self.tx_id = tx_id
+        self.payload = payload
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Frame)
+            and self.header == other.header
+            and self.payload == other.payload
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.header, self.payload))
+
+    def __repr__(self) -> str:
+        text = f"Frame({self.op}, {self.req_id}, {self.tx_id}, {self.payload!r})"
+        if len(text) > _REPR_MAX:
+            text = text[: _REPR_MAX - 4] + "...)"
+        return text
+
+
+@final
+class FrameDecoder:
+    """Cuts a byte stream into frames, wherever the stream itself was cut.
+
+    Attributes:
+        error: Why the stream cannot be understood any further, or None. It
+            cannot be resynchronised: ignore the domain or close the socket
+            (XSA-325, XSA-420).
+    """
+
+    __slots__ = ("_needed", "_partial", "_position", "error")
+
+    def __init__(self) -> None:
+        self.error: FramingError | None = None
+        # The unfinished frame and the bytes it needs: those of the header as
+        # long as the length is not known. Kept apart from new data, so that a
+        # frame that comes in tiny pieces is copied once per piece at most.
+        self._partial = bytearray()
+        self._needed = HEADER_SIZE
+        # Offset in the stream of the unfinished frame.
+        self._position = 0
+
+    @property
+    def pending(self) -> bytes:
+        """The unfinished frame, up to 4,111 bytes; empty after an error."""
+        return bytes(self._partial)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take bytes from the peer and return the frames they complete.
+
+        Never raises: when a header announces a payload over 4,096 bytes, the
+        frames before it are returned, `error` is set, and whatever comes
+        after is discarded.
+
+        Args:
+            data: Any number of bytes, cut anywhere; what is left of an
+                unfinished frame is kept for the next call.
+
+        Returns:
+            Complete frames in the order of arrival, often empty.
+        """
+        frames: list[Frame] = []
+        if self.error is not None:
+            return frames
+        at = 0
+        if self._partial:
+            at = self._complete(data, frames)
+            if at < 0:
+                return frames
+        start = at
+        end = len(data)
+        while end - at >= HEADER_SIZE:
+            op, req_id, tx_id, length = _unpack_from(data, at)
+            if length > PAYLOAD_MAX:
+                self._fail(length, self._position + at - start)
+                return frames
+            body = at + HEADER_SIZE
+            stop = body + length
+            if stop > end:
+                self._needed = HEADER_SIZE + length
+                break
+            frames.append(Frame(data[at:body], op, req_id, tx_id, data[body:stop]))
+            at = stop
+        self._position += at - start
+        if at < end:
+            self._partial += data[at:]
+        return frames
+
+    def _complete(self, data: bytes, frames: list[Frame]) -> int:
+        """Go on with the unfinished frame.
+
+        Returns:
+            Bytes of `data` used when the frame is complete and in `frames`;
+            -1 when all of them were used up, or the header is bad.
+        """
+        partial = self._partial
+        used = 0
+        if self._needed == HEADER_SIZE:
+            used = HEADER_SIZE - len(partial)
+            partial += data[:used]
+            if len(partial) < HEADER_SIZE:
+                return -1
+            length: int = _unpack_from(partial)[3]
+            if length > PAYLOAD_MAX:
+                self._fail(length, self._position)
+                return -1
+            self._needed = HEADER_SIZE + length
+        stop = used + self._needed - len(partial)
+        partial += data[used:stop]
+        if len(partial) < self._needed:
+            return -1
+        whole = bytes(partial)
+        op, req_id, tx_id, _ = _unpack_from(whole)
+        frames.append(
+            Frame(whole[:HEADER_SIZE], op, req_id, tx_id, whole[HEADER_SIZE:])
+        )
+        self._position += len(whole)
+        self._partial = bytearray()
+        self._needed = HEADER_SIZE
+        return stop
+
+    def _fail(self, length: int, offset: int) -> None:
+        self.error = FramingError(
+            f"payload of {length} bytes announced, at most {PAYLOAD_MAX} allowed",
+            offset,
+        )
+        self._partial = bytearray()
+
+
+def encode_frame(op: int, req_id: int, tx_id: int, payload: bytes) -> bytes:
+    """Build one message.
+
+    Raises:
+        XenStoreError: E2BIG for a payload over 4,096 bytes.
+    """
+    if len(payload) > PAYLOAD_MAX:
+        raise XenStoreError(Errno.E2BIG, f"payload of {len(payload)} bytes")
+    return _pack(op, req_id, tx_id, len(payload)) + payload

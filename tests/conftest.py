@@ -1,0 +1,42 @@
+"""Fixtures for all tests."""
+
+import os
+import shutil
+from typing import Protocol
+
+import pytest
+
+
+class NeedProgram(Protocol):
+    """The type of the fixture `need_program`."""
+
+    def __call__(self, name: str, package: str) -> str:
+        """Return the path of a program of the system, or skip the test."""
+
+
+def find_program(name: str, package: str) -> str:
+    """Return the path of a program.
+
+    Args:
+        name: As on the command line, or an absolute path.
+        package: The Debian package that has it.
+
+    Raises:
+        Skipped: If it is missing.
+        Failed: If it is missing in CI (XSD_CI=1), which installs the package.
+    """
+    # Debian keeps daemons outside a user's PATH.
+    places = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+    found = shutil.which(name, path=places)
+    if found is not None:
+        return found
+    reason = f"{name} is missing: apt-get install {package}"
+    if os.environ.get("XSD_CI") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def need_program() -> NeedProgram:
+    """Find a program, `need_program("xenstore-ls", "xenstore-utils")`, or skip."""
+    return find_program

@@ -1,0 +1,218 @@
+"""Frames on the wire: cutting a byte stream apart and building messages."""
+
+import struct
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol.errors import Errno, XenStoreError
+from protocol.frame import Frame, FrameDecoder, encode_frame
+
+READ_A = b"\x02\0\0\0\x07\0\0\0\x09\0\0\0\x03\0\0\0/a\0"
+EMPTY = b"\x15\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0"
+TOO_LONG = b"\x0b\0\0\0\x01\0\0\0\0\0\0\0\x01\x10\0\0"
+
+U32 = st.integers(0, 2**32 - 1)
+FRAMES = st.lists(
+    st.builds(encode_frame, U32, U32, U32, st.binary(max_size=80)), max_size=6
+)
+CUTS = st.lists(st.integers(0, 600), max_size=12)
+
+
+def in_pieces(stream: bytes, cuts: list[int]) -> list[bytes]:
+    """The stream, cut at these offsets; some pieces may be empty."""
+    edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    return [stream[a:b] for a, b in pairwise(edges)]
+
+
+def feed_all(decoder: FrameDecoder, pieces: list[bytes]) -> list[Frame]:
+    return [frame for piece in pieces for frame in decoder.feed(piece)]
+
+
+def test_a_frame_has_its_header_numbers_and_payload() -> None:
+    """The header is type, request id, transaction id and length."""
+    (frame,) = FrameDecoder().feed(READ_A)
+
+    assert frame.header == READ_A[:16]
+    assert (frame.op, frame.req_id, frame.tx_id) == (2, 7, 9)
+    assert frame.payload == b"/a\0"
+
+
+def test_header_numbers_are_unsigned() -> None:
+    """All four numbers have 32 bits and no sign."""
+    (frame,) = FrameDecoder().feed(b"\xff" * 12 + b"\0\0\0\0")
+
+    assert (frame.op, frame.req_id, frame.tx_id) == (2**32 - 1,) * 3
+
+
+def test_several_frames_in_one_piece_come_in_order() -> None:
+    """Frames are returned in the order of arrival."""
+    frames = FrameDecoder().feed(READ_A + EMPTY + READ_A)
+
+    assert [frame.op for frame in frames] == [2, 21, 2]
+    assert frames[1].payload == b""
+
+
+def test_no_bytes_complete_no_frame() -> None:
+    """Feeding nothing changes nothing."""
+    decoder = FrameDecoder()
+
+    assert decoder.feed(b"") == []
+    assert decoder.feed(READ_A[:5]) == []
+    assert decoder.feed(b"") == []
+    assert decoder.pending == READ_A[:5]
+
+
+@settings(deadline=None)
+@given(frames=FRAMES, cuts=CUTS)
+def test_where_the_stream_is_cut_changes_nothing(
+    frames: list[bytes], cuts: list[int]
+) -> None:
+    """Any split of the same bytes decodes to the same frames."""
+    stream = b"".join(frames)
+
+    decoder = FrameDecoder()
+    whole = decoder.feed(stream)
+    cut = FrameDecoder()
+
+    assert feed_all(cut, in_pieces(stream, cuts)) == whole
+    assert [frame.header + frame.payload for frame in whole] == frames
+    assert decoder.pending == cut.pending == b""
+
+
+@settings(deadline=None)
+@given(frames=FRAMES, cuts=CUTS, missing=st.integers(1, 95))
+def test_pending_is_what_does_not_make_a_frame_yet(
+    frames: list[bytes], cuts: list[int], missing: int
+) -> None:
+    """The frames so far and the pending bytes are all that was fed."""
+    stream = b"".join(frames)[:-missing]
+    decoder = FrameDecoder()
+    decoded = feed_all(decoder, in_pieces(stream, cuts))
+
+    rest = decoder.pending
+
+    done = b"".join([frame.header + frame.payload for frame in decoded])
+    assert done + rest == stream
+    assert FrameDecoder().feed(rest) == []
+
+
+def test_the_longest_frame_may_come_byte_by_byte() -> None:
+    """4,096 bytes of payload are allowed, in pieces of any size."""
+    stream = encode_frame(11, 1, 0, b"/a\0" + b"v" * 4093)
+    decoder = FrameDecoder()
+    last = stream[-1:]
+
+    for at in range(len(stream) - 1):
+        assert decoder.feed(stream[at : at + 1]) == []
+
+    assert decoder.pending == stream[:-1]
+    assert [frame.payload for frame in decoder.feed(last)] == [stream[16:]]
+    assert decoder.pending == b""
+
+
+def test_a_frame_and_a_half_then_the_rest() -> None:
+    """An unfinished frame is completed before the next one begins."""
+    decoder = FrameDecoder()
+    first = decoder.feed(READ_A + READ_A[:17])
+    second = decoder.feed(READ_A[17:] + EMPTY + READ_A[:3])
+
+    assert [frame.op for frame in first] == [2]
+    assert [frame.op for frame in second] == [2, 21]
+    assert decoder.pending == READ_A[:3]
+
+
+def test_a_payload_over_4096_ends_the_stream() -> None:
+    """The frames before it count; nothing after it can be understood."""
+    decoder = FrameDecoder()
+    frames = decoder.feed(READ_A + TOO_LONG + READ_A)
+
+    assert [frame.op for frame in frames] == [2]
+    assert decoder.error is not None
+    assert decoder.error.offset == len(READ_A)
+    assert "4097" in decoder.error.reason
+    assert decoder.pending == b""
+    assert decoder.feed(READ_A) == []
+    assert decoder.pending == b""
+
+
+@pytest.mark.parametrize("length", [4097, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
+def test_no_length_over_4096_is_accepted(length: int) -> None:
+    """The length is unsigned and checked once (XSA-420)."""
+    decoder = FrameDecoder()
+
+    assert decoder.feed(struct.pack("=IIII", 2, 0, 0, length)) == []
+    assert decoder.error is not None
+
+
+@settings(deadline=None)
+@given(frames=FRAMES, cuts=CUTS, after=st.binary(max_size=20))
+def test_where_the_stream_is_cut_does_not_change_an_error(
+    frames: list[bytes], cuts: list[int], after: bytes
+) -> None:
+    """The error tells the offset of the bad header in the whole stream."""
+    good = b"".join(frames)
+    decoder = FrameDecoder()
+    decoded = feed_all(decoder, in_pieces(good + TOO_LONG + after, cuts))
+
+    assert [frame.header + frame.payload for frame in decoded] == frames
+    assert decoder.error is not None
+    assert decoder.error.offset == len(good)
+    assert decoder.pending == b""
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=40), max_size=20))
+def test_no_bytes_make_the_decoder_raise(pieces: list[bytes]) -> None:
+    """Whatever a client sends, feed returns, and keeps less than a frame."""
+    decoder = FrameDecoder()
+    feed_all(decoder, pieces)
+
+    assert len(decoder.pending) < 16 + 4096
+
+
+def test_frames_are_equal_if_their_bytes_are() -> None:
+    """A frame is compared by header and payload."""
+    one = FrameDecoder().feed(READ_A)[0]
+    same = FrameDecoder().feed(READ_A)[0]
+    other_payload = Frame(one.header, 2, 7, 9, b"/b\0")
+    other_header = Frame(EMPTY, 21, 1, 0, one.payload)
+
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other_payload
+    assert one != other_header
+    assert one != READ_A
+
+
+def test_repr_shows_numbers_and_payload() -> None:
+    """A frame in a failed test or a log is readable."""
+    (frame,) = FrameDecoder().feed(READ_A)
+
+    assert repr(frame) == r"Frame(2, 7, 9, b'/a\x00')"
+
+
+def test_repr_is_cut_to_75_characters() -> None:
+    """A payload of 4 KiB does not flood a log."""
+    long = Frame(b"\xff" * 16, 2**32 - 1, 2**32 - 1, 2**32 - 1, b"\0" * 4096)
+
+    assert len(repr(long)) == 75
+    assert repr(long).endswith("...)")
+
+
+def test_encode_frame_writes_header_and_payload() -> None:
+    """What encode_frame builds is what the decoder reads."""
+    assert encode_frame(2, 7, 9, b"/a\0") == READ_A
+    assert encode_frame(21, 1, 0, b"") == EMPTY
+
+
+def test_encode_frame_refuses_a_payload_over_4096() -> None:
+    """A message that nobody accepts is not built."""
+    assert len(encode_frame(11, 0, 0, b"x" * 4096)) == 4112
+
+    with pytest.raises(XenStoreError) as caught:
+        encode_frame(11, 0, 0, b"x" * 4097)
+
+    assert caught.value.errno is Errno.E2BIG

@@ -1,0 +1,176 @@
+"""Paths: from text to parts and back."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol.errors import Errno, XenStoreError
+from protocol.path import ROOT, Path, format_path, is_special, parse_path
+
+PARTS = st.text(alphabet="aZ09-_@", min_size=1, max_size=8).map(str.encode)
+ABSOLUTE = st.lists(PARTS, min_size=1, max_size=6).map(
+    lambda parts: b"/" + b"/".join(parts)
+)
+
+
+def errno_of(raw: bytes, *, special: bool = False, limit: int = 0) -> Errno:
+    with pytest.raises(XenStoreError) as caught:
+        parse_path(raw, special=special, limit=limit)
+    assert caught.value.path == raw
+    return caught.value.errno
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        (b"/", (b"",)),
+        (b"/a", (b"", b"a")),
+        (b"/a/b", (b"", b"a", b"b")),
+        (b"/local/domain", (b"", b"local", b"domain")),
+        (b"/A-z/0_9/@x@", (b"", b"A-z", b"0_9", b"@x@")),
+        (b"/@releaseDomain", (b"", b"@releaseDomain")),
+    ],
+)
+def test_an_absolute_path_is_its_parts(raw: bytes, path: Path) -> None:
+    """An ordinary path begins with an empty part; only that one is empty."""
+    assert parse_path(raw) == path
+    assert not is_special(path)
+    assert format_path(path) == raw
+
+
+def test_the_root_has_one_part() -> None:
+    """The root is the path that every ordinary path begins with."""
+    assert parse_path(b"/") == ROOT
+    assert parse_path(b"/a")[:1] == ROOT
+
+
+def test_a_relative_path_begins_at_home() -> None:
+    """Home is domain 0's directory unless told otherwise."""
+    zero = parse_path(b"a/b")
+    five = parse_path(b"a", b"/local/domain/5")
+
+    assert zero == (b"", b"local", b"domain", b"0", b"a", b"b")
+    assert five == (b"", b"local", b"domain", b"5", b"a")
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        (b"@releaseDomain", (b"@releaseDomain",)),
+        (b"@releaseDomain/5", (b"@releaseDomain", b"5")),
+        (b"@", (b"@",)),
+        (b"@any thing\n\xff", (b"@any thing\n\xff",)),
+        (b"@a//", (b"@a", b"", b"")),
+    ],
+)
+def test_a_special_name_begins_with_at(raw: bytes, path: Path) -> None:
+    """Any bytes after @ can be watched, as in C; elsewhere it is EINVAL."""
+    assert parse_path(raw, special=True) == path
+    assert is_special(path)
+    assert format_path(path) == raw
+    assert errno_of(raw) is Errno.EINVAL
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"//",
+        b"///",
+        b"/a/",
+        b"/a//b",
+        b"//a",
+        b"a/",
+        b"a//b",
+        b"/local/domain/",
+        b"/local/domain/5/",
+        b"/a b",
+        b"/a.b",
+        b"/a:b",
+        b"/a\n",
+        b"/a\x80",
+        b"/\xc3\xa4",
+        b"..",
+    ],
+)
+def test_what_is_no_path_is_einval(raw: bytes) -> None:
+    """Empty parts (XSA-481) and characters outside A-Za-z0-9-/_@ are refused."""
+    assert errno_of(raw) is Errno.EINVAL
+    assert errno_of(raw, special=True) is Errno.EINVAL
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_each_byte_is_allowed_or_not(byte: int) -> None:
+    """Letters, digits, minus, underscore and @ stand in names, / between."""
+    raw = b"/x" + bytes([byte]) + b"x"
+    allowed = bytes([byte]).isalnum() or byte in b"-_@/"
+
+    if allowed:
+        assert b"/".join(parse_path(raw)) == raw
+    else:
+        assert errno_of(raw) is Errno.EINVAL
+
+
+@pytest.mark.parametrize("prefix", [b"/local/domain/5/", b"/local/domain/65535/", b""])
+def test_the_limit_does_not_count_the_domain_directory(prefix: bytes) -> None:
+    """The same node has the same length for every domain (XSA-323)."""
+    fits = prefix + b"a" * 2048
+    too_long = prefix + b"a" * 2049
+
+    assert parse_path(fits, limit=2048)[-1] == b"a" * 2048
+    assert errno_of(too_long, limit=2048) is Errno.EINVAL
+    assert parse_path(too_long)[-1] == b"a" * 2049
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [b"/", b"/local/domain/", b"/local/domain/123456/", b"/local/domain/x/"],
+)
+def test_the_limit_counts_all_else(prefix: bytes) -> None:
+    """Only up to five digits make a domain's directory."""
+    fits = prefix + b"a" * (2048 - len(prefix))
+
+    assert format_path(parse_path(fits, limit=2048)) == fits
+    assert errno_of(fits + b"a", limit=2048) is Errno.EINVAL
+
+
+def test_the_limit_counts_special_names_whole() -> None:
+    """A guest cannot watch a special name that is longer than a path may be."""
+    fits = b"@" + b"a" * 2047
+
+    assert parse_path(fits, special=True, limit=2048) == (fits,)
+    assert errno_of(fits + b"a", special=True, limit=2048) is Errno.EINVAL
+
+
+def test_the_domain_directory_itself_counts_whole() -> None:
+    """Without a part behind it the domain's directory is a path like others."""
+    assert errno_of(b"/local/domain/12345", limit=18) is Errno.EINVAL
+    assert parse_path(b"/local/domain/12345", limit=19)[-1] == b"12345"
+
+
+@settings(deadline=None)
+@given(ABSOLUTE)
+def test_format_is_the_inverse_of_parse(raw: bytes) -> None:
+    """An absolute path comes out as it went in."""
+    assert format_path(parse_path(raw)) == raw
+
+
+@settings(deadline=None)
+@given(
+    raw=st.binary(max_size=12) | st.text("/@a0.", max_size=12).map(str.encode),
+    special=st.booleans(),
+    limit=st.integers(0, 12),
+)
+def test_any_bytes_are_a_sound_path_or_einval(
+    raw: bytes, special: bool, limit: int
+) -> None:
+    """An ordinary path has no empty part but the first; nothing else is raised."""
+    try:
+        path: Path | None = parse_path(raw, special=special, limit=limit)
+    except XenStoreError:
+        path = None
+
+    if path is not None:
+        assert all(path[1:]) or (special and is_special(path))
+        assert special or not is_special(path)
+        assert parse_path(format_path(path), special=special) == path
