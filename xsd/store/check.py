@@ -1,0 +1,123 @@
+"""Invariants of a store, stated as code that checks them.
+
+Nothing here is needed to serve requests. Tests run `verify` after every step, and
+an operator can have it run on a store that is in use.
+"""
+
+from protocol.path import Path, format_path
+from xsd.store.children import NARROW_BELOW, WIDE_ABOVE
+from xsd.store.node import Node
+from xsd.store.quota import Account
+from xsd.store.store import Store
+from xsd.store.tree import find
+
+
+def verify(store: Store) -> list[str]:
+    """Look at everything and return what is wrong, one line for each fault.
+
+    Checked are: the tree (ownership tokens, generations, siblings in order of
+    creation, wide directories), the numbers of nodes, watches and transactions of
+    each domain against a recount, and the watch index.
+    """
+    return [
+        *_verify_tree(store),
+        *_verify_counts(store),
+        *_verify_watches(store),
+    ]
+
+
+def _verify_tree(store: Store) -> list[str]:
+    tree = store.live.tree
+    faults: list[str] = []
+    rest: list[tuple[Path, Node, bool]] = [((), tree.top, True)]
+    while rest:
+        path, node, owned_above = rest.pop()
+        where = format_path(path) if path else b"(top)"
+        owned = node.token == tree.token
+        if owned and not owned_above:
+            faults.append(f"{where!r} may be changed in place, the node above not")
+        youngest = max(node.generation, node.created)
+        if youngest > store.generation or node.created > node.generation:
+            faults.append(f"{where!r} has impossible generations")
+        faults.extend(_verify_children(where, node))
+        for name, child in node.children():
+            if path and (not name or b"/" in name):
+                faults.append(f"{where!r} has a child {name!r}")
+            rest.append(((*path, name), child, owned))
+    return faults
+
+
+def _verify_children(where: bytes, node: Node) -> list[str]:
+    faults: list[str] = []
+    children = node.children()
+    if len(children) != node.child_count():
+        faults.append(f"{where!r} counts {node.child_count()} of {len(children)}")
+    if node.wide is None:
+        if len(children) > WIDE_ABOVE:
+            faults.append(f"{where!r} is wide, but kept as narrow")
+    elif node.narrow or len(children) < NARROW_BELOW:
+        faults.append(f"{where!r} is narrow, but kept as wide")
+    last = -1
+    for name, child in children:
+        if child.created <= last:
+            faults.append(f"{where!r} has {name!r} out of order")
+        last = child.created
+        if node.child(name) is not child:
+            faults.append(f"{where!r} does not find {name!r}")
+    names = b"".join([name + b"\0" for name, _child in children])
+    if node.listing() != names:
+        faults.append(f"{where!r} lists other children than it has")
+    return faults
+
+
+def _verify_counts(store: Store) -> list[str]:
+    nodes = Account()
+    rest = [node for _name, node in store.live.tree.top.children()]
+    while rest:
+        node = rest.pop()
+        nodes.add(node.perms.owner, 1)
+        rest.extend([child for _name, child in node.children()])
+    watched = Account()
+    for watch in store.watches.all():
+        watched.add(watch.caller.domid, 1)
+    faults: list[str] = []
+    for what, counted, kept in (
+        ("nodes", nodes, store.live.nodes),
+        ("watches", watched, store.watched),
+    ):
+        if counted.used != kept.used:
+            faults.append(f"{what} by domain are {counted.used}, kept as {kept.used}")
+    for domid, count in store.transactions.used.items():
+        if count < 0:
+            faults.append(f"dom{domid} has {count} transactions")
+    return faults
+
+
+def _verify_watches(store: Store) -> list[str]:
+    index = store.watches
+    faults: list[str] = []
+    watches = index.all()
+    if len(watches) != index.count:
+        faults.append(f"{len(watches)} watches, kept as {index.count}")
+    needed: set[Path] = {()}
+    for watch in watches:
+        for length in range(1, len(watch.path) + 1):
+            needed.add(watch.path[:length])
+        spot = index.spot(watch.path)
+        if spot is None or spot.watches.get(watch.order) is not watch:
+            faults.append(f"{watch!r} is not where it belongs")
+    if len(needed) != index.spots():
+        faults.append(f"watch index has {index.spots()} places, needs {len(needed)}")
+    return faults
+
+
+def count_nodes(store: Store, path: Path) -> int:
+    """Number of nodes from a path down, 0 if it is missing."""
+    start = find(store.live.tree.top, path)
+    count = 0
+    rest = [] if start is None else [start]
+    while rest:
+        node = rest.pop()
+        count += 1
+        rest.extend([child for _name, child in node.children()])
+    return count

@@ -1,0 +1,201 @@
+"""Commit: a transaction's changes become the state of the store, all or none.
+
+If the store is still what the transaction began with, its version simply takes
+the store's place. Otherwise its net changes are made once more, on a branch of
+the present store and with all permissions checked again; the branch then takes
+the store's place. A failure leaves a branch that nobody has seen.
+
+What really changed is then found by comparing the versions before and after at
+the paths that the transaction touched: a node that was written and removed again
+has not changed, a node that was removed and came back has changed only if it
+lost its content. (The rules are those of QEMU's emulated XenStore, with each
+deleted subtree told to its ancestors separately.)
+"""
+
+from protocol.errors import Errno, XenStoreError
+from protocol.path import Path
+from protocol.perms import OWNER, WRITE, Caller
+from xsd.store.changes import (
+    CHANGED,
+    IMPLIED,
+    REMOVED,
+    REMOVED_BELOW,
+    Change,
+    removal,
+)
+from xsd.store.node import Node
+from xsd.store.quota import Account
+from xsd.store.transaction import Transaction
+from xsd.store.tree import Clock, Tree, find
+from xsd.store.view import owners_of
+
+
+def replay(
+    transaction: Transaction, present: Node, clock: Clock
+) -> tuple[Tree, Account]:
+    """Make a transaction's net changes on a branch of the present store.
+
+    Returns:
+        The branch, and by how much the number of nodes of each domain differs.
+
+    Raises:
+        XenStoreError: EACCES if the caller lacks a right by now.
+    """
+    branch = Tree(clock, present)
+    nodes = Account()
+    caller = transaction.caller
+    # All removals first: what was written after one must outlast it.
+    for path, touch in transaction.touched.items():
+        if touch.removed:
+            spine = branch.spine(path)
+            if len(spine) > len(path):
+                _require(caller, spine[-1], WRITE, path)
+                removed = branch.remove(path, spine)
+                for domid, count in owners_of(removed).items():
+                    nodes.add(domid, -count)
+    for path in _by_creation(transaction):
+        mine = transaction.tree.spine(path)
+        spine = branch.spine(path)
+        if len(spine) > len(path):
+            _update(transaction, path, mine[-1], branch, spine, nodes)
+        else:
+            _require(caller, spine[-1], WRITE, path)
+            for node in mine[len(spine) :]:
+                branch.add(path, spine, node.value, node.perms)
+                nodes.add(node.perms.owner, 1)
+    return branch, nodes
+
+
+def _by_creation(transaction: Transaction) -> list[Path]:
+    """What the transaction touched and left, so that siblings keep their order."""
+    left: list[tuple[int, Path]] = []
+    for path in transaction.touched:
+        node = find(transaction.tree.top, path)
+        if node is not None:
+            left.append((node.created, path))
+    left.sort()
+    return [path for _created, path in left]
+
+
+def _update(
+    transaction: Transaction,
+    path: Path,
+    mine: Node,
+    branch: Tree,
+    spine: list[Node],
+    nodes: Account,
+) -> None:
+    """Carry value and permissions over to a node that is already there."""
+    there = spine[-1]
+    if there.created > transaction.since:
+        return  # made by this replay, with everything it needs
+    caller = transaction.caller
+    if mine.value_changed > transaction.since:
+        _require(caller, there, WRITE, path)
+        branch.set_value(path, spine, mine.value)
+    if mine.perms_changed > transaction.since:
+        _require(caller, there, WRITE | OWNER, path)
+        if there.perms.owner != mine.perms.owner:
+            nodes.add(there.perms.owner, -1)
+            nodes.add(mine.perms.owner, 1)
+        branch.set_perms(path, spine, mine.perms)
+
+
+def _require(caller: Caller, node: Node, right: int, path: Path) -> None:
+    if node.perms.access(caller) & right != right:
+        raise XenStoreError(
+            Errno.EACCES, f"dom{caller.domid} lost the right", b"/".join(path)
+        )
+
+
+def changes_between(
+    transaction: Transaction, before: Node, after: Node
+) -> list[Change]:
+    """What a commit changed, in the order of first change, once for each path."""
+    changes: list[Change] = []
+    walked: set[Node] = set()
+    mine = transaction.tree.top
+    for path, touch in transaction.touched.items():
+        old: Node | None = find(before, path)
+        new = find(after, path)
+        if (
+            old is not None
+            and touch.removed
+            and not _is_at_or_below(walked, before, path)
+        ):
+            _find_losses(transaction, path, old, new, after, changes, walked)
+        if new is None:
+            continue
+        node = find(mine, path)
+        assert node is not None  # noqa: S101  what is there afterwards is ours
+        if touch.by_name >= node.created:
+            changes.append(_change(CHANGED, path, old, new))
+        elif old is None:
+            changes.append(_change(IMPLIED, path, old, new))
+    return changes
+
+
+def _is_at_or_below(nodes: set[Node], top: Node, path: Path) -> bool:
+    """Tell whether a node's path leads to or through one of some nodes."""
+    node = top
+    for name in path:
+        below = node.child(name)
+        assert below is not None  # noqa: S101  the path is one of this tree
+        if below in nodes:
+            return True
+        node = below
+    return False
+
+
+def _find_losses(
+    transaction: Transaction,
+    path: Path,
+    old: Node,
+    new: Node | None,
+    after: Node,
+    changes: list[Change],
+    walked: set[Node],
+) -> None:
+    """Compare a removed subtree with what stands there afterwards.
+
+    Reports the topmost of what is gone, and what came back without its content.
+    What is below a node in `walked` has been reported by an earlier call.
+    """
+    parent_is_left = find(after, path[:-1]) is not None
+    rest: list[tuple[Path, Node, Node | None]] = [(path, old, new)]
+    while rest:
+        path, old, new = rest.pop()
+        if old in walked:
+            continue
+        walked.add(old)
+        if new is None:
+            kind = REMOVED if parent_is_left else REMOVED_BELOW
+            changes.append(removal(kind, path, old))
+            continue
+        if _lost_content(old, new) and not _written(transaction, path):
+            changes.append(_change(CHANGED, path, old, new))
+        below = [
+            ((*path, name), child, new.child(name)) for name, child in old.children()
+        ]
+        below.reverse()
+        rest.extend(below)
+
+
+def _lost_content(old: Node, new: Node) -> bool:
+    """Tell whether a node that came back is not what it was."""
+    return old.value != new.value or old.perms != new.perms
+
+
+def _written(transaction: Transaction, path: Path) -> bool:
+    """Tell whether the path will be told on its own account."""
+    touch = transaction.touched.get(path)
+    if touch is None:
+        return False
+    node = find(transaction.tree.top, path)
+    return node is not None and touch.by_name >= node.created
+
+
+def _change(kind: int, path: Path, old: Node | None, new: Node) -> Change:
+    if old is None:
+        return Change(kind, path, new.value, new.perms, None, None)
+    return Change(kind, path, new.value, new.perms, old.value, old.perms)

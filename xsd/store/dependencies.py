@@ -1,0 +1,88 @@
+"""What a transaction has relied on, and whether it still holds.
+
+The facets are kept in a tree of path parts, like the store itself. Old and new
+version of the store share every node that has not changed, nor anything below
+it, so comparing them goes only where something did change: a transaction that
+has read 1,000 nodes is checked against a write elsewhere in a few steps.
+"""
+
+from typing import final
+
+from protocol.path import Path
+from xsd.store.node import Node
+from xsd.store.view import NAMES, PERMS, SUBTREE, VALUE
+
+
+@final
+class _Spot:
+    """Facets relied on at one path, and the spots below it."""
+
+    __slots__ = ("below", "facets")
+
+    def __init__(self) -> None:
+        self.facets = 0
+        self.below: dict[bytes, _Spot] = {}
+
+
+@final
+class Dependencies:
+    """Facets of nodes, existing or missing, that must not change.
+
+    Attributes:
+        count: Paths with a facet, as the quota ``transaction-nodes`` counts them.
+    """
+
+    __slots__ = ("_top", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._top = _Spot()
+
+    def add(self, path: Path, length: int, facets: int) -> None:
+        """Rely on facets of the node at the first ``length`` parts of a path."""
+        spot = self._top
+        for index in range(length):
+            name = path[index]
+            below = spot.below.get(name)
+            if below is None:
+                below = spot.below[name] = _Spot()
+            spot = below
+        if not spot.facets:
+            self.count += 1
+        spot.facets |= facets
+
+    def broken(self, before: Node, now: Node) -> Path | None:
+        """Compare two versions of the store, given by their top nodes.
+
+        Returns:
+            The path of a node that differs in a facet relied on, or None.
+        """
+        if before is now:
+            return None
+        rest: list[tuple[_Spot, Node | None, Node | None, Path]] = [
+            (self._top, before, now, ())
+        ]
+        while rest:
+            spot, old, new, path = rest.pop()
+            if spot.facets and _differs(spot.facets, old, new):
+                return path
+            for name, below in spot.below.items():
+                old_child = None if old is None else old.child(name)
+                new_child = None if new is None else new.child(name)
+                if old_child is not new_child:
+                    rest.append((below, old_child, new_child, (*path, name)))
+        return None
+
+
+def _differs(facets: int, old: Node | None, new: Node | None) -> bool:
+    """Compare two versions of a node that are not the same object."""
+    if old is None or new is None:
+        return old is not new
+    if old.created != new.created or facets & SUBTREE:
+        # A node is copied only when it or something below it changes.
+        return True
+    return (
+        (facets & VALUE != 0 and old.value_changed != new.value_changed)
+        or (facets & PERMS != 0 and old.perms_changed != new.perms_changed)
+        or (facets & NAMES != 0 and old.names_changed != new.names_changed)
+    )

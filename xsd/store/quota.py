@@ -1,0 +1,145 @@
+"""Quotas: what a guest may use at most, and what each domain uses.
+
+"At most N" is meant exactly: a domain with the limit N may have N, not N - 1 and
+not N + 1. The limit 0 is no limit. Privileged callers are never refused, yet what
+they put into a guest's possession is counted as that guest's.
+"""
+
+from typing import Final, final
+
+from protocol.errors import Errno, XenStoreError
+
+NODES: Final = "nodes"
+WATCHES: Final = "watches"
+OUTSTANDING: Final = "outstanding"
+MEMORY: Final = "memory"
+TRANSACTIONS: Final = "transactions"
+TRANSACTION_NODES: Final = "transaction-nodes"
+NODE_PERMISSIONS: Final = "node-permissions"
+PATH_MAX: Final = "path-max"
+NODE_SIZE: Final = "node-size"
+
+DEFAULTS: Final[dict[str, int]] = {
+    NODES: 1000,
+    WATCHES: 128,
+    OUTSTANDING: 20,
+    MEMORY: 2 * 1024 * 1024 + 512 * 1024,
+    TRANSACTIONS: 10,
+    TRANSACTION_NODES: 1024,
+    NODE_PERMISSIONS: 5,
+    PATH_MAX: 2048,
+    NODE_SIZE: 2048,
+}
+"""Limits by name, in C xenstored's order; sizes in bytes."""
+
+SOFT_DEFAULTS: Final[dict[str, int]] = {MEMORY: 2 * 1024 * 1024}
+"""Limits from which on use is only remarked on."""
+
+SOFT_PREFIX: Final = "soft-"
+
+
+@final
+class QuotaExceeded(XenStoreError):  # noqa: N818  says more than QuotaExceededError
+    """A domain would go over one of its limits.
+
+    Attributes:
+        domid: The domain.
+        quota: Name of the limit.
+        limit: Its value.
+    """
+
+    def __init__(self, domid: int, quota: str, limit: int, path: bytes = b"") -> None:
+        reason = f"dom{domid} is at its quota of {limit} {quota}"
+        super().__init__(Errno.ENOSPC, reason, path)
+        self.domid = domid
+        self.quota = quota
+        self.limit = limit
+
+
+@final
+class Quotas:
+    """The limits: one set for all guests, and exceptions for single ones."""
+
+    __slots__ = ("_hard", "_own", "_soft")
+
+    def __init__(self) -> None:
+        self._hard = dict(DEFAULTS)
+        self._soft = dict(SOFT_DEFAULTS)
+        self._own: dict[int, dict[str, int]] = {}
+
+    def names(self) -> list[str]:
+        """Names that `get` and `set` take."""
+        return [*self._hard, *[SOFT_PREFIX + name for name in self._soft]]
+
+    def limit(self, domid: int, name: str) -> int:
+        """The hard limit that holds for a domain; 0 is none."""
+        own = self._own.get(domid)
+        if own is not None and name in own:
+            return own[name]
+        return self._hard[name]
+
+    def get(self, domid: int, name: str) -> int:
+        """A limit by its name on the wire; domid -1 asks for the common one.
+
+        Raises:
+            XenStoreError: EINVAL for an unknown name.
+        """
+        own = self._own.get(domid)
+        if own is not None and name in own:
+            return own[name]
+        return self._set_of(name)[name.removeprefix(SOFT_PREFIX)]
+
+    def set(self, domid: int, name: str, value: int) -> None:
+        """Change a limit; domid -1 changes the common one.
+
+        What is already in use stays: only growth is refused.
+
+        Raises:
+            XenStoreError: EINVAL for an unknown name.
+        """
+        common = self._set_of(name)
+        if domid < 0:
+            common[name.removeprefix(SOFT_PREFIX)] = value
+        else:
+            self._own.setdefault(domid, {})[name] = value
+
+    def forget(self, domid: int) -> None:
+        """Drop the exceptions of a domain that is gone."""
+        self._own.pop(domid, None)
+
+    def _set_of(self, name: str) -> dict[str, int]:
+        if name in self._hard:
+            return self._hard
+        if (
+            name.startswith(SOFT_PREFIX)
+            and name.removeprefix(SOFT_PREFIX) in self._soft
+        ):
+            return self._soft
+        raise XenStoreError(Errno.EINVAL, "unknown quota", name.encode())
+
+
+@final
+class Account:
+    """Counters of one kind of thing by domain; what is at zero takes no room."""
+
+    __slots__ = ("used",)
+
+    def __init__(self) -> None:
+        self.used: dict[int, int] = {}
+
+    def of(self, domid: int) -> int:
+        """How many the domain has."""
+        return self.used.get(domid, 0)
+
+    def add(self, domid: int, count: int) -> None:
+        """Count some more for a domain, or fewer with a negative number."""
+        total = self.used.get(domid, 0) + count
+        if total:
+            self.used[domid] = total
+        else:
+            self.used.pop(domid, None)
+
+    def merge(self, delta: "Account") -> None:
+        """Add another account's counters to this one's."""
+        for domid, count in delta.used.items():
+            self.add(domid, count)

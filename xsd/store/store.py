@@ -1,0 +1,434 @@
+"""The store: all that a request can do, and what becomes of it."""
+
+from typing import Final, final
+
+from protocol.errors import Errno, XenStoreError
+from protocol.limits import DOMID_ANY
+from protocol.path import ROOT, Path, format_path
+from protocol.perms import (
+    NONE,
+    READ,
+    Caller,
+    Entry,
+    Permissions,
+    names_a_domain,
+    owner_only,
+)
+from xsd.store.commit import changes_between, replay
+from xsd.store.domains import Domain, Domains
+from xsd.store.events import Event, events_for, may_read
+from xsd.store.live import Live
+from xsd.store.node import Node
+from xsd.store.quota import (
+    NODE_PERMISSIONS,
+    NODES,
+    TRANSACTIONS,
+    WATCHES,
+    Account,
+    QuotaExceeded,
+    Quotas,
+)
+from xsd.store.transaction import Transaction
+from xsd.store.tree import Clock, Tree, find
+from xsd.store.view import View
+from xsd.store.watches import Watch, WatchIndex
+
+INTRODUCE_DOMAIN: Final = b"@introduceDomain"
+RELEASE_DOMAIN: Final = b"@releaseDomain"
+
+_TOOL: Final[Path] = (b"", b"tool", b"xenstored")
+
+
+@final
+class Store:
+    """The tree, its watches, its domains and their quotas.
+
+    Node operations take the transaction they belong to, or None. Those that
+    change something return the watch events that are due, in order; inside a
+    transaction that is none until it is committed.
+
+    Attributes:
+        privileged: The domain that may do everything; dom0.
+        live: The current state.
+        watches: Every watch.
+        domains: Every known domain.
+        quotas: Limits.
+        transactions: Open transactions by domain.
+        watched: Watches by domain.
+    """
+
+    __slots__ = (
+        "_clock",
+        "domains",
+        "live",
+        "privileged",
+        "quotas",
+        "transactions",
+        "watched",
+        "watches",
+    )
+
+    def __init__(self, privileged_domid: int = 0) -> None:
+        self._clock = Clock()
+        self.quotas = Quotas()
+        self.domains = Domains()
+        self.watches = WatchIndex()
+        self.transactions = Account()
+        self.watched = Account()
+        self.privileged = self.domains.know(
+            privileged_domid, self._clock.now, privileged=True
+        )
+        self.privileged.introduced = True
+        perms = owner_only(privileged_domid)
+        tree = Tree(self._clock, Node(0, b"", perms, 0))
+        self.live = Live(tree, self.quotas, Account())
+        everyone = Permissions((Entry(NONE, privileged_domid), Entry(READ, DOMID_ANY)))
+        for name, list_of in (
+            (ROOT[0], perms),
+            (INTRODUCE_DOMAIN, perms),
+            (RELEASE_DOMAIN, everyone),
+        ):
+            spine = [tree.top]
+            tree.add((name,), spine, b"", list_of)
+            self.live.nodes.add(privileged_domid, 1)
+        self.live.mkdir(self.privileged.caller, _TOOL)
+        self.live.take_changes()
+
+    @property
+    def generation(self) -> int:
+        """Generation of the latest change."""
+        return self._clock.now
+
+    # Nodes.
+
+    def read(
+        self, caller: Caller, path: Path, transaction: Transaction | None = None
+    ) -> bytes:
+        """See `View.read`."""
+        return self._view(transaction).read(caller, path)
+
+    def directory(
+        self, caller: Caller, path: Path, transaction: Transaction | None = None
+    ) -> bytes:
+        """See `View.directory`."""
+        return self._view(transaction).directory(caller, path)
+
+    def directory_part(
+        self,
+        caller: Caller,
+        path: Path,
+        offset: int,
+        transaction: Transaction | None = None,
+    ) -> bytes:
+        """See `View.directory_part`."""
+        return self._view(transaction).directory_part(caller, path, offset)
+
+    def get_perms(
+        self, caller: Caller, path: Path, transaction: Transaction | None = None
+    ) -> Permissions:
+        """See `View.get_perms`."""
+        return self._view(transaction).get_perms(caller, path)
+
+    def write(
+        self,
+        caller: Caller,
+        path: Path,
+        value: bytes,
+        transaction: Transaction | None = None,
+    ) -> list[Event]:
+        """See `View.write`."""
+        if transaction is not None:
+            transaction.write(caller, path, value)
+            return []
+        self.live.write(caller, path, value)
+        return self._fire()
+
+    def mkdir(
+        self, caller: Caller, path: Path, transaction: Transaction | None = None
+    ) -> list[Event]:
+        """See `View.mkdir`."""
+        if transaction is not None:
+            transaction.mkdir(caller, path)
+            return []
+        self.live.mkdir(caller, path)
+        return self._fire()
+
+    def rm(
+        self, caller: Caller, path: Path, transaction: Transaction | None = None
+    ) -> list[Event]:
+        """See `View.rm`."""
+        if transaction is not None:
+            transaction.rm(caller, path)
+            return []
+        self.live.rm(caller, path)
+        return self._fire()
+
+    def set_perms(
+        self,
+        caller: Caller,
+        path: Path,
+        perms: Permissions,
+        transaction: Transaction | None = None,
+    ) -> list[Event]:
+        """See `View.set_perms`.
+
+        Raises:
+            XenStoreError: What `vet` and `View.set_perms` raise.
+        """
+        perms = self.vet(caller, perms)
+        if transaction is not None:
+            transaction.set_perms(caller, path, perms)
+            return []
+        self.live.set_perms(caller, path, perms)
+        return self._fire()
+
+    def vet(self, caller: Caller, perms: Permissions) -> Permissions:
+        """Permissions as the caller may set them.
+
+        Returns:
+            The same, with entries that name an unknown domain marked stale.
+
+        Raises:
+            XenStoreError: ENOSPC for too many entries, ENOENT if the owner does
+                not exist.
+        """
+        self.check_entries(caller, len(perms.entries))
+        return self.domains.mark_stale(perms, caller)
+
+    def check_entries(self, caller: Caller, count: int) -> None:
+        """Check that the caller may give a node so many permission entries.
+
+        Raises:
+            XenStoreError: ENOSPC.
+        """
+        if not caller.privileged:
+            limit = self.quotas.limit(caller.domid, NODE_PERMISSIONS)
+            if 0 < limit < count:
+                raise QuotaExceeded(caller.domid, NODE_PERMISSIONS, limit)
+
+    # Transactions.
+
+    def start(self, caller: Caller) -> Transaction:
+        """Open a transaction; O(1).
+
+        Raises:
+            XenStoreError: ENOSPC.
+        """
+        self._check_quota(caller, TRANSACTIONS, self.transactions)
+        self.transactions.add(caller.domid, 1)
+        return Transaction(caller, self.live, self._clock, self.quotas)
+
+    def abort(self, transaction: Transaction) -> None:
+        """Close a transaction and forget what it did."""
+        self.transactions.add(transaction.caller.domid, -1)
+
+    def commit(self, transaction: Transaction) -> list[Event]:
+        """Close a transaction; what it did happens now, all of it or nothing.
+
+        Returns:
+            The events for what really changed.
+
+        Raises:
+            XenStoreError: EAGAIN for a conflict (see transaction.py), ENOMEM if an
+                operation in it was refused for a quota, ENOSPC, EACCES.
+        """
+        self.transactions.add(transaction.caller.domid, -1)
+        transaction.check()
+        if not transaction.touched:
+            return []
+        live = self.live
+        before = live.tree.top
+        if transaction.is_current():
+            branch, nodes = transaction.tree, transaction.nodes
+        else:
+            self._check_names(transaction)
+            branch, nodes = replay(transaction, before, self._clock)
+        if not transaction.caller.privileged:
+            self._check_growth(nodes)
+        live.tree.adopt(branch)
+        live.nodes.merge(nodes)
+        changes = changes_between(transaction, before, branch.top)
+        return events_for(self.watches, changes, before, branch.top, leaves_first=False)
+
+    # Watches.
+
+    def watch(self, watch: Watch) -> None:
+        """Register a watch.
+
+        Raises:
+            XenStoreError: ENOSPC. That no connection has two watches with the
+                same path and token is for the caller to see to.
+        """
+        caller = watch.caller
+        self._check_quota(caller, WATCHES, self.watched)
+        self.watched.add(caller.domid, 1)
+        self.watches.add(watch)
+
+    def unwatch(self, watch: Watch) -> None:
+        """Take out a registered watch."""
+        self.watches.remove(watch)
+        self.watched.add(watch.caller.domid, -1)
+
+    # Domains.
+
+    def introduce(self, domid: int, port: int) -> list[Event]:
+        """Introduce a domain, or introduce it again with another port.
+
+        Returns:
+            @introduceDomain for a domain that was not introduced yet.
+        """
+        domain = self.domains.know(domid, self._clock.tick())
+        domain.port = port
+        if domain.introduced:
+            return []
+        domain.introduced = True
+        self.live.epoch += 1
+        return self._tell_domain(INTRODUCE_DOMAIN, domid)
+
+    def release(self, domid: int) -> list[Event]:
+        """Forget a domain, with the nodes it owns and the rights it was given.
+
+        A later domain of the same id has nothing of it (XSA-322, XSA-419).
+
+        Raises:
+            XenStoreError: ENOENT if it is not introduced.
+        """
+        domain = self.introduced(domid)
+        self.domains.forget(domain.domid)
+        self.quotas.forget(domid)
+        self.live.epoch += 1
+        for path in _paths_owned_by(self.live.tree.top, domid):
+            self.live.rm(self.privileged.caller, path)
+        events = self._fire()
+        self._drop_rights_of(domid)
+        return events + self._tell_domain(RELEASE_DOMAIN, domid)
+
+    def set_target(self, domid: int, target: int) -> None:
+        """Give a domain the rights of another one beside its own.
+
+        Raises:
+            XenStoreError: ENOENT if one of them is not introduced.
+        """
+        domain = self.introduced(domid)
+        self.introduced(target)
+        domain.caller.target = target
+        self.live.epoch += 1
+
+    def known(self, domid: int) -> Domain:
+        """The domain of that id, introduced or not.
+
+        Raises:
+            XenStoreError: ENOENT if it is not known.
+        """
+        domain = self.domains.get(domid)
+        if domain is None:
+            raise XenStoreError(Errno.ENOENT, f"dom{domid} is not known")
+        return domain
+
+    def introduced(self, domid: int) -> Domain:
+        """The domain of that id.
+
+        Raises:
+            XenStoreError: ENOENT if it is not introduced.
+        """
+        domain = self.domains.get(domid)
+        if domain is None or not domain.introduced:
+            raise XenStoreError(Errno.ENOENT, f"dom{domid} is not introduced")
+        return domain
+
+    # Common parts.
+
+    def _view(self, transaction: Transaction | None) -> View:
+        return self.live if transaction is None else transaction
+
+    def _fire(self) -> list[Event]:
+        """The events for what has just been done to the current state."""
+        changes = self.live.take_changes()
+        top = self.live.tree.top
+        return events_for(self.watches, changes, top, top, leaves_first=True)
+
+    def _tell_domain(self, name: bytes, domid: int) -> list[Event]:
+        node = find(self.live.tree.top, (name,))
+        perms = None if node is None else node.perms
+        return [
+            Event(watch, path)
+            for watch, path in self.watches.special_hits(
+                name, domid, plain=True, deep=True
+            )
+            if may_read(watch.caller, perms)
+        ]
+
+    def _check_quota(self, caller: Caller, name: str, account: Account) -> None:
+        if not caller.privileged:
+            limit = self.quotas.limit(caller.domid, name)
+            if 0 < limit <= account.of(caller.domid):
+                raise QuotaExceeded(caller.domid, name, limit)
+
+    def _check_growth(self, nodes: Account) -> None:
+        """Refuse a commit that would take a domain over its number of nodes."""
+        for domid, count in nodes.used.items():
+            limit = self.quotas.limit(domid, NODES)
+            if count > 0 and 0 < limit < self.live.nodes.of(domid) + count:
+                raise QuotaExceeded(domid, NODES, limit)
+
+    def _check_names(self, transaction: Transaction) -> None:
+        """Refuse permissions that name a domain which is gone by now."""
+        if transaction.epoch == self.live.epoch:
+            return
+        for path in transaction.touched:
+            node = find(transaction.tree.top, path)
+            if (
+                node is not None
+                and node.perms_changed > transaction.since
+                and self.domains.outdates(node.perms, node.perms_changed)
+            ):
+                raise XenStoreError(
+                    Errno.EAGAIN, "names a domain that is gone", format_path(path)
+                )
+
+    def _drop_rights_of(self, domid: int) -> None:
+        """Take a domain out of all permission lists. Nobody is told.
+
+        What it owns by now cannot be removed: that passes to the privileged domain.
+        """
+        tree = self.live.tree
+        heir = self.privileged.domid
+        for path, perms in _permissions_naming(tree.top, domid):
+            first = perms.entries[0]
+            if first.domid == domid:
+                first = Entry(first.rights, heir)
+                self.live.nodes.add(domid, -1)
+                self.live.nodes.add(heir, 1)
+            others = [entry for entry in perms.entries[1:] if entry.domid != domid]
+            tree.set_perms(path, tree.spine(path), Permissions((first, *others)))
+
+
+def _paths_owned_by(top: Node, domid: int) -> list[Path]:
+    """The topmost nodes that a domain owns, but for the root and special nodes."""
+    found: list[Path] = []
+    rest: list[tuple[Path, Node]] = [((), top)]
+    while rest:
+        path, node = rest.pop()
+        if node.perms.owner == domid and len(path) > 1:
+            found.append(path)
+            continue
+        for name, below in reversed(node.children()):
+            rest.append(((*path, name), below))
+    return found
+
+
+def _permissions_naming(top: Node, domid: int) -> list[tuple[Path, Permissions]]:
+    """Permission lists that name a domain."""
+    if not names_a_domain(domid):
+        return []
+    found: list[tuple[Path, Permissions]] = []
+    rest: list[tuple[Path, Node]] = [((), top)]
+    while rest:
+        path, node = rest.pop()
+        for entry in node.perms.entries:
+            if entry.domid == domid:
+                found.append((path, node.perms))
+                break
+        for name, below in node.children():
+            rest.append(((*path, name), below))
+    return found

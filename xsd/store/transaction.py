@@ -1,0 +1,199 @@
+"""Transactions: a snapshot, the changes made to it, and what they relied on."""
+
+# Theory of operation
+# ===================
+#
+# A transaction has a version of the store of its own. It begins as the state of
+# the store at the first access and shares all nodes with it; what the transaction
+# changes is copied first (see node.py). So it sees one consistent state of the
+# whole store plus its own changes, whatever others do meanwhile, and nobody sees
+# anything of it before it ends.
+#
+# Nothing can be wrong with a state that is newer, as long as all that was read is
+# still as it was read. So before each operation the snapshot moves forward to the
+# present if that is so and nothing has been changed yet.
+#
+# What it conflicts with
+# ----------------------
+#
+# A node has facets: its value, its permissions, the names of its children, and
+# whether it exists at all (a node that was removed and made again counts as another
+# one). The transaction notes each facet that an answer it got depended on, and each
+# that it changes. It commits if none of them was changed by anybody else, even
+# back to what it was (only a missing node that came and went is missing as before).
+# That is all: nothing else is a conflict.
+#
+#     READ            value              WRITE, existing   value
+#     DIRECTORY       names              WRITE, new        that it is missing; its
+#     GET_PERMS       permissions                          nearest node: permissions
+#     MKDIR, existing existence          SET_PERMS         permissions
+#     any, missing    that it is missing RM                all facets of all nodes
+#                                                          from there down
+#
+# For a guest each of these also depends on the permissions of the node that was
+# asked for them. T1 and T2 are transactions:
+#
+#     T1 reads /a,      someone writes /a,           T1 ends -> EAGAIN
+#     T1 writes /a,     T2 writes /a, T2 ends,       T1 ends -> EAGAIN
+#     T1 reads /a,      someone writes /a/b,         T1 ends -> OK
+#     T1 writes /a,     someone creates /a/b,        T1 ends -> OK
+#     T1 creates /d/x,  T2 creates /d/y, T2 ends,    T1 ends -> OK
+#     T1 lists /d,      T2 creates /d/y, T2 ends,    T1 ends -> EAGAIN
+#     T1 creates /d/x/1, T2 creates /d/x/2, /d/x new, T2 ends, T1 ends -> EAGAIN
+#     T1 reads /no ENOENT, someone creates /no,      T1 ends -> EAGAIN
+#     T1 removes /a,    someone writes /a/b/c,       T1 ends -> EAGAIN
+#     T1 reads /a, someone writes /a, T1 reads /b    the snapshot stays before the
+#                                                    write; T1 ends -> EAGAIN
+#     T1 reads /a, someone writes /b, T1 reads /b    T1 sees the new /b; OK
+#     T1 starts, someone writes /a, T1 reads /a      OK: the first access comes after
+#     T1 does nothing, whatever others do,           T1 ends -> OK
+#
+# Rule of this file: only here and in dependencies.py is it decided whether a
+# transaction can commit. What a commit does to the store is in commit.py.
+
+from typing import final
+
+from protocol.errors import Errno, XenStoreError
+from protocol.path import Path
+from protocol.perms import Caller, Permissions
+from xsd.store.dependencies import Dependencies
+from xsd.store.live import Live
+from xsd.store.node import Node
+from xsd.store.quota import TRANSACTION_NODES, Account, QuotaExceeded, Quotas
+from xsd.store.tree import Clock, Tree
+from xsd.store.view import View
+
+
+@final
+class Touch:
+    """What a transaction did to one path.
+
+    Attributes:
+        by_name: Generation of the last WRITE, effective MKDIR or SET_PERMS that
+            named the path, 0 if none did. It is void if the node is younger: the
+            node was then removed and came back on the way to another.
+        removed: Whether it was named in an RM while it existed.
+    """
+
+    __slots__ = ("by_name", "removed")
+
+    def __init__(self) -> None:
+        self.by_name = 0
+        self.removed = False
+
+
+@final
+class Transaction(View):
+    """One open transaction.
+
+    Attributes:
+        caller: Whose it is.
+        snapshot: Top node of the state that it began with, or None before the
+            first access.
+        since: Generation of the snapshot; what the transaction changed is younger.
+        epoch: `Live.epoch` at the time of the snapshot.
+        touched: What it did, by path, in the order of first change.
+        nodes: By how much it changes the number of nodes of each domain.
+        failed: An operation in it was refused for a quota; it cannot commit.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_live",
+        "_relied_on",
+        "caller",
+        "epoch",
+        "failed",
+        "nodes",
+        "since",
+        "snapshot",
+        "touched",
+    )
+
+    def __init__(
+        self, caller: Caller, live: Live, clock: Clock, quotas: Quotas
+    ) -> None:
+        super().__init__(Tree(clock, live.tree.top), quotas)
+        self.caller = caller
+        self.snapshot: Node | None = None
+        self.since = 0
+        self.epoch = 0
+        self.touched: dict[Path, Touch] = {}
+        self.nodes = Account()
+        self.failed = False
+        self._live = live
+        self._clock = clock
+        self._relied_on = Dependencies()
+
+    def check(self) -> None:
+        """Check that the transaction can commit as far as others are concerned.
+
+        Raises:
+            XenStoreError: ENOMEM if it failed for a quota, EAGAIN for a conflict.
+        """
+        if self.failed:
+            raise XenStoreError(Errno.ENOMEM, "an operation in it went over a quota")
+        snapshot = self.snapshot
+        if snapshot is None:
+            return
+        path = self._relied_on.broken(snapshot, self._live.tree.top)
+        if path is not None:
+            raise XenStoreError(
+                Errno.EAGAIN, "changed meanwhile", b"/".join(path) or b"/"
+            )
+
+    def is_current(self) -> bool:
+        """Tell whether nothing at all has changed since the snapshot."""
+        return self.snapshot is self._live.tree.top and self.epoch == self._live.epoch
+
+    def _open(self) -> None:
+        top = self._live.tree.top
+        if self.snapshot is None or (
+            self.snapshot is not top
+            and not self.touched
+            and self._relied_on.broken(self.snapshot, top) is None
+        ):
+            self._take_snapshot()
+
+    def _take_snapshot(self) -> None:
+        live = self._live
+        self.snapshot = self.tree.top = live.tree.freeze()
+        self.since = self._clock.now
+        self.epoch = live.epoch
+
+    def _depend(self, path: Path, length: int, facets: int) -> None:
+        relied_on = self._relied_on
+        relied_on.add(path, length, facets)
+        if not self.caller.privileged:
+            limit = self._quotas.limit(self.caller.domid, TRANSACTION_NODES)
+            if 0 < limit < relied_on.count:
+                self.failed = True
+                raise QuotaExceeded(self.caller.domid, TRANSACTION_NODES, limit)
+
+    def _touch(self, path: Path) -> Touch:
+        touch = self.touched.get(path)
+        if touch is None:
+            touch = self.touched[path] = Touch()
+        return touch
+
+    def _created(self, path: Path, node: Node, *, by_name: bool) -> None:
+        touch = self._touch(path)
+        if by_name:
+            touch.by_name = node.created
+
+    def _changed(
+        self, path: Path, node: Node, old_value: bytes, old_perms: Permissions
+    ) -> None:
+        self._touch(path).by_name = node.generation
+
+    def _removed(self, path: Path, node: Node) -> None:
+        self._touch(path).removed = True
+
+    def _charge(self, domid: int, count: int) -> None:
+        self.nodes.add(domid, count)
+
+    def _nodes_of(self, domid: int) -> int:
+        return self._live.nodes.of(domid) + self.nodes.of(domid)
+
+    def _refused(self) -> None:
+        self.failed = True

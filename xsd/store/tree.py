@@ -1,0 +1,143 @@
+"""One version of the whole store: structure only, no permissions, no quotas.
+
+The top node has no path. Its children are the root, under the empty name, and
+the special nodes under names that begin with ``@``, so a path leads from it part
+by part (see protocol/path.py).
+"""
+
+from typing import final
+
+from protocol.path import Path
+from protocol.perms import Permissions
+from xsd.store.node import Node
+
+
+@final
+class Clock:
+    """Hands out generations: 1, 2, 3, ... Every change of a node has its own.
+
+    Tokens of trees are drawn from it too, so that none is ever used twice.
+    """
+
+    __slots__ = ("now",)
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def tick(self) -> int:
+        """The next generation."""
+        self.now += 1
+        return self.now
+
+
+@final
+class Tree:
+    """A root and the token of the nodes that may be changed in place.
+
+    A node with the tree's token has only nodes with that token above it.
+
+    Attributes:
+        top: The node above all paths.
+        token: See node.py.
+    """
+
+    __slots__ = ("_clock", "token", "top")
+
+    def __init__(self, clock: Clock, top: Node) -> None:
+        self._clock = clock
+        self.top = top
+        self.token = clock.tick()
+
+    def freeze(self) -> Node:
+        """Return the tree's present state, which never changes from now on."""
+        if self.top.token == self.token:
+            self.token = self._clock.tick()
+        return self.top
+
+    def adopt(self, other: "Tree") -> None:
+        """Become what the other tree is, which must not be used afterwards."""
+        self.top = other.top
+        self.token = other.token
+
+    def spine(self, path: Path) -> list[Node]:
+        """The existing nodes on a path: the top first, at most the path's last.
+
+        Its length is that of the path plus one exactly if the node exists.
+        """
+        node = self.top
+        nodes = [node]
+        for name in path:
+            below = node.narrow.get(name)
+            if below is None:
+                below = node.child(name)
+                if below is None:
+                    return nodes
+            node = below
+            nodes.append(node)
+        return nodes
+
+    def own(self, path: Path, spine: list[Node]) -> Node:
+        """Make the last node of a path's spine, and all above it, our own.
+
+        The spine is brought up to date. Returns its last node, which may then
+        be changed in place.
+        """
+        token = self.token
+        last = spine[-1]
+        if last.token == token:
+            return last
+        parent = spine[0]
+        if parent.token != token:
+            parent = self.top = spine[0] = parent.copy(token)
+        for index in range(1, len(spine)):
+            node = spine[index]
+            if node.token != token:
+                node = spine[index] = node.copy(token)
+                parent.put_child(path[index - 1], node)
+            parent = node
+        return parent
+
+    def set_value(self, path: Path, spine: list[Node], value: bytes) -> None:
+        """Change the value of the node at the end of a spine."""
+        node = self.own(path, spine)
+        node.value = value
+        node.value_changed = self._clock.tick()
+
+    def set_perms(self, path: Path, spine: list[Node], perms: Permissions) -> None:
+        """Change the permissions of the node at the end of a spine."""
+        node = self.own(path, spine)
+        node.perms = perms
+        node.perms_changed = self._clock.tick()
+
+    def add(
+        self, path: Path, spine: list[Node], value: bytes, perms: Permissions
+    ) -> None:
+        """Create the child of the spine's last node that the path names next."""
+        parent = self.own(path, spine)
+        generation = self._clock.tick()
+        node = Node(self.token, value, perms, generation)
+        parent.put_child(path[len(spine) - 1], node)
+        parent.names_changed = generation
+        spine.append(node)
+
+    def remove(self, path: Path, spine: list[Node]) -> Node:
+        """Cut off the node at the end of a spine with everything below it."""
+        node = spine.pop()
+        parent = self.own(path, spine)
+        parent.remove_child(path[-1])
+        parent.names_changed = self._clock.tick()
+        return node
+
+
+def find(top: Node, path: Path) -> Node | None:
+    """The node of a path below a top node, or None."""
+    node = top
+    for name in path:
+        # The common case spares a call: this is the way of every request.
+        below = node.narrow.get(name)
+        if below is None:
+            below = node.child(name)
+            if below is None:
+                return None
+        node = below
+    return node

@@ -1,0 +1,323 @@
+"""The node operations, on the store as one request sees it.
+
+A request sees either the store itself or, inside a transaction, the
+transaction's own version of it. Who may do what, what is an error and what
+counts against a quota is the same in both and is written down here, once;
+what differs (whether accesses are remembered, where changes go) is left to the
+two subclasses, `xsd.store.live.Live` and `xsd.store.transaction.Transaction`.
+
+The rules are those of Xen's C xenstored: an unprivileged caller is told that a
+node does not exist only if it has the right it asked for on the nearest existing
+node above; otherwise the answer is EACCES, so that names cannot be probed.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Final
+
+from protocol.errors import Errno, XenStoreError
+from protocol.limits import PAYLOAD_MAX
+from protocol.path import ROOT, Path, format_path
+from protocol.perms import OWNER, READ, WRITE, Caller, Permissions
+from protocol.reply import directory_part_payload
+from xsd.store.node import RECORD_ENTRY, RECORD_HEADER, Node
+from xsd.store.quota import NODE_SIZE, NODES, QuotaExceeded, Quotas
+from xsd.store.tree import Tree, find
+
+VALUE: Final = 1
+PERMS: Final = 2
+NAMES: Final = 4
+EXISTENCE: Final = 8
+SUBTREE: Final = 16
+"""Facets of a node that a request can depend on; SUBTREE is all, all the way down."""
+
+
+class View(ABC):
+    """The node operations; every one is atomic: it happens whole or not at all.
+
+    Attributes:
+        tree: The version of the store that is read and changed.
+    """
+
+    __slots__ = ("_quotas", "tree")
+
+    def __init__(self, tree: Tree, quotas: Quotas) -> None:
+        self.tree = tree
+        self._quotas = quotas
+
+    # What differs between the store and a transaction.
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Get ready for one operation."""
+
+    @abstractmethod
+    def _depend(self, path: Path, length: int, facets: int) -> None:
+        """Note that the answer depends on facets of the first parts of a path."""
+
+    @abstractmethod
+    def _created(self, path: Path, node: Node, *, by_name: bool) -> None:
+        """Note that a node was created, by its name or on the way to another."""
+
+    @abstractmethod
+    def _changed(
+        self, path: Path, node: Node, old_value: bytes, old_perms: Permissions
+    ) -> None:
+        """Note that a node was written or given permissions."""
+
+    @abstractmethod
+    def _removed(self, path: Path, node: Node) -> None:
+        """Note that a node was removed with everything below it."""
+
+    @abstractmethod
+    def _charge(self, domid: int, count: int) -> None:
+        """Count nodes for their owner."""
+
+    @abstractmethod
+    def _nodes_of(self, domid: int) -> int:
+        """Nodes that a domain has in this view."""
+
+    # Reading.
+
+    def read(self, caller: Caller, path: Path) -> bytes:
+        """Value of a node.
+
+        Raises:
+            XenStoreError: ENOENT, EACCES.
+        """
+        self._open()
+        return self._reach(caller, path, READ, VALUE).value
+
+    def directory(self, caller: Caller, path: Path) -> bytes:
+        """Names of the children, each with its NUL, in the order of creation.
+
+        Raises:
+            XenStoreError: ENOENT, EACCES; E2BIG if they take over 4,096 bytes.
+        """
+        self._open()
+        node = self._reach(caller, path, READ, NAMES)
+        # A name takes at least two bytes: there is no need to list 100,000.
+        if 2 * node.child_count() <= PAYLOAD_MAX:
+            listing = node.listing()
+            if len(listing) <= PAYLOAD_MAX:
+                return listing
+        raise XenStoreError(Errno.E2BIG, "directory too long", format_path(path))
+
+    def directory_part(self, caller: Caller, path: Path, offset: int) -> bytes:
+        """A part of a long directory.
+
+        Args:
+            caller: Who asks.
+            path: The directory.
+            offset: Byte of the whole list to begin at.
+
+        Returns:
+            The payload of the reply; see `directory_part_payload`.
+
+        Raises:
+            XenStoreError: ENOENT, EACCES.
+        """
+        self._open()
+        node = self._reach(caller, path, READ, NAMES)
+        return directory_part_payload(node.generation, node.listing(), offset)
+
+    def get_perms(self, caller: Caller, path: Path) -> Permissions:
+        """Permissions of a node.
+
+        Raises:
+            XenStoreError: ENOENT, EACCES.
+        """
+        self._open()
+        return self._reach(caller, path, READ, PERMS).perms
+
+    # Changing.
+
+    def write(self, caller: Caller, path: Path, value: bytes) -> None:
+        """Set a value; creates the node and any missing ones above it.
+
+        Raises:
+            XenStoreError: EACCES, ENOSPC.
+        """
+        self._open()
+        spine = self.tree.spine(path)
+        if len(spine) <= len(path):
+            self._create(caller, path, spine, value)
+            return
+        node = spine[-1]
+        self._require(caller, path, node, WRITE, VALUE)
+        old = node.value
+        if not caller.privileged:
+            self._check_size(caller, path, node.record_size() - len(old) + len(value))
+        self.tree.set_value(path, spine, value)
+        self._changed(path, spine[-1], old, node.perms)
+
+    def mkdir(self, caller: Caller, path: Path) -> None:
+        """Create a node with an empty value unless it exists.
+
+        Raises:
+            XenStoreError: EACCES, ENOSPC.
+        """
+        self._open()
+        spine = self.tree.spine(path)
+        if len(spine) <= len(path):
+            self._create(caller, path, spine, b"")
+        else:
+            self._require(caller, path, spine[-1], WRITE, EXISTENCE)
+
+    def rm(self, caller: Caller, path: Path) -> None:
+        """Remove a node and all below it; a missing one with a parent is fine.
+
+        Raises:
+            XenStoreError: ENOENT, EACCES; EINVAL for the root.
+        """
+        self._open()
+        spine = self.tree.spine(path)
+        if len(spine) <= len(path):
+            self._explain_missing(caller, path, spine, WRITE)
+            if len(spine) < len(path):
+                raise _missing(path)
+            self._depend(path, len(path) - 1, EXISTENCE)
+            return
+        node = spine[-1]
+        if path == ROOT:
+            self._require(caller, path, node, WRITE, EXISTENCE)
+            raise XenStoreError(Errno.EINVAL, "the root cannot be removed", b"/")
+        self._require(caller, path, node, WRITE, SUBTREE)
+        self.tree.remove(path, spine)
+        for domid, count in owners_of(node).items():
+            self._charge(domid, -count)
+        self._removed(path, node)
+
+    def set_perms(self, caller: Caller, path: Path, perms: Permissions) -> None:
+        """Replace the permissions of a node.
+
+        Raises:
+            XenStoreError: ENOENT; EACCES for all but the owner; EPERM for a guest
+                that gives its node away (XSA-352); ENOSPC.
+        """
+        self._open()
+        spine = self.tree.spine(path)
+        if len(spine) <= len(path):
+            self._explain_missing(caller, path, spine, WRITE | OWNER)
+            raise _missing(path)
+        node = spine[-1]
+        self._require(caller, path, node, WRITE | OWNER, PERMS)
+        old = node.perms
+        if not caller.privileged:
+            if perms.owner != old.owner:
+                raise XenStoreError(
+                    Errno.EPERM, "a guest may not change the owner", format_path(path)
+                )
+            grown = RECORD_ENTRY * (len(perms.entries) - len(old.entries))
+            self._check_size(caller, path, node.record_size() + grown)
+        self.tree.set_perms(path, spine, perms)
+        if perms.owner != old.owner:
+            self._charge(old.owner, -1)
+            self._charge(perms.owner, 1)
+        self._changed(path, spine[-1], node.value, old)
+
+    # Common parts.
+
+    def _reach(self, caller: Caller, path: Path, right: int, facet: int) -> Node:
+        """The node, if the caller has the right to it; notes the dependency."""
+        node = find(self.tree.top, path)
+        if node is None:
+            self._explain_missing(caller, path, self.tree.spine(path), right)
+            raise _missing(path)
+        self._require(caller, path, node, right, facet)
+        return node
+
+    def _require(
+        self, caller: Caller, path: Path, node: Node, right: int, facet: int
+    ) -> None:
+        """Note the dependency; EACCES unless the caller has all of the right."""
+        if caller.privileged:
+            self._depend(path, len(path), facet)
+            return
+        self._depend(path, len(path), facet | PERMS)
+        if node.perms.access(caller) & right != right:
+            raise _denied(caller, path)
+
+    def _explain_missing(
+        self, caller: Caller, path: Path, spine: list[Node], right: int
+    ) -> None:
+        """Note that the path's first missing node is missing.
+
+        Returns if the caller may know that, raises EACCES otherwise.
+        """
+        self._depend(path, len(spine), EXISTENCE)
+        if not caller.privileged:
+            self._depend(path, len(spine) - 1, PERMS)
+            if not spine[-1].perms.access(caller) & right:
+                raise _denied(caller, path)
+
+    def _create(
+        self, caller: Caller, path: Path, spine: list[Node], value: bytes
+    ) -> None:
+        """Create the nodes of a path that its spine lacks."""
+        self._explain_missing(caller, path, spine, WRITE)
+        nearest = spine[-1]
+        # The new nodes inherit the permissions of the nearest one.
+        self._depend(path, len(spine) - 1, EXISTENCE | PERMS)
+        perms = nearest.perms.inherited_by(caller)
+        missing = len(path) + 1 - len(spine)
+        if not caller.privileged:
+            self._check_room(caller, path, spine, perms, missing, len(value))
+        for length in range(len(spine), len(path)):
+            self.tree.add(path, spine, b"", perms)
+            self._created(path[:length], spine[-1], by_name=False)
+        self.tree.add(path, spine, value, perms)
+        self._charge(perms.owner, missing)
+        self._created(path, spine[-1], by_name=True)
+
+    def _check_room(
+        self,
+        caller: Caller,
+        path: Path,
+        spine: list[Node],
+        perms: Permissions,
+        missing: int,
+        value_size: int,
+    ) -> None:
+        """Refuse new nodes over quota, before the first of them is made."""
+        limit = self._quotas.limit(caller.domid, NODES)
+        if 0 < limit < self._nodes_of(caller.domid) + missing:
+            self._refused()
+            raise QuotaExceeded(caller.domid, NODES, limit, format_path(path))
+        empty = RECORD_HEADER + RECORD_ENTRY * len(perms.entries)
+        first = len(spine) - 1
+        size = spine[-1].record_size() + len(path[first]) + 1
+        for index in range(first + 1, len(path)):
+            size = max(size, empty + len(path[index]) + 1)
+        self._check_size(caller, path, max(size, empty + value_size))
+
+    def _check_size(self, caller: Caller, path: Path, size: int) -> None:
+        limit = self._quotas.limit(caller.domid, NODE_SIZE)
+        if 0 < limit < size:
+            self._refused()
+            raise QuotaExceeded(caller.domid, NODE_SIZE, limit, format_path(path))
+
+    def _refused(self) -> None:  # noqa: B027  only a transaction minds
+        """A change is about to be refused for a quota."""
+
+
+def owners_of(node: Node) -> dict[int, int]:
+    """Count the nodes from here down by owner. Any depth, no recursion."""
+    counts: dict[int, int] = {}
+    rest = [node]
+    while rest:
+        each = rest.pop()
+        owner = each.perms.owner
+        counts[owner] = counts.get(owner, 0) + 1
+        for _name, below in each.children():
+            rest.append(below)
+    return counts
+
+
+def _missing(path: Path) -> XenStoreError:
+    return XenStoreError(Errno.ENOENT, "no such node", format_path(path))
+
+
+def _denied(caller: Caller, path: Path) -> XenStoreError:
+    return XenStoreError(
+        Errno.EACCES, f"dom{caller.domid} lacks the right", format_path(path)
+    )
