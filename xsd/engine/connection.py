@@ -1,0 +1,100 @@
+"""The state of one client. Its behaviour is elsewhere."""
+
+from typing import Final, final
+
+from protocol.frame import Frame, FrameDecoder
+from protocol.path import Path, parse_path
+from protocol.perms import Caller
+from xsd.engine.outbox import Outbox
+from xsd.store import Transaction, Watch
+
+_ID_LIMIT: Final = 1 << 32
+
+
+@final
+class Connection:
+    """One client and all that is kept for it.
+
+    Attributes:
+        id: Number of the connection, never used again.
+        caller: Who the client is.
+        home: Where its relative paths begin.
+        decoder: Input that is not a whole frame yet.
+        backlog: Frames that are not answered yet, because others had their turn or
+            the outbox is full.
+        outbox: Output.
+        transactions: Open ones by id.
+        watches: By path and token.
+        closing: Nothing is read any more; the connection ends when the outbox is
+            empty.
+        lost: It ends at once, whatever is in the outbox.
+        refusals: Requests refused so far.
+    """
+
+    __slots__ = (
+        "_last_transaction",
+        "backlog",
+        "caller",
+        "closing",
+        "decoder",
+        "home",
+        "id",
+        "lost",
+        "outbox",
+        "refusals",
+        "transactions",
+        "watches",
+    )
+
+    def __init__(self, number: int, caller: Caller) -> None:
+        self.id = number
+        self.caller = caller
+        self.home = b"/local/domain/%d" % caller.domid
+        self.decoder = FrameDecoder()
+        self.backlog: list[Frame] = []
+        self.outbox = Outbox()
+        self.transactions: dict[int, Transaction] = {}
+        self.watches: dict[tuple[Path, bytes], Watch] = {}
+        self.closing = False
+        self.lost = False
+        self.refusals = 0
+        self._last_transaction = 0
+
+    def __repr__(self) -> str:
+        return f"Connection(#{self.id}, dom{self.caller.domid})"
+
+    def resolve(self, raw: bytes, *, limit: int, special: bool = False) -> Path:
+        """The path that the client means; see `parse_path`."""
+        return parse_path(raw, self.home, special=special, limit=limit)
+
+    def keep(self, transaction: Transaction) -> int:
+        """Keep an open transaction under a new id.
+
+        Ids are 32 bits wide, begin at 1 and go up; 0 means no transaction.
+        """
+        number = self._last_transaction
+        while True:
+            number = (number + 1) % _ID_LIMIT
+            if number and number not in self.transactions:
+                break
+        self._last_transaction = number
+        self.transactions[number] = transaction
+        return number
+
+    def restart(self) -> None:
+        """Forget what came and was not answered, and what was not sent.
+
+        The client's next byte begins a frame again, and so does the next one that
+        it is sent. A connection that is closing stays so.
+        """
+        self.backlog = []
+        self.outbox = Outbox()
+        if not self.closing:
+            self.decoder = FrameDecoder()
+
+    def drop(self, transaction: Transaction) -> None:
+        """Keep a transaction no longer."""
+        for number, each in self.transactions.items():
+            if each is transaction:
+                del self.transactions[number]
+                return

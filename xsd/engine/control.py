@@ -1,0 +1,152 @@
+"""CONTROL: an operator's commands, as `xenstore-control` sends them."""
+
+from collections.abc import Callable
+from typing import Final
+
+from protocol import request as requests
+from protocol.errors import Errno, XenStoreError
+from protocol.number import c_int, parse_domid
+from protocol.reply import text_payload
+from xsd.engine.connection import Connection
+from xsd.engine.handlers import Core
+from xsd.engine.outcome import DONE, Notice, Outcome
+from xsd.store import Transaction
+from xsd.store.check import verify
+from xsd.store.quota import SOFT_PREFIX
+
+_MEANINGS: Final[dict[str, str]] = {
+    "nodes": "Nodes a domain may own",
+    "watches": "Watches a domain may have",
+    "outstanding": "Requests a domain may have under way",
+    "memory": "Bytes a domain may occupy",
+    "transactions": "Transactions a domain may have open",
+    "transaction-nodes": "Nodes that one transaction may access",
+    "node-permissions": "Permissions that a node may have",
+    "path-max": "Bytes that a path may have",
+    "node-size": "Bytes that a node may have",
+}
+
+Command = Callable[[Core, Connection, list[bytes]], bytes]
+
+
+def control(
+    core: Core,
+    connection: Connection,
+    request: requests.Control,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """CONTROL: look the command up and run it.
+
+    Raises:
+        XenStoreError: EINVAL for an unknown command or arguments that it does not
+            take.
+    """
+    name = request.arguments[0]
+    command = _COMMANDS.get(name)
+    if command is None:
+        raise XenStoreError(Errno.EINVAL, "unknown control command", name)
+    text = command(core, connection, request.arguments[1:])
+    return Outcome(text_payload(text)) if text else DONE
+
+
+def _check(core: Core, connection: Connection, arguments: list[bytes]) -> bytes:
+    """Look the whole store over; what is wrong goes to the log."""
+    _expect(arguments, 0)
+    faults = verify(core.store)
+    for fault in faults:
+        core.notices.append(Notice("error", "store.inconsistent", {"fault": fault}))
+    fields: dict[str, object] = {"connection": connection.id, "faults": len(faults)}
+    core.notices.append(Notice("info", "store.checked", fields))
+    return b""
+
+
+def _print(core: Core, connection: Connection, arguments: list[bytes]) -> bytes:
+    """Put a line into the log."""
+    _expect(arguments, 1)
+    fields: dict[str, object] = {"connection": connection.id, "text": arguments[0]}
+    core.notices.append(Notice("info", "control.print", fields))
+    return b""
+
+
+def _quota(core: Core, _connection: Connection, arguments: list[bytes]) -> bytes:
+    """Show or set limits, or show what a domain uses."""
+    if not arguments:
+        return _settings(core, "")
+    if arguments[0] == b"set":
+        return _set(core, arguments[1:], "")
+    _expect(arguments, 1)
+    domid = parse_domid(arguments[0])
+    core.store.known(domid)
+    return _usage(core, domid)
+
+
+def _quota_soft(core: Core, _connection: Connection, arguments: list[bytes]) -> bytes:
+    """Show or set the limits that are only remarked on."""
+    if not arguments:
+        return _settings(core, SOFT_PREFIX)
+    if arguments[0] == b"set":
+        return _set(core, arguments[1:], SOFT_PREFIX)
+    raise XenStoreError(Errno.EINVAL, "unknown argument", arguments[0])
+
+
+def _help(_core: Core, _connection: Connection, arguments: list[bytes]) -> bytes:
+    """List the commands."""
+    _expect(arguments, 0)
+    return _HELP
+
+
+def _settings(core: Core, prefix: str) -> bytes:
+    lines = ["Quota settings:"]
+    for name in core.store.quotas.names():
+        if name.startswith(SOFT_PREFIX) == bool(prefix):
+            value = core.store.quotas.get(requests.GLOBAL, name)
+            plain = name.removeprefix(SOFT_PREFIX)
+            lines.append(f"{plain:<17}: {value:8} {_MEANINGS[plain]}")
+    return "\n".join([*lines, ""]).encode()
+
+
+def _usage(core: Core, domid: int) -> bytes:
+    store = core.store
+    return "\n".join(
+        [
+            f"Domain {domid}:",
+            f"{'nodes':<16}: {store.live.nodes.of(domid):8}",
+            f"{'watches':<16}: {store.watched.of(domid):8}",
+            f"{'transactions':<16}: {store.transactions.of(domid):8}",
+            "",
+        ]
+    ).encode()
+
+
+def _set(core: Core, arguments: list[bytes], prefix: str) -> bytes:
+    _expect(arguments, 2)
+    value = c_int(arguments[1])
+    if value < 1:
+        raise XenStoreError(Errno.EINVAL, "quota below 1", arguments[1])
+    name = prefix + arguments[0].decode("ascii", "replace")
+    core.store.quotas.set(requests.GLOBAL, name, value)
+    return b""
+
+
+def _expect(arguments: list[bytes], count: int) -> None:
+    if len(arguments) != count:
+        raise XenStoreError(
+            Errno.EINVAL, f"{len(arguments)} arguments in the place of {count}"
+        )
+
+
+_COMMANDS: Final[dict[bytes, Command]] = {
+    b"check": _check,
+    b"print": _print,
+    b"quota": _quota,
+    b"quota-soft": _quota_soft,
+    b"help": _help,
+}
+
+_HELP: Final = (
+    b"check\t\n"
+    b"print\t<string>\n"
+    b"quota\t[set <name> <value>|<domid>]\n"
+    b"quota-soft\t[set <name> <value>]\n"
+    b"help\t\n"
+)

@@ -1,0 +1,187 @@
+"""From a frame to the reply: the checks that all requests share.
+
+Here alone exceptions become ERROR replies, and every frame gets exactly one reply
+whatever happens (XSA-481).
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, final
+
+from protocol.errors import Errno, XenStoreError
+from protocol.frame import Frame
+from protocol.ops import OP_LIMIT, Op
+from protocol.reply import encode_error, encode_event, encode_reply
+from protocol.request import parse_request
+from xsd.engine import handlers
+from xsd.engine.connection import Connection
+from xsd.engine.control import control
+from xsd.engine.handlers import Core
+from xsd.engine.outcome import Notice, Outcome
+from xsd.store import Event, Transaction
+
+Handler = Callable[[Core, Connection, Any, Transaction | None], Outcome]
+
+UNSENT_MAX: Final = 16 * 1024 * 1024
+"""Bytes that may wait for a client which does not read; then it is cut off."""
+
+REFUSALS_LOGGED: Final = 20
+"""Refused requests of one connection that are logged one by one."""
+
+_EXPECTED: Final = frozenset({Errno.ENOENT, Errno.EEXIST, Errno.EAGAIN})
+"""Refusals that well-behaved clients meet all day; logged for debugging only."""
+
+
+@final
+class _Entry:
+    """A row of the table: what the dispatcher must know of a message type."""
+
+    __slots__ = ("any_transaction", "handler", "privileged")
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        privileged: bool = False,
+        any_transaction: bool = False,
+    ) -> None:
+        self.handler = handler
+        self.privileged = privileged
+        # The transaction id has no meaning; it is only echoed.
+        self.any_transaction = any_transaction
+
+
+_ENTRIES: Final[dict[Op, _Entry]] = {
+    Op.CONTROL: _Entry(control, privileged=True),
+    Op.DIRECTORY: _Entry(handlers.directory),
+    Op.READ: _Entry(handlers.read),
+    Op.GET_PERMS: _Entry(handlers.get_perms),
+    Op.WATCH: _Entry(handlers.watch, any_transaction=True),
+    Op.UNWATCH: _Entry(handlers.unwatch, any_transaction=True),
+    Op.TRANSACTION_START: _Entry(handlers.transaction_start),
+    Op.TRANSACTION_END: _Entry(handlers.transaction_end),
+    Op.INTRODUCE: _Entry(handlers.introduce, privileged=True),
+    Op.RELEASE: _Entry(handlers.release, privileged=True),
+    Op.GET_DOMAIN_PATH: _Entry(handlers.get_domain_path),
+    Op.WRITE: _Entry(handlers.write),
+    Op.MKDIR: _Entry(handlers.mkdir),
+    Op.RM: _Entry(handlers.rm),
+    Op.SET_PERMS: _Entry(handlers.set_perms),
+    Op.IS_DOMAIN_INTRODUCED: _Entry(handlers.is_domain_introduced, privileged=True),
+    Op.RESUME: _Entry(handlers.resume, privileged=True),
+    Op.SET_TARGET: _Entry(handlers.set_target, privileged=True),
+    Op.RESET_WATCHES: _Entry(handlers.reset_watches),
+    Op.DIRECTORY_PART: _Entry(handlers.directory_part),
+    Op.GET_FEATURE: _Entry(handlers.get_feature),
+    Op.SET_FEATURE: _Entry(handlers.set_feature, privileged=True),
+    Op.GET_QUOTA: _Entry(handlers.get_quota, privileged=True),
+    Op.SET_QUOTA: _Entry(handlers.set_quota, privileged=True),
+}
+
+_TABLE: Final[list[_Entry | None]] = [None] * OP_LIMIT
+for _op, _entry in _ENTRIES.items():
+    _TABLE[_op] = _entry
+
+
+def answer(core: Core, connection: Connection, frame: Frame) -> None:
+    """Carry one request out; queue its reply and the events it causes."""
+    try:
+        outcome = _carry_out(core, connection, frame)
+        reply = encode_reply(frame, outcome.payload)
+    except XenStoreError as error:
+        reply = encode_error(frame, error.errno)
+        _note_refusal(core, connection, frame, error)
+    except Exception as error:  # noqa: BLE001  the daemon must outlive any defect
+        reply = encode_error(frame, Errno.EIO)
+        fields = _fields(connection, frame)
+        core.notices.append(Notice("error", "request.failed", fields, error))
+    else:
+        if outcome.events:
+            if outcome.reply_first:
+                connection.outbox.append(reply)
+                deliver(core, outcome.events)
+            else:
+                deliver(core, outcome.events)
+                connection.outbox.append(reply)
+            core.dirty[connection.id] = connection
+            return
+    connection.outbox.append(reply)
+    core.dirty[connection.id] = connection
+
+
+def _carry_out(core: Core, connection: Connection, frame: Frame) -> Outcome:
+    """Check what is common to all requests, in C's order, and handle this one."""
+    op = frame.op
+    entry = _TABLE[op] if op < OP_LIMIT else None
+    if entry is None:
+        raise XenStoreError(Errno.ENOSYS, f"message type {op}")
+    if entry.privileged and not connection.caller.privileged:
+        raise XenStoreError(Errno.EACCES, f"for dom{connection.caller.domid}")
+    transaction: Transaction | None = None
+    if frame.tx_id and not entry.any_transaction:
+        transaction = connection.transactions.get(frame.tx_id)
+        if transaction is None:
+            raise XenStoreError(Errno.ENOENT, f"no transaction {frame.tx_id}")
+    request = parse_request(op, frame.payload)
+    return entry.handler(core, connection, request, transaction)
+
+
+def deliver(core: Core, events: list[Event]) -> None:
+    """Queue events on the connections they are for.
+
+    One that is too long to be sent is dropped (XSA-324), and so is one that equals
+    another which still waits; but not of the names with ``@``, since two of those
+    may be about two domains.
+    """
+    for event in events:
+        watch = event.watch
+        connection = core.connections.get(watch.connection)
+        frame = encode_event(event.shown, watch.token)
+        if connection is None or connection.lost or frame is None:
+            continue
+        outbox = connection.outbox
+        if event.path[:1] == b"@":
+            outbox.append(frame)
+        elif not outbox.append_event(frame):
+            continue
+        if outbox.size > UNSENT_MAX:
+            connection.lost = True
+            fields: dict[str, object] = {
+                "connection": connection.id,
+                "domid": connection.caller.domid,
+                "unsent_bytes": outbox.size,
+            }
+            core.notices.append(Notice("warning", "connection.too_slow", fields))
+        core.dirty[connection.id] = connection
+
+
+def _note_refusal(
+    core: Core, connection: Connection, frame: Frame, error: XenStoreError
+) -> None:
+    """Have a refusal logged, the first ones of a connection each."""
+    expected = error.errno in _EXPECTED
+    if expected and error.errno != Errno.EAGAIN:
+        return
+    if not expected:
+        connection.refusals += 1
+        if connection.refusals > REFUSALS_LOGGED:
+            return
+    fields = _fields(connection, frame)
+    fields["errno"] = error.errno.name
+    fields["reason"] = error.reason
+    if error.path:
+        fields["path"] = error.path
+    if connection.refusals == REFUSALS_LOGGED and not expected:
+        fields["further"] = "not logged"
+    level = "debug" if expected else "info"
+    core.notices.append(Notice(level, "request.refused", fields))
+
+
+def _fields(connection: Connection, frame: Frame) -> dict[str, object]:
+    entry = _TABLE[frame.op] if frame.op < OP_LIMIT else None
+    return {
+        "connection": connection.id,
+        "domid": connection.caller.domid,
+        "request": str(frame.op) if entry is None else Op(frame.op).name,
+        "request_id": frame.req_id,
+        "transaction": frame.tx_id,
+    }

@@ -1,0 +1,401 @@
+"""What each request does: one function for each message type.
+
+A handler does its own work only. That the caller may send this request at all,
+that the transaction exists and the payload makes sense was seen to before
+(dispatch.py); an exception becomes the reply there too.
+"""
+
+from typing import final
+
+from protocol import request as requests
+from protocol.errors import Errno, XenStoreError
+from protocol.limits import DOMID_SELF
+from protocol.ops import FEATURE_WATCH_DEPTH, FEATURES
+from protocol.path import Path, format_path
+from protocol.perms import names_a_domain, parse_permissions
+from protocol.reply import FALSE, TRUE, number_payload, text_payload
+from xsd.engine.connection import Connection
+from xsd.engine.outcome import DONE, Notice, Outcome
+from xsd.store import Event, Store, Transaction, Watch
+from xsd.store.quota import PATH_MAX
+
+
+@final
+class Core:
+    """What handlers work on.
+
+    Attributes:
+        store: The store.
+        connections: Every connection by its number.
+        dirty: Those of them that have something new to send or are to be ended.
+        notices: What the log should say, in order.
+    """
+
+    __slots__ = ("connections", "dirty", "notices", "store")
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.connections: dict[int, Connection] = {}
+        self.dirty: dict[int, Connection] = {}
+        self.notices: list[Notice] = []
+
+    def path(
+        self, connection: Connection, raw: bytes, *, special: bool = False
+    ) -> Path:
+        """The path that a client means; the length counts for guests only."""
+        caller = connection.caller
+        limit = 0
+        if not caller.privileged:
+            limit = self.store.quotas.limit(caller.domid, PATH_MAX)
+        return connection.resolve(raw, limit=limit, special=special)
+
+    def features(self, connection: Connection) -> int:
+        """Server features that are offered to a client."""
+        domain = self.store.domains.get(connection.caller.domid)
+        return FEATURES if domain is None else domain.features
+
+    def forget(self, connection: Connection) -> None:
+        """Drop a connection's watches and transactions."""
+        for watch in connection.watches.values():
+            self.store.unwatch(watch)
+        connection.watches.clear()
+        for transaction in connection.transactions.values():
+            self.store.abort(transaction)
+        connection.transactions.clear()
+
+    def connections_of(self, domid: int) -> list[Connection]:
+        """The connections of a domain itself; dom0's sockets are not meant."""
+        return [
+            connection
+            for connection in self.connections.values()
+            if connection.caller.domid == domid and not connection.caller.privileged
+        ]
+
+
+# Nodes.
+
+
+def read(
+    core: Core,
+    connection: Connection,
+    request: requests.Read,
+    transaction: Transaction | None,
+) -> Outcome:
+    """READ."""
+    path = core.path(connection, request.path)
+    return Outcome(core.store.read(connection.caller, path, transaction))
+
+
+def directory(
+    core: Core,
+    connection: Connection,
+    request: requests.Directory,
+    transaction: Transaction | None,
+) -> Outcome:
+    """DIRECTORY."""
+    path = core.path(connection, request.path)
+    return Outcome(core.store.directory(connection.caller, path, transaction))
+
+
+def directory_part(
+    core: Core,
+    connection: Connection,
+    request: requests.DirectoryPart,
+    transaction: Transaction | None,
+) -> Outcome:
+    """DIRECTORY_PART."""
+    path = core.path(connection, request.path)
+    caller = connection.caller
+    return Outcome(core.store.directory_part(caller, path, request.offset, transaction))
+
+
+def get_perms(
+    core: Core,
+    connection: Connection,
+    request: requests.GetPerms,
+    transaction: Transaction | None,
+) -> Outcome:
+    """GET_PERMS, of special nodes too."""
+    path = core.path(connection, request.path, special=True)
+    return Outcome(core.store.get_perms(connection.caller, path, transaction).text)
+
+
+def write(
+    core: Core,
+    connection: Connection,
+    request: requests.Write,
+    transaction: Transaction | None,
+) -> Outcome:
+    """WRITE."""
+    path = core.path(connection, request.path)
+    events = core.store.write(connection.caller, path, request.value, transaction)
+    return Outcome(events=events) if events else DONE
+
+
+def mkdir(
+    core: Core,
+    connection: Connection,
+    request: requests.Mkdir,
+    transaction: Transaction | None,
+) -> Outcome:
+    """MKDIR."""
+    path = core.path(connection, request.path)
+    return Outcome(events=core.store.mkdir(connection.caller, path, transaction))
+
+
+def rm(
+    core: Core,
+    connection: Connection,
+    request: requests.Rm,
+    transaction: Transaction | None,
+) -> Outcome:
+    """RM."""
+    path = core.path(connection, request.path)
+    return Outcome(events=core.store.rm(connection.caller, path, transaction))
+
+
+def set_perms(
+    core: Core,
+    connection: Connection,
+    request: requests.SetPerms,
+    transaction: Transaction | None,
+) -> Outcome:
+    """SET_PERMS, of special nodes too."""
+    # As C does, too many entries are found out before a malformed one, and an owner
+    # that does not exist before a bad path.
+    core.store.check_entries(connection.caller, len(request.permissions))
+    perms = parse_permissions(request.permissions)
+    perms = core.store.vet(connection.caller, perms)
+    path = core.path(connection, request.path, special=True)
+    events = core.store.set_perms(connection.caller, path, perms, transaction)
+    return Outcome(events=events)
+
+
+# Watches and transactions.
+
+
+def watch(
+    core: Core,
+    connection: Connection,
+    request: requests.Watch,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """WATCH; the first event comes at once, whether or not the node exists."""
+    limited = request.depth != requests.UNLIMITED
+    if limited and not core.features(connection) & FEATURE_WATCH_DEPTH:
+        raise XenStoreError(Errno.EINVAL, "depth is not offered to this domain")
+    path = core.path(connection, request.path, special=True)
+    key = (path, request.token)
+    if key in connection.watches:
+        raise XenStoreError(Errno.EEXIST, "watch exists", request.path)
+    new = Watch(
+        connection.id,
+        connection.caller,
+        path,
+        request.path,
+        request.token,
+        request.depth,
+    )
+    core.store.watch(new)
+    connection.watches[key] = new
+    return Outcome(events=[Event(new, format_path(path))], reply_first=True)
+
+
+def unwatch(
+    core: Core,
+    connection: Connection,
+    request: requests.Unwatch,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """UNWATCH."""
+    path = core.path(connection, request.path, special=True)
+    found = connection.watches.pop((path, request.token), None)
+    if found is None:
+        raise XenStoreError(Errno.ENOENT, "no such watch", request.path)
+    core.store.unwatch(found)
+    return DONE
+
+
+def reset_watches(
+    core: Core,
+    connection: Connection,
+    _request: requests.ResetWatches,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """RESET_WATCHES: also ends the transaction it is sent in (XSA-484)."""
+    core.forget(connection)
+    return DONE
+
+
+def transaction_start(
+    core: Core,
+    connection: Connection,
+    _request: requests.TransactionStart,
+    transaction: Transaction | None,
+) -> Outcome:
+    """TRANSACTION_START."""
+    if transaction is not None:
+        raise XenStoreError(Errno.EBUSY, "transactions do not nest")
+    opened = core.store.start(connection.caller)
+    return Outcome(number_payload(connection.keep(opened)))
+
+
+def transaction_end(
+    core: Core,
+    connection: Connection,
+    request: requests.TransactionEnd,
+    transaction: Transaction | None,
+) -> Outcome:
+    """TRANSACTION_END: the transaction is gone whatever comes of it."""
+    if transaction is None:
+        raise XenStoreError(Errno.ENOENT, "no transaction named")
+    connection.drop(transaction)
+    if request.commit:
+        return Outcome(events=core.store.commit(transaction))
+    core.store.abort(transaction)
+    return DONE
+
+
+# Domains.
+
+
+def introduce(
+    core: Core,
+    _connection: Connection,
+    request: requests.Introduce,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """INTRODUCE; of a known domain: its connection begins anew."""
+    if not names_a_domain(request.domid):
+        raise XenStoreError(Errno.EINVAL, f"{request.domid} is no domain's id")
+    events = core.store.introduce(request.domid, request.port)
+    for each in core.connections_of(request.domid):
+        core.forget(each)
+        each.restart()
+    return Outcome(events=events)
+
+
+def release(
+    core: Core,
+    _connection: Connection,
+    request: requests.Release,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """RELEASE."""
+    _refuse_privileged(core, request.domid)
+    core.store.introduced(request.domid)
+    for each in core.connections_of(request.domid):
+        core.forget(each)
+        each.lost = True
+        core.dirty[each.id] = each
+    return Outcome(events=core.store.release(request.domid))
+
+
+def resume(
+    core: Core,
+    _connection: Connection,
+    request: requests.Resume,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """RESUME."""
+    _refuse_privileged(core, request.domid)
+    core.store.introduced(request.domid)
+    return DONE
+
+
+def set_target(
+    core: Core,
+    _connection: Connection,
+    request: requests.SetTarget,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """SET_TARGET."""
+    core.store.set_target(request.domid, request.target)
+    return DONE
+
+
+def get_domain_path(
+    _core: Core,
+    _connection: Connection,
+    request: requests.GetDomainPath,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """GET_DOMAIN_PATH, of any domain, even one that does not exist."""
+    return Outcome(text_payload(b"/local/domain/%d" % request.domid))
+
+
+def is_domain_introduced(
+    core: Core,
+    _connection: Connection,
+    request: requests.IsDomainIntroduced,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """IS_DOMAIN_INTRODUCED."""
+    domain = core.store.domains.get(request.domid)
+    introduced = domain is not None and domain.introduced
+    return Outcome(TRUE if introduced or request.domid == DOMID_SELF else FALSE)
+
+
+def get_feature(
+    core: Core,
+    connection: Connection,
+    request: requests.GetFeature,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """GET_FEATURE: anyone's own, or for a privileged caller any domain's."""
+    if request.domid == requests.OWN:
+        return Outcome(number_payload(core.features(connection)))
+    if not connection.caller.privileged:
+        raise XenStoreError(Errno.EACCES, "features of another domain")
+    return Outcome(number_payload(core.store.known(request.domid).features))
+
+
+def set_feature(
+    core: Core,
+    _connection: Connection,
+    request: requests.SetFeature,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """SET_FEATURE, before the domain is introduced."""
+    domain = core.store.known(request.domid)
+    if domain.introduced:
+        raise XenStoreError(Errno.EBUSY, f"dom{request.domid} is introduced")
+    if request.features & ~FEATURES:
+        raise XenStoreError(Errno.EINVAL, f"unknown features {request.features}")
+    domain.features = request.features
+    return DONE
+
+
+def get_quota(
+    core: Core,
+    _connection: Connection,
+    request: requests.GetQuota,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """GET_QUOTA."""
+    quotas = core.store.quotas
+    if not request.name:
+        return Outcome(text_payload(" ".join(quotas.names()).encode()))
+    if request.domid != requests.GLOBAL:
+        core.store.known(request.domid)
+    name = request.name.decode("ascii", "replace")
+    return Outcome(number_payload(quotas.get(request.domid, name)))
+
+
+def set_quota(
+    core: Core,
+    _connection: Connection,
+    request: requests.SetQuota,
+    _transaction: Transaction | None,
+) -> Outcome:
+    """SET_QUOTA."""
+    if request.domid != requests.GLOBAL:
+        core.store.known(request.domid)
+    name = request.name.decode("ascii", "replace")
+    core.store.quotas.set(request.domid, name, request.value)
+    return DONE
+
+
+def _refuse_privileged(core: Core, domid: int) -> None:
+    if domid == core.store.privileged.domid:
+        raise XenStoreError(Errno.EINVAL, f"dom{domid} is privileged")

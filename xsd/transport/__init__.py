@@ -1,0 +1,1 @@
+"""Bytes between the world and the engine; nothing here knows what they mean."""
