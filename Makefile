@@ -1,0 +1,72 @@
+# make serve    run the daemon here, without root and without Xen
+# make test     run all tests (ARGS="-k watch" is handed to pytest)
+# make lint     check format, style, types and import directions
+# make clean    remove what the others made, .venv included
+#
+# Everything is installed into .venv in this directory. Another interpreter than
+# python3 is chosen by PYTHON=..., as in: make test PYTHON=python3.12
+
+PYTHON ?= python3
+ARGS ?=
+
+here := $(CURDIR)
+bin := .venv/bin
+socket := $(here)/run/socket
+
+.PHONY: serve test lint clean
+.DELETE_ON_ERROR:
+
+serve: .venv/.serve
+	@size=$$(printf %s '$(socket)' | wc -c); \
+	if [ "$$size" -gt 107 ]; then \
+	    echo "make serve: '$(socket)' has $$size bytes, the path of a Unix socket at" \
+	        "most 107: move this directory to a shorter path" >&2; \
+	    exit 1; \
+	fi
+	@mkdir -p run
+	@echo "To talk to the daemon, paste into another terminal (Ctrl-C here ends it):"
+	@echo
+	@echo "    XENSTORED_PATH='$(socket)' '$(here)/$(bin)/xsd' ls /"
+	@echo
+	@exec $(bin)/xsd serve --socket '$(socket)' --pid-file run/xenstored.pid
+
+test: .venv/.develop
+	@$(bin)/python -m pytest $(ARGS)
+
+lint: .venv/.develop
+	$(bin)/ruff format --check .
+	$(bin)/ruff check .
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+clean:
+	rm -rf .venv run build dist htmlcov .coverage .coverage.* .hypothesis \
+	    .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find protocol xsd tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are newer than pyproject.toml once its dependencies are installed.
+.venv/.serve: pyproject.toml | .venv/bin/python
+	@echo "Installing the daemon into .venv"
+	@$(bin)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/.develop: pyproject.toml | .venv/bin/python
+	@echo "Installing the daemon and the tools for tests into .venv"
+	@$(bin)/python -m pip install --quiet --editable '.[test,lint]'
+	@touch $@ .venv/.serve
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo "make: there is no $(PYTHON): install Python 3.11 or newer" \
+	        "(Debian, Ubuntu: apt-get install python3), or name one with PYTHON=..." >&2; \
+	    exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "make: $(PYTHON) is $$($(PYTHON) -V 2>&1), but Python 3.11 or newer is" \
+	        "needed: name one with PYTHON=..., as in PYTHON=python3.12" >&2; \
+	    exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    package=$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+	    echo "make: $(PYTHON) cannot make virtual environments here; on Debian and" \
+	        "Ubuntu that takes: apt-get install $$package" >&2; \
+	    exit 1; }
+	@$(PYTHON) -m venv --clear .venv

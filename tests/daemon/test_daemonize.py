@@ -1,0 +1,166 @@
+"""The foreground process waits for the daemon and tells how its start went.
+
+Each test starts an interpreter that forks, as pytest's own process should not.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+# Runs `serve` of the test's text in the background. A daemon that is still there when
+# the test ends gets SIGTERM: it writes its process id to the file `pid`.
+PROGRAM = """
+import os, select, signal, sys
+from pathlib import Path
+from xsd.daemon.daemonize import StartError, spawn
+
+FOREGROUND = os.getpid()
+out = Path(sys.argv[1])
+
+def note(name, text):
+    (out / name).write_text(str(text))
+
+def serve(ready):
+    note("pid", os.getpid())
+    {body}
+
+if __name__ == "__main__":
+    sys.exit(spawn(serve))
+"""
+
+Spawn = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def spawn(tmp_path: Path) -> Iterator[Spawn]:
+    """Run a body of `serve` in the background; return how the foreground ended."""
+
+    def run(*body: str) -> "subprocess.CompletedProcess[str]":
+        program = PROGRAM.format(body="\n    ".join(body))
+        words = [sys.executable, "-c", program, str(tmp_path)]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    yield run
+    with suppress(FileNotFoundError, ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
+
+
+def wait_for_end(pid: int) -> None:
+    """Wait until a process that is not our child has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    with os.fdopen(descriptor) as process:
+        assert select.select([process], [], [], 30)[0] == [process]
+
+
+def test_the_foreground_returns_once_the_daemon_serves(
+    spawn: Spawn, tmp_path: Path
+) -> None:
+    """What the daemon did before is done by then, and it goes on."""
+    done = spawn("note('started', 1)", "ready()", "signal.pause()")
+
+    assert done.returncode == 0
+    assert (tmp_path / "started").read_text() == "1"
+    os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_the_daemon_has_no_terminal_directory_or_output(
+    spawn: Spawn, tmp_path: Path
+) -> None:
+    """It is in a session that another process leads, in `/`, and private by umask."""
+    done = spawn(
+        "ready()",
+        "note('session', os.getsid(0))",
+        "note('cwd', os.getcwd())",
+        "note('umask', os.umask(0))",
+        "note('stdio', [os.readlink(f'/proc/self/fd/{fd}') for fd in (0, 1, 2)])",
+        "print('to nobody', file=sys.stderr)",
+        "return 0",
+    )
+    wait_for_end(int((tmp_path / "pid").read_text()))
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "session").read_text() not in {
+        str(os.getsid(0)),
+        (tmp_path / "pid").read_text(),
+    }
+    assert (tmp_path / "cwd").read_text() == "/"
+    assert (tmp_path / "umask").read_text() == str(0o077)
+    assert (tmp_path / "stdio").read_text() == str(["/dev/null"] * 3)
+
+
+def test_a_failed_start_is_told_with_its_exit_code(spawn: Spawn) -> None:
+    """The reason is on standard error of the foreground."""
+    done = spawn("raise StartError('no socket\\n for us', 7)")
+
+    assert done.returncode == 7
+    assert done.stderr == "xenstored: no socket\n for us\n"
+
+
+def test_a_start_that_is_not_needed_returns_0_with_its_reason(spawn: Spawn) -> None:
+    """`launch-xenstore` takes it for success if another daemon serves."""
+    done = spawn("raise StartError('another serves', code=0)")
+
+    assert done.returncode == 0
+    assert done.stderr == "xenstored: another serves\n"
+
+
+def test_a_defect_at_the_start_is_told(spawn: Spawn) -> None:
+    """Nobody has to guess why there is no daemon."""
+    done = spawn("{}['nothing']")
+
+    assert done.returncode == 1
+    assert "xenstored: KeyError: 'nothing'\n" in done.stderr
+
+
+@pytest.mark.parametrize("body", ["return 0", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_a_daemon_that_ends_before_it_serves_is_a_failure(
+    spawn: Spawn, body: str
+) -> None:
+    """Even if it thinks otherwise or cannot tell any more."""
+    done = spawn(body)
+
+    assert done.returncode == 1
+    assert done.stderr == "xenstored: the daemon ended before it could serve\n"
+
+
+def test_a_long_reason_is_cut(spawn: Spawn) -> None:
+    """What the pipe takes at once is told: the daemon never waits for a reader."""
+    done = spawn("raise StartError('x' * 100_000)")
+
+    assert done.returncode == 1
+    assert len(done.stderr) < 5000
+
+
+def test_a_failure_after_the_start_does_not_reach_the_foreground(spawn: Spawn) -> None:
+    """It has returned, and the report is made once."""
+    done = spawn("ready()", "raise StartError('late')")
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_daemon_serves_although_nobody_waits_for_it(
+    spawn: Spawn, tmp_path: Path
+) -> None:
+    """The foreground may be killed meanwhile."""
+    done = spawn(
+        "gone = os.pidfd_open(FOREGROUND)",
+        "os.kill(FOREGROUND, signal.SIGKILL)",
+        "select.select([gone], [], [])",
+        "ready()",
+        "note('served', 1)",
+        "return 0",
+    )
+    wait_for_end(int((tmp_path / "pid").read_text()))
+
+    assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / "served").exists()

@@ -1,0 +1,285 @@
+"""One event is one line, whatever guests send."""
+
+import io
+import json
+import os
+import syslog
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis.strategies import binary, text
+
+from xsd.daemon.config import Config
+from xsd.daemon.logsetup import (
+    FileSink,
+    StreamSink,
+    SyslogSink,
+    configure,
+    open_sink,
+    printable,
+)
+
+EVIL = b"/a\nlevel=info event=forged\x1b[2J\xff\\"
+EVIL_PRINTED = r"/a\nlevel=info event=forged\x1b[2J\xff\\"
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def refuse(reason: str) -> None:
+    """Raise an error with a text of somebody else's."""
+    raise ValueError(reason)
+
+
+@pytest.fixture(autouse=True)
+def _structlog_as_before() -> Iterator[None]:
+    """Other tests find structlog's own configuration."""
+    yield
+    structlog.reset_defaults()
+
+
+def test_a_line_of_json_has_event_level_time_and_fields() -> None:
+    """`auto` means JSON where there is no terminal."""
+    stream = io.StringIO()
+    configure(StreamSink(stream))
+
+    structlog.get_logger().info("connection.opened", domid=5, ring=True, path=None)
+
+    line = json.loads(stream.getvalue())
+    assert datetime.fromisoformat(line.pop("timestamp")).tzinfo is UTC
+    assert line == {
+        "event": "connection.opened",
+        "level": "info",
+        "domid": 5,
+        "ring": True,
+        "path": None,
+    }
+
+
+def test_the_time_is_iso_8601_in_utc() -> None:
+    """It ends in Z, so that nobody has to guess."""
+    stream = io.StringIO()
+    configure(StreamSink(stream))
+
+    structlog.get_logger().info("x")
+
+    assert json.loads(stream.getvalue())["timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_guest_cannot_inject_a_line(log_format: str) -> None:
+    """Neither in a field, nor in the event, nor inside a list or a key."""
+    stream = io.StringIO()
+    configure(StreamSink(stream), log_format=log_format)
+
+    structlog.get_logger().info(
+        EVIL.decode("latin-1"), path=EVIL, names=[EVIL, (EVIL,)], by={EVIL: {EVIL}}
+    )
+
+    assert stream.getvalue().count("\n") == 1
+    assert stream.getvalue().isascii()
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_value_in_json_reads_back_as_its_escaped_form() -> None:
+    """Bytes of a path appear as `printable` writes them."""
+    stream = io.StringIO()
+    configure(StreamSink(stream))
+
+    structlog.get_logger().info("x", path=EVIL, error=ValueError("a\nb"))
+
+    line = json.loads(stream.getvalue())
+    assert line["path"] == EVIL_PRINTED
+    assert line["error"] == r"a\nb"
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_an_exception_cannot_inject_a_line_either(log_format: str) -> None:
+    """Its text may have a guest's bytes; on a terminal it is indented."""
+    stream = io.StringIO()
+    configure(StreamSink(stream), log_format=log_format)
+    try:
+        refuse("first\nforged\x1b[2J")
+    except ValueError:
+        structlog.get_logger().exception("request.failed")
+
+    first, *more = stream.getvalue().splitlines()
+    assert "request.failed" in first
+    assert all(line.startswith("    ") for line in more)
+    assert "\x1b" not in stream.getvalue()
+    assert "forged" in stream.getvalue()
+
+
+@given(binary() | text())
+def test_printable_text_is_one_line_of_ascii(value: bytes | str) -> None:
+    """Nothing that moves a cursor or ends a line is left."""
+    shown = printable(value)
+
+    assert shown.isascii()
+    assert shown.isprintable()
+
+
+@given(binary(), binary())
+def test_printable_tells_different_values_apart(one: bytes, other: bytes) -> None:
+    """A guest cannot make one path look like another."""
+    assert (printable(one) == printable(other)) == (one == other)
+
+
+def test_a_terminal_gets_the_console_format() -> None:
+    """`auto` asks the stream."""
+    stream = Terminal()
+    configure(StreamSink(stream))
+
+    structlog.get_logger().info("daemon.serving")
+
+    assert not stream.getvalue().startswith("{")
+    assert "daemon.serving" in stream.getvalue()
+
+
+def test_json_can_be_had_on_a_terminal() -> None:
+    """The setting wins over the guess."""
+    stream = Terminal()
+    configure(StreamSink(stream), log_format="json")
+
+    structlog.get_logger().info("daemon.serving")
+
+    assert json.loads(stream.getvalue())["event"] == "daemon.serving"
+
+
+def test_levels_below_the_wanted_one_are_not_written() -> None:
+    """Of five levels two remain."""
+    stream = io.StringIO()
+    configure(StreamSink(stream), log_level="error")
+    log = structlog.get_logger()
+
+    for level in ("debug", "info", "warning", "error", "critical"):
+        getattr(log, level)(level)
+
+    events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+    assert events == ["error", "critical"]
+
+
+def test_all_levels_can_be_written() -> None:
+    """Debug shows everything."""
+    stream = io.StringIO()
+    configure(StreamSink(stream), log_level="debug")
+    log = structlog.get_logger()
+
+    for level in ("debug", "info", "warning", "error", "critical"):
+        getattr(log, level)(level)
+
+    levels = [json.loads(line)["level"] for line in stream.getvalue().splitlines()]
+    assert levels == ["debug", "info", "warning", "error", "critical"]
+
+
+def test_a_stream_that_is_gone_does_not_stop_the_daemon() -> None:
+    """Standard error may be a pipe whose reader has died."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        sink = StreamSink(stream)
+
+        sink.write("info", "line")
+
+        # What could not be flushed must not come up again when the stream is closed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), writer)
+
+
+def test_a_file_is_appended_to_and_private(tmp_path: Path) -> None:
+    """A restart keeps the log; paths in it may be secret."""
+    path = tmp_path / "log"
+    for line in ("one", "two"):
+        sink = FileSink(path)
+        sink.write("info", line)
+        sink.close()
+
+    assert path.read_text() == "one\ntwo\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_rotated_file_is_reopened_under_its_name(tmp_path: Path) -> None:
+    """The way of logrotate: rename, then SIGHUP."""
+    path = tmp_path / "log"
+    sink = FileSink(path)
+    sink.write("info", "old")
+    path.rename(tmp_path / "log.1")
+    sink.write("info", "late")
+
+    sink.reopen()
+    sink.write("info", "new")
+    sink.close()
+
+    assert (tmp_path / "log.1").read_text() == "old\nlate\n"
+    assert path.read_text() == "new\n"
+
+
+def test_a_file_that_cannot_be_reopened_stays_in_use(tmp_path: Path) -> None:
+    """No line is lost for it."""
+    path = tmp_path / "log"
+    sink = FileSink(path)
+    path.rename(tmp_path / "log.1")
+    path.mkdir()
+
+    with pytest.raises(IsADirectoryError):
+        sink.reopen()
+    sink.write("info", "line")
+    sink.close()
+
+    assert (tmp_path / "log.1").read_text() == "line\n"
+
+
+def test_a_full_disk_does_not_stop_the_daemon() -> None:
+    """Lines are lost, clients are served."""
+    sink = FileSink(Path("/dev/full"))
+
+    sink.write("info", "line")
+    sink.close()
+    sink.write("info", "after the end")
+
+
+def test_a_daemon_without_standard_error_logs_to_syslog(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each level has syslog's severity of that name."""
+    lines: list[tuple[int, str]] = []
+    monkeypatch.setattr(syslog, "syslog", lambda *line: lines.append(line))
+    sink = open_sink(Config())
+
+    configure(sink, log_level="debug")
+    structlog.get_logger().warning("quota.reached")
+    sink.close()
+
+    assert isinstance(sink, SyslogSink)
+    assert lines[0][0] == syslog.LOG_WARNING
+    assert json.loads(lines[0][1])["event"] == "quota.reached"
+
+
+def test_the_log_goes_to_the_trace_file_or_to_standard_error(tmp_path: Path) -> None:
+    """In the foreground; a trace file wins always."""
+    path = tmp_path / "trace"
+    traced = open_sink(Config(trace_file=path))
+    shown = open_sink(Config(foreground=True))
+    traced.close()
+    shown.close()
+
+    assert isinstance(traced, FileSink)
+    assert isinstance(shown, StreamSink)
+
+
+def test_only_a_file_can_be_reopened() -> None:
+    """For the others SIGHUP means nothing."""
+    stream = io.StringIO()
+    sink = StreamSink(stream)
+
+    sink.reopen()
+    sink.write("info", "line")
+
+    assert stream.getvalue() == "line\n"

@@ -1,0 +1,141 @@
+"""The pid file keeps a second daemon away."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from xsd.daemon.pidfile import PidFile, PidFileHeldError
+
+# A lock of lockf belongs to a process, so the rival must be another one.
+RIVAL = """
+import sys
+from pathlib import Path
+from xsd.daemon.pidfile import PidFile
+
+with PidFile(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the pid file goes."""
+    return tmp_path / "xenstored.pid"
+
+
+@pytest.fixture
+def rival(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the pid file until its input ends."""
+    with subprocess.Popen(
+        [sys.executable, "-c", RIVAL, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.communicate()
+
+
+def test_it_has_the_process_id_and_is_removed_at_the_end(path: Path) -> None:
+    """`launch-xenstore` reads the one and does nothing if the file stays."""
+    with PidFile(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+        assert path.stat().st_mode & 0o777 == 0o600
+
+    assert not path.exists()
+
+
+def test_a_stale_file_is_taken_over(path: Path) -> None:
+    """After a kill -9 the file is there and nobody holds it; nothing of it stays."""
+    path.write_text("4194304999\n")
+
+    with PidFile(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_file_held_by_another_process_is_refused(
+    path: Path, rival: subprocess.Popen[str]
+) -> None:
+    """The holder keeps it untouched."""
+    with pytest.raises(PidFileHeldError) as refused:
+        PidFile(path).acquire()
+
+    assert refused.value.pid == rival.pid
+    assert str(rival.pid) in str(refused.value)
+    assert str(path) in str(refused.value)
+    assert path.read_text() == f"{rival.pid}\n"
+
+
+def test_a_held_file_without_a_process_id_is_refused_all_the_same(
+    path: Path, rival: subprocess.Popen[str]
+) -> None:
+    """The lock counts, not the text."""
+    path.write_text("nonsense")
+
+    with pytest.raises(PidFileHeldError, match="another process") as refused:
+        PidFile(path).acquire()
+
+    assert rival.poll() is None
+    assert refused.value.pid == 0
+
+
+def test_it_is_free_once_the_holder_has_died(
+    path: Path, rival: subprocess.Popen[str]
+) -> None:
+    """The kernel drops the lock, whatever ended the process."""
+    rival.kill()
+    rival.wait()
+
+    with PidFile(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_file_removed_before_the_lock_is_made_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A holder that ends between our open and our lock takes the name along."""
+    real_open = os.open
+    opened: list[int] = []
+
+    def open_and_lose(name: Path, flags: int, mode: int) -> int:
+        fd = real_open(name, flags, mode)
+        if not opened:
+            path.unlink()
+        opened.append(fd)
+        return fd
+
+    monkeypatch.setattr(os, "open", open_and_lose)
+    with PidFile(path):
+        assert len(opened) == 2
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_file_that_somebody_put_in_its_place_is_left_alone(path: Path) -> None:
+    """Only our own is removed."""
+    with PidFile(path):
+        path.unlink()
+        path.write_text("theirs")
+
+    assert path.read_text() == "theirs"
+
+
+def test_release_without_acquire_does_nothing(path: Path) -> None:
+    """So it can stand in any clean-up."""
+    path.write_text("theirs")
+
+    PidFile(path).release()
+
+    assert path.exists()
+
+
+def test_a_missing_directory_is_an_os_error(tmp_path: Path) -> None:
+    """The caller says which file it was."""
+    with pytest.raises(FileNotFoundError, match="no-such-directory"):
+        PidFile(tmp_path / "no-such-directory" / "pid").acquire()

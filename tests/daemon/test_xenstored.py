@@ -1,0 +1,88 @@
+"""The commands `xenstored` and `xsd serve`, as far as the command line decides."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from xsd import __version__
+from xsd.daemon import xenstored
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Call `xenstored` with words, as the console script does."""
+    monkeypatch.setattr(sys, "argv", ["/usr/sbin/xenstored", *words])
+    return xenstored.main()
+
+
+def test_help_is_printed_and_nothing_started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each option has a line of at most 80 columns."""
+    code = run_main(monkeypatch, "--help")
+
+    out = capsys.readouterr().out
+    assert code == 0
+    assert out.startswith("Usage: xenstored [option]...\n")
+    assert "-F, --pid-file <file>" in out
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_version_is_printed_and_nothing_started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Scripts can ask which xenstored this is."""
+    code = run_main(monkeypatch, "--version")
+
+    assert code == 0
+    assert capsys.readouterr().out == f"xenstored (xsd) {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["stop"], "xenstored: no arguments expected, got 'stop'\n"),
+        (["-F"], "xenstored: -F/--pid-file needs an argument: <file>\n"),
+        (
+            ["-E", "many"],
+            "xenstored: entry-nb: 'many' is no decimal number from 0 to 2147483647\n",
+        ),
+    ],
+)
+def test_a_wrong_command_line_is_told_and_nothing_started(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    """One line that begins with the program, exit code 2."""
+    code = run_main(monkeypatch, *words)
+
+    assert code == 2
+    assert capsys.readouterr().err == message
+
+
+def test_messages_of_xsd_serve_begin_with_its_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It shares all but the name, and that it never forks."""
+    code = xenstored.serve(["--log-level", "loud"])
+
+    assert code == 2
+    assert capsys.readouterr().err.startswith("xsd serve: log-level: 'loud' is not")
+
+
+def test_xsd_serve_stays_in_the_foreground_and_names_ignored_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without -N; a start that fails is told by the same process, with code 1."""
+    (tmp_path / "file").touch()
+
+    code = xenstored.serve(["-V", "--new", "--socket", str(tmp_path / "file" / "s")])
+
+    assert code == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "xsd serve: ignored: -V/--verbose has no effect any more",
+        "xsd serve: ignored: unknown option '--new'",
+        f"xsd serve: cannot start: {tmp_path / 'file'}: File exists",
+    ]

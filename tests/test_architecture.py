@@ -1,0 +1,88 @@
+"""Rules about the tree of files that no other tool checks."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CODE = ("protocol", "xsd", "tests", "benchmarks")
+FILE_LINES_MAX = 500
+FUNCTION_LINES_MAX = 60
+FOLDERS = (*CODE, "docs", "systemd", ".ci")
+
+# Paths of somebody's machine and numbers of somebody's tracker tell readers nothing.
+FOREIGN = re.compile(r"/(?:work|farm)/|/tmp/[a-z]+/|\b(?:issue|task) #?[0-9]+\b")
+
+
+def modules(*folders: str) -> list[Path]:
+    """Return the Python files below folders, by their paths in the project."""
+    found = [path for name in folders for path in (ROOT / name).rglob("*.py")]
+    return sorted(path.relative_to(ROOT) for path in found)
+
+
+def mirror_of(module: Path) -> Path:
+    """Return where a module's tests belong: store/test_x.py for xsd/store/x.py."""
+    inner = module.relative_to("xsd") if module.parts[0] == "xsd" else module
+    return Path("tests") / inner.with_name(f"test_{module.name}")
+
+
+def functions(module: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Find the functions and methods of a module."""
+    for node in ast.walk(ast.parse((ROOT / module).read_bytes())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def texts() -> list[Path]:
+    """Return the files that people write."""
+    inside = [path for name in FOLDERS for path in (ROOT / name).rglob("*")]
+    files = [path for path in (*ROOT.iterdir(), *inside) if path.is_file()]
+    return [path for path in files if b"\0" not in path.read_bytes()]
+
+
+def test_every_module_has_its_test_module_in_the_mirrored_place() -> None:
+    """Who changes a module finds its tests without a search."""
+    untested = [
+        f"{module} needs {mirror_of(module)}"
+        for module in modules("protocol", "xsd")
+        if module.name not in {"__init__.py", "__main__.py"}
+        and not (ROOT / mirror_of(module)).is_file()
+    ]
+
+    assert not untested, "\n".join(untested)
+
+
+def test_no_module_is_too_long_to_be_read() -> None:
+    """A file over 500 lines holds a second concern."""
+    lines = {
+        str(module): len((ROOT / module).read_bytes().splitlines())
+        for module in modules(*CODE)
+    }
+
+    assert {name: n for name, n in lines.items() if n > FILE_LINES_MAX} == {}
+
+
+def test_no_function_is_too_long_to_be_read() -> None:
+    """A function over 60 lines holds a second one."""
+    lines = {
+        f"{module}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for module in modules(*CODE)
+        for node in functions(module)
+    }
+
+    assert {name: n for name, n in lines.items() if n > FUNCTION_LINES_MAX} == {}
+
+
+def test_nothing_refers_to_a_machine_or_a_tracker() -> None:
+    """The tree explains itself to somebody who has only the tree."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in texts()
+        for number, line in enumerate(
+            path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1
+        )
+        if FOREIGN.search(line)
+    ]
+
+    assert not found, "\n".join(found)

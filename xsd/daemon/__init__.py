@@ -1,0 +1,1 @@
+"""The daemon process: command line, configuration, logs, pid file, start and stop."""

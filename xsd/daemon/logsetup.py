@@ -1,0 +1,217 @@
+"""Logs: one line per event with fields, for people on a terminal, else as JSON.
+
+Paths, tokens and values come from guests. Whatever they contain, a line of the log
+stays one line and moves no terminal: everything outside printable ASCII is escaped.
+"""
+
+import io
+import os
+import sys
+import syslog
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TextIO, final
+
+import structlog
+from structlog.dev import ConsoleRenderer, plain_traceback
+from structlog.processors import JSONRenderer, TimeStamper, add_log_level
+from structlog.processors import format_exc_info as format_exception
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from xsd.daemon.config import Config
+
+
+class Sink(ABC):
+    """Where lines go. A sink that cannot write loses lines, it never raises."""
+
+    @abstractmethod
+    def write(self, level: str, line: str) -> None:
+        """Take one line, without its newline, of a level such as `warning`."""
+
+    def reopen(self) -> None:  # noqa: B027  only files can be reopened
+        """Open the file anew, after it was renamed to be rotated.
+
+        Raises:
+            OSError: If that fails; the old file stays in use.
+        """
+
+    def close(self) -> None:  # noqa: B027
+        """Give back what is open."""
+
+    def is_terminal(self) -> bool:
+        """Say whether a person reads along."""
+        return False
+
+
+@final
+class StreamSink(Sink):
+    """Lines to a stream that is open already, standard error as a rule."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, level: str, line: str) -> None:
+        """Write and flush the line."""
+        # The log's reader may be gone; the clients are not.
+        with suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    def is_terminal(self) -> bool:
+        """Say whether the stream is a terminal."""
+        return self._stream.isatty()
+
+
+@final
+class FileSink(Sink):
+    """Lines to the end of a file of mode 0600.
+
+    Raises:
+        OSError: If the file cannot be opened at first.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = self._open()
+
+    def _open(self) -> io.FileIO:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        return io.FileIO(os.open(self._path, flags, 0o600), "a")
+
+    def write(self, level: str, line: str) -> None:
+        """Append the line."""
+        # A full disk must not end the daemon.
+        with suppress(OSError, ValueError):
+            self._file.write(line.encode() + b"\n")
+
+    def reopen(self) -> None:
+        """Go on in the file that has the name now, or in a new one."""
+        file = self._open()
+        self._file.close()
+        self._file = file
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+@final
+class SyslogSink(Sink):
+    """Lines to syslog's daemon facility, for a process without standard error."""
+
+    _PRIORITIES: Final = {
+        "debug": syslog.LOG_DEBUG,
+        "info": syslog.LOG_INFO,
+        "warning": syslog.LOG_WARNING,
+        "error": syslog.LOG_ERR,
+        "critical": syslog.LOG_CRIT,
+    }
+
+    def __init__(self) -> None:
+        syslog.openlog("xenstored", syslog.LOG_PID, syslog.LOG_DAEMON)
+
+    def write(self, level: str, line: str) -> None:
+        """Send the line."""
+        syslog.syslog(self._PRIORITIES[level], line)
+
+    def close(self) -> None:
+        """Disconnect."""
+        syslog.closelog()
+
+
+def open_sink(config: Config) -> Sink:
+    """Return where the log goes: the trace file, else standard error, else syslog.
+
+    Raises:
+        OSError: If the trace file cannot be opened.
+    """
+    if config.trace_file is not None:
+        return FileSink(config.trace_file)
+    return StreamSink(sys.stderr) if config.foreground else SyslogSink()
+
+
+def configure(sink: Sink, *, log_format: str = "auto", log_level: str = "info") -> None:
+    """Let structlog write to a sink from now on.
+
+    Args:
+        sink: Where lines go.
+        log_format: `console`, `json`, or `auto`, which is `console` for a terminal.
+        log_level: The least severe level that is written.
+    """
+    structlog.configure(
+        processors=[
+            add_log_level,
+            TimeStamper(fmt="iso", utc=True),
+            format_exception,
+            escape_values,
+            _renderer(log_format, is_terminal=sink.is_terminal()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(log_level),
+        logger_factory=lambda *_: _LevelledLines(sink),
+    )
+
+
+def _renderer(log_format: str, *, is_terminal: bool) -> Processor:
+    if log_format == "console" or (log_format == "auto" and is_terminal):
+        return ConsoleRenderer(colors=is_terminal, exception_formatter=plain_traceback)
+    return JSONRenderer()
+
+
+@final
+class _LevelledLines:
+    """What structlog calls with the finished line, by the name of the level."""
+
+    __slots__ = ("_sink",)
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def debug(self, line: str) -> None:
+        self._sink.write("debug", line)
+
+    def info(self, line: str) -> None:
+        self._sink.write("info", line)
+
+    def warning(self, line: str) -> None:
+        self._sink.write("warning", line)
+
+    def error(self, line: str) -> None:
+        self._sink.write("error", line)
+
+    def critical(self, line: str) -> None:
+        self._sink.write("critical", line)
+
+
+def escape_values(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Make every value printable: the structlog processor before the renderer."""
+    for key, value in event.items():
+        event[key] = _traceback(value) if key == "exception" else _escaped(value)
+    return event
+
+
+def printable(value: bytes | str) -> str:
+    r"""Return text of printable ASCII, the rest as `\n`, `\x1b`, `\u202e`.
+
+    Backslashes are doubled, so that no two values print alike.
+    """
+    text = value.decode("latin-1") if isinstance(value, bytes) else value
+    return text.encode("unicode_escape").decode("ascii")
+
+
+def _escaped(value: object) -> object:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, (bytes, str)):
+        return printable(value)
+    if isinstance(value, dict):
+        return {printable(str(key)): _escaped(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_escaped(item) for item in value]
+    return printable(str(value))
+
+
+def _traceback(text: object) -> str:
+    # Indented, since the text of an exception may contain what a guest sent: on a
+    # terminal its second line must not look like a line of the log.
+    return "\n".join(f"    {printable(line)}" for line in str(text).splitlines())

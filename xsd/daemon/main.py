@@ -1,0 +1,172 @@
+"""The daemon's life: start, serve, stop."""
+
+import asyncio
+import os
+import resource
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Final
+
+import structlog
+import uvloop
+
+from xsd import __version__
+from xsd.daemon.config import Config
+from xsd.daemon.daemonize import EXIT_FAILED, StartError
+from xsd.daemon.logsetup import Sink, configure, open_sink
+from xsd.daemon.notify import notify
+from xsd.daemon.pidfile import PidFile, PidFileHeldError
+from xsd.engine import Engine, Notice
+from xsd.store import Store
+from xsd.store.quota import SOFT_PREFIX
+from xsd.transport.unix import UnixServer
+
+EVERY_DOMAIN: Final = -1
+"""What `Quotas.set` takes for the limits that all domains share."""
+
+_IDLE: Final = (
+    "trace_switches",
+    "watch_event_timeout_s",
+    "keep_orphans",
+    "control_event_channel",
+    "privileged_domid",
+    "live_update",
+)
+"""Settings that are read for the sake of the C daemon's scripts and do nothing yet."""
+
+log = structlog.get_logger(__name__)
+
+
+def _nobody_waits() -> None:
+    """Do nothing: in the foreground nobody waits for the start."""
+
+
+def run(config: Config, on_ready: Callable[[], None] = _nobody_waits) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        config: The settings.
+        on_ready: Is called once clients are served.
+
+    Returns:
+        The exit code: 0 after a clean end, 1 after a defect of ours, which is logged.
+
+    Raises:
+        StartError: If the daemon cannot start.
+    """
+    with ExitStack() as held:
+        sink = _started(config, held)
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(config, sink, on_ready))
+        except StartError:
+            raise
+        except Exception:
+            log.critical("daemon.failed", exc_info=True)
+            return EXIT_FAILED
+        log.info("daemon.stopped")
+    return 0
+
+
+def _started(config: Config, held: ExitStack) -> Sink:
+    """Take what the process needs before its loop, to be given back by `held`."""
+    try:
+        config.socket.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if config.pid_file is not None:
+            held.enter_context(PidFile(config.pid_file))
+        sink = open_sink(config)
+    except PidFileHeldError as error:
+        # launch-xenstore takes 0 to mean that a xenstored is there.
+        raise StartError(str(error), code=0) from error
+    except OSError as error:
+        raise StartError(f"cannot start: {_reason(error)}") from error
+    held.callback(sink.close)
+    configure(sink, log_format=config.log_format, log_level=config.log_level)
+    # A client that goes away while it is written to is no reason to die.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    raise_descriptor_limit()
+    return sink
+
+
+def _reason(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+async def _serve(config: Config, sink: Sink, on_ready: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.set_exception_handler(_log_loop_error)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, _reopen, sink)
+    path = str(config.socket)
+    server = UnixServer(
+        Engine(make_store(config)), path, mode=0o600, on_notice=log_notice
+    )
+    try:
+        server.start()
+    except OSError as error:
+        raise StartError(f"cannot listen on {path}: {_reason(error)}") from error
+    try:
+        log.info("daemon.serving", socket=path, pid=os.getpid(), version=__version__)
+        _warn_of_idle_settings(config)
+        _tell_manager("READY=1")
+        on_ready()
+        await stop.wait()
+        _tell_manager("STOPPING=1")
+    finally:
+        server.close()
+
+
+def make_store(config: Config) -> Store:
+    """Return an empty store with the limits of the settings."""
+    store = Store(config.control_domid)
+    for name, limit in config.quotas.items():
+        store.quotas.set(EVERY_DOMAIN, name, limit)
+    for name, limit in config.soft_quotas.items():
+        store.quotas.set(EVERY_DOMAIN, SOFT_PREFIX + name, limit)
+    return store
+
+
+def raise_descriptor_limit() -> None:
+    """Raise the soft limit of open files to the hard one: each client needs one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def log_notice(notice: Notice) -> None:
+    """Log what the engine has to say."""
+    write = getattr(log, notice.level)
+    write(notice.event, exc_info=notice.error, **notice.fields)
+
+
+def _warn_of_idle_settings(config: Config) -> None:
+    defaults = Config()
+    for name in _IDLE:
+        value = getattr(config, name)
+        if value != getattr(defaults, name):
+            log.warning("setting.without_effect", setting=name, value=value)
+
+
+def _reopen(sink: Sink) -> None:
+    try:
+        sink.reopen()
+    except OSError as error:
+        log.error("log.not_reopened", reason=str(error))  # noqa: TRY400  no defect
+    else:
+        log.info("log.reopened")
+
+
+def _tell_manager(state: str) -> None:
+    try:
+        notify(state, os.environ)
+    except OSError as error:
+        log.warning("systemd.not_told", state=state, reason=str(error))
+
+
+def _log_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    log.error(
+        "loop.failed", reason=context.get("message"), exc_info=context.get("exception")
+    )

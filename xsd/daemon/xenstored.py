@@ -1,0 +1,75 @@
+"""The commands `xenstored` and `xsd serve`: command line in, exit code out."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from xsd import __version__
+from xsd.daemon.arguments import UsageError, usage
+from xsd.daemon.config import ConfigError, load
+from xsd.daemon.daemonize import StartError, spawn
+from xsd.daemon.options import OPTIONS, parse
+
+EXIT_USAGE: Final = 2
+
+
+def main() -> int:
+    """Run `xenstored`: in the background, unless `-N` is given, as the C daemon does.
+
+    Returns:
+        0 if a daemon serves (for `-N`: has served), 1 if it cannot start, 2 if the
+        command line is wrong.
+    """
+    return start("xenstored", sys.argv[1:], foreground=False)
+
+
+def serve(arguments: Sequence[str]) -> int:
+    """Run `xsd serve` with the words after it, always in the foreground.
+
+    Returns:
+        As `main`.
+    """
+    return start("xsd serve", arguments, foreground=True)
+
+
+def start(program: str, arguments: Sequence[str], *, foreground: bool) -> int:
+    """Read a command line and do what it says.
+
+    Args:
+        program: What messages begin with.
+        arguments: The words after the program's name.
+        foreground: Do not fork, whatever the command line says.
+    """
+    try:
+        line = parse(arguments)
+        if line.wants_help:
+            sys.stdout.write(usage(program, OPTIONS))
+            return 0
+        if line.wants_version:
+            sys.stdout.write(f"{program} (xsd) {__version__}\n")
+            return 0
+        config = load(os.environ, line.settings)
+    except (UsageError, ConfigError) as error:
+        sys.stderr.write(f"{program}: {error}\n")
+        return EXIT_USAGE
+    for sentence in line.ignored:
+        sys.stderr.write(f"{program}: {sentence}\n")
+    if foreground:
+        config = replace(config, foreground=True)
+    # Only now, so that --help and mistakes do not wait for uvloop and the engine.
+    from xsd.daemon.main import run  # noqa: PLC0415
+
+    if not config.foreground:
+        return spawn(partial(run, config))
+    try:
+        return run(config)
+    except StartError as error:
+        sys.stderr.write(f"{program}: {error}\n")
+        return error.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
