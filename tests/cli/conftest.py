@@ -1,0 +1,59 @@
+"""Fixtures for the tests of the command line."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.daemons import running_daemon
+from xsd.cli.main import main
+from xsd.client import Client
+
+
+class Result(NamedTuple):
+    """What a command did."""
+
+    out: bytes
+    err: bytes = b""
+    status: int = 0
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def daemon_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The socket of a real daemon."""
+    yield from running_daemon(tmp_path_factory.mktemp("xs"))
+
+
+@pytest.fixture
+def client(daemon_socket: Path) -> Iterator[Client]:
+    """A client of the daemon, in which there is no `/t`."""
+    with Client(str(daemon_socket), timeout=10.0) as connected:
+        connected.rm("/t")
+        yield connected
+        connected.rm("/t")
+
+
+@pytest.fixture
+def xsd(
+    daemon_socket: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Run:
+    """Run `xsd` with some words in this process, on a store with an own `/t`."""
+    monkeypatch.setenv("XENSTORED_PATH", str(daemon_socket))
+
+    def run(*words: str | bytes) -> Result:
+        capfdbinary.readouterr()
+        try:
+            status = main([os.fsdecode(word) for word in words])
+        except SystemExit as exit_:
+            status = exit_.code if isinstance(exit_.code, int) else -1
+        captured = capfdbinary.readouterr()
+        return Result(captured.out, captured.err, status)
+
+    return run

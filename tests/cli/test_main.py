@@ -1,0 +1,167 @@
+"""xsd.cli.main: the subcommand is found, and what goes wrong is told."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from protocol.errors import Errno, XenStoreError
+from tests.cli.conftest import Result, Run
+from tests.support.daemons import client_environment, environment
+from xsd import __version__
+from xsd.cli.main import COMMANDS
+from xsd.client import Client
+
+CLIENTS = [name for name in COMMANDS if name != "serve"]
+WORDS = {
+    "write": ["/t/a", "1"],
+    "chmod": ["/t", "n0"],
+    "watch": ["-n", "1", "/t"],
+}
+
+
+def test_help_lists_the_commands(xsd: Run) -> None:
+    """With a line for each."""
+    result = xsd("--help")
+
+    assert (result.status, result.err) == (0, b"")
+    assert result.out.startswith(b"usage: xsd [-h] [--socket PATH] [--version] COMMAND")
+    for name, (_, text) in COMMANDS.items():
+        assert re.search(rb"\n  %b +%b\n" % (name.encode(), text.encode()), result.out)
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_each_command_has_help_with_examples(xsd: Run, name: str) -> None:
+    """And its own name in them."""
+    result = xsd(name, "--help")
+
+    assert (result.status, result.err) == (0, b"")
+    assert result.out.startswith(b"usage: xsd " + name.encode())
+    assert b"\nexamples:\n  xsd " + name.encode() in result.out
+
+
+def test_version(xsd: Run) -> None:
+    """One line."""
+    assert xsd("--version") == Result(f"xsd {__version__}\n".encode())
+
+
+@pytest.mark.parametrize("words", [[], ["nothing"], ["--nothing", "read", "/t"]])
+def test_misuse_exits_with_status_1(xsd: Run, words: list[str]) -> None:
+    """As the xenstore-* tools do."""
+    result = xsd(*words)
+
+    assert (result.status, result.out) == (1, b"")
+    assert result.err.startswith(b"usage: xsd ")
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_missing_daemon_is_told(xsd: Run, tmp_path: Path, name: str) -> None:
+    """With the path that was tried, by every client command."""
+    path = str(tmp_path / "none")
+    message = f"xsd {name}: no XenStore daemon listens at {path}: "
+
+    result = xsd("--socket", path, name, *WORDS.get(name, ["/t"]))
+
+    assert (result.status, result.out) == (1, b"")
+    assert result.err == message.encode() + b"No such file or directory\n"
+
+
+def test_socket_wins_over_the_environment(
+    xsd: Run, client: Client, daemon_socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given before the command or after it."""
+    client.write("/t", b"1")
+    monkeypatch.setenv("XENSTORED_PATH", "/none")
+
+    assert xsd("--socket", str(daemon_socket), "read", "/t") == Result(b"1\n")
+    assert xsd("read", "--socket", str(daemon_socket), "/t") == Result(b"1\n")
+
+
+def test_refusal_that_no_command_explains_is_told(
+    xsd: Run, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A traceback is for our own mistakes."""
+    client.write("/t/a", b"")
+
+    def refuse(*_: object) -> None:
+        raise XenStoreError(Errno.EAGAIN, "TRANSACTION_END refused")
+
+    monkeypatch.setattr(Client, "run_transaction", refuse)
+
+    assert xsd("rm", "-t", "/t/a") == Result(
+        b"", b"xsd rm: EAGAIN: TRANSACTION_END refused\n", 1
+    )
+
+
+def test_interrupt_is_status_130(xsd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a shell shows for a death by SIGINT."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Client, "read", interrupt)
+
+    assert xsd("read", "/t") == Result(b"", b"", 130)
+
+
+def test_command_runs_as_a_module(client: Client, daemon_socket: Path) -> None:
+    """`python -m xsd` is `xsd`, in a process of its own."""
+    client.write("/t", b"1")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "xsd", "read", "/t", "/t/none"],
+        capture_output=True,
+        check=False,
+        env=client_environment(daemon_socket),
+    )
+
+    assert Result(done.stdout, done.stderr, done.returncode) == Result(
+        b"1\n", b"xsd read: couldn't read path /t/none\n", 1
+    )
+
+
+def test_reader_that_has_enough_is_no_error_of_ours(
+    client: Client, daemon_socket: Path
+) -> None:
+    """`xsd ls | head -1` prints no traceback."""
+    for number in range(40):
+        client.write(b"/t/%d" % number, b"x" * 4000)
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    with os.fdopen(writing, "wb") as broken:
+        done = subprocess.run(
+            [sys.executable, "-m", "xsd", "ls", "-f", "/t"],
+            stdout=broken,
+            stderr=subprocess.PIPE,
+            check=False,
+            env=client_environment(daemon_socket),
+        )
+
+    assert (done.stderr, done.returncode) == (b"", 1)
+
+
+def test_client_commands_import_nothing_of_the_daemon() -> None:
+    """A hotplug script runs dozens of them: each must start at once."""
+    program = (
+        "import sys; before = set(sys.modules);"
+        "from xsd.cli.main import main; main(['read', '/t']);"
+        "print(*set(sys.modules) - before)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**environment(), "XENSTORED_PATH": "/none"},
+    )
+
+    loaded = set(done.stdout.split())
+    assert "xsd.client" in loaded
+    assert loaded.isdisjoint(
+        {"asyncio", "random", "ssl", "structlog", "uvloop", "xsd.daemon", "xsd.engine"}
+    )

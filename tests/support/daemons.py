@@ -1,0 +1,171 @@
+"""Real daemons for tests that talk to one through its socket.
+
+By default that is ours. With XSD_TEST_DAEMON=c the same tests run against Xen's
+C xenstored, which shows whether they ask for something it does not do.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, final
+
+import pytest
+
+import xsd
+from tests.conftest import find_program
+from xsd.client import Client, NotListeningError
+
+PATIENCE_S: Final = 10.0
+"""Most seconds until a daemon answers, or is gone."""
+
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
+C_XENSTORED: Final = "/usr/lib/xen-4.17/bin/xenstored"
+
+
+def daemon_name() -> str:
+    """Return which daemon the tests are about: `xsd` or `c`."""
+    return os.environ.get("XSD_TEST_DAEMON", "xsd")
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for a child that shall find the `xsd` under test."""
+    found = [str(Path(xsd.__file__).resolve().parents[1])]
+    if "PYTHONPATH" in os.environ:
+        found.append(os.environ["PYTHONPATH"])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(found)}
+
+
+@final
+class Daemon:
+    """A running daemon; leaving it as a context manager ends it.
+
+    Attributes:
+        socket: Where it listens.
+        pid: Its process.
+    """
+
+    def __init__(self, socket: Path, pid: int) -> None:
+        self.socket = socket
+        self.pid = pid
+        # Unlike a number, it cannot mean another process by the time of the end.
+        self._handle = os.pidfd_open(pid)
+
+    def __enter__(self) -> "Daemon":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End the daemon and wait until it has gone; a second time does nothing.
+
+        Raises:
+            Failed: If the signal does not end it; it is killed then.
+        """
+        if self._handle < 0:
+            return
+        gone = self._signal(number)
+        if not gone:
+            self._signal(signal.SIGKILL)
+        os.close(self._handle)
+        self._handle = -1
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+        if not gone:
+            pytest.fail(f"signal {number} does not end {self.socket}", pytrace=False)
+
+    def _signal(self, number: int) -> bool:
+        """Send a signal, and tell whether the process ends then."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._handle, number)
+        return bool(select.select([self._handle], [], [], PATIENCE_S)[0])
+
+
+def start_daemon(directory: Path) -> Daemon:
+    """Start the daemon that the tests are about.
+
+    Args:
+        directory: For its socket and its log; short, as a socket's path must be.
+    """
+    return start_c_peer(directory) if daemon_name() == "c" else start_xsd(directory)
+
+
+def start_xsd(directory: Path, *options: str) -> Daemon:
+    """Start our daemon.
+
+    Args:
+        directory: For its socket and its log.
+        options: More words for its command line.
+
+    Raises:
+        Failed: If it does not answer GET_DOMAIN_PATH in time.
+    """
+    path = directory / "socket"
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "xsd", "serve", "--socket", str(path), *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**environment(), "XENSTORED_RUNDIR": str(directory)},
+        )
+    deadline = time.monotonic() + PATIENCE_S
+    while process.poll() is None and time.monotonic() < deadline:
+        if _answers(path):
+            daemon = Daemon(path, process.pid)
+            process.returncode = 0  # `Daemon.stop` waits for it
+            return daemon
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.005)
+    process.kill()
+    process.wait()
+    text = (directory / "log").read_text(encoding="utf-8", errors="replace")
+    pytest.fail(f"the daemon does not start:\n{text}", pytrace=False)
+
+
+def start_c_peer(directory: Path) -> Daemon:
+    """Start Xen's C xenstored on a pretended hypervisor.
+
+    `run-peer`, which can do that, is looked for in the directory XSD_PEERS, else
+    in `shared/peers` beside the checkout.
+
+    Args:
+        directory: For its socket, its log and its hypervisor's files.
+
+    Raises:
+        Skipped: If it is missing.
+    """
+    beside = CHECKOUT.parent / "shared" / "peers"
+    starter = Path(os.environ.get("XSD_PEERS") or beside) / "run-peer"
+    if not starter.is_file():
+        pytest.skip(f"{starter} is missing: set XSD_PEERS to its directory")
+    find_program(C_XENSTORED, "xen-utils-4.17")
+    printed = subprocess.run(
+        [str(starter), "c", str(directory)], check=True, capture_output=True, text=True
+    )
+    return Daemon(directory / "socket", int(printed.stdout))
+
+
+def client_environment(socket: Path) -> Mapping[str, str]:
+    """Return the environment for a client program of this daemon."""
+    return {**environment(), "XENSTORED_PATH": str(socket)}
+
+
+def _answers(path: Path) -> bool:
+    try:
+        with Client(str(path), timeout=PATIENCE_S) as client:
+            return client.get_domain_path(0) == b"/local/domain/0"
+    except NotListeningError:
+        return False
+
+
+def running_daemon(directory: Path) -> Iterator[Path]:
+    """Yield the socket of a daemon: the body of the fixtures `daemon_socket`."""
+    with start_daemon(directory) as daemon:
+        yield daemon.socket

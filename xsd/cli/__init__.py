@@ -1,0 +1,1 @@
+"""The command `xsd`: the daemon, and a client for each of Xen's xenstore-* tools."""
