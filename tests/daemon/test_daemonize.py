@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from xsd.daemon.daemonize import fill_standard_streams
+
 # Runs `serve` of the test's text in the background. A daemon that is still there when
 # the test ends gets SIGTERM: it writes its process id to the file `pid`.
 PROGRAM = """
@@ -96,6 +98,21 @@ def test_the_daemon_has_no_terminal_directory_or_output(
     assert (tmp_path / "cwd").read_text() == "/"
     assert (tmp_path / "umask").read_text() == str(0o077)
     assert (tmp_path / "stdio").read_text() == str(["/dev/null"] * 3)
+
+
+def test_a_closed_standard_stream_becomes_dev_null(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The interpreter leaves None in its place; one that is open stays as it is."""
+    monkeypatch.setattr(sys, "stdout", None)
+    before = sys.stderr
+
+    fill_standard_streams()
+
+    filled = sys.stdout.fileno()
+    assert Path(f"/proc/self/fd/{filled}").readlink() == Path(os.devnull)
+    assert sys.stderr is before
+    os.close(filled)
 
 
 def test_a_failed_start_is_told_with_its_exit_code(spawn: Spawn) -> None:

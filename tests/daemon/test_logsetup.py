@@ -1,5 +1,6 @@
 """One event is one line, whatever guests send."""
 
+import fcntl
 import io
 import json
 import os
@@ -72,6 +73,23 @@ def test_the_time_is_iso_8601_in_utc() -> None:
     structlog.get_logger().info("x")
 
     assert json.loads(stream.getvalue())["timestamp"].endswith("Z")
+
+
+def test_what_a_full_pipe_does_not_take_is_lost() -> None:
+    """A reader that sleeps would stop the daemon; a line cut short ends there."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as end, os.fdopen(writer, "w") as stream:
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 8192)
+        sink = StreamSink(stream)
+        sink.write("info", "first")
+        sink.write("info", "x" * 20_000)
+        sink.write("info", "lost")
+        taken = os.read(reader, 8192)
+        sink.write("info", "last")
+        stream.close()
+
+        assert taken == b"first\n" + b"x" * (len(taken) - 6)
+        assert end.read() == b"\nlast\n"
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])

@@ -8,6 +8,7 @@ if it does not.
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, final
 
 EXIT_FAILED: Final = 1
@@ -63,6 +64,19 @@ class _Report:
             self._fd = -1
 
 
+def fill_standard_streams() -> None:
+    """Open /dev/null for each standard stream that is closed.
+
+    Its number would go to whatever is opened next, a socket perhaps, to be taken for
+    standard error later.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # The lowest free number is the stream's own, as those before it are taken.
+            null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            setattr(sys, name, os.fdopen(null, mode, closefd=False))
+
+
 def spawn(serve: Callable[[Callable[[], None]], int]) -> int:
     """Run a function in a background process of its own.
 
@@ -83,7 +97,9 @@ def spawn(serve: Callable[[Callable[[], None]], int]) -> int:
     child = os.fork()
     if child:
         os.close(writer)
-        os.waitpid(child, 0)
+        # Where our starter ignores SIGCHLD, so do we, and nothing is left of the child.
+        with suppress(ChildProcessError):
+            os.waitpid(child, 0)
         return _await_report(reader)
     os.close(reader)
     code = EXIT_FAILED

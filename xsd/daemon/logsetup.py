@@ -6,6 +6,7 @@ stays one line and moves no terminal: everything outside printable ASCII is esca
 
 import io
 import os
+import select
 import sys
 import syslog
 from abc import ABC, abstractmethod
@@ -50,13 +51,31 @@ class StreamSink(Sink):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._fd = -1
+        self._room = select.poll()
+        self._is_cut = False
+        with suppress(OSError, ValueError):  # a stream in memory has no descriptor
+            self._fd = stream.fileno()
+            self._room.register(self._fd, select.POLLOUT)
 
     def write(self, level: str, line: str) -> None:
-        """Write and flush the line."""
-        # The log's reader may be gone; the clients are not.
+        """Write the line at once, or lose it."""
+        # The log's reader may be gone or asleep; the clients are not.
         with suppress(OSError, ValueError):
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            if self._fd < 0:
+                self._stream.write(line + "\n")
+            else:
+                self._send(line.encode() + b"\n")
+
+    def _send(self, data: bytes) -> None:
+        if self._is_cut:
+            data = b"\n" + data
+        sent = 0
+        # A pipe with any room at all takes PIPE_BUF bytes without waiting.
+        while sent < len(data) and self._room.poll(0):
+            sent += os.write(self._fd, data[sent : sent + select.PIPE_BUF])
+        if sent:
+            self._is_cut = sent < len(data)
 
     def is_terminal(self) -> bool:
         """Say whether the stream is a terminal."""

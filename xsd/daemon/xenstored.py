@@ -10,7 +10,7 @@ from typing import Final
 from xsd import __version__
 from xsd.daemon.arguments import UsageError, usage
 from xsd.daemon.config import ConfigError, load
-from xsd.daemon.daemonize import StartError, spawn
+from xsd.daemon.daemonize import StartError, fill_standard_streams, spawn
 from xsd.daemon.options import OPTIONS, parse
 
 EXIT_USAGE: Final = 2
@@ -43,6 +43,7 @@ def start(program: str, arguments: Sequence[str], *, foreground: bool) -> int:
         arguments: The words after the program's name.
         foreground: Do not fork, whatever the command line says.
     """
+    fill_standard_streams()
     try:
         line = parse(arguments)
         if line.wants_help:

@@ -47,34 +47,34 @@ def replay(
     # All removals first: what was written after one must outlast it.
     for path, touch in transaction.touched.items():
         if touch.removed:
+            there = find(present, path)
+            assert there is not None  # noqa: S101  or it were a conflict
+            _require(caller, there, WRITE, path)
             spine = branch.spine(path)
             if len(spine) > len(path):
-                _require(caller, spine[-1], WRITE, path)
                 removed = branch.remove(path, spine)
                 for domid, count in owners_of(removed).items():
                     nodes.add(domid, -count)
-    for path in _by_creation(transaction):
-        mine = transaction.tree.spine(path)
+    for _created, path, mine in _by_creation(transaction):
         spine = branch.spine(path)
         if len(spine) > len(path):
-            _update(transaction, path, mine[-1], branch, spine, nodes)
+            _update(transaction, path, mine, branch, spine, nodes)
         else:
             _require(caller, spine[-1], WRITE, path)
-            for node in mine[len(spine) :]:
-                branch.add(path, spine, node.value, node.perms)
-                nodes.add(node.perms.owner, 1)
+            branch.add(path, spine, mine.value, mine.perms)
+            nodes.add(mine.perms.owner, 1)
     return branch, nodes
 
 
-def _by_creation(transaction: Transaction) -> list[Path]:
-    """What the transaction touched and left, so that siblings keep their order."""
-    left: list[tuple[int, Path]] = []
+def _by_creation(transaction: Transaction) -> list[tuple[int, Path, Node]]:
+    """What a transaction touched and left: parents first, siblings in their order."""
+    left: list[tuple[int, Path, Node]] = []
     for path in transaction.touched:
         node = find(transaction.tree.top, path)
         if node is not None:
-            left.append((node.created, path))
-    left.sort()
-    return [path for _created, path in left]
+            left.append((node.created, path, node))
+    left.sort()  # no two nodes have the same generation
+    return left
 
 
 def _update(
@@ -87,8 +87,6 @@ def _update(
 ) -> None:
     """Carry value and permissions over to a node that is already there."""
     there = spine[-1]
-    if there.created > transaction.since:
-        return  # made by this replay, with everything it needs
     caller = transaction.caller
     if mine.value_changed > transaction.since:
         _require(caller, there, WRITE, path)
@@ -106,6 +104,24 @@ def _require(caller: Caller, node: Node, right: int, path: Path) -> None:
         raise XenStoreError(
             Errno.EACCES, f"dom{caller.domid} lost the right", b"/".join(path)
         )
+
+
+def outgrown(
+    transaction: Transaction, before: Node, after: Node, limit: int
+) -> Path | None:
+    """Find a node that a commit would make bigger than a limit in bytes.
+
+    A directory can get there without anybody's fault: by what several transactions
+    create in it, of which each would leave it small enough.
+    """
+    for touched in transaction.touched:
+        for path in (touched, touched[:-1]):
+            node = find(after, path) if path else None
+            if node is not None and node.record_size() > limit:
+                old = find(before, path)
+                if old is None or node.record_size() > old.record_size():
+                    return path
+    return None
 
 
 def changes_between(
@@ -189,10 +205,8 @@ def _lost_content(old: Node, new: Node) -> bool:
 def _written(transaction: Transaction, path: Path) -> bool:
     """Tell whether the path will be told on its own account."""
     touch = transaction.touched.get(path)
-    if touch is None:
-        return False
     node = find(transaction.tree.top, path)
-    return node is not None and touch.by_name >= node.created
+    return touch is not None and node is not None and touch.by_name >= node.created
 
 
 def _change(kind: int, path: Path, old: Node | None, new: Node) -> Change:

@@ -2,7 +2,7 @@
 
 from typing import final
 
-from protocol.path import Path, format_path
+from protocol.path import Path, format_path, is_special
 from protocol.perms import READ, Caller, Permissions
 from xsd.store.changes import IMPLIED, REMOVED, REMOVED_BELOW, Change
 from xsd.store.node import Node
@@ -66,7 +66,8 @@ def events_for(
         return events
     told: set[Path] = set()
     for change in changes:
-        if change.kind == IMPLIED:
+        # Who watches a special name waits for domains, not for its permissions.
+        if change.kind == IMPLIED or is_special(change.path):
             continue
         if change.removed is None:
             _tell_of(index.hits(change.path), change, before, after, events)

@@ -14,13 +14,14 @@ from protocol.perms import (
     names_a_domain,
     owner_only,
 )
-from xsd.store.commit import changes_between, replay
+from xsd.store.commit import changes_between, outgrown, replay
 from xsd.store.domains import Domain, Domains
 from xsd.store.events import Event, events_for, may_read
 from xsd.store.live import Live
 from xsd.store.node import Node
 from xsd.store.quota import (
     NODE_PERMISSIONS,
+    NODE_SIZE,
     NODES,
     TRANSACTIONS,
     WATCHES,
@@ -245,6 +246,7 @@ class Store:
             branch, nodes = replay(transaction, before, self._clock)
         if not transaction.caller.privileged:
             self._check_growth(nodes)
+            self._check_sizes(transaction, before, branch.top)
         live.tree.adopt(branch)
         live.nodes.merge(nodes)
         changes = changes_between(transaction, before, branch.top)
@@ -370,6 +372,14 @@ class Store:
             limit = self.quotas.limit(domid, NODES)
             if count > 0 and 0 < limit < self.live.nodes.of(domid) + count:
                 raise QuotaExceeded(domid, NODES, limit)
+
+    def _check_sizes(self, transaction: Transaction, before: Node, after: Node) -> None:
+        """Refuse a commit that would make a node too big for the caller."""
+        domid = transaction.caller.domid
+        limit = self.quotas.limit(domid, NODE_SIZE)
+        path = outgrown(transaction, before, after, limit) if limit > 0 else None
+        if path is not None:
+            raise QuotaExceeded(domid, NODE_SIZE, limit, format_path(path))
 
     def _check_names(self, transaction: Transaction) -> None:
         """Refuse permissions that name a domain which is gone by now."""

@@ -72,7 +72,7 @@ class Touch:
         by_name: Generation of the last WRITE, effective MKDIR or SET_PERMS that
             named the path, 0 if none did. It is void if the node is younger: the
             node was then removed and came back on the way to another.
-        removed: Whether it was named in an RM while it existed.
+        removed: Whether an RM named it while the node was there that others see.
     """
 
     __slots__ = ("by_name", "removed")
@@ -95,6 +95,7 @@ class Transaction(View):
         touched: What it did, by path, in the order of first change.
         nodes: By how much it changes the number of nodes of each domain.
         failed: An operation in it was refused for a quota; it cannot commit.
+        undone: It has removed a node that it had made itself.
     """
 
     __slots__ = (
@@ -108,6 +109,7 @@ class Transaction(View):
         "since",
         "snapshot",
         "touched",
+        "undone",
     )
 
     def __init__(
@@ -121,6 +123,7 @@ class Transaction(View):
         self.touched: dict[Path, Touch] = {}
         self.nodes = Account()
         self.failed = False
+        self.undone = False
         self._live = live
         self._clock = clock
         self._relied_on = Dependencies()
@@ -143,8 +146,17 @@ class Transaction(View):
             )
 
     def is_current(self) -> bool:
-        """Tell whether nothing at all has changed since the snapshot."""
-        return self.snapshot is self._live.tree.top and self.epoch == self._live.epoch
+        """Tell whether its version of the store is what a commit would make.
+
+        That is so if nothing at all has changed since the snapshot. But what was
+        made and removed again has left its mark on the node above, which would be
+        a conflict for others.
+        """
+        return (
+            self.snapshot is self._live.tree.top
+            and self.epoch == self._live.epoch
+            and not self.undone
+        )
 
     def _open(self) -> None:
         top = self._live.tree.top
@@ -163,8 +175,9 @@ class Transaction(View):
 
     def _depend(self, path: Path, length: int, facets: int) -> None:
         relied_on = self._relied_on
+        before = relied_on.count
         relied_on.add(path, length, facets)
-        if not self.caller.privileged:
+        if relied_on.count > before and not self.caller.privileged:
             limit = self._quotas.limit(self.caller.domid, TRANSACTION_NODES)
             if 0 < limit < relied_on.count:
                 self.failed = True
@@ -187,7 +200,10 @@ class Transaction(View):
         self._touch(path).by_name = node.generation
 
     def _removed(self, path: Path, node: Node) -> None:
-        self._touch(path).removed = True
+        if node.created <= self.since:
+            self._touch(path).removed = True
+        else:
+            self.undone = True
 
     def _charge(self, domid: int, count: int) -> None:
         self.nodes.add(domid, count)

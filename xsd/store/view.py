@@ -232,9 +232,10 @@ class View(ABC):
         """Note the dependency; EACCES unless the caller has all of the right."""
         if caller.privileged:
             self._depend(path, len(path), facet)
-            return
-        self._depend(path, len(path), facet | PERMS)
-        if node.perms.access(caller) & right != right:
+        elif node.perms.access(caller) & right == right:
+            self._depend(path, len(path), facet | PERMS)
+        else:
+            self._depend(path, len(path), PERMS)
             raise _denied(caller, path)
 
     def _explain_missing(

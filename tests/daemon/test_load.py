@@ -1,0 +1,266 @@
+"""The daemon under many clients, and under clients that do not read."""
+
+import resource
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from protocol.frame import FrameDecoder, encode_frame
+from protocol.ops import Op
+from tests.support.processes import (
+    PATIENCE_S,
+    Place,
+    descriptors,
+    end,
+    memory,
+    wait_until,
+)
+
+pytestmark = pytest.mark.slow
+
+MANY: Final = 5000
+"""Clients that are there at once, if the system allows so many open files."""
+
+MIB: Final = 1024 * 1024
+
+GROWTH_MAX: Final = 96 * MIB
+"""Memory that clients who do not read may cost, with 200 MB on its way to them."""
+
+WATCHES: Final = 50
+TOKEN_SIZE: Final = 4000
+
+
+@pytest.fixture
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A directory without a daemon yet."""
+    with Place(tmp_path_factory.mktemp("xs")) as found:
+        yield found
+
+
+@pytest.fixture
+def many() -> Iterator[int]:
+    """The number of sockets that this process and a daemon can have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield min(MANY, hard - 200)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def connect(path: Path) -> socket.socket:
+    """Connect a socket that does only what the test says."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # With a time limit it would fail at once where many wait to be accepted.
+    client.connect(str(path))
+    client.settimeout(PATIENCE_S)
+    return client
+
+
+def receive(client: socket.socket, size: int) -> bytes:
+    """Receive so many bytes."""
+    data = b""
+    while len(data) < size:
+        more = client.recv(size - len(data))
+        assert more
+        data += more
+    return data
+
+
+def is_cut_off(client: socket.socket) -> bool:
+    """Tell whether the daemon has ended a connection, without reading from it."""
+    poll = select.poll()
+    poll.register(client, 0)
+    return bool(poll.poll(0))
+
+
+def round_trips(place: Place, count: int) -> None:
+    """Write and read as another client; each answer must come in time."""
+    with place.client() as client:
+        for number in range(count):
+            client.write("/other", b"%d" % number)
+            assert client.read("/other") == b"%d" % number
+
+
+def report(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """Show a figure that is not judged."""
+    with capsys.disabled():
+        print(f"\n{text}")  # noqa: T201
+
+
+def test_thousands_of_idle_clients_cost_others_nothing(
+    place: Place, many: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of them have sent half a request; when they go, their descriptors do."""
+    process = place.start()
+    round_trips(place, 100)
+    before, files = memory(process.pid), descriptors(process.pid)
+    with ExitStack() as held:
+        clients = []
+        for number in range(many):
+            client = held.enter_context(connect(place.socket))
+            if number % 2:
+                client.send(b"\x02\0\0\0\0\0\0\0")
+            clients.append(client)
+
+        # Clients are accepted in their order, so now all of those are.
+        round_trips(place, 1000)
+
+        each = (memory(process.pid) - before) // many
+        for client in clients[:: many // 10]:
+            assert not is_cut_off(client)
+    report(capsys, f"{many} idle clients cost {each} bytes each")
+    wait_until(lambda: descriptors(process.pid) <= files, "descriptors are left open")
+    round_trips(place, 100)
+    assert end(process) == 0
+
+
+def test_clients_that_come_and_go_leave_nothing(place: Place) -> None:
+    """Neither descriptors nor watches nor transactions."""
+    process = place.start()
+    round_trips(place, 1)
+    files = descriptors(process.pid)
+    for number in range(1000):
+        with connect(place.socket) as client:
+            client.send(encode_frame(Op.WATCH, 1, 0, b"/t\0%d\0" % number))
+            client.send(encode_frame(Op.TRANSACTION_START, 2, 0, b"\0"))
+            if number % 2:
+                assert client.recv(1)
+
+    with place.client() as client:
+        wait_until(lambda: descriptors(process.pid) <= files + 1, "some are left open")
+        usage = client.request(Op.CONTROL, b"quota\x000\0").split()
+        assert client.request(Op.CONTROL, b"check\0") == b"OK\0"
+    assert usage[usage.index(b"watches") + 2] == b"0"
+    assert usage[usage.index(b"transactions") + 2] == b"0"
+    assert end(process) == 0
+    assert place.lines("store.checked")[0]["faults"] == 0
+
+
+def deaf_watcher(place: Place) -> socket.socket:
+    """A client with watches below /t that has read its acknowledgements, and no more.
+
+    Each change below /t is some 4,000 bytes for each of the watches.
+    """
+    client = connect(place.socket)
+    decoder = FrameDecoder()
+    for number in range(WATCHES):
+        token = b"%03d" % number + b"x" * (TOKEN_SIZE - 3)
+        client.sendall(encode_frame(Op.WATCH, number, 0, b"/t\0" + token + b"\0"))
+        # The acknowledgement, and the event that comes with every new watch.
+        frames = decoder.feed(client.recv(65536))
+        while len(frames) < 2:
+            frames += decoder.feed(client.recv(65536))
+    return client
+
+
+def test_a_client_that_does_not_read_its_events_costs_a_bounded_amount(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At 16 MiB it is cut off, whatever comes then; another one is served throughout.
+
+    It comes back at once, so that 200 MB of events are on their way to it in all.
+    """
+    process = place.start()
+    round_trips(place, 100)
+    before = memory(process.pid)
+    caused = 0
+    watcher = deaf_watcher(place)
+    times = 1
+    with place.client() as writer:
+        while caused < 200_000_000:
+            writer.write(b"/t/%d" % (caused % 9973), b"")
+            caused += WATCHES * TOKEN_SIZE
+            if is_cut_off(watcher):
+                watcher.close()
+                watcher = deaf_watcher(place)
+                times += 1
+    watcher.close()
+
+    grown = memory(process.pid, "VmHWM") - before
+    report(capsys, f"at most {grown // MIB} MiB for events, {times} times cut off")
+    assert grown < GROWTH_MAX
+    assert len(place.lines("connection.too_slow")) >= 1
+    round_trips(place, 100)
+    assert end(process) == 0
+
+
+def test_equal_events_for_a_client_that_does_not_read_take_no_room(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What waits already is not queued again: 200 MB caused, the client stays."""
+    process = place.start()
+    before = memory(process.pid)
+    with deaf_watcher(place) as watcher, place.client() as writer:
+        for number in range(1000):
+            writer.write(b"/t/%d" % (number % 10), b"")
+        assert not is_cut_off(watcher)
+
+    grown = memory(process.pid, "VmHWM") - before
+    report(capsys, f"at most {grown // MIB} MiB for equal events")
+    assert grown < GROWTH_MAX
+    assert end(process) == 0
+
+
+def test_a_client_that_does_not_read_its_replies_is_not_read_from(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its requests wait in the kernel, until it reads on and gets every reply."""
+    process = place.start()
+    before = memory(process.pid)
+    request = encode_frame(Op.READ, 7, 0, b"/big\0")
+    reply = encode_frame(Op.READ, 7, 0, b"x" * 4000)
+    with place.client() as other, connect(place.socket) as client:
+        other.write("/big", b"x" * 4000)
+        client.setblocking(False)
+        sent = held_back = 0
+        # Another client's answers show that the daemon had its turns meanwhile.
+        while held_back < 20 and sent < 100_000 * len(request):
+            try:
+                sent += client.send((request * 100)[sent % len(request) :])
+                held_back = 0
+            except BlockingIOError:
+                held_back += 1
+                assert other.read("/big") == b"x" * 4000
+        whole = sent // len(request)
+        client.settimeout(PATIENCE_S)
+        for _ in range(whole):
+            assert receive(client, len(reply)) == reply
+
+    grown = memory(process.pid, "VmHWM") - before
+    report(capsys, f"at most {grown // MIB} MiB for {whole} replies")
+    assert whole < 100_000
+    assert grown < GROWTH_MAX
+    assert end(process) == 0
+
+
+def test_without_descriptors_new_clients_wait_and_old_ones_are_served(
+    place: Place,
+) -> None:
+    """Until others have gone; the log says what is short."""
+    process = place.start()
+    request = encode_frame(Op.READ, 1, 0, b"/\0")
+    reply = encode_frame(Op.READ, 1, 0, b"")
+    with ExitStack() as held:
+        old = held.enter_context(place.client())
+        limit = descriptors(process.pid) + 20
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        clients = [held.enter_context(connect(place.socket)) for _ in range(60)]
+        for client in clients:
+            client.sendall(request)
+        wait_until(
+            lambda: bool(place.lines("connection.not_accepted")), "nothing is short"
+        )
+        old.write("/t", b"1")
+        assert clients[0].recv(100) == reply
+        for client in clients[:45]:
+            client.close()
+
+        assert [client.recv(100) for client in clients[45:]] == [reply] * 15
+
+    reason = place.lines("connection.not_accepted")[0]["reason"]
+    assert "Too many open files" in reason
+    assert end(process) == 0

@@ -1,0 +1,116 @@
+"""Clients of an engine without sockets: bytes in, bytes out."""
+
+from typing import final
+
+from protocol.errors import Errno
+from protocol.frame import Frame, FrameDecoder, encode_frame
+from protocol.ops import Op
+from protocol.perms import Caller
+from xsd.engine import Connection, Engine
+
+Message = tuple[int, bytes]
+"""Type and payload of what a client is sent."""
+
+OK = b"OK\0"
+
+
+def refusal(errno: Errno) -> Message:
+    """The ERROR reply of an errno."""
+    return (Op.ERROR, errno.name.encode() + b"\0")
+
+
+def event(path: bytes, token: bytes) -> Message:
+    """A watch event."""
+    return (Op.WATCH_EVENT, path + b"\0" + token + b"\0")
+
+
+def take_bytes(connection: Connection) -> bytes:
+    """Take all that is to be sent on a connection, as a transport does."""
+    parts = []
+    while connection.outbox.size:
+        part = bytes(connection.outbox.peek())
+        connection.outbox.sent(len(part))
+        parts.append(part)
+    return b"".join(parts)
+
+
+@final
+class Client:
+    """One connection, and what its client sees of it.
+
+    Attributes:
+        engine: The engine that it is connected to.
+        connection: The engine's end of it.
+    """
+
+    def __init__(self, engine: Engine, caller: Caller | None = None) -> None:
+        self.engine = engine
+        self.connection = engine.connect(caller or engine.store.privileged.caller)
+        self._decoder = FrameDecoder()
+        self._asked: list[tuple[int, int]] = []
+        self._last = 0
+
+    def frame(self, op: int, payload: bytes = b"", tx: int = 0) -> bytes:
+        """Make a request with the next request id, which must be sent."""
+        self._last += 1
+        self._asked.append((self._last, tx))
+        return encode_frame(op, self._last, tx, payload)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes."""
+        self.engine.receive(self.connection, data, 0)
+
+    def take(self) -> list[Message]:
+        """Take what came: every reply must be the one that is due next."""
+        frames = self._decoder.feed(take_bytes(self.connection))
+        assert self._decoder.error is None
+        assert self._decoder.pending == b""
+        for frame in frames:
+            self._expect(frame)
+        return [(frame.op, frame.payload) for frame in frames]
+
+    def ask(self, op: int, payload: bytes = b"", tx: int = 0) -> list[Message]:
+        """Send a request and take what came, which must include its reply."""
+        self.send(self.frame(op, payload, tx))
+        messages = self.take()
+        assert self._asked == []
+        return messages
+
+    def reply(self, op: int, payload: bytes = b"", tx: int = 0) -> Message:
+        """Send a request and take its reply, which must be all that came."""
+        (message,) = self.ask(op, payload, tx)
+        return message
+
+    def errno(self, op: int, payload: bytes = b"", tx: int = 0) -> Errno:
+        """Send a request that is refused and nothing else, and tell the errno."""
+        kind, name = self.reply(op, payload, tx)
+        assert kind == Op.ERROR, (kind, name[:75])
+        return Errno[name.removesuffix(b"\0").decode()]
+
+    def ok(self, op: int, payload: bytes = b"", tx: int = 0) -> None:
+        """Send a request whose reply is OK; it may cause events."""
+        messages = self.ask(op, payload, tx)
+        assert (op, OK) in messages, messages
+
+    def start(self) -> int:
+        """TRANSACTION_START."""
+        op, number = self.reply(Op.TRANSACTION_START, b"\0")
+        assert op == Op.TRANSACTION_START
+        return int(number.removesuffix(b"\0"))
+
+    @property
+    def unanswered(self) -> int:
+        """Requests made that have no reply yet."""
+        return len(self._asked)
+
+    def _expect(self, frame: Frame) -> None:
+        if frame.op == Op.WATCH_EVENT:
+            assert (frame.req_id, frame.tx_id) == (0, 0)
+        else:
+            assert (frame.req_id, frame.tx_id) == self._asked.pop(0)
+
+
+def guest_of(engine: Engine, domid: int = 1) -> Client:
+    """A client in a guest, which is introduced if it is not yet."""
+    engine.store.introduce(domid, 1)
+    return Client(engine, engine.store.introduced(domid).caller)

@@ -1,0 +1,394 @@
+"""xsd.engine.dispatch: checks common to all requests, replies, events, notices."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol.errors import Errno
+from protocol.ops import OP_LIMIT, Op
+from protocol.perms import Caller
+from tests.engine.support import OK, Client, event, guest_of, refusal
+from xsd.engine import Connection, Engine, Notice
+from xsd.engine.dispatch import _TABLE, REFUSALS_LOGGED, UNSENT_MAX, deliver
+from xsd.engine.handlers import Core
+from xsd.engine.outcome import Outcome
+from xsd.store import Event, Store, Transaction, Watch
+
+NO_REQUESTS = [15, 16, 20, 27, 28, 99, 65535, 2**32 - 1]
+"""Event, error, the former RESTRICT, and numbers that nothing has."""
+
+PRIVILEGED = [
+    Op.CONTROL,
+    Op.INTRODUCE,
+    Op.RELEASE,
+    Op.IS_DOMAIN_INTRODUCED,
+    Op.RESUME,
+    Op.SET_TARGET,
+    Op.SET_FEATURE,
+    Op.GET_QUOTA,
+    Op.SET_QUOTA,
+]
+GOOD: dict[Op, bytes] = {
+    Op.CONTROL: b"help\0",
+    Op.DIRECTORY: b"/\0",
+    Op.READ: b"/\0",
+    Op.GET_PERMS: b"/\0",
+    Op.WATCH: b"/\0t\0",
+    Op.UNWATCH: b"/\0t\0",
+    Op.TRANSACTION_START: b"\0",
+    Op.TRANSACTION_END: b"T\0",
+    Op.INTRODUCE: b"5\x001\x001\0",
+    Op.RELEASE: b"5\0",
+    Op.GET_DOMAIN_PATH: b"5\0",
+    Op.WRITE: b"/a\0v",
+    Op.MKDIR: b"/a\0",
+    Op.RM: b"/a\0",
+    Op.SET_PERMS: b"/\0n0\0",
+    Op.IS_DOMAIN_INTRODUCED: b"5\0",
+    Op.RESUME: b"5\0",
+    Op.SET_TARGET: b"5\x006\0",
+    Op.RESET_WATCHES: b"\0",
+    Op.DIRECTORY_PART: b"/\x000\0",
+    Op.GET_FEATURE: b"",
+    Op.SET_FEATURE: b"5\x000\0",
+    Op.GET_QUOTA: b"",
+    Op.SET_QUOTA: b"nodes\x00999\0",
+}
+"""A payload that each type accepts."""
+
+WITHOUT_TRANSACTION = [Op.WATCH, Op.UNWATCH]
+
+
+def test_every_type_that_can_be_called_is_in_the_table() -> None:
+    """None is answered ENOSYS by mistake."""
+    callable_ops = [Op(op) for op in range(OP_LIMIT) if _TABLE[op] is not None]
+
+    assert callable_ops == list(GOOD)
+    assert set(range(OP_LIMIT)) - set(callable_ops) == {15, 16, 20}
+
+
+@pytest.mark.parametrize("op", NO_REQUESTS)
+@pytest.mark.parametrize("tx", [0, 99])
+def test_what_is_no_request_is_enosys(engine: Engine, op: int, tx: int) -> None:
+    """Whoever asks and whatever the transaction."""
+    for client in (Client(engine), guest_of(engine)):
+        assert client.errno(op, b"", tx) is Errno.ENOSYS
+        assert client.errno(op, b"x" * 4096, tx) is Errno.ENOSYS
+
+
+@pytest.mark.parametrize("op", PRIVILEGED)
+@pytest.mark.parametrize("tx", [0, 99])
+def test_privileged_request_of_a_guest_is_eacces(
+    engine: Engine, op: Op, tx: int
+) -> None:
+    """Before the transaction and the payload are looked at (C: process_message)."""
+    guest = guest_of(engine)
+
+    assert guest.errno(op, GOOD[op], tx) is Errno.EACCES
+    assert guest.errno(op, b"x", tx) is Errno.EACCES
+
+
+@pytest.mark.parametrize("op", [op for op in GOOD if op not in WITHOUT_TRANSACTION])
+@pytest.mark.parametrize("malformed", [False, True])
+def test_unknown_transaction_is_enoent(dom0: Client, op: Op, malformed: bool) -> None:
+    """Before the payload is looked at, for types without use for it too."""
+    assert dom0.errno(op, b"x" if malformed else GOOD[op], 5) is Errno.ENOENT
+
+
+def test_transaction_of_another_connection_is_unknown(engine: Engine) -> None:
+    """Ids belong to the connection."""
+    mine, other = Client(engine), Client(engine)
+    tx = mine.start()
+
+    assert other.errno(Op.READ, b"/\0", tx) is Errno.ENOENT
+    assert mine.reply(Op.READ, b"/\0", tx) == (Op.READ, b"")
+
+
+def test_watch_and_unwatch_only_echo_the_transaction(dom0: Client) -> None:
+    """C ignores it too; the replies have the id (checked by the client)."""
+    assert dom0.ask(Op.WATCH, b"/a\0t\0", 77) == [(Op.WATCH, OK), event(b"/a", b"t")]
+    assert dom0.reply(Op.UNWATCH, b"/a\0t\0", 77) == (Op.UNWATCH, OK)
+
+
+@pytest.mark.parametrize(
+    "op", [Op.CONTROL, Op.GET_DOMAIN_PATH, Op.GET_FEATURE, Op.GET_QUOTA]
+)
+def test_request_without_use_for_a_transaction_may_name_a_known_one(
+    dom0: Client, op: Op
+) -> None:
+    """Only an unknown id is an error."""
+    tx = dom0.start()
+
+    assert dom0.reply(op, GOOD[op], tx) == dom0.reply(op, GOOD[op])
+
+
+@pytest.mark.parametrize("op", GOOD)
+def test_defect_of_a_handler_is_eio(
+    dom0: Client, op: Op, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client has its reply, the log the exception, and life goes on (XSA-481)."""
+    error = ZeroDivisionError("a defect")
+
+    def broken(
+        _core: Core, _connection: Connection, _request: object, _tx: Transaction | None
+    ) -> Outcome:
+        raise error
+
+    monkeypatch.setattr(_TABLE[op], "handler", broken)
+    assert dom0.errno(op, GOOD[op]) is Errno.EIO
+    monkeypatch.undo()
+
+    (notice,) = dom0.engine.take_notices()
+    assert (notice.level, notice.event) == ("error", "request.failed")
+    assert notice.error is error
+    assert notice.fields == {
+        "connection": 1,
+        "domid": 0,
+        "request": op.name,
+        "request_id": 1,
+        "transaction": 0,
+    }
+    assert dom0.reply(Op.READ, b"/tool\0") == (Op.READ, b"")
+
+
+def test_event_comes_before_the_reply_of_the_request_that_caused_it(
+    engine: Engine,
+) -> None:
+    """A client that watches what it writes; others get the event alone."""
+    writer, other = Client(engine), Client(engine)
+    writer.ask(Op.WATCH, b"/a\0w\0")
+    other.ask(Op.WATCH, b"/a\0o\0")
+
+    assert writer.ask(Op.WRITE, b"/a\0v") == [event(b"/a", b"w"), (Op.WRITE, OK)]
+    assert other.take() == [event(b"/a", b"o")]
+
+
+def test_events_of_a_commit_come_before_its_reply(dom0: Client) -> None:
+    """As for any other request."""
+    dom0.ask(Op.WATCH, b"/a\0w\0")
+    tx = dom0.start()
+    assert dom0.reply(Op.WRITE, b"/a\0v", tx) == (Op.WRITE, OK)
+
+    assert dom0.ask(Op.TRANSACTION_END, b"T\0", tx) == [
+        event(b"/a", b"w"),
+        (Op.TRANSACTION_END, OK),
+    ]
+
+
+def test_watch_is_answered_before_its_first_event(dom0: Client) -> None:
+    """Linux's xenbus relies on it: it knows the token only then."""
+    assert dom0.ask(Op.WATCH, b"/no\0t\0") == [(Op.WATCH, OK), event(b"/no", b"t")]
+
+
+def test_equal_event_that_waits_is_not_sent_twice(engine: Engine) -> None:
+    """A client that reads slowly is told once; what differs is told each."""
+    reader, writer = Client(engine), Client(engine)
+    reader.ask(Op.WATCH, b"/a\0t\0")
+    for payload in (b"/a\x001", b"/a/b\x001", b"/a\x002", b"/a/b\x002"):
+        writer.ok(Op.WRITE, payload)
+
+    assert reader.take() == [event(b"/a", b"t"), event(b"/a/b", b"t")]
+    writer.ok(Op.WRITE, b"/a\x003")
+    assert reader.take() == [event(b"/a", b"t")]
+
+
+def test_equal_events_of_one_request_are_one(dom0: Client) -> None:
+    """Nested watches with one token are told of a node once, as by C."""
+    for path in (b"/", b"/a", b"/a/b"):
+        dom0.ask(Op.WATCH, path + b"\0t\0")
+
+    assert dom0.ask(Op.WRITE, b"/a/b\0v") == [event(b"/a/b", b"t"), (Op.WRITE, OK)]
+
+
+def test_events_with_at_are_never_merged(engine: Engine) -> None:
+    """Two of them may be about two domains."""
+    reader, toolstack = Client(engine), Client(engine)
+    reader.ask(Op.WATCH, b"@introduceDomain\0t\0")
+    for domid in (b"5", b"6"):
+        toolstack.ok(Op.INTRODUCE, domid + b"\x001\x001\0")
+
+    assert reader.take() == [event(b"@introduceDomain", b"t")] * 2
+
+
+def test_event_over_4096_bytes_is_dropped(dom0: Client) -> None:
+    """The request that caused it succeeds all the same (XSA-324)."""
+    token = b"t" * 4085
+    dom0.ask(Op.WATCH, b"/a\0" + token + b"\0")
+
+    fits, too_long = b"/a/123456", b"/a/1234567"
+    assert dom0.ask(Op.WRITE, fits + b"\0") == [event(fits, token), (Op.WRITE, OK)]
+    assert dom0.ask(Op.WRITE, too_long + b"\0") == [(Op.WRITE, OK)]
+
+
+def test_reply_over_4096_bytes_is_e2big(dom0: Client) -> None:
+    """DIRECTORY of a node with many children (XSA-72)."""
+    for number in range(16):
+        dom0.ok(Op.WRITE, b"/d/%02d" % number + b"x" * 253 + b"\0")
+
+    assert len(dom0.reply(Op.DIRECTORY, b"/d\0")[1]) == 4096
+    dom0.ok(Op.WRITE, b"/d/x\0")
+    assert dom0.errno(Op.DIRECTORY, b"/d\0") is Errno.E2BIG
+
+
+def test_e2big_of_the_encoder_is_a_reply_too(dom0: Client) -> None:
+    """GET_PERMS of a list whose text is longer than the request that set it."""
+    dom0.ok(Op.SET_PERMS, b"/\0n0\0" + b"r0x80000000\0" * 340)
+
+    assert dom0.errno(Op.GET_PERMS, b"/\0") is Errno.E2BIG
+
+
+def test_client_that_does_not_read_its_events_is_cut_off(engine: Engine) -> None:
+    """Above UNSENT_MAX; the one that causes them is served on, and it is logged."""
+    idle, writer = Client(engine), Client(engine)
+    token = b"t" * 4000
+    idle.ask(Op.WATCH, b"/a\0" + token + b"\0")
+    engine.take_dirty()
+    number = 0
+    while not idle.connection.lost:
+        writer.ok(Op.WRITE, b"/a/%d\0v" % number)
+        number += 1
+
+    assert UNSENT_MAX < idle.connection.outbox.size < UNSENT_MAX + 5000
+    assert idle.connection in engine.take_dirty()
+    (notice,) = engine.take_notices()
+    assert (notice.level, notice.event) == ("warning", "connection.too_slow")
+    assert notice.fields["connection"] == idle.connection.id
+    # Nothing is queued for it any more.
+    size = idle.connection.outbox.size
+    writer.ok(Op.WRITE, b"/a/more\0v")
+    assert idle.connection.outbox.size == size
+    assert engine.take_notices() == []
+
+
+def test_event_for_a_connection_that_is_gone_is_dropped() -> None:
+    """Only a defect could cause one; it must not become a crash."""
+    core = Core(Store())
+    watch = Watch(99, Caller(0, privileged=True), (b"", b"a"), b"/a", b"t", -1)
+
+    deliver(core, [Event(watch, b"/a")])
+
+    assert core.dirty == {}
+
+
+def refused(dom0: Client, op: int, payload: bytes, tx: int = 0) -> list[Notice]:
+    """Send a request that is refused; what the log is told."""
+    dom0.errno(op, payload, tx)
+    return dom0.engine.take_notices()
+
+
+def test_refusal_is_told_with_its_particulars(dom0: Client) -> None:
+    """An operator can see who asked for what and why it was refused."""
+    (notice,) = refused(dom0, Op.READ, b"/bad path\0")
+
+    assert (notice.level, notice.event) == ("info", "request.refused")
+    assert notice.error is None
+    assert notice.fields == {
+        "connection": 1,
+        "domid": 0,
+        "request": "READ",
+        "request_id": 1,
+        "transaction": 0,
+        "errno": "EINVAL",
+        "reason": "not a path",
+        "path": b"/bad path",
+    }
+
+
+@pytest.mark.parametrize("op", [20, 99])
+def test_refusal_of_what_is_no_request_has_its_number(dom0: Client, op: int) -> None:
+    """There is no name to tell, and no path."""
+    (notice,) = refused(dom0, op, b"")
+
+    assert notice.fields["request"] == str(op)
+    assert notice.fields["errno"] == "ENOSYS"
+    assert "path" not in notice.fields
+
+
+def test_refusals_that_clients_meet_all_day_are_not_told(dom0: Client) -> None:
+    """To ask whether something exists is no mistake."""
+    dom0.ask(Op.WATCH, b"/\0t\0")
+
+    assert refused(dom0, Op.READ, b"/no\0") == []
+    assert refused(dom0, Op.WATCH, b"/\0t\0") == []
+    assert refused(dom0, Op.READ, b"/\0", 9) == []
+    assert dom0.connection.refusals == 0
+
+
+def conflict(dom0: Client) -> list[Notice]:
+    """Have a commit refused; what the log is told."""
+    tx = dom0.start()
+    dom0.ask(Op.READ, b"/\0", tx)
+    dom0.ok(Op.WRITE, b"/\0v")
+    return refused(dom0, Op.TRANSACTION_END, b"T\0", tx)
+
+
+def test_conflict_is_told_for_debugging_only(dom0: Client) -> None:
+    """With the path that it is about; it does not count as a refusal."""
+    (notice,) = conflict(dom0)
+
+    assert (notice.level, notice.event) == ("debug", "request.refused")
+    assert notice.fields["errno"] == "EAGAIN"
+    assert notice.fields["path"] == b"/"
+    assert dom0.connection.refusals == 0
+
+
+def test_only_the_first_refusals_of_a_connection_are_told(dom0: Client) -> None:
+    """A client cannot fill the log; how many were left out is told at its end."""
+    told = [refused(dom0, 99, b"") for _ in range(REFUSALS_LOGGED + 5)]
+
+    assert [len(notices) for notices in told] == [1] * REFUSALS_LOGGED + [0] * 5
+    last = told[REFUSALS_LOGGED - 1][0]
+    assert last.fields["further"] == "not logged"
+    assert "further" not in told[0][0].fields
+
+    dom0.engine.disconnect(dom0.connection)
+    (notice,) = dom0.engine.take_notices()
+    assert (notice.level, notice.event) == ("info", "request.refusals_not_logged")
+    assert notice.fields == {"connection": 1, "domid": 0, "what": 5}
+
+
+def test_conflict_does_not_say_that_further_ones_are_not_told(dom0: Client) -> None:
+    """Conflicts are told all the same after the last refusal."""
+    for _ in range(REFUSALS_LOGGED):
+        refused(dom0, 99, b"")
+    (notice,) = conflict(dom0)
+
+    assert "further" not in notice.fields
+
+
+OPS = st.one_of(st.sampled_from(list(Op)), st.integers(0, 2**32 - 1))
+PATHS = st.sampled_from(
+    [b"/", b"/a", b"/a/b", b"rel", b"/a/", b"//", b"@", b"", b"/local/domain/", b"@x"]
+)
+REST = st.sampled_from(
+    [b"", b"\0", b"t\0", b"n0\0", b"0\0", b"1\0", b"x", b"n1\0r0\0", b"1\x001\0"]
+)
+REQUESTS = st.tuples(
+    OPS,
+    st.one_of(
+        st.builds(bytes.__add__, PATHS.map(lambda path: path + b"\0"), REST),
+        REST,
+        st.binary(max_size=60),
+    ),
+    st.sampled_from([0, 0, 0, 1, 2, 99]),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    requests=st.lists(st.tuples(st.integers(0, 2), REQUESTS), max_size=40),
+)
+def test_every_request_has_exactly_one_reply(
+    requests: list[tuple[int, tuple[int, bytes, int]]],
+) -> None:
+    """Whatever is asked by whom, in the order of the requests, and never EIO."""
+    engine = Engine(Store())
+    clients = [Client(engine), guest_of(engine), Client(engine)]
+    for number, (op, payload, tx) in requests:
+        client = clients[number]
+        if client.connection.lost:
+            continue
+        messages = client.ask(op, payload, tx)
+        assert client.unanswered == 0
+        assert refusal(Errno.EIO) not in messages
+    assert all(notice.error is None for notice in engine.take_notices())

@@ -1,0 +1,191 @@
+"""A caller's requests with paths as text, the way tests want to write them."""
+
+from collections.abc import Callable
+from typing import final
+
+import pytest
+
+from protocol.errors import Errno, XenStoreError
+from protocol.path import Path, parse_path
+from protocol.perms import Caller, Permissions, parse_permissions
+from xsd.store import Event, Store, Transaction, Watch
+from xsd.store.watches import UNLIMITED
+
+Told = list[tuple[bytes, bytes]]
+"""Path, as the client is sent it, and token of each event."""
+
+
+def at(text: bytes) -> Path:
+    """The path of an absolute or special name."""
+    return parse_path(text, special=True)
+
+
+def perms(*entries: bytes) -> Permissions:
+    """A permission list: `perms(b"n0", b"r1")`."""
+    return parse_permissions(list(entries))
+
+
+def told(events: list[Event]) -> Told:
+    """What clients are sent for events."""
+    return [(event.shown, event.watch.token) for event in events]
+
+
+@final
+class Client:
+    """One caller, outside transactions or, after `start`, inside one.
+
+    Attributes:
+        store: The store it talks to.
+        caller: Who it is.
+        transaction: The one all its requests belong to, or None.
+    """
+
+    def __init__(
+        self, store: Store, caller: Caller, transaction: Transaction | None = None
+    ) -> None:
+        self.store = store
+        self.caller = caller
+        self.transaction = transaction
+        self._home = b"/local/domain/%d" % caller.domid
+
+    def at(self, text: bytes) -> Path:
+        """The path of an absolute, special or relative name."""
+        return parse_path(text, self._home, special=True)
+
+    def read(self, path: bytes) -> bytes:
+        """READ."""
+        return self.store.read(self.caller, self.at(path), self.transaction)
+
+    def directory(self, path: bytes) -> list[bytes]:
+        """DIRECTORY, split."""
+        names = self.store.directory(self.caller, self.at(path), self.transaction)
+        return names.split(b"\0")[:-1]
+
+    def directory_part(self, path: bytes, offset: int) -> bytes:
+        """DIRECTORY_PART."""
+        return self.store.directory_part(
+            self.caller, self.at(path), offset, self.transaction
+        )
+
+    def get_perms(self, path: bytes) -> bytes:
+        """GET_PERMS as on the wire."""
+        return self.store.get_perms(self.caller, self.at(path), self.transaction).text
+
+    def write(self, path: bytes, value: bytes = b"") -> Told:
+        """WRITE."""
+        return told(
+            self.store.write(self.caller, self.at(path), value, self.transaction)
+        )
+
+    def mkdir(self, path: bytes) -> Told:
+        """MKDIR."""
+        return told(self.store.mkdir(self.caller, self.at(path), self.transaction))
+
+    def rm(self, path: bytes) -> Told:
+        """RM."""
+        return told(self.store.rm(self.caller, self.at(path), self.transaction))
+
+    def set_perms(self, path: bytes, *entries: bytes) -> Told:
+        """SET_PERMS."""
+        return told(
+            self.store.set_perms(
+                self.caller, self.at(path), perms(*entries), self.transaction
+            )
+        )
+
+    def start(self) -> "Client":
+        """TRANSACTION_START: the same caller inside a new transaction."""
+        return Client(self.store, self.caller, self.store.start(self.caller))
+
+    def commit(self) -> Told:
+        """TRANSACTION_END T."""
+        assert self.transaction is not None
+        return told(self.store.commit(self.transaction))
+
+    def abort(self) -> None:
+        """TRANSACTION_END F."""
+        assert self.transaction is not None
+        self.store.abort(self.transaction)
+
+    def watch(
+        self,
+        path: bytes,
+        token: bytes = b"",
+        depth: int = UNLIMITED,
+        connection: int = 1,
+    ) -> Watch:
+        """WATCH; the token is the path unless one is given."""
+        watch = Watch(
+            connection, self.caller, self.at(path), path, token or path, depth
+        )
+        self.store.watch(watch)
+        return watch
+
+
+Enter = Callable[[Client], Client]
+"""A way to make requests: outside transactions or in a new one."""
+
+
+def refused(
+    errno: Errno, request: Callable[..., object], path: bytes, *arguments: bytes
+) -> None:
+    """Check that a request fails and says which node it is about."""
+    with pytest.raises(XenStoreError) as caught:
+        request(path, *arguments)
+    assert caught.value.errno is errno
+    assert caught.value.path == path
+
+
+def dom0_of(store: Store) -> Client:
+    """The privileged domain."""
+    return Client(store, store.privileged.caller)
+
+
+def guest_of(store: Store, domid: int = 1) -> Client:
+    """A guest, introduced if it is not yet."""
+    store.introduce(domid, 1)
+    return Client(store, store.introduced(domid).caller)
+
+
+Shape = list[tuple[bytes, bytes, bytes]]
+"""Path, value and permissions of each node."""
+
+
+def shape(store: Store, top: bytes = b"/") -> Shape:
+    """Everything from a path down, in the order of DIRECTORY."""
+    client = dom0_of(store)
+    found: Shape = []
+    rest = [top]
+    while rest:
+        path = rest.pop()
+        found.append((path, client.read(path), client.get_perms(path)))
+        stem = path.rstrip(b"/") + b"/"
+        rest.extend([stem + name for name in reversed(client.directory(path))])
+    return found
+
+
+def watched(client: Client, *paths: bytes) -> None:
+    """Watch paths, each with itself as the token."""
+    for path in paths:
+        client.watch(path)
+
+
+Steps = list[tuple[str, bytes]]
+"""Requests that change something: "write", "mkdir", "rm" or "perms", and a path."""
+
+
+def do(client: Client, steps: Steps) -> None:
+    """Make requests, each with a value of its own; what is missing is left alone."""
+    for number, (what, path) in enumerate(steps):
+        try:
+            if what == "write":
+                client.write(path, b"%d" % number)
+            elif what == "mkdir":
+                client.mkdir(path)
+            elif what == "rm":
+                client.rm(path)
+            else:
+                client.set_perms(path, b"n0", b"r%d" % number)
+        except XenStoreError as error:
+            if error.errno is not Errno.ENOENT:
+                raise

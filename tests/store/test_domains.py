@@ -1,0 +1,128 @@
+"""Known domains, and the permissions that name them."""
+
+import pytest
+
+from protocol.errors import XenStoreError
+from protocol.ops import FEATURE_DOMID_ANY, FEATURES
+from protocol.perms import Caller
+from tests.store.support import perms
+from xsd.store.domains import Domains
+
+DOM0 = Caller(0, privileged=True)
+
+
+@pytest.fixture
+def domains() -> Domains:
+    """Dom0 and domain 5, which became known at generation 10."""
+    domains = Domains()
+    domains.know(0, 1, privileged=True)
+    domains.know(5, 10)
+    return domains
+
+
+def test_a_domain_becomes_known_once(domains: Domains) -> None:
+    """Later mentions find the same object."""
+    domain = domains.know(5, 20)
+
+    assert domain is domains.get(5)
+    assert domain.born == 10
+    assert (domain.introduced, domain.port, domain.features) == (False, 0, FEATURES)
+    assert (domain.caller.domid, domain.caller.privileged) == (5, False)
+    assert domains.know(0, 20).caller.privileged
+    assert domains.get(6) is None
+
+
+def test_all_are_listed_as_they_became_known(domains: Domains) -> None:
+    """Not by number."""
+    domains.know(3, 11)
+
+    assert [domain.domid for domain in domains.all()] == [0, 5, 3]
+
+
+def test_a_domain_id_used_again_is_another_domain(domains: Domains) -> None:
+    """It has nothing of the former one."""
+    old = domains.know(5, 20)
+    domains.forget(5)
+    new = domains.know(5, 30)
+
+    assert new is not old
+    assert new.born == 30
+
+
+def test_nobody_has_a_domain_that_is_gone_as_its_target(domains: Domains) -> None:
+    """Its id would else give the rights of the next one."""
+    stub, other = domains.know(6, 11), domains.know(7, 12)
+    stub.caller.target = 5
+    other.caller.target = 6
+    domains.forget(5)
+
+    assert (stub.caller.target, other.caller.target) == (-1, 6)
+
+
+# Permissions about to be set.
+
+
+def test_permissions_that_name_known_domains_are_taken_as_they_are(
+    domains: Domains,
+) -> None:
+    """The very object, which nodes share."""
+    given = perms(b"n5", b"r0", b"b5")
+
+    assert domains.mark_stale(given, DOM0) is given
+
+
+def test_the_owner_must_exist(domains: Domains) -> None:
+    """ENOENT, as for the reserved numbers but that of any domain."""
+    for entry in (b"n7", b"n32752", b"n4294967295"):
+        with pytest.raises(XenStoreError, match="ENOENT: owner dom"):
+            domains.mark_stale(perms(entry), DOM0)
+
+    assert domains.mark_stale(perms(b"n32757"), DOM0).owner == 32757
+
+
+def test_an_entry_for_an_unknown_domain_grants_nothing_ever(domains: Domains) -> None:
+    """Not even to the one that gets that id later; it stays visible."""
+    marked = domains.mark_stale(perms(b"n0", b"r7", b"r5"), DOM0)
+    domains.know(7, 20)
+
+    assert marked.text == b"n0\0r7\0r5\0"
+    assert [entry.stale for entry in marked.entries] == [False, True, False]
+    assert marked.access(Caller(7, privileged=False)) == 0
+    assert marked.access(Caller(5, privileged=False)) == 1
+
+
+def test_an_entry_for_all_domains_needs_the_feature(domains: Domains) -> None:
+    """Of the domain that sets it; dom0 has it always."""
+    given = perms(b"n0", b"r32757")
+    domain = domains.know(5, 10)
+    unknown = Caller(7, privileged=False)
+
+    assert domains.mark_stale(given, domain.caller) is given
+    assert domains.mark_stale(given, DOM0) is given
+    assert domains.mark_stale(given, unknown).entries[1].stale
+    domain.features = FEATURES & ~FEATURE_DOMID_ANY
+    assert domains.mark_stale(given, domain.caller).entries[1].stale
+
+
+# Permissions set a while ago.
+
+
+def test_permissions_are_outdated_when_a_domain_they_name_is_gone(
+    domains: Domains,
+) -> None:
+    """As owner or in another entry, also if another domain has its id now."""
+    for given in (perms(b"n5"), perms(b"n0", b"r5")):
+        assert not domains.outdates(given, 10)
+        assert domains.outdates(given, 9)
+    domains.forget(5)
+
+    assert domains.outdates(perms(b"n0", b"r5"), 20)
+
+
+def test_entries_that_name_no_domain_are_never_outdated(domains: Domains) -> None:
+    """Those for all, and those that were stale from the start."""
+    stale = domains.mark_stale(perms(b"n0", b"r7"), DOM0)
+    domains.know(7, 20)
+
+    assert not domains.outdates(stale, 15)
+    assert not domains.outdates(perms(b"n0", b"r32757", b"r32752"), 15)

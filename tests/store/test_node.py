@@ -1,0 +1,126 @@
+"""Nodes: their children, their copies and what counts for quotas."""
+
+from protocol.perms import owner_only
+from tests.store.support import perms
+from xsd.store.children import NARROW_BELOW, WIDE_ABOVE
+from xsd.store.node import RECORD_ENTRY, RECORD_HEADER, Node
+
+NOBODY = owner_only(0)
+
+
+def parent_of(count: int) -> Node:
+    """A node with children 0 to count - 1, created in this order."""
+    parent = Node(1, b"value", NOBODY, 1)
+    for number in range(count):
+        parent.put_child(b"%d" % number, Node(1, b"", NOBODY, 2 + number))
+    return parent
+
+
+def names_of(node: Node) -> list[bytes]:
+    return [name for name, _child in node.children()]
+
+
+def test_a_new_node_has_no_children() -> None:
+    """Nor do all leaves share a dict that could be changed."""
+    one, other = parent_of(0), parent_of(0)
+    one.put_child(b"a", other)
+
+    assert names_of(one) == [b"a"]
+    assert names_of(other) == []
+    assert other.child(b"a") is None
+    assert other.child_count() == 0
+    assert other.listing() == b""
+
+
+def test_a_directory_becomes_wide_with_its_257th_child() -> None:
+    """Up to 256 children are a plain dict."""
+    assert parent_of(WIDE_ABOVE).wide is None
+    assert parent_of(WIDE_ABOVE + 1).wide is not None
+
+
+def test_a_wide_directory_answers_as_a_narrow_one() -> None:
+    """Width is not visible from outside."""
+    for count in (WIDE_ABOVE, WIDE_ABOVE + 1, WIDE_ABOVE + 50):
+        parent = parent_of(count)
+        names = [b"%d" % number for number in range(count)]
+
+        assert names_of(parent) == names
+        assert parent.child_count() == count
+        assert parent.listing() == b"".join([name + b"\0" for name in names])
+        assert parent.child(names[-1]) is parent.children()[-1][1]
+        assert parent.child(b"none") is None
+
+
+def test_a_directory_that_shrinks_becomes_narrow_again() -> None:
+    """At 63 children, in the order of creation; well below where it becomes wide."""
+    widths: list[int] = []
+    parent = parent_of(WIDE_ABOVE + 1)
+    for number in range(200):
+        parent.remove_child(b"%d" % number)
+        if parent.wide is not None:
+            widths.append(parent.child_count())
+
+    assert widths[-1] == NARROW_BELOW
+    assert parent.wide is None
+    assert names_of(parent) == [b"%d" % number for number in range(200, 257)]
+
+
+def test_a_copy_has_children_of_its_own() -> None:
+    """Whether few or many; the child nodes are the same objects."""
+    for count in (0, 3, WIDE_ABOVE + 1):
+        original = parent_of(count)
+        copy = original.copy(2)
+        children = original.children()
+        copy.put_child(b"new", Node(2, b"", NOBODY, 1000))
+
+        assert copy.token == 2
+        assert original.children() == children
+        assert copy.children()[:-1] == children
+        assert copy.child(b"new") is not None
+
+
+def test_a_copy_has_everything_of_the_original() -> None:
+    """Value, permissions and generations."""
+    original = parent_of(1)
+    original.value_changed = 10
+    original.perms_changed = 11
+    original.names_changed = 12
+    copy = original.copy(2)
+
+    assert copy.value == b"value"
+    assert copy.perms is original.perms
+    assert copy.created == 1
+    assert (copy.value_changed, copy.perms_changed, copy.names_changed) == (10, 11, 12)
+
+
+def test_the_generation_is_that_of_the_last_change_of_any_facet() -> None:
+    """DIRECTORY_PART tells by it that the node changed."""
+    node = Node(1, b"", NOBODY, 5)
+
+    assert node.generation == 5
+    node.names_changed = 8
+    assert node.generation == 8
+    node.perms_changed = 9
+    assert node.generation == 9
+    node.value_changed = 10
+    assert node.generation == 10
+
+
+def test_the_listing_of_a_wide_directory_is_kept() -> None:
+    """A client reads 100,000 names in hundreds of parts."""
+    parent = parent_of(WIDE_ABOVE + 1)
+    listing = parent.listing()
+
+    assert parent.listing() is listing
+    parent.put_child(b"new", Node(1, b"", NOBODY, 1000))
+    assert parent.listing() == listing + b"new\0"
+
+
+def test_the_record_size_is_that_of_c_xenstored() -> None:
+    """16 bytes, 8 for each permission, the value, each name with its NUL."""
+    node = Node(1, b"12345", perms(b"n0", b"r1", b"r2"), 1)
+    node.put_child(b"name", parent_of(0))
+    node.put_child(b"x", parent_of(0))
+
+    assert (RECORD_HEADER, RECORD_ENTRY) == (16, 8)
+    assert node.record_size() == 16 + 3 * 8 + 5 + len(b"name\0x\0")

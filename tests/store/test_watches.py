@@ -1,0 +1,200 @@
+"""The watch index: who sees a change of a path."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.path import Path
+from protocol.perms import Caller
+from tests.store.support import at
+from xsd.store.watches import UNLIMITED, Watch, WatchIndex
+
+DOM0 = Caller(0, privileged=True)
+
+
+def watch_on(
+    index: WatchIndex, path: bytes, token: bytes = b"", depth: int = UNLIMITED
+) -> Watch:
+    watch = Watch(1, DOM0, at(path), path, token or path, depth)
+    index.add(watch)
+    return watch
+
+
+def tokens(watches: list[Watch]) -> list[bytes]:
+    return [watch.token for watch in watches]
+
+
+def test_a_watch_sees_its_path_and_all_below() -> None:
+    """Not what is above or beside it, even if the name begins the same."""
+    index = WatchIndex()
+    watch = watch_on(index, b"/a/b")
+
+    for path in (b"/a/b", b"/a/b/c", b"/a/b/c/d"):
+        assert index.hits(at(path)) == [watch]
+    for path in (b"/", b"/a", b"/a/bc", b"/a/c", b"@releaseDomain"):
+        assert index.hits(at(path)) == []
+
+
+def test_a_watch_on_the_root_sees_every_ordinary_node() -> None:
+    """But no special one."""
+    index = WatchIndex()
+    watch = watch_on(index, b"/")
+
+    assert index.hits(at(b"/")) == [watch]
+    assert index.hits(at(b"/a/b")) == [watch]
+    assert index.hits(at(b"/@releaseDomain")) == [watch]
+    assert index.hits(at(b"@releaseDomain")) == []
+
+
+def test_watches_are_told_in_the_order_of_registration() -> None:
+    """Wherever they are."""
+    index = WatchIndex()
+    for number, path in enumerate((b"/a/b", b"/", b"/a", b"/a/b", b"/")):
+        watch_on(index, path, b"%d" % number)
+
+    assert tokens(index.hits(at(b"/a/b/c"))) == [b"0", b"1", b"2", b"3", b"4"]
+    assert tokens(index.all()) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_a_depth_limits_the_levels_below() -> None:
+    """0 is the node only."""
+    index = WatchIndex()
+    for depth in (0, 1, 2, UNLIMITED):
+        watch_on(index, b"/a", b"%d" % depth, depth)
+
+    assert tokens(index.hits(at(b"/a"))) == [b"0", b"1", b"2", b"-1"]
+    assert tokens(index.hits(at(b"/a/b"))) == [b"1", b"2", b"-1"]
+    assert tokens(index.hits(at(b"/a/b/c"))) == [b"2", b"-1"]
+    assert tokens(index.hits(at(b"/a/b/c/d"))) == [b"-1"]
+
+
+def test_a_depth_below_the_root_counts_from_the_root() -> None:
+    """/a is one level below it."""
+    index = WatchIndex()
+    watch_on(index, b"/", b"0", 0)
+    watch_on(index, b"/", b"1", 1)
+
+    assert tokens(index.hits(at(b"/"))) == [b"0", b"1"]
+    assert tokens(index.hits(at(b"/a"))) == [b"1"]
+    assert tokens(index.hits(at(b"/a/b"))) == []
+
+
+def test_removing_one_of_several_watches_leaves_the_others() -> None:
+    """On the same path, in their order."""
+    index = WatchIndex()
+    first, second, third = [watch_on(index, b"/a", b"%d" % n) for n in range(3)]
+    index.remove(second)
+
+    assert index.hits(at(b"/a")) == [first, third]
+    assert index.count == 2
+
+
+def test_removing_a_watch_removes_the_places_that_only_it_needed() -> None:
+    """A client that watches and unwatches does not fill the memory (XSA-330)."""
+    index = WatchIndex()
+    shallow = watch_on(index, b"/a")
+    deep = watch_on(index, b"/a/b/c/d")
+    places = index.spots()
+    index.remove(deep)
+
+    assert places - index.spots() == 3
+    assert index.spot(at(b"/a/b")) is None
+    assert index.hits(at(b"/a/b/c/d")) == [shallow]
+    index.remove(shallow)
+    assert index.spots() == 1
+    assert index.all() == []
+
+
+def test_a_place_with_watches_below_it_stays() -> None:
+    """When the watch on itself goes."""
+    index = WatchIndex()
+    above = watch_on(index, b"/a")
+    below = watch_on(index, b"/a/b")
+    index.remove(above)
+
+    assert index.hits(at(b"/a/b")) == [below]
+
+
+def test_a_relative_watch_is_told_relative_paths() -> None:
+    """What the client did not say is cut off."""
+    path = at(b"/local/domain/1/device/vif")
+    relative = Watch(1, DOM0, path, b"device/vif", b"t", UNLIMITED)
+    absolute = Watch(1, DOM0, path, b"/local/domain/1/device/vif", b"t", UNLIMITED)
+    special = Watch(1, DOM0, at(b"@x"), b"@x", b"t", UNLIMITED)
+
+    assert relative.cut == len(b"/local/domain/1/")
+    assert absolute.cut == special.cut == 0
+    assert repr(relative) == "Watch(#1, b'device/vif', b't')"
+
+
+def special_hits(
+    index: WatchIndex, *, plain: bool, deep: bool
+) -> list[tuple[bytes, bytes]]:
+    return [
+        (watch.token, path)
+        for watch, path in index.special_hits(
+            b"@releaseDomain", 5, plain=plain, deep=deep
+        )
+    ]
+
+
+def test_special_watches_are_told_by_their_depth() -> None:
+    """Without one the name; with one the domain too, but nothing at depth 0."""
+    index = WatchIndex()
+    watch_on(index, b"@releaseDomain", b"plain")
+    watch_on(index, b"@releaseDomain", b"0", 0)
+    watch_on(index, b"@releaseDomain/5", b"own")
+    watch_on(index, b"@releaseDomain/6", b"other")
+    watch_on(index, b"@releaseDomain", b"1", 1)
+    watch_on(index, b"@introduceDomain", b"introduce")
+    watch_on(index, b"/", b"root")
+    named, full = b"@releaseDomain", b"@releaseDomain/5"
+
+    assert special_hits(index, plain=True, deep=True) == [
+        (b"plain", named),
+        (b"own", full),
+        (b"1", full),
+    ]
+    assert special_hits(index, plain=True, deep=False) == [(b"plain", named)]
+    assert special_hits(index, plain=False, deep=True) == [(b"own", full), (b"1", full)]
+
+
+def test_a_special_name_that_nobody_watches_tells_nobody() -> None:
+    """Nor does one of which only another domain is watched."""
+    index = WatchIndex()
+
+    assert special_hits(index, plain=True, deep=True) == []
+    watch_on(index, b"@releaseDomain/6")
+    assert special_hits(index, plain=True, deep=True) == []
+
+
+NAMES = st.lists(st.sampled_from([b"a", b"b"]), max_size=3)
+
+
+@given(
+    st.lists(st.tuples(NAMES, st.integers(-1, 3)), max_size=20),
+    st.lists(st.integers(0, 19), unique=True, max_size=10),
+    NAMES,
+)
+def test_the_index_finds_what_looking_at_every_watch_would(
+    watched: list[tuple[list[bytes], int]], removed: list[int], changed: list[bytes]
+) -> None:
+    """The definition: a prefix of the path, no further away than the depth."""
+    index = WatchIndex()
+    watches: list[Watch] = []
+    for names, depth in watched:
+        path: Path = (b"", *names)
+        watches.append(Watch(1, DOM0, path, b"/" + b"/".join(names), b"t", depth))
+        index.add(watches[-1])
+    gone = [watches[number] for number in removed if number < len(watches)]
+    for watch in gone:
+        index.remove(watch)
+    left = [watch for watch in watches if watch not in gone]
+    target: Path = (b"", *changed)
+
+    assert index.all() == left
+    assert index.hits(target) == [
+        watch
+        for watch in left
+        if target[: len(watch.path)] == watch.path
+        and (watch.depth < 0 or len(target) - len(watch.path) <= watch.depth)
+    ]

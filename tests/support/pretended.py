@@ -1,0 +1,49 @@
+"""A pretended hypervisor and its control client, taking turns in one thread."""
+
+import select
+from pathlib import Path
+from typing import final
+
+from tests.support.turns import TurnTaker
+from xsd.hypervisor.base import Channel
+from xsd.hypervisor.emulated import EmulatedHypervisor
+
+
+@final
+class Host:
+    """A pretended hypervisor and a control client of it.
+
+    Attributes:
+        changed: Whether `pending` has told of a domain since this was last set.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.hypervisor = EmulatedHypervisor(str(path))
+        self.changed = False
+        self.control = TurnTaker(path, self._turn)
+
+    def _turn(self) -> None:
+        ports, changed = self.hypervisor.pending()
+        assert not ports
+        self.changed |= changed
+
+    def ask(self, do: str, **arguments: object) -> dict[str, object]:
+        """Send a request and return its reply."""
+        return self.control.ask({"do": do, **arguments})
+
+    def create(self, domid: int = 5) -> int:
+        """Make a domain and return its port; its descriptors are the control's."""
+        port = self.ask("create", domid=domid)["port"]
+        assert isinstance(port, int)
+        return port
+
+    def connect(self, domid: int = 5) -> tuple[Channel, int, int, int]:
+        """Make a domain and connect it; return the descriptors too."""
+        channel = self.hypervisor.connect(domid, self.create(domid))
+        page, to_daemon, to_guest = self.control.descriptors
+        assert self.hypervisor.pending() == ([channel.port], False)
+        return channel, page, to_daemon, to_guest
+
+    def is_awake(self) -> bool:
+        """Tell whether the event loop would call `pending`."""
+        return bool(select.select([self.hypervisor.fileno()], [], [], 0)[0])

@@ -1,0 +1,11 @@
+"""Fixtures for the tests of transports."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory whose path is short enough for a socket."""
+    return tmp_path_factory.mktemp("xs")

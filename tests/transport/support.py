@@ -1,0 +1,176 @@
+"""A server on a loop of its own, and clients on the same loop."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final, final
+
+import uvloop
+
+from protocol.frame import Frame, FrameDecoder, encode_frame
+from protocol.ops import Op
+from xsd.engine import Connection, Engine, Notice
+from xsd.store import Store
+from xsd.store.check import verify
+from xsd.transport.unix import UnixServer
+
+PATIENCE_S: Final = 60.0
+"""Most seconds of a test; no test takes a tenth of it."""
+
+READ_MAX: Final = 1 << 20
+
+
+@final
+class Peer:
+    """A client's socket. What it is sent stays in the kernel until it reads.
+
+    Attributes:
+        sock: The socket.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.setblocking(False)
+        self.sock.connect(path)
+        self._decoder = FrameDecoder()
+        self._frames: list[Frame] = []
+        self._last = 0
+
+    def frame(self, op: int, payload: bytes = b"", tx: int = 0) -> bytes:
+        """Make a request with the next request id."""
+        self._last += 1
+        return encode_frame(op, self._last, tx, payload)
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes; waits until the kernel has them all."""
+        await asyncio.get_running_loop().sock_sendall(self.sock, data)
+
+    async def frames(self, count: int) -> list[Frame]:
+        """Read so many messages."""
+        loop = asyncio.get_running_loop()
+        while len(self._frames) < count:
+            data = await loop.sock_recv(self.sock, READ_MAX)
+            assert data, f"the end after {len(self._frames)} of {count} messages"
+            self._frames += self._decoder.feed(data)
+        taken, self._frames = self._frames[:count], self._frames[count:]
+        return taken
+
+    async def request(self, op: int, payload: bytes = b"", tx: int = 0) -> Frame:
+        """Send a request and read one message, which should be its reply."""
+        await self.send(self.frame(op, payload, tx))
+        (reply,) = await self.frames(1)
+        assert (reply.req_id, reply.tx_id) == (self._last, tx)
+        return reply
+
+    async def rest(self) -> list[Frame]:
+        """Read all there is to the end of the connection.
+
+        A socket that is closed with input unread resets the connection, but what
+        was sent before still comes.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            while data := await loop.sock_recv(self.sock, READ_MAX):
+                self._frames += self._decoder.feed(data)
+        except ConnectionResetError:
+            pass
+        taken, self._frames = self._frames, []
+        return taken
+
+    def close(self) -> None:
+        """Close the socket, whatever has not been read."""
+        self.sock.close()
+
+
+@final
+class Served:
+    """A server that serves in this process.
+
+    Attributes:
+        directory: For sockets.
+        path: Where it listens.
+        engine: What it serves.
+        server: The server, which has been started.
+        notices: What it had for the log.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.path = str(directory / "socket")
+        self.engine = Engine(Store())
+        self.notices: list[Notice] = []
+        self.server = UnixServer(self.engine, self.path, on_notice=self.notices.append)
+        self._peers: list[Peer] = []
+
+    async def connect(self) -> Peer:
+        """A new client that has been accepted."""
+        peer = self.connect_unseen()
+        assert (await peer.request(Op.GET_DOMAIN_PATH, b"0\0")).op == 10
+        return peer
+
+    def connect_unseen(self) -> Peer:
+        """A new client that still waits to be accepted."""
+        peer = Peer(self.path)
+        self._peers.append(peer)
+        return peer
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Let the server work until something is true."""
+        while not condition():  # noqa: ASYNC110  a busy loop is never late
+            await asyncio.sleep(0)
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The connections that there are, the oldest first."""
+        return self.engine.connections
+
+    @property
+    def last(self) -> Connection:
+        """The connection of the newest client."""
+        return self.connections[-1]
+
+    def close(self) -> None:
+        """Stop serving and close all clients; a second time does nothing."""
+        self.server.close()
+        for peer in self._peers:
+            peer.close()
+        assert self.connections == []
+        assert verify(self.engine.store) == []
+
+
+Body = Callable[[Served], Coroutine[Any, Any, None]]
+
+
+def run(directory: Path, body: Body) -> None:
+    """Run the body of a test on a loop as the daemon has it, beside a server."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(directory, body))
+
+
+async def _run(directory: Path, body: Body) -> None:
+    served = Served(directory)
+    failures: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: failures.append(context))
+    served.server.start()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await body(served)
+    finally:
+        served.close()
+    await asyncio.sleep(0)
+
+    assert failures == []
+
+
+def serving(body: Body) -> Callable[[Path], None]:
+    """Make a test of a body that is run beside a server."""
+
+    def test(directory: Path) -> None:
+        run(directory, body)
+
+    test.__name__ = body.__name__
+    test.__doc__ = body.__doc__
+    test.__module__ = body.__module__
+    return test

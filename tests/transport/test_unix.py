@@ -1,0 +1,429 @@
+"""xsd.transport.unix: clients, from the first byte to the end."""
+
+import asyncio
+import os
+import resource
+import socket
+
+import pytest
+
+from protocol.frame import encode_frame
+from protocol.ops import Op
+from protocol.reply import OK
+from tests.transport.support import Peer, Served, serving
+from xsd.engine import HIGH_WATER
+from xsd.engine.dispatch import REFUSALS_LOGGED, UNSENT_MAX
+from xsd.engine.engine import TURN
+from xsd.store import Watch
+from xsd.transport import unix
+from xsd.transport.unix import RECEIVE_MAX
+
+BAD_HEADER = b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x01\x10\0\0"
+"""READ with a payload of 4,097 bytes."""
+
+KERNEL = 1 << 20
+"""More bytes than a Unix socket's buffers hold."""
+
+NEVER_S = 1000.0
+"""Longer than a test may take."""
+
+
+@serving
+async def test_client_is_answered(served: Served) -> None:
+    """It is dom0, and privileged."""
+    peer = await served.connect()
+
+    assert (await peer.request(Op.WRITE, b"/a\0v")).payload == OK
+    assert (await peer.request(Op.READ, b"/a\0")).payload == b"v"
+    assert (await peer.request(Op.CONTROL, b"check\0")).payload == OK
+    assert served.last.caller is served.engine.store.privileged.caller
+
+
+@serving
+async def test_many_frames_in_one_write_are_answered_in_order(served: Served) -> None:
+    """More than one turn's worth and more than one read's."""
+    peer = await served.connect()
+    count = max(2 * TURN, RECEIVE_MAX // 18) + 100
+    await peer.send(
+        b"".join([peer.frame(Op.GET_DOMAIN_PATH, b"%d\0" % n) for n in range(count)])
+    )
+
+    replies = await peer.frames(count)
+    assert [reply.payload for reply in replies] == [
+        b"/local/domain/%d\0" % n for n in range(count)
+    ]
+    assert [reply.req_id for reply in replies] == list(range(2, count + 2))
+
+
+@serving
+async def test_frame_may_come_byte_by_byte(served: Served) -> None:
+    """The server sees each one before the next is sent."""
+    peer = await served.connect()
+    await peer.request(Op.WRITE, b"/a\0v")
+    request = peer.frame(Op.READ, b"/a\0")
+    for index in range(len(request)):
+        decoder = served.last.decoder
+        seen = decoder.pending
+        await peer.send(request[index : index + 1])
+        await served.until(lambda: decoder.pending != seen)  # noqa: B023
+
+    assert (await peer.frames(1))[0].payload == b"v"
+
+
+@serving
+async def test_events_go_to_those_who_watch(served: Served) -> None:
+    """The one who writes among them: the event comes before the reply."""
+    writer, watcher = await served.connect(), await served.connect()
+    for peer in (writer, watcher):
+        await peer.send(peer.frame(Op.WATCH, b"/a\0t\0"))
+        assert [frame.op for frame in await peer.frames(2)] == [4, 15]
+    await writer.send(writer.frame(Op.WRITE, b"/a\0v"))
+
+    assert [frame.op for frame in await writer.frames(2)] == [15, 11]
+    assert [frame.op for frame in await watcher.frames(1)] == [15]
+
+
+@serving
+async def test_client_that_half_closes_gets_all_replies(served: Served) -> None:
+    """As `echo ... | socat - UNIX:...` does, and then the end."""
+    peer = await served.connect()
+    count = TURN + 10
+    await peer.send(
+        b"".join([peer.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(count)])
+    )
+    peer.sock.shutdown(socket.SHUT_WR)
+
+    assert len(await peer.rest()) == count
+    await served.until(lambda: served.connections == [])
+
+
+@serving
+async def test_half_closed_client_that_reads_late_gets_all_replies(
+    served: Served,
+) -> None:
+    """The rest waits in the outbox, the requests behind it in the backlog."""
+    peer = await served.connect()
+    await peer.request(Op.WRITE, b"/a\0" + b"x" * 4000)
+    request = b"".join([peer.frame(Op.READ, b"/a\0") for _ in range(800)])
+    sending = asyncio.create_task(peer.send(request))
+    connection = served.last
+    await served.until(lambda: connection.outbox.size > HIGH_WATER)
+    await sending
+    peer.sock.shutdown(socket.SHUT_WR)
+
+    assert [len(reply.payload) for reply in await peer.rest()] == [4000] * 800
+    await served.until(lambda: served.connections == [])
+
+
+@serving
+async def test_half_close_with_nothing_to_send_ends_the_connection(
+    served: Served,
+) -> None:
+    """Half a frame is nothing."""
+    peer = await served.connect()
+    await peer.send(peer.frame(Op.READ, b"/\0")[:-1])
+    peer.sock.shutdown(socket.SHUT_WR)
+
+    assert await peer.rest() == []
+    assert served.connections == []
+
+
+@serving
+async def test_bad_header_ends_the_connection_after_the_replies(
+    served: Served,
+) -> None:
+    """Also if what is left of the input was never read."""
+    peer = await served.connect()
+    good = [peer.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(TURN + 1)]
+    await peer.send(b"".join(good) + BAD_HEADER + b"x" * RECEIVE_MAX)
+
+    assert len(await peer.rest()) == TURN + 1
+    assert served.connections == []
+    assert [notice.event for notice in served.notices] == ["connection.broken"]
+
+
+@serving
+async def test_bad_header_alone_ends_the_connection(served: Served) -> None:
+    """There is nothing to wait for."""
+    peer = await served.connect()
+    await peer.send(BAD_HEADER)
+
+    assert await peer.rest() == []
+    assert served.connections == []
+
+
+@serving
+async def test_client_that_goes_in_the_middle_of_a_frame_leaves_nothing(
+    served: Served,
+) -> None:
+    """Its half request is forgotten."""
+    peer, other = await served.connect(), await served.connect()
+    await peer.send(peer.frame(Op.WRITE, b"/a\0v")[:-1])
+    peer.close()
+    await served.until(lambda: len(served.connections) == 1)
+
+    assert (await other.request(Op.READ, b"/a\0")).payload == b"ENOENT\0"
+
+
+@serving
+async def test_client_that_goes_frees_its_watches_and_transactions(
+    served: Served,
+) -> None:
+    """Nothing of it is counted any more."""
+    store = served.engine.store
+    peer, other = await served.connect(), await served.connect()
+    for _ in range(3):
+        await peer.request(Op.TRANSACTION_START, b"\0")
+    await peer.request(Op.WRITE, b"/a\0v", 1)
+    await peer.send(peer.frame(Op.WATCH, b"/a\0t\0"))
+    await peer.frames(2)
+    counts = (store.transactions.of(0), store.watched.of(0))
+    peer.close()
+    await served.until(lambda: len(served.connections) == 1)
+
+    assert counts == (3, 1)
+    assert (store.transactions.of(0), store.watched.of(0)) == (0, 0)
+    assert (await other.request(Op.READ, b"/a\0")).payload == b"ENOENT\0"
+    await other.request(Op.WRITE, b"/a\0v")
+
+
+@serving
+async def test_client_that_goes_without_reading_is_no_trouble(served: Served) -> None:
+    """Its end is a reset then, for us an end like any other."""
+    peer, other = await served.connect(), await served.connect()
+    await peer.send(peer.frame(Op.GET_DOMAIN_PATH, b"0\0"))
+    await other.request(Op.GET_DOMAIN_PATH, b"0\0")
+    peer.close()
+
+    await served.until(lambda: len(served.connections) == 1)
+    await other.request(Op.GET_DOMAIN_PATH, b"0\0")
+
+
+@serving
+async def test_client_that_goes_before_its_reply_is_no_trouble(served: Served) -> None:
+    """Its request is carried out; the reply has nowhere to go."""
+    peer, other = await served.connect(), await served.connect()
+    await peer.send(peer.frame(Op.WRITE, b"/a\0v"))
+    peer.close()
+
+    await served.until(lambda: len(served.connections) == 1)
+    assert (await other.request(Op.READ, b"/a\0")).payload == b"v"
+
+
+@serving
+async def test_event_for_a_client_that_has_just_gone_is_no_trouble(
+    served: Served,
+) -> None:
+    """The writer has its reply, the watcher is ended when the event is sent."""
+    watcher, writer = await served.connect(), await served.connect()
+    await watcher.send(watcher.frame(Op.WATCH, b"/a\0t\0"))
+    await watcher.frames(2)
+    # Both come to the server in one turn of its loop, the write first or second.
+    await writer.send(writer.frame(Op.WRITE, b"/a\0v"))
+    watcher.close()
+
+    assert (await writer.frames(1))[0].payload == OK
+    await served.until(lambda: len(served.connections) == 1)
+
+
+@serving
+async def test_slow_reader_is_paused_and_others_are_served(served: Served) -> None:
+    """What waits for it is bounded; when it reads, everything comes, in order."""
+    slow, other = await served.connect(), await served.connect()
+    await slow.request(Op.WRITE, b"/a\0" + b"x" * 4000)
+    connection = served.connections[0]
+    count = 8_000
+    requests = b"".join([slow.frame(Op.READ, b"/a\0") for _ in range(count)])
+    sending = asyncio.create_task(slow.send(requests))
+    await served.until(lambda: connection.outbox.size > HIGH_WATER)
+    sizes = []
+    for number in range(50):
+        reply = await other.request(Op.GET_DOMAIN_PATH, b"%d\0" % number)
+        assert reply.payload == b"/local/domain/%d\0" % number
+        sizes.append((connection.outbox.size, len(connection.backlog)))
+
+    assert max(size for size, _ in sizes) <= HIGH_WATER + 4016
+    assert max(frames for _, frames in sizes) <= RECEIVE_MAX // 16
+    first = int.from_bytes(requests[4:8], "little")
+    for number in range(0, count, 1000):
+        replies = await slow.frames(1000)
+        assert [reply.req_id for reply in replies] == list(
+            range(first + number, first + number + 1000)
+        )
+        assert {len(reply.payload) for reply in replies} == {4000}
+    await sending
+
+
+@serving
+async def test_slow_reader_of_events_is_cut_off(served: Served) -> None:
+    """Above UNSENT_MAX; the writer never notices."""
+    slow, writer = await served.connect(), await served.connect()
+    token = b"t" * 4000
+    await slow.send(slow.frame(Op.WATCH, b"/a\0" + token + b"\0"))
+    await slow.frames(2)
+    connection = served.connections[0]
+    number = 0
+    while not connection.lost:
+        batch = [writer.frame(Op.WRITE, b"/a/%d\0" % (number + n)) for n in range(100)]
+        await writer.send(b"".join(batch))
+        replies = await writer.frames(100)
+        assert {reply.payload for reply in replies} == {OK}
+        assert connection.outbox.size <= UNSENT_MAX + 4100
+        number += 100
+
+    assert number > UNSENT_MAX // 4100
+    assert served.connections == [served.last]
+    assert [notice.event for notice in served.notices] == ["connection.too_slow"]
+    assert 0 < len(await slow.rest()) < KERNEL // 4000
+    await writer.request(Op.GET_DOMAIN_PATH, b"0\0")
+
+
+@serving
+async def test_client_is_cut_off_while_nothing_else_waits_for_it(
+    served: Served,
+) -> None:
+    """One turn may cause more events than fit at once."""
+    watcher, writer = await served.connect(), await served.connect()
+    await watcher.send(watcher.frame(Op.WATCH, b"/a\0t\0"))
+    await watcher.frames(2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xsd.engine.dispatch.UNSENT_MAX", 10)
+        await writer.request(Op.WRITE, b"/a\0v")
+
+    assert await watcher.rest() == []
+    assert served.connections == [served.last]
+
+
+@serving
+async def test_slow_reader_that_goes_is_ended(served: Served) -> None:
+    """Nobody listens to it any more, but it can still not be written to."""
+    slow, other = await served.connect(), await served.connect()
+    await slow.request(Op.WRITE, b"/a\0" + b"x" * 4000)
+    requests = b"".join([slow.frame(Op.READ, b"/a\0") for _ in range(800)])
+    await slow.send(requests)
+    connection = served.connections[0]
+    await served.until(lambda: connection.outbox.size > HIGH_WATER)
+    slow.close()
+
+    await served.until(lambda: connection.lost)
+    assert served.connections == [served.last]
+    await other.request(Op.GET_DOMAIN_PATH, b"0\0")
+
+
+@serving
+async def test_connection_of_another_transport_is_left_to_it(served: Served) -> None:
+    """What is queued for a guest is not for a socket."""
+    engine = served.engine
+    engine.store.introduce(5, 1)
+    guest = engine.connect(engine.store.introduced(5).caller)
+    path = (b"", b"a")
+    watch = Watch(guest.id, engine.store.privileged.caller, path, b"/a", b"t", -1)
+    engine.store.watch(watch)
+    guest.watches[path, b"t"] = watch
+    peer = await served.connect()
+    await peer.request(Op.WRITE, b"/a\0v")
+
+    assert guest.outbox.peek() == encode_frame(Op.WATCH_EVENT, 0, 0, b"/a\0t\0")
+    engine.disconnect(guest)
+
+
+@serving
+async def test_log_is_told_what_became_of_a_client_when_it_goes(
+    served: Served,
+) -> None:
+    """Not only when somebody else says something."""
+    peer = await served.connect()
+    for _ in range(REFUSALS_LOGGED + 1):
+        await peer.request(99)
+    peer.close()
+    await served.until(lambda: served.connections == [])
+
+    assert served.notices[-1].event == "request.refusals_not_logged"
+    assert len(served.notices) == REFUSALS_LOGGED + 1
+
+
+@serving
+async def test_callbacks_without_reason_do_nothing(served: Served) -> None:
+    """Loops may call once more than there is something to do."""
+    peer = await served.connect()
+    client = served.server._clients[served.last.id]
+    served.server._on_readable(client)
+    served.server._on_writable(client)
+    served.server._on_connection()
+    await peer.request(Op.GET_DOMAIN_PATH, b"0\0")
+    served.server._end(client)
+    served.server._end(client)
+    served.server._go_on(client)
+
+    assert await peer.rest() == []
+    assert served.connections == []
+
+
+@pytest.mark.slow
+@serving
+async def test_two_thousand_idle_clients_are_kept(served: Served) -> None:
+    """And the last one is answered like the first."""
+    needed = 2 * 2000 + 100
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < needed:
+        pytest.skip(f"needs {needed} file descriptors, {hard} are allowed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
+    try:
+        peers: list[Peer] = []
+        for _ in range(20):
+            peers += [served.connect_unseen() for _ in range(100)]
+            count = len(peers)
+            await served.until(
+                lambda: len(served.connections) == count  # noqa: B023
+            )
+        for peer in (peers[0], peers[1000], peers[-1]):
+            await peer.request(Op.GET_DOMAIN_PATH, b"0\0")
+        served.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@serving
+async def test_clients_wait_while_there_are_no_descriptors(served: Served) -> None:
+    """They are accepted when there are some again; those connected are served."""
+    first = await served.connect()
+    waiting = served.connect_unseen()
+    # They are given out from the lowest: none is left below this limit.
+    free = os.dup(0)
+    os.close(free)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        await served.until(lambda: len(served.notices) == 2)
+        await first.request(Op.GET_DOMAIN_PATH, b"0\0")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    await waiting.request(Op.GET_DOMAIN_PATH, b"0\0")
+    assert {(notice.level, notice.event) for notice in served.notices} == {
+        ("error", "connection.not_accepted")
+    }
+    assert served.notices[0].fields == {
+        "reason": "[Errno 24] Too many open files",
+        "connections": 1,
+    }
+
+
+class Aborting:
+    """A listener whose next client has gone before it was accepted."""
+
+    def accept(self) -> tuple[socket.socket, str]:
+        """Fail as the kernel does then."""
+        raise ConnectionAbortedError(103, "gone")
+
+
+@serving
+async def test_client_that_goes_before_it_is_accepted_is_told(served: Served) -> None:
+    """The next one is accepted without a rest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unix, "_ACCEPT_RETRY_S", NEVER_S)
+        patch.setattr(served.server, "_listener", Aborting())
+        served.server._on_connection()
+
+    assert [notice.event for notice in served.notices] == ["connection.not_accepted"]
+    await served.connect()

@@ -1,0 +1,299 @@
+"""xsd.transport.unix: where the server listens, and its end."""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import gc
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from protocol.ops import Op
+from tests.transport.support import Peer, Served, run, serving
+from xsd.engine import HIGH_WATER, Engine
+from xsd.engine.engine import TURN
+from xsd.store import Store
+from xsd.transport.unix import UnixServer
+
+
+@contextlib.contextmanager
+def listening(path: str, backlog: int = 5) -> Iterator[socket.socket]:
+    """Something else that listens on a path and accepts nobody."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(path)
+        listener.listen(backlog)
+        yield listener
+
+
+def another(served: Served, path: Path | str | None = None) -> UnixServer:
+    """A second server in the same loop, by default for the same path."""
+    return UnixServer(
+        Engine(Store()),
+        served.path if path is None else str(path),
+        on_notice=served.notices.append,
+    )
+
+
+def refused(server: UnixServer) -> OSError:
+    """Start a server that cannot start; what it says."""
+    try:
+        server.start()
+    except OSError as error:
+        # Nothing is left open that would be closed only by chance.
+        gc.collect()
+        return error
+    pytest.fail("the server has started")
+
+
+def mode_of(path: str) -> int:
+    """Type and permissions of what is at a path."""
+    return Path(path).stat().st_mode
+
+
+def exists(path: str) -> bool:
+    """Tell whether there is something at a path."""
+    return Path(path).exists()
+
+
+def is_socket(path: str) -> bool:
+    """Tell whether there is a socket at a path."""
+    return Path(path).is_socket()
+
+
+def unlink(path: str) -> None:
+    """Remove what is at a path."""
+    Path(path).unlink()
+
+
+@serving
+async def test_socket_is_for_its_owner_only(served: Served) -> None:
+    """Who may connect is dom0."""
+    mode = mode_of(served.path)
+
+    assert stat.S_ISSOCK(mode)
+    assert stat.S_IMODE(mode) == 0o600
+
+
+@serving
+async def test_mode_can_be_chosen(served: Served) -> None:
+    """And neither depends on the process's umask nor changes it."""
+    path = str(served.directory / "other")
+    mask = os.umask(0o077)
+    try:
+        server = UnixServer(
+            Engine(Store()), path, mode=0o660, on_notice=served.notices.append
+        )
+        server.start()
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(mask)
+
+    assert stat.S_IMODE(mode_of(path)) == 0o660
+    server.close()
+
+
+def test_socket_that_a_killed_daemon_left_is_replaced(directory: Path) -> None:
+    """Nobody serves there."""
+    path = directory / "socket"
+    with listening(str(path)):
+        pass
+    assert path.exists()
+
+    async def body(served: Served) -> None:
+        await (await served.connect()).request(Op.GET_DOMAIN_PATH, b"0\0")
+
+    run(directory, body)
+
+
+@serving
+async def test_second_daemon_is_refused_and_the_first_serves_on(
+    served: Served,
+) -> None:
+    """With a text that says why."""
+    peer = await served.connect()
+    error = refused(another(served))
+
+    assert error.errno == errno.EADDRINUSE
+    assert error.strerror == "another xenstored is serving there"
+    await peer.request(Op.GET_DOMAIN_PATH, b"0\0")
+    await served.connect()
+
+
+@serving
+async def test_daemon_that_does_not_answer_is_one_too(served: Served) -> None:
+    """Its queue of clients is full; it may only be busy."""
+    path = str(served.directory / "busy")
+    with listening(path, 0):
+        waiting = Peer(path)
+        error = refused(another(served, path))
+        waiting.close()
+
+    assert error.errno == errno.EADDRINUSE
+    assert error.strerror == (
+        "a xenstored may be serving there (Resource temporarily unavailable)"
+    )
+
+
+@serving
+async def test_what_is_no_socket_stays(served: Served) -> None:
+    """A file or directory of somebody is in the way."""
+    file = served.directory / "file"
+    file.write_bytes(b"precious")
+    place = served.directory / "directory"
+    place.mkdir()
+
+    for path in (file, place):
+        error = refused(another(served, path))
+        assert error.errno == errno.EEXIST
+        assert error.strerror == "there is something, and it is no socket"
+    assert file.read_bytes() == b"precious"
+    assert place.is_dir()
+
+
+@serving
+async def test_missing_directory_is_an_error(served: Served) -> None:
+    """The daemon makes it, not the server."""
+    error = refused(another(served, served.directory / "no" / "socket"))
+
+    assert error.errno == errno.ENOENT
+
+
+@serving
+async def test_path_of_over_107_bytes_is_an_error(served: Served) -> None:
+    """Unix sockets cannot have it."""
+    error = refused(another(served, served.directory / ("x" * 108)))
+
+    assert str(error) == "AF_UNIX path too long"
+
+
+@serving
+async def test_directory_that_cannot_be_locked_is_good_enough(served: Served) -> None:
+    """Some network file systems have no locks."""
+
+    def no_locks(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    server = another(served, served.directory / "other")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fcntl, "flock", no_locks)
+        server.start()
+
+    assert (served.directory / "other").is_socket()
+    server.close()
+
+
+@serving
+async def test_two_daemons_do_not_clear_the_way_at_once(served: Served) -> None:
+    """The second looks only when the first listens or has given up."""
+    held: list[bool] = []
+    real = socket.socket.bind
+
+    def bind(self: socket.socket, path: str) -> None:
+        descriptor = os.open(served.directory, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.append(True)
+        finally:
+            os.close(descriptor)
+        real(self, path)
+
+    server = another(served, served.directory / "other")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "bind", bind)
+        server.start()
+
+    assert held == [True]
+    server.close()
+
+
+@serving
+async def test_close_takes_the_socket_away_and_ends_all_clients(
+    served: Served,
+) -> None:
+    """A second time does nothing, nor does it before the start."""
+    peers = [await served.connect() for _ in range(3)]
+    another(served).close()
+    assert is_socket(served.path)
+    served.server.close()
+    served.server.close()
+
+    assert not exists(served.path)
+    assert served.connections == []
+    for peer in peers:
+        assert await peer.rest() == []
+
+
+@serving
+async def test_close_leaves_the_socket_of_another_daemon(served: Served) -> None:
+    """Somebody has removed ours and started it."""
+    unlink(served.path)
+    with listening(served.path):
+        served.server.close()
+        assert is_socket(served.path)
+
+
+@serving
+async def test_close_is_content_if_the_socket_is_gone(served: Served) -> None:
+    """Somebody has cleaned up."""
+    unlink(served.path)
+    served.server.close()
+
+    assert not exists(served.path)
+
+
+@serving
+async def test_path_is_taken_away_while_it_is_still_listened_on(
+    served: Served,
+) -> None:
+    """A daemon that starts meanwhile is refused, not robbed of its new socket."""
+    found: list[int | None] = []
+    real = Path.unlink
+
+    def slow_unlink(self: Path) -> None:
+        found.append(refused(another(served)).errno)
+        real(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "unlink", slow_unlink)
+        served.server.close()
+
+    assert found == [errno.EADDRINUSE]
+    assert not exists(served.path)
+
+
+@serving
+async def test_close_forgets_what_was_to_be_done(served: Served) -> None:
+    """Requests that wait for their turn, output, and a rest from accepting."""
+    peer, slow = await served.connect(), await served.connect()
+    await slow.request(Op.WRITE, b"/a\0" + b"x" * 4000)
+    await slow.send(b"".join([slow.frame(Op.READ, b"/a\0") for _ in range(800)]))
+    await served.until(lambda: served.last.outbox.size > HIGH_WATER)
+    first = served.connections[0]
+    await peer.send(
+        b"".join([peer.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(TURN + 1)])
+    )
+    await served.until(lambda: bool(first.backlog))
+    served.server.close()
+    served.server._listen_again()
+    served.server._on_connection()
+    await asyncio.sleep(0)
+
+    assert served.connections == []
+    assert first.backlog == []
+
+
+@serving
+async def test_server_can_be_started_again(served: Served) -> None:
+    """After its close, on the same path and with the same store."""
+    peer = await served.connect()
+    await peer.request(Op.WRITE, b"/a\0v")
+    served.server.close()
+    served.server.start()
+
+    assert (await (await served.connect()).request(Op.READ, b"/a\0")).payload == b"v"
