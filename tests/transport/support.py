@@ -13,6 +13,7 @@ from protocol.ops import Op
 from xsd.engine import Connection, Engine, Notice
 from xsd.store import Store
 from xsd.store.check import verify
+from xsd.transport.pump import Pump
 from xsd.transport.unix import UnixServer
 
 PATIENCE_S: Final = 60.0
@@ -100,7 +101,10 @@ class Served:
         self.path = str(directory / "socket")
         self.engine = Engine(Store())
         self.notices: list[Notice] = []
-        self.server = UnixServer(self.engine, self.path, on_notice=self.notices.append)
+        self.pump = Pump(self.engine, self.notices.append)
+        self.server = UnixServer(
+            self.pump, self.path, self.engine.store.privileged.caller
+        )
         self._peers: list[Peer] = []
 
     async def connect(self) -> Peer:

@@ -346,14 +346,14 @@ async def test_log_is_told_what_became_of_a_client_when_it_goes(
 async def test_callbacks_without_reason_do_nothing(served: Served) -> None:
     """Loops may call once more than there is something to do."""
     peer = await served.connect()
-    client = served.server._clients[served.last.id]
-    served.server._on_readable(client)
-    served.server._on_writable(client)
+    (link,) = served.server._clients
+    link._on_readable()
+    link._on_writable()
     served.server._on_connection()
     await peer.request(Op.GET_DOMAIN_PATH, b"0\0")
-    served.server._end(client)
-    served.server._end(client)
-    served.server._go_on(client)
+    link.end()
+    link.end()
+    link._go_on()
 
     assert await peer.rest() == []
     assert served.connections == []

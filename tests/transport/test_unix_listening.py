@@ -18,6 +18,7 @@ from tests.transport.support import Peer, Served, run, serving
 from xsd.engine import HIGH_WATER, Engine
 from xsd.engine.engine import TURN
 from xsd.store import Store
+from xsd.transport.pump import Pump
 from xsd.transport.unix import UnixServer
 
 
@@ -32,10 +33,11 @@ def listening(path: str, backlog: int = 5) -> Iterator[socket.socket]:
 
 def another(served: Served, path: Path | str | None = None) -> UnixServer:
     """A second server in the same loop, by default for the same path."""
+    store = Store()
     return UnixServer(
-        Engine(Store()),
+        Pump(Engine(store), served.notices.append),
         served.path if path is None else str(path),
-        on_notice=served.notices.append,
+        store.privileged.caller,
     )
 
 
@@ -86,7 +88,7 @@ async def test_mode_can_be_chosen(served: Served) -> None:
     mask = os.umask(0o077)
     try:
         server = UnixServer(
-            Engine(Store()), path, mode=0o660, on_notice=served.notices.append
+            served.pump, path, served.engine.store.privileged.caller, mode=0o660
         )
         server.start()
         assert os.umask(0o077) == 0o077

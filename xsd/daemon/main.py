@@ -20,6 +20,7 @@ from xsd.daemon.pidfile import PidFile, PidFileHeldError
 from xsd.engine import Engine, Notice
 from xsd.store import Store
 from xsd.store.quota import SOFT_PREFIX
+from xsd.transport.pump import Pump
 from xsd.transport.unix import UnixServer
 
 EVERY_DOMAIN: Final = -1
@@ -102,9 +103,9 @@ async def _serve(config: Config, sink: Sink, on_ready: Callable[[], None]) -> No
     loop.add_signal_handler(signal.SIGINT, stop.set)
     loop.add_signal_handler(signal.SIGHUP, _reopen, sink)
     path = str(config.socket)
-    server = UnixServer(
-        Engine(make_store(config)), path, mode=0o600, on_notice=log_notice
-    )
+    store = make_store(config)
+    pump = Pump(Engine(store), log_notice)
+    server = UnixServer(pump, path, store.privileged.caller)
     try:
         server.start()
     except OSError as error:

@@ -11,12 +11,13 @@ import fcntl
 import os
 import socket
 import stat
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
 
-from xsd.engine import HIGH_WATER, Connection, Engine, Notice
+from protocol.perms import Caller
+from xsd.engine import HIGH_WATER, Notice
+from xsd.transport.pump import Link, Pump
 
 RECEIVE_MAX: Final = 16 * 1024
 """Bytes taken from one client before others have their turn."""
@@ -36,27 +37,22 @@ class UnixServer:
     """Listens on a path and serves whoever connects."""
 
     def __init__(
-        self,
-        engine: Engine,
-        path: str,
-        *,
-        mode: int = 0o600,
-        on_notice: Callable[[Notice], None],
+        self, pump: Pump, path: str, caller: Caller, *, mode: int = 0o600
     ) -> None:
         """Make a server that does nothing until `start`.
 
         Args:
-            engine: What answers.
+            pump: Where its clients' requests go.
             path: Where to listen; at most 107 bytes.
+            caller: Who everybody is that connects.
             mode: Permissions of the socket.
-            on_notice: Is given what the log should say.
         """
-        self._engine = engine
+        self._pump = pump
         self._path = Path(path)
+        self._caller = caller
         self._mode = mode
-        self._on_notice = on_notice
         self._loop = asyncio.get_running_loop()
-        self._clients: dict[int, _Client] = {}
+        self._clients: set[SocketLink] = set()
         self._listener: socket.socket | None = None
         self._inode = 0
 
@@ -98,8 +94,8 @@ class UnixServer:
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
         listener.close()
-        for client in list(self._clients.values()):
-            self._end(client)
+        for client in list(self._clients):
+            client.end()
 
     def _on_connection(self) -> None:
         listener = self._listener
@@ -114,17 +110,14 @@ class UnixServer:
                 self._on_accept_failed(listener, error)
                 return
             sock.setblocking(False)
-            connection = self._engine.connect(self._engine.store.privileged.caller)
-            client = _Client(sock, connection)
-            self._clients[connection.id] = client
-            self._loop.add_reader(sock, self._on_readable, client)
+            SocketLink(self._pump, self._loop, self._clients, sock, self._caller)
 
     def _on_accept_failed(self, listener: socket.socket, error: OSError) -> None:
         fields: dict[str, object] = {
             "reason": str(error),
             "connections": len(self._clients),
         }
-        self._on_notice(Notice("error", "connection.not_accepted", fields))
+        self._pump.on_notice(Notice("error", "connection.not_accepted", fields))
         if error.errno in _OUT_OF_ROOM:
             # The client stays in the queue: without a rest we would spin.
             self._loop.remove_reader(listener)
@@ -134,141 +127,158 @@ class UnixServer:
         if self._listener is not None:
             self._loop.add_reader(self._listener, self._on_connection)
 
-    def _on_readable(self, client: "_Client") -> None:
+
+@final
+class SocketLink(Link):
+    """One client's socket and the connection behind it.
+
+    Attributes:
+        connection: The engine's side.
+    """
+
+    __slots__ = (
+        "_clients",
+        "_loop",
+        "_pump",
+        "_reading",
+        "_scheduled",
+        "_sock",
+        "_writing",
+        "connection",
+    )
+
+    def __init__(
+        self,
+        pump: Pump,
+        loop: asyncio.AbstractEventLoop,
+        clients: "set[SocketLink]",
+        sock: socket.socket,
+        caller: Caller,
+    ) -> None:
+        """Begin to read.
+
+        Args:
+            pump: Where requests go.
+            loop: Tells when the socket is ready.
+            clients: Holds the link as long as its socket is open.
+            sock: Connected and non-blocking.
+            caller: Who the client is.
+        """
+        self.connection = pump.engine.connect(caller)
+        self._pump = pump
+        self._loop = loop
+        self._clients = clients
+        self._sock = sock
+        # Whether the loop tells us of input.
+        self._reading = True
+        # Whether we wait until the kernel takes more.
+        self._writing = False
+        # Whether `_go_on` is about to be called.
+        self._scheduled = False
+        clients.add(self)
+        pump.add(self.connection, self)
+        loop.add_reader(sock, self._on_readable)
+
+    def send(self) -> None:
+        """See `Link.send`."""
+        if self.connection.lost:
+            self.end()
+        elif not self._writing:
+            self._send()
+
+    def end(self) -> None:
+        """Close the socket and have the engine forget the client."""
+        if self._pump.drop(self.connection):
+            self._clients.discard(self)
+            self._loop.remove_reader(self._sock)
+            self._loop.remove_writer(self._sock)
+            self._sock.close()
+
+    def _on_readable(self) -> None:
         """The way of every request: receive, answer, send."""
         try:
-            data = client.sock.recv(RECEIVE_MAX)
+            data = self._sock.recv(RECEIVE_MAX)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             data = b""
         if not data:
-            self._on_end_of_input(client)
+            self._on_end_of_input()
             return
-        connection = client.connection
-        engine = self._engine
-        engine.receive(connection, data, self._now_ms())
-        self._send_dirty()
+        connection = self.connection
+        self._pump.engine.receive(connection, data, self._now_ms())
+        self._pump.flush()
         if connection.backlog or connection.outbox.size or connection.closing:
-            self._adjust(client)
+            self._adjust()
 
-    def _on_end_of_input(self, client: "_Client") -> None:
+    def _on_end_of_input(self) -> None:
         """A client may stop writing and still wait for replies."""
-        connection = client.connection
+        connection = self.connection
         connection.closing = True
         if connection.backlog or connection.outbox.size:
-            self._adjust(client)
+            self._adjust()
         else:
-            self._end(client)
+            self.end()
 
-    def _on_writable(self, client: "_Client") -> None:
-        self._send(client)
-        if not client.connection.lost:
-            self._adjust(client)
+    def _on_writable(self) -> None:
+        self._send()
+        self._adjust()
 
-    def _go_on(self, client: "_Client") -> None:
-        """Answer what a client's turn left over."""
-        client.scheduled = False
-        connection = client.connection
-        if connection.lost:
-            return
-        self._engine.resume(connection, self._now_ms())
-        self._send_dirty()
-        self._adjust(client)
+    def _go_on(self) -> None:
+        """Answer what the client's turn left over."""
+        self._scheduled = False
+        if not self.connection.lost:
+            self._pump.engine.resume(self.connection, self._now_ms())
+            self._pump.flush()
+            self._adjust()
 
-    def _adjust(self, client: "_Client") -> None:
-        """Decide whether to read from a client, go on with it, or end it."""
-        connection = client.connection
+    def _adjust(self) -> None:
+        """Decide whether to read from the client, go on with it, or end it."""
+        connection = self.connection
         if connection.lost:
             return
         if connection.backlog:
-            if not client.scheduled and self._engine.is_ready(connection):
-                client.scheduled = True
-                self._loop.call_soon(self._go_on, client)
+            if not self._scheduled and self._pump.engine.is_ready(connection):
+                self._scheduled = True
+                self._loop.call_soon(self._go_on)
         elif connection.closing and not connection.outbox.size:
-            self._end(client)
+            self.end()
             return
         wanted = (
             not connection.backlog
             and not connection.closing
             and connection.outbox.size <= HIGH_WATER
         )
-        if wanted != client.reading:
-            client.reading = wanted
+        if wanted != self._reading:
+            self._reading = wanted
             if wanted:
-                self._loop.add_reader(client.sock, self._on_readable, client)
+                self._loop.add_reader(self._sock, self._on_readable)
             else:
-                self._loop.remove_reader(client.sock)
+                self._loop.remove_reader(self._sock)
 
-    def _send_dirty(self) -> None:
-        """Send what the last requests have queued, to whomever it is for."""
-        for connection in self._engine.take_dirty():
-            client = self._clients.get(connection.id)
-            if client is not None and not client.writing:
-                self._send(client)
-            elif client is not None and connection.lost:
-                self._end(client)
-        self._tell()
-
-    def _send(self, client: "_Client") -> None:
+    def _send(self) -> None:
         """Send as much as the kernel takes; the rest waits until it takes more."""
-        connection = client.connection
-        outbox = connection.outbox
-        if connection.lost:
-            self._end(client)
+        outbox = self.connection.outbox
+        if self.connection.lost:
+            self.end()
             return
         try:
             while outbox.size:
-                outbox.sent(client.sock.send(outbox.peek()))
+                outbox.sent(self._sock.send(outbox.peek()))
         except (BlockingIOError, InterruptedError):
-            if not client.writing:
-                client.writing = True
-                self._loop.add_writer(client.sock, self._on_writable, client)
+            if not self._writing:
+                self._writing = True
+                self._loop.add_writer(self._sock, self._on_writable)
             return
         except OSError:
-            self._end(client)
+            self.end()
             return
-        if client.writing:
-            client.writing = False
-            self._loop.remove_writer(client.sock)
-
-    def _end(self, client: "_Client") -> None:
-        """Close a client's socket and have the engine forget it."""
-        connection = client.connection
-        if self._clients.pop(connection.id, None) is None:
-            return
-        self._loop.remove_reader(client.sock)
-        self._loop.remove_writer(client.sock)
-        client.sock.close()
-        self._engine.disconnect(connection)
-        self._tell()
-
-    def _tell(self) -> None:
-        for notice in self._engine.take_notices():
-            self._on_notice(notice)
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._sock)
 
     def _now_ms(self) -> int:
         return int(self._loop.time() * 1000)
-
-
-@final
-class _Client:
-    """A socket and the connection behind it.
-
-    Attributes:
-        reading: Whether the loop tells us of input.
-        writing: Whether we wait until the kernel takes more.
-        scheduled: Whether `_go_on` is about to be called.
-    """
-
-    __slots__ = ("connection", "reading", "scheduled", "sock", "writing")
-
-    def __init__(self, sock: socket.socket, connection: Connection) -> None:
-        self.sock = sock
-        self.connection = connection
-        self.reading = True
-        self.writing = False
-        self.scheduled = False
 
 
 @final

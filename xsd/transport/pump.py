@@ -1,0 +1,62 @@
+"""Between the transports and the engine: what one connection causes on another."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import final
+
+from xsd.engine import Connection, Engine, Notice
+
+
+class Link(ABC):
+    """A transport's end of one connection."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def send(self) -> None:
+        """Send what the other side takes, or end if the connection is lost."""
+
+
+@final
+class Pump:
+    """Carries output to the links, whichever transport they belong to.
+
+    Attributes:
+        engine: What answers.
+        on_notice: Is given what the log should say.
+    """
+
+    __slots__ = ("_links", "engine", "on_notice")
+
+    def __init__(self, engine: Engine, on_notice: Callable[[Notice], None]) -> None:
+        self.engine = engine
+        self.on_notice = on_notice
+        self._links: dict[int, Link] = {}
+
+    def add(self, connection: Connection, link: Link) -> None:
+        """Carry a connection's output to a link from now on."""
+        self._links[connection.id] = link
+
+    def drop(self, connection: Connection) -> bool:
+        """End a connection.
+
+        Returns:
+            Whether it had not been ended before.
+        """
+        if self._links.pop(connection.id, None) is None:
+            return False
+        self.engine.disconnect(connection)
+        self._tell()
+        return True
+
+    def flush(self) -> None:
+        """Send what the last requests have queued, to whomever it is for."""
+        for connection in self.engine.take_dirty():
+            link = self._links.get(connection.id)
+            if link is not None:
+                link.send()
+        self._tell()
+
+    def _tell(self) -> None:
+        for notice in self.engine.take_notices():
+            self.on_notice(notice)
