@@ -34,6 +34,12 @@ def second(daemon_socket: Path) -> Iterator[Client]:
 
 
 @pytest.fixture
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory whose path is short enough for a socket."""
+    return tmp_path_factory.mktemp("xs")
+
+
+@pytest.fixture
 def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedDaemon]:
     """A client and a daemon that says what it is told to."""
     with ScriptedDaemon(tmp_path_factory.mktemp("xs")) as daemon:

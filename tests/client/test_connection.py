@@ -1,9 +1,7 @@
 """xsd.client.connection: replies, events, and ends of the connection."""
 
 import signal
-import socket
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -12,59 +10,8 @@ import pytest
 from protocol.errors import Errno, XenStoreError
 from protocol.ops import Op
 from tests.support.scripted import ScriptedDaemon
-from xsd.client import Client, DisconnectedError, Event, NotListeningError
+from xsd.client import DisconnectedError, Event
 from xsd.client.connection import Connection
-
-
-@pytest.fixture
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory whose path is short enough for a socket."""
-    return tmp_path_factory.mktemp("xs")
-
-
-@pytest.fixture
-def full_backlog(directory: Path) -> Iterator[str]:
-    """A socket at which nobody accepts any more."""
-    path = str(directory / "socket")
-    with (
-        socket.socket(socket.AF_UNIX) as listener,
-        socket.socket(socket.AF_UNIX) as first,
-    ):
-        listener.bind(path)
-        listener.listen(0)
-        first.connect(path)
-        yield path
-
-
-def test_missing_socket_is_not_listening(directory: Path) -> None:
-    """The message has the path and the system's reason."""
-    with pytest.raises(NotListeningError) as caught:
-        Client(str(directory / "none"))
-
-    assert str(caught.value) == (
-        f"no XenStore daemon listens at {directory}/none: No such file or directory"
-    )
-
-
-def test_socket_that_nobody_reads_is_not_listening(directory: Path) -> None:
-    """A socket file that a killed daemon left behind refuses."""
-    with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(directory / "socket"))
-
-    with pytest.raises(NotListeningError, match="Connection refused"):
-        Client(str(directory / "socket"))
-
-
-def test_too_long_path_is_not_listening() -> None:
-    """A path that no Unix socket can have is reported the same way."""
-    with pytest.raises(NotListeningError, match="too long"):
-        Client("/" + "x" * 300)
-
-
-def test_daemon_that_does_not_accept_is_not_listening(full_backlog: str) -> None:
-    """The time limit holds for the connection too."""
-    with pytest.raises(NotListeningError, match="did not accept in time"):
-        Client(full_backlog, timeout=0.01)
 
 
 def test_request_is_one_frame_with_ids_from_one(scripted: ScriptedDaemon) -> None:

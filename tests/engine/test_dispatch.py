@@ -9,8 +9,8 @@ from protocol.ops import OP_LIMIT, Op
 from protocol.perms import Caller
 from tests.engine.support import OK, Client, event, guest_of, refusal
 from xsd.engine import Connection, Engine, Notice
-from xsd.engine.dispatch import _TABLE, REFUSALS_LOGGED, UNSENT_MAX, deliver
-from xsd.engine.handlers import Core
+from xsd.engine.core import UNSENT_MAX, Core
+from xsd.engine.dispatch import _TABLE, REFUSALS_LOGGED
 from xsd.engine.outcome import Outcome
 from xsd.store import Event, Store, Transaction, Watch
 
@@ -265,7 +265,7 @@ def test_event_for_a_connection_that_is_gone_is_dropped() -> None:
     core = Core(Store())
     watch = Watch(99, Caller(0, privileged=True), (b"", b"a"), b"/a", b"t", -1)
 
-    deliver(core, [Event(watch, b"/a")])
+    core.deliver([Event(watch, b"/a")])
 
     assert core.dirty == {}
 
@@ -374,7 +374,8 @@ REQUESTS = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@pytest.mark.slow
+@settings(deadline=None)
 @given(
     requests=st.lists(st.tuples(st.integers(0, 2), REQUESTS), max_size=40),
 )

@@ -287,7 +287,7 @@ def test_requests_behind_the_one_that_ends_the_connection_are_not_answered(
     """A client that cuts itself off by its own events."""
     client = Client(engine)
     client.ask(Op.WATCH, b"/a\0" + b"t" * 100 + b"\0")
-    monkeypatch.setattr("xsd.engine.dispatch.UNSENT_MAX", 100)
+    monkeypatch.setattr("xsd.engine.core.UNSENT_MAX", 100)
     client.send(client.frame(Op.WRITE, b"/a\0v") + client.frame(Op.WRITE, b"/b\0v"))
 
     assert client.connection.lost

@@ -68,21 +68,21 @@ def test_permissions_that_name_known_domains_are_taken_as_they_are(
     """The very object, which nodes share."""
     given = perms(b"n5", b"r0", b"b5")
 
-    assert domains.mark_stale(given, DOM0) is given
+    assert domains.mark_stale(given, DOM0, 1) is given
 
 
 def test_the_owner_must_exist(domains: Domains) -> None:
     """ENOENT, as for the reserved numbers but that of any domain."""
     for entry in (b"n7", b"n32752", b"n4294967295"):
         with pytest.raises(XenStoreError, match="ENOENT: owner dom"):
-            domains.mark_stale(perms(entry), DOM0)
+            domains.mark_stale(perms(entry), DOM0, 1)
 
-    assert domains.mark_stale(perms(b"n32757"), DOM0).owner == 32757
+    assert domains.mark_stale(perms(b"n32757"), DOM0, 1).owner == 32757
 
 
 def test_an_entry_for_an_unknown_domain_grants_nothing_ever(domains: Domains) -> None:
     """Not even to the one that gets that id later; it stays visible."""
-    marked = domains.mark_stale(perms(b"n0", b"r7", b"r5"), DOM0)
+    marked = domains.mark_stale(perms(b"n0", b"r7", b"r5"), DOM0, 1)
     domains.know(7, 20)
 
     assert marked.text == b"n0\0r7\0r5\0"
@@ -97,11 +97,11 @@ def test_an_entry_for_all_domains_needs_the_feature(domains: Domains) -> None:
     domain = domains.know(5, 10)
     unknown = Caller(7, privileged=False)
 
-    assert domains.mark_stale(given, domain.caller) is given
-    assert domains.mark_stale(given, DOM0) is given
-    assert domains.mark_stale(given, unknown).entries[1].stale
+    assert domains.mark_stale(given, domain.caller, 1) is given
+    assert domains.mark_stale(given, DOM0, 1) is given
+    assert domains.mark_stale(given, unknown, 1).entries[1].stale
     domain.features = FEATURES & ~FEATURE_DOMID_ANY
-    assert domains.mark_stale(given, domain.caller).entries[1].stale
+    assert domains.mark_stale(given, domain.caller, 1).entries[1].stale
 
 
 # Permissions set a while ago.
@@ -121,7 +121,7 @@ def test_permissions_are_outdated_when_a_domain_they_name_is_gone(
 
 def test_entries_that_name_no_domain_are_never_outdated(domains: Domains) -> None:
     """Those for all, and those that were stale from the start."""
-    stale = domains.mark_stale(perms(b"n0", b"r7"), DOM0)
+    stale = domains.mark_stale(perms(b"n0", b"r7"), DOM0, 1)
     domains.know(7, 20)
 
     assert not domains.outdates(stale, 15)

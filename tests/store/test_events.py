@@ -147,6 +147,17 @@ def test_a_guest_is_told_of_what_is_in_a_directory_it_may_read(
     assert dom0.rm(b"/d/a") == seen
 
 
+def test_the_root_is_a_parent_like_any_other(dom0: Client, guest: Client) -> None:
+    """Who may read it is told of its children, not of itself in secret."""
+    watched(guest, b"/")
+    assert dom0.write(b"/a") == []
+    assert dom0.write(b"/") == []
+    dom0.set_perms(b"/", b"r0")
+
+    assert dom0.write(b"/a") == [(b"/a", b"/")]
+    assert dom0.write(b"/") == [(b"/", b"/")]
+
+
 def test_the_node_above_the_parent_gives_no_right(dom0: Client, guest: Client) -> None:
     """Only the node and its parent are asked."""
     dom0.write(b"/d/e")

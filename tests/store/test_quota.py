@@ -203,17 +203,20 @@ def test_what_two_transactions_create_together_is_limited_too(
 ) -> None:
     """Each alone left the record of the directory small enough; dom0 may go on."""
     guest.mkdir(b"d")
-    store.quotas.set(1, NODE_SIZE, 16 + 8 + 20)
-    one, other, third = guest.start(), guest.start(), dom0.start()
-    one.mkdir(b"d/" + b"x" * 15)
-    other.mkdir(b"d/" + b"y" * 15)
-    third.mkdir(b"/local/domain/1/d/" + b"z" * 15)
-    one.commit()
-    with pytest.raises(QuotaExceeded, match="dom1 is at its quota of 44 node-size"):
-        other.commit()
-    third.commit()
+    store.quotas.set(1, NODE_SIZE, 16 + 8 + 2 * 16)
+    names = [letter * 15 for letter in (b"w", b"x", b"y")]
+    transactions = [guest.start() for _ in names]
+    for name, transaction in zip(names, transactions, strict=True):
+        transaction.mkdir(b"d/" + name)
+    by_dom0 = dom0.start()
+    by_dom0.mkdir(b"/local/domain/1/d/" + b"z" * 15)
+    transactions[0].commit()
+    transactions[1].commit()
+    with pytest.raises(QuotaExceeded, match="dom1 is at its quota of 56 node-size"):
+        transactions[2].commit()
+    by_dom0.commit()
 
-    assert guest.directory(b"d") == [b"x" * 15, b"z" * 15]
+    assert guest.directory(b"d") == [b"w" * 15, b"x" * 15, b"z" * 15]
 
 
 def test_a_transaction_may_make_a_node_smaller_that_is_too_big(

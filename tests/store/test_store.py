@@ -150,7 +150,7 @@ def test_a_domain_may_be_known_before_it_is_introduced(store: Store) -> None:
     domain = store.domains.know(5, store.generation)
 
     assert store.known(5) is domain
-    with pytest.raises(XenStoreError, match="ENOENT: dom6 is not known"):
+    with pytest.raises(XenStoreError, match="ENOENT: dom6 does not exist"):
         store.known(6)
     store.introduce(5, 1)
     assert store.introduced(5) is domain

@@ -447,6 +447,23 @@ def test_a_guests_transaction_touches_no_more_nodes_than_its_quota(
     fails(Errno.ENOMEM, t2)
 
 
+def test_a_lowered_quota_leaves_a_transaction_what_it_has_touched(
+    store: Store, guest: Client
+) -> None:
+    """It may go on with that; only another node is refused."""
+    for name in (b"a", b"b", b"c"):
+        guest.write(name)
+    transaction = guest.start()
+    transaction.read(b"a")
+    transaction.read(b"b")
+    store.quotas.set(1, TRANSACTION_NODES, 1)
+
+    assert transaction.read(b"a") == b""
+    transaction.write(b"b", b"1")
+    with pytest.raises(QuotaExceeded, match="quota of 1 transaction-nodes"):
+        transaction.read(b"c")
+
+
 def test_dom0s_transaction_touches_what_it_likes(store: Store, dom0: Client) -> None:
     """No quota holds for it."""
     store.quotas.set(-1, TRANSACTION_NODES, 1)

@@ -60,6 +60,18 @@ def test_a_directory_over_4096_bytes_is_e2big(dom0: Client, enter: Enter) -> Non
     refused(Errno.E2BIG, client.directory, b"/d")
 
 
+def test_short_names_may_be_many(dom0: Client, enter: Enter) -> None:
+    """1,386 of one and two bytes are a directory of 4,094."""
+    letters = [b"%c" % letter for letter in b"0123456789-_" + bytes(range(65, 91))]
+    letters += [letter.lower() for letter in letters[12:]]
+    names = letters + [first + second for first in letters for second in letters]
+    for name in names[: 64 + 1322]:
+        dom0.write(b"/d/" + name)
+    client = enter(dom0)
+
+    assert client.directory(b"/d") == names[: 64 + 1322]
+
+
 def test_a_directory_of_very_many_children_is_e2big(dom0: Client, enter: Enter) -> None:
     """2,049 names take more than 4,096 bytes, however short they are."""
     for number in range(2049):
@@ -168,6 +180,7 @@ def test_names_of_missing_nodes_cannot_be_probed(
     refused(Errno.ENOENT, client.read, b"/readable/x")
     refused(Errno.ENOENT, client.read, b"/readable/x/y")
     refused(Errno.EACCES, client.set_perms, b"/readable/x", b"n1")
+    refused(Errno.ENOENT, client.set_perms, b"/local/domain/1/x", b"n1")
     refused(Errno.EACCES, client.rm, b"/readable/x")
     refused(Errno.EACCES, client.rm, b"/readable/x/y")
 

@@ -68,6 +68,10 @@ class EchoServer:
         """Begin to serve a guest."""
         self.run(lambda: self._connect(guest.domid, guest.port))
 
+    def rebind(self, guest: Guest) -> None:
+        """Go on serving a domain that has another port."""
+        self.run(lambda: self._rebind(guest.domid, guest.port))
+
     def domids(self) -> list[int]:
         """Return the domains that are served."""
         return self.run(lambda: [c.channel.domid for c in self._clients.values()])
@@ -104,6 +108,13 @@ class EchoServer:
         state = self._hypervisor.state(domid)
         assert state is not None
         self._clients[channel.port] = _Client(channel, state.unique_id)
+
+    def _rebind(self, domid: int, port: int) -> None:
+        for client in list(self._clients.values()):
+            if client.channel.domid == domid:
+                del self._clients[client.channel.port]
+                self._hypervisor.rebind(client.channel, port)
+                self._clients[client.channel.port] = client
 
     def _release(self, client: "_Client") -> None:
         del self._clients[client.channel.port]

@@ -16,7 +16,7 @@ from xsd.store.check import verify
 from xsd.transport.pump import Pump
 from xsd.transport.unix import UnixServer
 
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 30.0
 """Most seconds of a test; no test takes a tenth of it."""
 
 READ_MAX: Final = 1 << 20
@@ -103,7 +103,7 @@ class Served:
         self.notices: list[Notice] = []
         self.pump = Pump(self.engine, self.notices.append)
         self.server = UnixServer(
-            self.pump, self.path, self.engine.store.privileged.caller
+            self.pump, self.path, lambda: self.engine.store.privileged.caller
         )
         self._peers: list[Peer] = []
 
@@ -154,17 +154,29 @@ def run(directory: Path, body: Body) -> None:
 
 async def _run(directory: Path, body: Body) -> None:
     served = Served(directory)
-    failures: list[dict[str, Any]] = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: failures.append(context))
+    failures: list[BaseException | str] = []
+    testing = asyncio.ensure_future(body(served))
+
+    def fail(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        failures.append(context.get("exception") or context["message"])
+        # What a failed callback should have done will not happen any more.
+        testing.cancel()
+
+    asyncio.get_running_loop().set_exception_handler(fail)
     served.server.start()
     try:
         async with asyncio.timeout(PATIENCE_S):
-            await body(served)
+            await testing
+    except asyncio.CancelledError:
+        if not failures:
+            raise
     finally:
         served.close()
     await asyncio.sleep(0)
 
+    for failure in failures:
+        if isinstance(failure, BaseException):
+            raise failure
     assert failures == []
 
 

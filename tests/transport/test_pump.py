@@ -23,6 +23,9 @@ class Remembering(Link):
         outbox.sent(len(data))
         self.got += data
 
+    def wake(self) -> None:
+        raise AssertionError("nobody waits")
+
 
 def two_links() -> tuple[Pump, list[Notice], Remembering, Remembering]:
     """A pump with two clients, and where its notices go."""

@@ -12,7 +12,8 @@ from protocol.ops import Op
 from protocol.reply import OK
 from tests.transport.support import Peer, Served, serving
 from xsd.engine import HIGH_WATER
-from xsd.engine.dispatch import REFUSALS_LOGGED, UNSENT_MAX
+from xsd.engine.core import UNSENT_MAX
+from xsd.engine.dispatch import REFUSALS_LOGGED
 from xsd.engine.engine import TURN
 from xsd.store import Watch
 from xsd.transport import unix
@@ -254,6 +255,7 @@ async def test_slow_reader_is_paused_and_others_are_served(served: Served) -> No
     await sending
 
 
+@pytest.mark.slow
 @serving
 async def test_slow_reader_of_events_is_cut_off(served: Served) -> None:
     """Above UNSENT_MAX; the writer never notices."""
@@ -287,7 +289,7 @@ async def test_client_is_cut_off_while_nothing_else_waits_for_it(
     await watcher.send(watcher.frame(Op.WATCH, b"/a\0t\0"))
     await watcher.frames(2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xsd.engine.dispatch.UNSENT_MAX", 10)
+        patch.setattr("xsd.engine.core.UNSENT_MAX", 10)
         await writer.request(Op.WRITE, b"/a\0v")
 
     assert await watcher.rest() == []

@@ -37,7 +37,7 @@ def another(served: Served, path: Path | str | None = None) -> UnixServer:
     return UnixServer(
         Pump(Engine(store), served.notices.append),
         served.path if path is None else str(path),
-        store.privileged.caller,
+        lambda: store.privileged.caller,
     )
 
 
@@ -47,7 +47,7 @@ def refused(server: UnixServer) -> OSError:
         server.start()
     except OSError as error:
         # Nothing is left open that would be closed only by chance.
-        gc.collect()
+        gc.collect(0)
         return error
     pytest.fail("the server has started")
 
@@ -88,7 +88,7 @@ async def test_mode_can_be_chosen(served: Served) -> None:
     mask = os.umask(0o077)
     try:
         server = UnixServer(
-            served.pump, path, served.engine.store.privileged.caller, mode=0o660
+            served.pump, path, lambda: served.engine.store.privileged.caller, mode=0o660
         )
         server.start()
         assert os.umask(0o077) == 0o077

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self, TypeVar, final
+from typing import Final, Self, TypeVar
 
 from protocol.errors import Errno, XenStoreError
 from protocol.ops import Op
@@ -11,6 +11,7 @@ from xsd.client.address import default_socket_path
 from xsd.client.connection import Connection, Event
 from xsd.client.nodes import NodeOperations, split_strings, string
 from xsd.client.transaction import Transaction, back_off
+from xsd.client.transport import SocketTransport, Transport
 
 T = TypeVar("T")
 
@@ -18,7 +19,6 @@ TRANSACTION_ATTEMPTS: Final = 20
 """Attempts of `Client.run_transaction`; their pauses add up to 3 s at most."""
 
 
-@final
 class Client(NodeOperations):
     """A connection to the daemon, to be used by one thread at a time.
 
@@ -28,6 +28,7 @@ class Client(NodeOperations):
     Args:
         path: The daemon's Unix socket; None takes that of libxenstore's rule
             (see `default_socket_path`).
+        transport: Another way to a daemon; there is no socket then.
         timeout: Seconds to wait for the connection and for each reply; None
             waits for ever. After a `TimeoutError` the connection is closed.
 
@@ -38,11 +39,17 @@ class Client(NodeOperations):
     __slots__ = ("_connection",)
 
     def __init__(
-        self, path: str | None = None, *, timeout: float | None = None
+        self,
+        path: str | None = None,
+        *,
+        transport: Transport | None = None,
+        timeout: float | None = None,
     ) -> None:
-        if path is None:
-            path = default_socket_path(os.environ)
-        self._connection = Connection(path, timeout)
+        if transport is None:
+            if path is None:
+                path = default_socket_path(os.environ)
+            transport = SocketTransport(path, timeout)
+        self._connection = Connection(transport, timeout)
 
     def __enter__(self) -> Self:
         return self

@@ -1,8 +1,5 @@
 """One connection: requests go out one at a time, replies and events come in."""
 
-import os
-import socket
-import struct
 import time
 from collections import deque
 from typing import NamedTuple, final
@@ -11,9 +8,9 @@ from protocol.errors import Errno, XenStoreError
 from protocol.frame import Frame, FrameDecoder, encode_frame
 from protocol.limits import PAYLOAD_MAX
 from protocol.ops import Op
-from xsd.client.errors import DisconnectedError, NotListeningError
+from xsd.client.errors import DisconnectedError
+from xsd.client.transport import Transport
 
-_RECEIVE_SIZE = 65536
 _REQUEST_ID_MAX = 0xFFFFFFFF
 
 
@@ -31,32 +28,36 @@ class Event(NamedTuple):
 
 @final
 class Connection:
-    """The socket, and what has come in but was not asked for yet.
+    """A way to the daemon, and what has come in but was not asked for yet.
 
     Args:
-        path: The daemon's Unix socket.
-        timeout: Seconds to wait for the daemon to accept, and then for each
-            reply; None waits for ever, as libxenstore does.
-
-    Raises:
-        NotListeningError: If nobody accepts at `path`.
+        transport: Carries the bytes; it is closed with the connection.
+        timeout: Seconds to wait for each reply; None waits for ever, as
+            libxenstore does.
     """
 
-    __slots__ = ("_decoder", "_events", "_last_id", "_replies", "_socket", "_timeout")
+    __slots__ = (
+        "_decoder",
+        "_events",
+        "_last_id",
+        "_replies",
+        "_timeout",
+        "_transport",
+    )
 
-    def __init__(self, path: str, timeout: float | None) -> None:
+    def __init__(self, transport: Transport, timeout: float | None) -> None:
         self._timeout = timeout
         self._decoder = FrameDecoder()
         self._events: deque[Event] = deque()
         self._replies: deque[Frame] = deque()
         self._last_id = 0
-        self._socket: socket.socket | None = _connect(path, timeout)
+        self._transport: Transport | None = transport
 
     def close(self) -> None:
         """End the connection; the daemon drops its watches and transactions."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
 
     def call(self, op: Op, payload: bytes, tx_id: int) -> bytes:
         """Send one request and return the payload of its reply.
@@ -77,7 +78,8 @@ class Connection:
             raise XenStoreError(Errno.E2BIG, reason, _subject(payload))
         self._last_id = self._last_id % _REQUEST_ID_MAX + 1
         try:
-            self._send(encode_frame(op, self._last_id, tx_id, payload))
+            data = encode_frame(op, self._last_id, tx_id, payload)
+            self._connected().send(data, self._timeout)
             reply = self._reply(op)
         except BaseException:
             self.close()
@@ -109,14 +111,6 @@ class Connection:
                 raise DisconnectedError("the daemon sent a reply nobody asked for")
         return self._events.popleft()
 
-    def _send(self, data: bytes) -> None:
-        connected = self._connected()
-        connected.settimeout(self._timeout)
-        try:
-            connected.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            raise DisconnectedError("the daemon has closed the connection") from None
-
     def _reply(self, op: Op) -> Frame:
         """Wait for the reply to the request just sent, keeping events."""
         deadline = _deadline(self._timeout)
@@ -131,19 +125,12 @@ class Connection:
 
     def _receive(self, deadline: float | None) -> None:
         """Take in what the daemon sends next."""
-        connected = self._connected()
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        connected.settimeout(left)
         try:
-            data = connected.recv(_RECEIVE_SIZE)
-        except BlockingIOError:
-            # A limit of zero makes the socket non-blocking.
-            raise TimeoutError("timed out") from None
-        except ConnectionResetError:
-            data = b""
-        if not data:
+            data = self._connected().receive(left)
+        except DisconnectedError:
             self.close()
-            raise DisconnectedError("the daemon has closed the connection")
+            raise
         for frame in self._decoder.feed(data):
             if frame.op == Op.WATCH_EVENT:
                 self._events.append(_event(frame.payload))
@@ -153,33 +140,10 @@ class Connection:
             self.close()
             raise DisconnectedError(str(self._decoder.error))
 
-    def _connected(self) -> socket.socket:
-        if self._socket is None:
+    def _connected(self) -> Transport:
+        if self._transport is None:
             raise DisconnectedError("the connection is closed")
-        return self._socket
-
-
-def _connect(path: str, timeout: float | None) -> socket.socket:
-    """Connect, blocking even with a time limit.
-
-    A non-blocking connect to a Unix socket whose backlog is full fails at
-    once, and xenstored's backlog is 1; the kernel's own limit waits.
-    """
-    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if timeout is not None:
-            seconds = int(timeout)
-            limit = struct.pack("@ll", seconds, max(1, int((timeout - seconds) * 1e6)))
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-        connected.connect(path)
-    except BlockingIOError:
-        connected.close()
-        raise NotListeningError(path, "it did not accept in time") from None
-    except OSError as error:
-        connected.close()
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise NotListeningError(path, reason) from None
-    return connected
+        return self._transport
 
 
 def _deadline(timeout: float | None) -> float | None:

@@ -20,6 +20,7 @@ TRACE_DIRECTORY: Final = Path("/var/lib/xen/xenstore")
 QUOTAS: Final = tuple(DEFAULTS)
 SOFT_QUOTAS: Final = tuple(SOFT_DEFAULTS)
 TRACE_SWITCHES: Final = ("obj", "io", "wrl", "acc", "tdb")
+HYPERVISORS: Final = ("auto", "xen", "emulated")
 LOG_FORMATS: Final = ("auto", "console", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -57,6 +58,7 @@ class Config:
         control_domid: The domain that is privileged and owns the root.
         privileged_domid: A second domain with all rights; 0 for none.
         live_update: State is taken over from the process before.
+        hypervisor: `xen`, `emulated`, or `auto`: Xen where there is one.
         log_format: `auto` (console on a terminal, else JSON), `console` or `json`.
         log_level: The least severe level that is logged.
     """
@@ -75,6 +77,7 @@ class Config:
     control_domid: int = 0
     privileged_domid: int = 0
     live_update: bool = False
+    hypervisor: str = "auto"
     log_format: str = "auto"
     log_level: str = "info"
 
@@ -198,6 +201,10 @@ def _yes(_: str) -> bool:
     return True
 
 
+def _hypervisor(value: str) -> str:
+    return _one_of(value, HYPERVISORS)
+
+
 def _log_format(value: str) -> str:
     return _one_of(value, LOG_FORMATS)
 
@@ -219,6 +226,7 @@ _FIELDS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "master-domid": ("control_domid", _domid),
     "priv-domid": ("privileged_domid", _domid),
     "live-update": ("live_update", _yes),
+    "hypervisor": ("hypervisor", _hypervisor),
     "log-format": ("log_format", _log_format),
     "log-level": ("log_level", _log_level),
 }

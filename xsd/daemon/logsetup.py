@@ -147,6 +147,11 @@ def open_sink(config: Config) -> Sink:
     """
     if config.trace_file is not None:
         return FileSink(config.trace_file)
+    return standard_sink(config)
+
+
+def standard_sink(config: Config) -> Sink:
+    """Return where the log goes without a trace file."""
     return StreamSink(sys.stderr) if config.foreground else SyslogSink()
 
 

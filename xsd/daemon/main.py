@@ -14,22 +14,13 @@ import uvloop
 from xsd import __version__
 from xsd.daemon.config import Config
 from xsd.daemon.daemonize import EXIT_FAILED, StartError
-from xsd.daemon.logsetup import Sink, configure, open_sink
+from xsd.daemon.logsetup import Sink, configure, open_sink, standard_sink
 from xsd.daemon.notify import notify
 from xsd.daemon.pidfile import PidFile, PidFileHeldError
-from xsd.engine import Engine, Notice
-from xsd.store import Store
-from xsd.store.quota import SOFT_PREFIX
-from xsd.transport.pump import Pump
-from xsd.transport.unix import UnixServer
-
-EVERY_DOMAIN: Final = -1
-"""What `Quotas.set` takes for the limits that all domains share."""
+from xsd.daemon.service import Service
 
 _IDLE: Final = (
     "trace_switches",
-    "watch_event_timeout_s",
-    "keep_orphans",
     "control_event_channel",
     "privileged_domid",
     "live_update",
@@ -76,14 +67,22 @@ def _started(config: Config, held: ExitStack) -> Sink:
         config.socket.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         if config.pid_file is not None:
             held.enter_context(PidFile(config.pid_file))
-        sink = open_sink(config)
     except PidFileHeldError as error:
         # launch-xenstore takes 0 to mean that a xenstored is there.
         raise StartError(str(error), code=0) from error
     except OSError as error:
         raise StartError(f"cannot start: {_reason(error)}") from error
+    missing = ""
+    try:
+        sink = open_sink(config)
+    except OSError as error:
+        # As in the C daemon: a host can do without this file, but not without us.
+        missing = _reason(error)
+        sink = standard_sink(config)
     held.callback(sink.close)
     configure(sink, log_format=config.log_format, log_level=config.log_level)
+    if missing:
+        log.warning("log.not_opened", reason=missing)
     # A client that goes away while it is written to is no reason to die.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     raise_descriptor_limit()
@@ -102,45 +101,33 @@ async def _serve(config: Config, sink: Sink, on_ready: Callable[[], None]) -> No
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, stop.set)
     loop.add_signal_handler(signal.SIGHUP, _reopen, sink)
-    path = str(config.socket)
-    store = make_store(config)
-    pump = Pump(Engine(store), log_notice)
-    server = UnixServer(pump, path, store.privileged.caller)
+    service = Service(config)
     try:
-        server.start()
+        service.start()
     except OSError as error:
-        raise StartError(f"cannot listen on {path}: {_reason(error)}") from error
+        reason = f"cannot listen on {config.socket}: {_reason(error)}"
+        raise StartError(reason) from error
     try:
-        log.info("daemon.serving", socket=path, pid=os.getpid(), version=__version__)
+        log.info(
+            "daemon.serving",
+            socket=str(config.socket),
+            hypervisor=service.hypervisor,
+            pid=os.getpid(),
+            version=__version__,
+        )
         _warn_of_idle_settings(config)
         _tell_manager("READY=1")
         on_ready()
         await stop.wait()
         _tell_manager("STOPPING=1")
     finally:
-        server.close()
-
-
-def make_store(config: Config) -> Store:
-    """Return an empty store with the limits of the settings."""
-    store = Store(config.control_domid)
-    for name, limit in config.quotas.items():
-        store.quotas.set(EVERY_DOMAIN, name, limit)
-    for name, limit in config.soft_quotas.items():
-        store.quotas.set(EVERY_DOMAIN, SOFT_PREFIX + name, limit)
-    return store
+        service.stop()
 
 
 def raise_descriptor_limit() -> None:
     """Raise the soft limit of open files to the hard one: each client needs one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def log_notice(notice: Notice) -> None:
-    """Log what the engine has to say."""
-    write = getattr(log, notice.level)
-    write(notice.event, exc_info=notice.error, **notice.fields)
 
 
 def _warn_of_idle_settings(config: Config) -> None:

@@ -12,6 +12,7 @@ OPTIONS: Final = (
     Option("no-fork", "N", "", "stay in the foreground"),
     Option("pid-file", "F", "file", "lock it and write the process id to it"),
     Option("socket", "", "path", "listen here, not on <rundir>/socket"),
+    Option("hypervisor", "", "what", "auto, xen or emulated"),
     Option("log-level", "", "level", "debug, info, warning or error"),
     Option("log-format", "", "format", "auto, console or json"),
     Option("trace-file", "T", "file", "log to this file; SIGHUP opens it anew"),

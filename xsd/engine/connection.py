@@ -5,7 +5,7 @@ from typing import Final, final
 from protocol.frame import Frame, FrameDecoder
 from protocol.path import Path, parse_path
 from protocol.perms import Caller
-from xsd.engine.outbox import Outbox
+from xsd.engine.outbox import Outbox, Tally
 from xsd.store import Transaction, Watch
 
 _ID_LIMIT: Final = 1 << 32
@@ -29,6 +29,7 @@ class Connection:
             empty.
         lost: It ends at once, whatever is in the outbox.
         refusals: Requests refused so far.
+        tally: What a guest has under way; see the quota ``outstanding``.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class Connection:
         "lost",
         "outbox",
         "refusals",
+        "tally",
         "transactions",
         "watches",
     )
@@ -58,6 +60,7 @@ class Connection:
         self.closing = False
         self.lost = False
         self.refusals = 0
+        self.tally = Tally()
         self._last_transaction = 0
 
     def __repr__(self) -> str:
@@ -88,7 +91,7 @@ class Connection:
         it is sent. A connection that is closing stays so.
         """
         self.backlog = []
-        self.outbox = Outbox()
+        self.outbox.clear()
         if not self.closing:
             self.decoder = FrameDecoder()
 

@@ -8,7 +8,7 @@ from protocol.errors import Errno, XenStoreError
 from protocol.number import c_int, parse_domid
 from protocol.reply import text_payload
 from xsd.engine.connection import Connection
-from xsd.engine.handlers import Core
+from xsd.engine.core import Core
 from xsd.engine.outcome import DONE, Notice, Outcome
 from xsd.store import Transaction
 from xsd.store.check import verify

@@ -10,19 +10,16 @@ from typing import Any, Final, final
 from protocol.errors import Errno, XenStoreError
 from protocol.frame import Frame
 from protocol.ops import OP_LIMIT, Op
-from protocol.reply import encode_error, encode_event, encode_reply
+from protocol.reply import encode_error, encode_reply
 from protocol.request import parse_request
 from xsd.engine import handlers
 from xsd.engine.connection import Connection
 from xsd.engine.control import control
-from xsd.engine.handlers import Core
+from xsd.engine.core import Core
 from xsd.engine.outcome import Notice, Outcome
-from xsd.store import Event, Transaction
+from xsd.store import Transaction
 
 Handler = Callable[[Core, Connection, Any, Transaction | None], Outcome]
-
-UNSENT_MAX: Final = 16 * 1024 * 1024
-"""Bytes that may wait for a client which does not read; then it is cut off."""
 
 REFUSALS_LOGGED: Final = 20
 """Refused requests of one connection that are logged one by one."""
@@ -95,16 +92,19 @@ def answer(core: Core, connection: Connection, frame: Frame) -> None:
         fields = _fields(connection, frame)
         core.notices.append(Notice("error", "request.failed", fields, error))
     else:
-        if outcome.events:
-            if outcome.reply_first:
-                connection.outbox.append(reply)
-                deliver(core, outcome.events)
-            else:
-                deliver(core, outcome.events)
-                connection.outbox.append(reply)
-            core.dirty[connection.id] = connection
-            return
-    connection.outbox.append(reply)
+        if outcome.events and not outcome.reply_first:
+            core.deliver(outcome.events, connection)
+        _reply(core, connection, reply)
+        if outcome.reply_first:
+            core.deliver(outcome.events, connection)
+        return
+    _reply(core, connection, reply)
+
+
+def _reply(core: Core, connection: Connection, reply: bytes) -> None:
+    """Queue a reply; a guest's counts as under way until it has read it."""
+    tally = None if connection.caller.privileged else connection.tally
+    connection.outbox.append(reply, tally)
     core.dirty[connection.id] = connection
 
 
@@ -123,35 +123,6 @@ def _carry_out(core: Core, connection: Connection, frame: Frame) -> Outcome:
             raise XenStoreError(Errno.ENOENT, f"no transaction {frame.tx_id}")
     request = parse_request(op, frame.payload)
     return entry.handler(core, connection, request, transaction)
-
-
-def deliver(core: Core, events: list[Event]) -> None:
-    """Queue events on the connections they are for.
-
-    One that is too long to be sent is dropped (XSA-324), and so is one that equals
-    another which still waits; but not of the names with ``@``, since two of those
-    may be about two domains.
-    """
-    for event in events:
-        watch = event.watch
-        connection = core.connections.get(watch.connection)
-        frame = encode_event(event.shown, watch.token)
-        if connection is None or connection.lost or frame is None:
-            continue
-        outbox = connection.outbox
-        if event.path[:1] == b"@":
-            outbox.append(frame)
-        elif not outbox.append_event(frame):
-            continue
-        if outbox.size > UNSENT_MAX:
-            connection.lost = True
-            fields: dict[str, object] = {
-                "connection": connection.id,
-                "domid": connection.caller.domid,
-                "unsent_bytes": outbox.size,
-            }
-            core.notices.append(Notice("warning", "connection.too_slow", fields))
-        core.dirty[connection.id] = connection
 
 
 def _note_refusal(

@@ -8,10 +8,13 @@ from typing import Final, final
 
 from protocol.perms import Caller
 from xsd.engine.connection import Connection
+from xsd.engine.core import Core
 from xsd.engine.dispatch import REFUSALS_LOGGED, answer
-from xsd.engine.handlers import Core
+from xsd.engine.guests import Guests
 from xsd.engine.outcome import Notice
 from xsd.store import Store
+from xsd.store.quota import OUTSTANDING
+from xsd.store.store import RELEASE_DOMAIN
 
 TURN: Final = 256
 """Requests of one connection that are answered before others have their turn."""
@@ -40,6 +43,15 @@ class Engine:
         """Every connection, the oldest first."""
         return list(self._core.connections.values())
 
+    def serve(self, guests: Guests) -> None:
+        """Have other domains served, and learn from their hypervisor who exists."""
+        self._core.guests = guests
+        self.store.domains.census = guests
+
+    def keep_orphans(self, *, keep: bool) -> None:
+        """Say whether the nodes of domains that end are left to dom0."""
+        self._core.keep_orphans = keep
+
     def connect(self, caller: Caller) -> Connection:
         """A new client."""
         self._last += 1
@@ -53,11 +65,18 @@ class Engine:
             return
         self._core.forget(connection)
         self._core.dirty.pop(connection.id, None)
+        self._core.stalled.pop(connection.id, None)
         connection.backlog.clear()
+        connection.outbox.clear()
         connection.closing = connection.lost = True
         suppressed = connection.refusals - REFUSALS_LOGGED
         if suppressed > 0:
             self._note("info", "request.refusals_not_logged", connection, suppressed)
+
+    def restart(self, connection: Connection) -> None:
+        """Forget all that is under way with a client; it begins anew."""
+        self._core.forget(connection)
+        connection.restart()
 
     def receive(self, connection: Connection, data: bytes, now_ms: int) -> None:
         """Take bytes from a client and answer the requests they complete.
@@ -82,13 +101,19 @@ class Engine:
         To be called again while there is a backlog and the outbox is below
         HIGH_WATER: see `is_ready`.
         """
+        core = self._core
+        core.now_ms = now_ms
+        limit = self._outstanding(connection)
         frames = connection.backlog
         outbox = connection.outbox
         done = 0
         for frame in frames:
             if done == TURN or outbox.size > HIGH_WATER or connection.lost:
                 break
-            answer(self._core, connection, frame)
+            if 0 < limit <= connection.tally.count:
+                core.stalled[connection.id] = connection
+                break
+            answer(core, connection, frame)
             done += 1
         connection.backlog = frames[done:] if done < len(frames) else []
         if connection.decoder.error is not None and not connection.backlog:
@@ -96,7 +121,57 @@ class Engine:
 
     def is_ready(self, connection: Connection) -> bool:
         """Tell whether `resume` has something to do."""
-        return bool(connection.backlog) and connection.outbox.size <= HIGH_WATER
+        return bool(connection.backlog) and self.has_room(connection)
+
+    def has_room(self, connection: Connection) -> bool:
+        """Tell whether a client's requests may be answered now.
+
+        It must not have too much unread or, as a guest, too much under way.
+        """
+        limit = self._outstanding(connection)
+        return connection.outbox.size <= HIGH_WATER and not (
+            0 < limit <= connection.tally.count
+        )
+
+    def take_ready(self) -> list[Connection]:
+        """Guests that had to wait for others and need not any longer."""
+        stalled = self._core.stalled
+        if not stalled:
+            return []
+        ready = [each for each in stalled.values() if self.has_room(each)]
+        for connection in ready:
+            del stalled[connection.id]
+        return ready
+
+    def expire_events(self, now_ms: int, after_ms: int) -> None:
+        """Drop the events that guests have not begun to fetch in time.
+
+        Args:
+            now_ms: Time of the same clock as for `receive`.
+            after_ms: How long an event may wait.
+        """
+        for connection in self._core.connections.values():
+            if connection.outbox.size and not connection.caller.privileged:
+                count = connection.outbox.expire(now_ms - after_ms)
+                if count:
+                    self._note("warning", "events.expired", connection, count)
+
+    def domains_changed(self, ended: list[int], stopped: list[int]) -> None:
+        """Domains have come to an end or shut down.
+
+        Args:
+            ended: Known domains that are dying or gone.
+            stopped: Introduced domains that have newly shut down.
+        """
+        core = self._core
+        for domid in stopped:
+            core.deliver(self.store.shut_down(domid))
+        for domid in ended:
+            core.deliver(core.end(domid))
+        if stopped:
+            # Watches without a depth are told once, whatever the number of domains.
+            plain = self.store.tell_domain(RELEASE_DOMAIN, stopped[0], deep=False)
+            core.deliver(plain)
 
     def take_dirty(self) -> list[Connection]:
         """Connections with something to send, or that are to be ended."""
@@ -110,6 +185,13 @@ class Engine:
         if notices:
             self._core.notices = []
         return notices
+
+    def _outstanding(self, connection: Connection) -> int:
+        """How much a client may have under way; 0 is no limit."""
+        caller = connection.caller
+        if caller.privileged:
+            return 0
+        return self.store.quotas.limit(caller.domid, OUTSTANDING)
 
     def _end(self, connection: Connection) -> None:
         """Read nothing more: the stream of requests makes no sense any longer."""

@@ -5,72 +5,17 @@ that the transaction exists and the payload makes sense was seen to before
 (dispatch.py); an exception becomes the reply there too.
 """
 
-from typing import final
-
 from protocol import request as requests
 from protocol.errors import Errno, XenStoreError
 from protocol.limits import DOMID_SELF
 from protocol.ops import FEATURE_WATCH_DEPTH, FEATURES
-from protocol.path import Path, format_path
+from protocol.path import format_path
 from protocol.perms import names_a_domain, parse_permissions
 from protocol.reply import FALSE, TRUE, number_payload, text_payload
 from xsd.engine.connection import Connection
-from xsd.engine.outcome import DONE, Notice, Outcome
-from xsd.store import Event, Store, Transaction, Watch
-from xsd.store.quota import PATH_MAX
-
-
-@final
-class Core:
-    """What handlers work on.
-
-    Attributes:
-        store: The store.
-        connections: Every connection by its number.
-        dirty: Those of them that have something new to send or are to be ended.
-        notices: What the log should say, in order.
-    """
-
-    __slots__ = ("connections", "dirty", "notices", "store")
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.connections: dict[int, Connection] = {}
-        self.dirty: dict[int, Connection] = {}
-        self.notices: list[Notice] = []
-
-    def path(
-        self, connection: Connection, raw: bytes, *, special: bool = False
-    ) -> Path:
-        """The path that a client means; the length counts for guests only."""
-        caller = connection.caller
-        limit = 0
-        if not caller.privileged:
-            limit = self.store.quotas.limit(caller.domid, PATH_MAX)
-        return connection.resolve(raw, limit=limit, special=special)
-
-    def features(self, connection: Connection) -> int:
-        """Server features that are offered to a client."""
-        domain = self.store.domains.get(connection.caller.domid)
-        return FEATURES if domain is None else domain.features
-
-    def forget(self, connection: Connection) -> None:
-        """Drop a connection's watches and transactions."""
-        for watch in connection.watches.values():
-            self.store.unwatch(watch)
-        connection.watches.clear()
-        for transaction in connection.transactions.values():
-            self.store.abort(transaction)
-        connection.transactions.clear()
-
-    def connections_of(self, domid: int) -> list[Connection]:
-        """The connections of a domain itself; dom0's sockets are not meant."""
-        return [
-            connection
-            for connection in self.connections.values()
-            if connection.caller.domid == domid and not connection.caller.privileged
-        ]
-
+from xsd.engine.core import Core
+from xsd.engine.outcome import DONE, Outcome
+from xsd.store import Event, Transaction, Watch
 
 # Nodes.
 
@@ -268,11 +213,24 @@ def introduce(
     """INTRODUCE; of a known domain: its connection begins anew."""
     if not names_a_domain(request.domid):
         raise XenStoreError(Errno.EINVAL, f"{request.domid} is no domain's id")
-    events = core.store.introduce(request.domid, request.port)
-    for each in core.connections_of(request.domid):
-        core.forget(each)
-        each.restart()
-    return Outcome(events=events)
+    events = core.end_if_replaced(request.domid)
+    store = core.store
+    known = store.domains.get(request.domid)
+    if known is not None and known.introduced:
+        for each in core.connections_of(request.domid):
+            core.forget(each)
+            each.restart()
+        if not known.caller.privileged:
+            core.guests.reconnect(known, request.port)
+        return Outcome(events=store.introduce(request.domid, request.port))
+    domain = store.domains.know(request.domid, store.generation)
+    try:
+        core.guests.connect(domain, request.port)
+    except XenStoreError:
+        if known is None:
+            store.forget(request.domid)
+        raise
+    return Outcome(events=events + store.introduce(request.domid, request.port))
 
 
 def release(
@@ -284,11 +242,7 @@ def release(
     """RELEASE."""
     _refuse_privileged(core, request.domid)
     core.store.introduced(request.domid)
-    for each in core.connections_of(request.domid):
-        core.forget(each)
-        each.lost = True
-        core.dirty[each.id] = each
-    return Outcome(events=core.store.release(request.domid))
+    return Outcome(events=core.end(request.domid))
 
 
 def resume(
@@ -299,7 +253,7 @@ def resume(
 ) -> Outcome:
     """RESUME."""
     _refuse_privileged(core, request.domid)
-    core.store.introduced(request.domid)
+    core.store.resume(request.domid)
     return DONE
 
 

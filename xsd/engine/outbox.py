@@ -1,6 +1,42 @@
 """What is still to be sent on one connection."""
 
-from typing import final
+from collections import deque
+from typing import Final, final
+
+CHUNK: Final = 256 * 1024
+"""Bytes that are handed to the kernel at once, at least if there are as many."""
+
+
+@final
+class Tally:
+    """How much a guest has under way: requests, and events that they caused.
+
+    Attributes:
+        count: Replies and events that are not completely sent yet.
+    """
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+@final
+class Message:
+    """One frame that waits.
+
+    Attributes:
+        frame: The bytes.
+        tally: Whose request it comes of, if that is counted.
+        queued_ms: When an event was queued that may not wait for ever, else -1.
+    """
+
+    __slots__ = ("frame", "queued_ms", "tally")
+
+    def __init__(self, frame: bytes, tally: Tally | None, queued_ms: int) -> None:
+        self.frame = frame
+        self.tally = tally
+        self.queued_ms = queued_ms
 
 
 @final
@@ -15,22 +51,29 @@ class Outbox:
         size: Bytes that are still to be sent.
     """
 
-    __slots__ = ("_chunk", "_events", "_frames", "_sent", "size")
+    __slots__ = ("_chunk", "_events", "_messages", "_sent", "_tallies", "size")
 
     def __init__(self) -> None:
         self.size = 0
-        self._frames: list[bytes] = []
+        self._messages: deque[Message] = deque()
         self._events: set[bytes] = set()
-        # What `peek` showed last, and how much of it is sent.
+        # What `peek` showed last, how much of it is sent, and whom it concerns.
         self._chunk = b""
         self._sent = 0
+        self._tallies: list[Tally] = []
 
-    def append(self, frame: bytes) -> None:
+    def append(
+        self, frame: bytes, tally: Tally | None = None, queued_ms: int = -1
+    ) -> None:
         """Add a message."""
-        self._frames.append(frame)
+        if tally is not None:
+            tally.count += 1
+        self._messages.append(Message(frame, tally, queued_ms))
         self.size += len(frame)
 
-    def append_event(self, frame: bytes) -> bool:
+    def append_event(
+        self, frame: bytes, tally: Tally | None = None, queued_ms: int = -1
+    ) -> bool:
         """Add a watch event, unless an equal one still waits.
 
         A client that reads slowly is so told once of what happened a thousand
@@ -39,19 +82,40 @@ class Outbox:
         if frame in self._events:
             return False
         self._events.add(frame)
-        self.append(frame)
+        self.append(frame, tally, queued_ms)
         return True
 
-    def peek(self) -> bytes | memoryview:
-        """The bytes to send next, all there are; empty if there are none."""
+    def peek(self, limit: int = CHUNK) -> bytes | memoryview:
+        """The bytes to send next; empty if there are none.
+
+        Args:
+            limit: As soon as there are so many, no further message is begun.
+        """
         if self._sent:
             return memoryview(self._chunk)[self._sent :]
-        if not self._chunk and self._frames:
-            frames = self._frames
-            self._chunk = frames[0] if len(frames) == 1 else b"".join(frames)
-            self._frames = []
-            self._events.clear()
+        messages = self._messages
+        if not self._chunk and messages:
+            if len(messages) == 1:
+                self._begin(messages.popleft())
+                return self._chunk
+            frames: list[bytes] = []
+            size = 0
+            while messages and size < limit:
+                message = messages.popleft()
+                frames.append(message.frame)
+                size += len(message.frame)
+                self._events.discard(message.frame)
+                if message.tally is not None:
+                    self._tallies.append(message.tally)
+            self._chunk = b"".join(frames)
         return self._chunk
+
+    def _begin(self, message: Message) -> None:
+        """Send a single message."""
+        self._chunk = message.frame
+        self._events.clear()
+        if message.tally is not None:
+            self._tallies.append(message.tally)
 
     def sent(self, count: int) -> None:
         """Forget the first bytes of what `peek` showed: they are sent."""
@@ -60,3 +124,46 @@ class Outbox:
         if self._sent == len(self._chunk):
             self._chunk = b""
             self._sent = 0
+            self._settle()
+
+    def expire(self, before_ms: int) -> int:
+        """Drop the events that have waited too long and are not begun yet.
+
+        Args:
+            before_ms: Those queued until then are dropped.
+
+        Returns:
+            How many were.
+        """
+        dropped = 0
+        left: deque[Message] = deque()
+        for message in self._messages:
+            if 0 <= message.queued_ms <= before_ms:
+                dropped += 1
+                self.size -= len(message.frame)
+                self._events.discard(message.frame)
+                if message.tally is not None:
+                    message.tally.count -= 1
+            else:
+                left.append(message)
+        if dropped:
+            self._messages = left
+        return dropped
+
+    def clear(self) -> None:
+        """Drop everything: nobody is there to read it."""
+        for message in self._messages:
+            if message.tally is not None:
+                message.tally.count -= 1
+        self._messages.clear()
+        self._events.clear()
+        self._settle()
+        self._chunk = b""
+        self._sent = 0
+        self.size = 0
+
+    def _settle(self) -> None:
+        """What the chunk held is not under way any more."""
+        for tally in self._tallies:
+            tally.count -= 1
+        self._tallies.clear()

@@ -1,11 +1,34 @@
 """The domains that the daemon knows, whether or not they have a connection."""
 
+from abc import ABC, abstractmethod
 from typing import final
 
 from protocol.errors import Errno, XenStoreError
 from protocol.limits import DOMID_ANY
 from protocol.ops import FEATURE_DOMID_ANY, FEATURES
 from protocol.perms import Caller, Entry, Permissions, names_a_domain
+
+
+class Census(ABC):
+    """Whoever knows which domains there are: the hypervisor."""
+
+    @abstractmethod
+    def unique_id(self, domid: int) -> int | None:
+        """Number of a living domain that no other domain ever has.
+
+        Returns:
+            None if there is no domain of that id, 0 if there is one and the
+            hypervisor gives no such numbers.
+        """
+
+
+@final
+class NoCensus(Census):
+    """There is no hypervisor: a domain exists from INTRODUCE to RELEASE."""
+
+    def unique_id(self, domid: int) -> int | None:
+        """Nothing is known of any domain."""
+        return None
 
 
 @final
@@ -18,18 +41,33 @@ class Domain:
     Attributes:
         domid: Its number.
         born: Generation of the store when it became known.
+        unique_id: What the hypervisor tells it from others by; see `Census`.
         introduced: Whether it has been introduced and not released.
+        shut_down: Whether that has been told; RESUME takes it back.
         port: Event channel given when it was introduced, 0 for none.
         features: Server features that it is offered.
         caller: Who it is in requests; SET_TARGET changes it in place.
     """
 
-    __slots__ = ("born", "caller", "domid", "features", "introduced", "port")
+    __slots__ = (
+        "born",
+        "caller",
+        "domid",
+        "features",
+        "introduced",
+        "port",
+        "shut_down",
+        "unique_id",
+    )
 
-    def __init__(self, domid: int, born: int, *, privileged: bool) -> None:
+    def __init__(
+        self, domid: int, unique_id: int, born: int, *, privileged: bool
+    ) -> None:
         self.domid = domid
+        self.unique_id = unique_id
         self.born = born
         self.introduced = False
+        self.shut_down = False
         self.port = 0
         self.features = FEATURES
         self.caller = Caller(domid, privileged=privileged)
@@ -37,15 +75,24 @@ class Domain:
 
 @final
 class Domains:
-    """Table of known domains by id."""
+    """Table of known domains by id.
 
-    __slots__ = ("_domains",)
+    A domain is known when it is introduced, or when something is about to be said
+    of it and the hypervisor has it: the toolstack gives a domain its permissions
+    before it introduces it.
 
-    def __init__(self) -> None:
+    Attributes:
+        census: Which domains there are.
+    """
+
+    __slots__ = ("_domains", "census")
+
+    def __init__(self, census: Census | None = None) -> None:
+        self.census = NoCensus() if census is None else census
         self._domains: dict[int, Domain] = {}
 
     def get(self, domid: int) -> Domain | None:
-        """The domain of that id, or None."""
+        """The known domain of that id, or None."""
         return self._domains.get(domid)
 
     def all(self) -> list[Domain]:
@@ -56,8 +103,16 @@ class Domains:
         """The domain of that id, made known at generation `now` if it is new."""
         domain = self._domains.get(domid)
         if domain is None:
-            domain = Domain(domid, now, privileged=privileged)
+            unique_id = self.census.unique_id(domid) or 0
+            domain = Domain(domid, unique_id, now, privileged=privileged)
             self._domains[domid] = domain
+        return domain
+
+    def find(self, domid: int, now: int) -> Domain | None:
+        """The domain of that id if it is known or the hypervisor has it."""
+        domain = self._domains.get(domid)
+        if domain is None and self.census.unique_id(domid) is not None:
+            domain = self.know(domid, now)
         return domain
 
     def forget(self, domid: int) -> None:
@@ -67,18 +122,18 @@ class Domains:
             if domain.caller.target == domid:
                 domain.caller.target = -1
 
-    def mark_stale(self, perms: Permissions, caller: Caller) -> Permissions:
+    def mark_stale(self, perms: Permissions, caller: Caller, now: int) -> Permissions:
         """Permissions about to be set, with entries that name nobody marked.
 
         Raises:
             XenStoreError: ENOENT if the owner does not exist.
         """
         owner = perms.owner
-        if owner != DOMID_ANY and owner not in self._domains:
+        if owner != DOMID_ANY and self.find(owner, now) is None:
             raise XenStoreError(Errno.ENOENT, f"owner dom{owner} does not exist")
         entries = perms.entries
         marked = [
-            Entry(entry.rights, entry.domid, stale=not self._grants(entry, caller))
+            Entry(entry.rights, entry.domid, stale=not self._grants(entry, caller, now))
             for entry in entries[1:]
         ]
         for entry in marked:
@@ -96,10 +151,10 @@ class Domains:
                 return True
         return False
 
-    def _grants(self, entry: Entry, caller: Caller) -> bool:
-        """Tell whether an entry names a known domain, or may name all."""
+    def _grants(self, entry: Entry, caller: Caller, now: int) -> bool:
+        """Tell whether an entry names an existing domain, or may name all."""
         if entry.domid != DOMID_ANY:
-            return entry.domid in self._domains
+            return self.find(entry.domid, now) is not None
         if caller.privileged:
             return True
         domain = self._domains.get(caller.domid)

@@ -11,11 +11,11 @@ from protocol.perms import (
     Caller,
     Entry,
     Permissions,
-    names_a_domain,
     owner_only,
 )
 from xsd.store.commit import changes_between, outgrown, replay
-from xsd.store.domains import Domain, Domains
+from xsd.store.domains import Census, Domain, Domains
+from xsd.store.estate import drop_rights, topmost_owned
 from xsd.store.events import Event, events_for, may_read
 from xsd.store.live import Live
 from xsd.store.node import Node
@@ -69,10 +69,10 @@ class Store:
         "watches",
     )
 
-    def __init__(self, privileged_domid: int = 0) -> None:
+    def __init__(self, privileged_domid: int = 0, census: Census | None = None) -> None:
         self._clock = Clock()
         self.quotas = Quotas()
-        self.domains = Domains()
+        self.domains = Domains(census)
         self.watches = WatchIndex()
         self.transactions = Account()
         self.watched = Account()
@@ -194,7 +194,7 @@ class Store:
                 not exist.
         """
         self.check_entries(caller, len(perms.entries))
-        return self.domains.mark_stale(perms, caller)
+        return self.domains.mark_stale(perms, caller, self._clock.now)
 
     def check_entries(self, caller: Caller, count: int) -> None:
         """Check that the caller may give a node so many permission entries.
@@ -285,25 +285,62 @@ class Store:
             return []
         domain.introduced = True
         self.live.epoch += 1
-        return self._tell_domain(INTRODUCE_DOMAIN, domid)
+        return self.tell_domain(INTRODUCE_DOMAIN, domid)
 
-    def release(self, domid: int) -> list[Event]:
-        """Forget a domain, with the nodes it owns and the rights it was given.
+    def release(self, domid: int, *, keep_orphans: bool = False) -> list[Event]:
+        """End an introduced domain, by RELEASE or because it is gone; see `forget`.
 
-        A later domain of the same id has nothing of it (XSA-322, XSA-419).
+        Returns:
+            The events of its nodes, then @releaseDomain.
 
         Raises:
             XenStoreError: ENOENT if it is not introduced.
         """
-        domain = self.introduced(domid)
-        self.domains.forget(domain.domid)
+        self.introduced(domid)
+        events = self.forget(domid, keep_orphans=keep_orphans)
+        return events + self.tell_domain(RELEASE_DOMAIN, domid)
+
+    def forget(self, domid: int, *, keep_orphans: bool = False) -> list[Event]:
+        """Forget a domain, with the nodes it owns and the rights it was given.
+
+        A later domain of the same id has nothing of it (XSA-322, XSA-419).
+
+        Args:
+            domid: A known domain.
+            keep_orphans: Leave its nodes to the privileged domain. Whoever can
+                make domains come and go can fill the memory then.
+
+        Returns:
+            The events of its nodes.
+        """
+        self.domains.forget(domid)
         self.quotas.forget(domid)
         self.live.epoch += 1
-        for path in _paths_owned_by(self.live.tree.top, domid):
-            self.live.rm(self.privileged.caller, path)
+        heir = self.privileged
+        if not keep_orphans:
+            for path in topmost_owned(self.live.tree.top, domid):
+                self.live.rm(heir.caller, path)
         events = self._fire()
-        self._drop_rights_of(domid)
-        return events + self._tell_domain(RELEASE_DOMAIN, domid)
+        drop_rights(self.live, domid, heir.domid)
+        return events
+
+    def shut_down(self, domid: int) -> list[Event]:
+        """Note that a domain has shut down.
+
+        Returns:
+            The events of watches with a depth. The others are told once after all
+            domains have been seen to, by `tell_domain`.
+        """
+        self.introduced(domid).shut_down = True
+        return self.tell_domain(RELEASE_DOMAIN, domid, plain=False)
+
+    def resume(self, domid: int) -> None:
+        """Note that a domain which had shut down runs again.
+
+        Raises:
+            XenStoreError: ENOENT if it is not introduced.
+        """
+        self.introduced(domid).shut_down = False
 
     def set_target(self, domid: int, target: int) -> None:
         """Give a domain the rights of another one beside its own.
@@ -317,14 +354,14 @@ class Store:
         self.live.epoch += 1
 
     def known(self, domid: int) -> Domain:
-        """The domain of that id, introduced or not.
+        """The domain of that id, introduced or not; it is known from now on.
 
         Raises:
-            XenStoreError: ENOENT if it is not known.
+            XenStoreError: ENOENT if it does not exist.
         """
-        domain = self.domains.get(domid)
+        domain = self.domains.find(domid, self._clock.now)
         if domain is None:
-            raise XenStoreError(Errno.ENOENT, f"dom{domid} is not known")
+            raise XenStoreError(Errno.ENOENT, f"dom{domid} does not exist")
         return domain
 
     def introduced(self, domid: int) -> Domain:
@@ -338,6 +375,20 @@ class Store:
             raise XenStoreError(Errno.ENOENT, f"dom{domid} is not introduced")
         return domain
 
+    def tell_domain(
+        self, name: bytes, domid: int, *, plain: bool = True, deep: bool = True
+    ) -> list[Event]:
+        """The events of a special name; see `WatchIndex.special_hits`."""
+        node = find(self.live.tree.top, (name,))
+        perms = None if node is None else node.perms
+        return [
+            Event(watch, path)
+            for watch, path in self.watches.special_hits(
+                name, domid, plain=plain, deep=deep
+            )
+            if may_read(watch.caller, perms)
+        ]
+
     # Common parts.
 
     def _view(self, transaction: Transaction | None) -> View:
@@ -348,17 +399,6 @@ class Store:
         changes = self.live.take_changes()
         top = self.live.tree.top
         return events_for(self.watches, changes, top, top, leaves_first=True)
-
-    def _tell_domain(self, name: bytes, domid: int) -> list[Event]:
-        node = find(self.live.tree.top, (name,))
-        perms = None if node is None else node.perms
-        return [
-            Event(watch, path)
-            for watch, path in self.watches.special_hits(
-                name, domid, plain=True, deep=True
-            )
-            if may_read(watch.caller, perms)
-        ]
 
     def _check_quota(self, caller: Caller, name: str, account: Account) -> None:
         if not caller.privileged:
@@ -395,50 +435,3 @@ class Store:
                 raise XenStoreError(
                     Errno.EAGAIN, "names a domain that is gone", format_path(path)
                 )
-
-    def _drop_rights_of(self, domid: int) -> None:
-        """Take a domain out of all permission lists. Nobody is told.
-
-        What it owns by now cannot be removed: that passes to the privileged domain.
-        """
-        tree = self.live.tree
-        heir = self.privileged.domid
-        for path, perms in _permissions_naming(tree.top, domid):
-            first = perms.entries[0]
-            if first.domid == domid:
-                first = Entry(first.rights, heir)
-                self.live.nodes.add(domid, -1)
-                self.live.nodes.add(heir, 1)
-            others = [entry for entry in perms.entries[1:] if entry.domid != domid]
-            tree.set_perms(path, tree.spine(path), Permissions((first, *others)))
-
-
-def _paths_owned_by(top: Node, domid: int) -> list[Path]:
-    """The topmost nodes that a domain owns, but for the root and special nodes."""
-    found: list[Path] = []
-    rest: list[tuple[Path, Node]] = [((), top)]
-    while rest:
-        path, node = rest.pop()
-        if node.perms.owner == domid and len(path) > 1:
-            found.append(path)
-            continue
-        for name, below in reversed(node.children()):
-            rest.append(((*path, name), below))
-    return found
-
-
-def _permissions_naming(top: Node, domid: int) -> list[tuple[Path, Permissions]]:
-    """Permission lists that name a domain."""
-    if not names_a_domain(domid):
-        return []
-    found: list[tuple[Path, Permissions]] = []
-    rest: list[tuple[Path, Node]] = [((), top)]
-    while rest:
-        path, node = rest.pop()
-        for entry in node.perms.entries:
-            if entry.domid == domid:
-                found.append((path, node.perms))
-                break
-        for name, below in node.children():
-            rest.append(((*path, name), below))
-    return found

@@ -16,6 +16,10 @@ class Link(ABC):
     def send(self) -> None:
         """Send what the other side takes, or end if the connection is lost."""
 
+    @abstractmethod
+    def wake(self) -> None:
+        """Go on with requests that had to wait for other clients."""
+
 
 @final
 class Pump:
@@ -55,6 +59,10 @@ class Pump:
             link = self._links.get(connection.id)
             if link is not None:
                 link.send()
+        for connection in self.engine.take_ready():
+            link = self._links.get(connection.id)
+            if link is not None:
+                link.wake()
         self._tell()
 
     def _tell(self) -> None:

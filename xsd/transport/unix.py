@@ -1,4 +1,4 @@
-"""The Unix socket: every client on it is the privileged domain.
+"""Unix sockets: every client on one of them is the same domain, dom0 as a rule.
 
 The sockets are our own, on the loop's reader and writer callbacks, without
 streams, transports or tasks. What was received and not answered, or answered and
@@ -11,6 +11,7 @@ import fcntl
 import os
 import socket
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
@@ -37,19 +38,24 @@ class UnixServer:
     """Listens on a path and serves whoever connects."""
 
     def __init__(
-        self, pump: Pump, path: str, caller: Caller, *, mode: int = 0o600
+        self,
+        pump: Pump,
+        path: str,
+        identify: Callable[[], Caller],
+        *,
+        mode: int = 0o600,
     ) -> None:
         """Make a server that does nothing until `start`.
 
         Args:
             pump: Where its clients' requests go.
             path: Where to listen; at most 107 bytes.
-            caller: Who everybody is that connects.
+            identify: Says who everybody is that connects.
             mode: Permissions of the socket.
         """
         self._pump = pump
         self._path = Path(path)
-        self._caller = caller
+        self._identify = identify
         self._mode = mode
         self._loop = asyncio.get_running_loop()
         self._clients: set[SocketLink] = set()
@@ -110,7 +116,7 @@ class UnixServer:
                 self._on_accept_failed(listener, error)
                 return
             sock.setblocking(False)
-            SocketLink(self._pump, self._loop, self._clients, sock, self._caller)
+            SocketLink(self._pump, self._loop, self._clients, sock, self._identify())
 
     def _on_accept_failed(self, listener: socket.socket, error: OSError) -> None:
         fields: dict[str, object] = {
@@ -186,6 +192,10 @@ class SocketLink(Link):
         elif not self._writing:
             self._send()
 
+    def wake(self) -> None:
+        """See `Link.wake`."""
+        self._adjust()
+
     def end(self) -> None:
         """Close the socket and have the engine forget the client."""
         if self._pump.drop(self.connection):
@@ -223,6 +233,8 @@ class SocketLink(Link):
     def _on_writable(self) -> None:
         self._send()
         self._adjust()
+        # Guests may wait for what this client has just read.
+        self._pump.flush()
 
     def _go_on(self) -> None:
         """Answer what the client's turn left over."""

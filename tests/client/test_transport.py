@@ -1,0 +1,129 @@
+"""xsd.client.transport: the socket, and what may stand in its place."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from protocol.frame import encode_frame
+from protocol.ops import Op
+from xsd.client import Client, DisconnectedError, Event, NotListeningError, Transport
+from xsd.client.transport import SocketTransport
+
+
+@pytest.fixture
+def full_backlog(directory: Path) -> Iterator[str]:
+    """A socket at which nobody accepts any more."""
+    path = str(directory / "socket")
+    with (
+        socket.socket(socket.AF_UNIX) as listener,
+        socket.socket(socket.AF_UNIX) as first,
+    ):
+        listener.bind(path)
+        listener.listen(0)
+        first.connect(path)
+        yield path
+
+
+def test_missing_socket_is_not_listening(directory: Path) -> None:
+    """The message has the path and the system's reason."""
+    with pytest.raises(NotListeningError) as caught:
+        Client(str(directory / "none"))
+
+    assert str(caught.value) == (
+        f"no XenStore daemon listens at {directory}/none: No such file or directory"
+    )
+
+
+def test_socket_that_nobody_reads_is_not_listening(directory: Path) -> None:
+    """A socket file that a killed daemon left behind refuses."""
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(directory / "socket"))
+
+    with pytest.raises(NotListeningError, match="Connection refused"):
+        Client(str(directory / "socket"))
+
+
+def test_too_long_path_is_not_listening() -> None:
+    """A path that no Unix socket can have is reported the same way."""
+    with pytest.raises(NotListeningError, match="too long"):
+        Client("/" + "x" * 300)
+
+
+def test_daemon_that_does_not_accept_is_not_listening(full_backlog: str) -> None:
+    """The time limit holds for the connection too."""
+    with pytest.raises(NotListeningError, match="did not accept in time"):
+        Client(full_backlog, timeout=0.01)
+
+
+def test_socket_carries_bytes_both_ways(directory: Path) -> None:
+    """What has come is handed out at once, however little it is."""
+    path = str(directory / "socket")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        transport = SocketTransport(path, 10.0)
+        end, _ = listener.accept()
+
+    transport.send(b"there", 10.0)
+    assert end.recv(100) == b"there"
+    with pytest.raises(TimeoutError):
+        transport.receive(0)
+    end.sendall(b"b")
+    assert transport.receive(10.0) == b"b"
+    end.close()
+    with pytest.raises(DisconnectedError, match="the daemon has closed"):
+        transport.receive(None)
+    with pytest.raises(DisconnectedError, match="the daemon has closed"):
+        transport.send(b"there", None)
+    transport.close()
+
+
+class Prepared(Transport):
+    """A way to no daemon: it answers with what was prepared."""
+
+    def __init__(self, *received: bytes) -> None:
+        self.received = list(received)
+        self.sent = b""
+        self.limits: list[float | None] = []
+        self.closed = 0
+
+    def send(self, data: bytes, timeout: float | None) -> None:
+        self.sent += data
+        self.limits.append(timeout)
+
+    def receive(self, timeout: float | None) -> bytes:
+        if not self.received:
+            raise DisconnectedError("no more")
+        return self.received.pop(0)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_client_works_over_any_transport() -> None:
+    """Requests, replies and events do not depend on it."""
+    event = encode_frame(Op.WATCH_EVENT, 0, 0, b"/a\0t\0")
+    reply = encode_frame(Op.READ, 1, 0, b"value")
+    way = Prepared(event + reply[:3], reply[3:])
+
+    with Client(transport=way, timeout=7.0) as client:
+        assert client.read("/a") == b"value"
+        assert client.next_event(0) == Event(b"/a", b"t")
+
+    assert way.sent == encode_frame(Op.READ, 1, 0, b"/a\0")
+    assert way.limits == [7.0]
+    assert way.closed == 1
+
+
+def test_transport_that_is_disconnected_ends_the_connection() -> None:
+    """Its own reason is told, once."""
+    way = Prepared()
+    client = Client(transport=way)
+
+    with pytest.raises(DisconnectedError, match="no more"):
+        client.next_event()
+    with pytest.raises(DisconnectedError, match="the connection is closed"):
+        client.next_event()
+    assert way.closed == 1

@@ -1,0 +1,192 @@
+"""Tests that run on a pretended Xen, in processes of their own.
+
+`with-shim` puts a library in the place of Xen's ones: so the code that would talk to
+Xen talks to it, through the same functions, and `domu.py` of the same directory plays
+the guests. What it cannot show, as it is kinder than Xen:
+
+* events that are lost, or told once for two: its event channels are a queue, and
+  nothing is ever masked, so nothing shows that ports are unmasked;
+* memory order, and a page that is unmapped under a view;
+* a port that is bound already: it can be bound again;
+* a second daemon: the virtual interrupt can be bound twice;
+* the list of domains, which ends where an id is free; libxenmanage and unique ids.
+  `test_xendomains.py` has a stand-in of its own for these.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, final
+
+import pytest
+
+from tests.conftest import NeedProgram
+from tests.support.daemons import environment
+
+PATIENCE_S: Final = 10.0
+"""Most seconds to wait for something that is under way."""
+
+_BODY_S: Final = 60
+"""Seconds after which a test that hangs is ended."""
+
+_CHECKOUT: Final = Path(__file__).resolve().parents[2]
+_HEADER: Final = Path("/usr/include/xenctrl.h")
+_PEERS: Final = "XSD_PEERS"
+
+
+def peers_directory() -> Path:
+    """Return where `with-shim` and `domu.py` are.
+
+    That is the directory XSD_PEERS, else `shared/peers` beside the checkout.
+
+    Raises:
+        Skipped: If they are not there.
+    """
+    beside = _CHECKOUT.parent / "shared" / "peers"
+    peers = Path(os.environ.get(_PEERS) or beside)
+    if not (peers / "with-shim").is_file():
+        pytest.skip(f"{peers / 'with-shim'} is missing: set {_PEERS} to its directory")
+    return peers
+
+
+def need_compiler(need_program: NeedProgram) -> None:
+    """Skip the test, or fail it in CI, if the shim cannot be compiled."""
+    need_program("gcc", "gcc")
+    need_program("make", "make")
+    if not _HEADER.is_file():
+        reason = f"{_HEADER} is missing: apt-get install libxen-dev"
+        if os.environ.get("XSD_CI") == "1":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+
+
+@final
+class Shim:
+    """The pretended Xen, seen by a test that runs on it.
+
+    Attributes:
+        directory: The files that stand for domains and event channels.
+    """
+
+    def __init__(self) -> None:
+        self.directory = Path(os.environ["XENSHIM_DIR"])
+        location = Path(os.environ[_PEERS]) / "domu.py"
+        spec = importlib.util.spec_from_file_location("domu", location)
+        assert spec is not None
+        assert spec.loader is not None
+        self._domu = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self._domu)
+
+    def guest(self, domid: int) -> Any:
+        """Create a domain, a `domu.DomU`, whose port is 100 + domid."""
+        return self._domu.DomU(str(self.directory), domid)
+
+    def kernel(self) -> Any:
+        """Return dom0's kernel, a `domu.DomU` with port 1."""
+        return self._domu.DomU(str(self.directory), 0, port=1)
+
+
+def kicks(guest: Any) -> int:
+    """Take the notifications that came to a guest; return how many."""
+    try:
+        return len(os.read(guest.kick, 4096))
+    except BlockingIOError:
+        return 0
+
+
+def is_readable(fd: int, timeout_s: float = PATIENCE_S) -> bool:
+    """Wait until a descriptor is readable, and tell whether it is."""
+    return bool(select.select([fd], [], [], timeout_s)[0])
+
+
+@final
+class ShimProcess:
+    """A process that `with-shim` started; it forks for each test."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def run(self, module: str, name: str, directory: Path) -> None:
+        """Run the body of a test; fail if it fails or says anything.
+
+        Args:
+            module: Where the test is.
+            name: What it is called.
+            directory: For the files of its own pretended Xen.
+        """
+        requests, replies = self._process.stdin, self._process.stdout
+        assert requests is not None
+        assert replies is not None
+        requests.write(json.dumps([module, name, str(directory)]) + "\n")
+        requests.flush()
+        code = replies.readline().strip()
+        said = (directory / "output").read_text("utf-8")
+        if code != "0" or said:
+            pytest.fail(f"ended with {code}:\n{said}", pytrace=False)
+
+
+def shim_process(need_program: NeedProgram, directory: Path) -> Iterator[ShimProcess]:
+    """Yield a process on the pretended Xen: the body of the fixtures `on_xen`."""
+    peers = peers_directory()
+    need_compiler(need_program)
+    paths = f"{environment()['PYTHONPATH']}{os.pathsep}{_CHECKOUT}"
+    call = f"from {__name__} import serve; serve()"
+    with subprocess.Popen(
+        [peers / "with-shim", directory, sys.executable, "-P", "-c", call],
+        env={**os.environ, "PYTHONPATH": paths, _PEERS: str(peers)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield ShimProcess(process)  # it ends at the end of its input
+
+
+def under_shim(body: Callable[[Shim], None]) -> Callable[..., None]:
+    """Make a test of a function that shall run on the pretended Xen."""
+
+    def test(on_xen: ShimProcess, tmp_path: Path) -> None:
+        on_xen.run(body.__module__, body.__name__, tmp_path)
+
+    test.__name__ = body.__name__
+    test.__qualname__ = body.__qualname__
+    test.__module__ = body.__module__
+    test.__doc__ = body.__doc__
+    test.body = body  # type: ignore[attr-defined]
+    return test
+
+
+def serve() -> None:
+    """Fork for each test that is asked for, and tell how it ends."""
+    for line in sys.stdin:
+        module, name, directory = json.loads(line)
+        body = getattr(importlib.import_module(module), name).body
+        child = os.fork()
+        if child == 0:
+            os._exit(_run(body, Path(directory)))
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201
+
+
+def _run(body: Callable[[Shim], None], directory: Path) -> int:
+    """Run the body of a test in this process; return its exit status."""
+    signal.alarm(_BODY_S)
+    shim = directory / "shim"
+    shim.mkdir()
+    os.environ["XENSHIM_DIR"] = str(shim)
+    with (directory / "output").open("w", encoding="utf-8") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+        try:
+            body(Shim())
+        except BaseException:  # noqa: BLE001 - also what pytest.fail raises
+            traceback.print_exc(file=output)
+            return 1
+    return 0

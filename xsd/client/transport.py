@@ -1,0 +1,113 @@
+"""How a client's bytes get to the daemon and back."""
+
+import os
+import socket
+import struct
+from abc import ABC, abstractmethod
+from typing import Final, final
+
+from xsd.client.errors import DisconnectedError, NotListeningError
+
+_RECEIVE_SIZE: Final = 65536
+
+
+class Transport(ABC):
+    """Carries bytes in both directions, in order."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def send(self, data: bytes, timeout: float | None) -> None:
+        """Send all of this.
+
+        Args:
+            data: Any bytes.
+            timeout: Seconds to wait for room; None waits for ever.
+
+        Raises:
+            TimeoutError: If it could not all be sent in time.
+            DisconnectedError: If the daemon has ended the connection.
+        """
+
+    @abstractmethod
+    def receive(self, timeout: float | None) -> bytes:
+        """Return what has come, at least one byte, waiting for it if need be.
+
+        Args:
+            timeout: Seconds to wait; 0 only looks, None waits for ever.
+
+        Raises:
+            TimeoutError: If nothing came in time.
+            DisconnectedError: If the daemon has ended the connection.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the connection."""
+
+
+@final
+class SocketTransport(Transport):
+    """A Unix socket.
+
+    Args:
+        path: Where the daemon listens.
+        timeout: Seconds to wait for it to accept; None waits for ever.
+
+    Raises:
+        NotListeningError: If nobody accepts at `path`.
+    """
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, path: str, timeout: float | None) -> None:
+        self._socket = _connect(path, timeout)
+
+    def send(self, data: bytes, timeout: float | None) -> None:
+        """See `Transport.send`."""
+        self._socket.settimeout(timeout)
+        try:
+            self._socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            raise DisconnectedError("the daemon has closed the connection") from None
+
+    def receive(self, timeout: float | None) -> bytes:
+        """See `Transport.receive`."""
+        self._socket.settimeout(timeout)
+        try:
+            data = self._socket.recv(_RECEIVE_SIZE)
+        except BlockingIOError:
+            # A limit of zero makes the socket non-blocking.
+            raise TimeoutError("timed out") from None
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            raise DisconnectedError("the daemon has closed the connection")
+        return data
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        self._socket.close()
+
+
+def _connect(path: str, timeout: float | None) -> socket.socket:
+    """Connect, blocking even with a time limit.
+
+    A non-blocking connect to a Unix socket whose backlog is full fails at
+    once, and xenstored's backlog is 1; the kernel's own limit waits.
+    """
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if timeout is not None:
+            seconds = int(timeout)
+            limit = struct.pack("@ll", seconds, max(1, int((timeout - seconds) * 1e6)))
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        connected.connect(path)
+    except BlockingIOError:
+        connected.close()
+        raise NotListeningError(path, "it did not accept in time") from None
+    except OSError as error:
+        connected.close()
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise NotListeningError(path, reason) from None
+    return connected

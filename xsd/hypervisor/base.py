@@ -1,0 +1,98 @@
+"""What a xenstored needs of a hypervisor, be it Xen or a pretended one.
+
+Nothing here knows what a XenStore is: pages, event channels and domains only.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Final, final
+
+RUNNING: Final = 0
+SHUT_DOWN: Final = 1
+"""The domain has stopped by itself; it may be resumed or destroyed."""
+
+DYING: Final = 2
+"""The domain is being destroyed, or gone; it never comes back."""
+
+
+@final
+class DomainState:
+    """What the hypervisor says of a domain.
+
+    Attributes:
+        state: RUNNING, SHUT_DOWN or DYING.
+        unique_id: Tells it from another domain that had or will have the same
+            domain id; 0 where the hypervisor does not say.
+    """
+
+    __slots__ = ("state", "unique_id")
+
+    def __init__(self, state: int, unique_id: int) -> None:
+        self.state = state
+        self.unique_id = unique_id
+
+
+@final
+class Channel:
+    """A domain's ring page and event channel, as long as they are held.
+
+    Attributes:
+        domid: The domain.
+        port: Our end of the event channel.
+        page: The 4,096 bytes that are shared with the domain.
+    """
+
+    __slots__ = ("domid", "page", "port")
+
+    def __init__(self, domid: int, port: int, page: memoryview) -> None:
+        self.domid = domid
+        self.port = port
+        self.page = page
+
+
+class Hypervisor(ABC):
+    """The operations; those that fail raise OSError."""
+
+    @abstractmethod
+    def fileno(self) -> int:
+        """Descriptor that becomes readable when `pending` has something to tell."""
+
+    @abstractmethod
+    def pending(self) -> tuple[list[int], bool]:
+        """What has happened since the last call, without waiting.
+
+        Returns:
+            The ports that were notified, each of which may be notified again from
+            now on, and whether a domain may have changed its state.
+        """
+
+    @abstractmethod
+    def own(self) -> Channel | None:
+        """The channel of the domain we run in, if its kernel has one with us."""
+
+    @abstractmethod
+    def connect(self, domid: int, remote_port: int) -> Channel:
+        """Map a domain's ring page and bind its event channel."""
+
+    @abstractmethod
+    def rebind(self, channel: Channel, remote_port: int) -> None:
+        """Give a channel another event channel; it keeps the old one on failure."""
+
+    @abstractmethod
+    def disconnect(self, channel: Channel) -> None:
+        """Undo `connect`. Views of the page must have been released."""
+
+    @abstractmethod
+    def notify(self, channel: Channel) -> None:
+        """Tell the domain that the page has changed."""
+
+    @abstractmethod
+    def state(self, domid: int) -> DomainState | None:
+        """State of a domain, or None if there is no such domain."""
+
+    @abstractmethod
+    def domains(self) -> list[int]:
+        """Ids of all domains there are, those that are dying included."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give everything back."""

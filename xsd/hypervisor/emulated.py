@@ -1,0 +1,488 @@
+"""A hypervisor that is pretended: domains without Xen, without root.
+
+A domain is a page of memory (a memfd whose size is sealed) and an event channel (two
+eventfds), made for whoever asks on the control socket and handed over there. What
+the guest in it does with them is its own affair: `xsd.testing` has guests.
+
+Requests on the control socket, one JSON object a line (see `control`)::
+
+    {"do": "create", "domid": 5}     a new domain; without domid the next free one
+    {"do": "attach", "domid": 5}     its descriptors again
+    {"do": "shutdown", "domid": 5}   it has stopped by itself
+    {"do": "resume", "domid": 5}     it runs again; with "new_port": true it has
+                                     another event channel, which INTRODUCE is to tell
+    {"do": "kill", "domid": 5}       it is dying until the daemon lets its page go
+    {"do": "state", "domid": 5}
+    {"do": "list"}                   {"domains": [0, 5]}
+
+All others are answered by domid, state (``running``, ``shutdown``, ``dying`` or, after
+kill alone, ``gone``), unique_id and port, the event channel's end in the domain. With
+the replies to create, attach and resume come three descriptors: page, eventfd that
+the guest writes to (to the daemon), eventfd that the guest reads (from the daemon).
+
+Domain 0 does not exist before it is created; it then is the one we run in. A domid
+can be used again while its last domain is still dying, which Xen would not do: that
+is how to test that a daemon tells the two apart.
+"""
+
+import errno
+import fcntl
+import mmap
+import os
+import select
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import Final, final
+
+from protocol.limits import DOMID_FIRST_RESERVED
+from protocol.ring import PAGE_SIZE
+from xsd.hypervisor.base import (
+    DYING,
+    RUNNING,
+    SHUT_DOWN,
+    Channel,
+    DomainState,
+    Hypervisor,
+)
+from xsd.hypervisor.control import Answer, ControlSocket
+
+DOMAINS_MAX: Final = 4096
+"""Domains at a time; each takes three descriptors, one more when connected."""
+
+EVENTS_MAX: Final = 64
+"""Descriptors looked after in one call of `pending`."""
+
+_STATE_NAMES: Final = {RUNNING: "running", SHUT_DOWN: "shutdown", DYING: "dying"}
+_SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+_ARGUMENTS: Final = frozenset({"do", "domid", "new_port"})
+
+# Edge-triggered, so that an eventfd need not be read: the guest has the same open
+# file and could make a read or a write of ours wait.
+_NOTIFIED: Final = select.EPOLLIN | select.EPOLLET
+
+
+@final
+class EmulatedHypervisor(Hypervisor):
+    """Domains that exist because somebody asked for them on a control socket."""
+
+    def __init__(self, control_path: str) -> None:
+        """Begin to listen; there are no domains yet.
+
+        Args:
+            control_path: Path of the control socket, at most 107 bytes; it gets
+                mode 0600.
+
+        Raises:
+            OSError: EADDRINUSE if somebody listens there, or as the system says.
+        """
+        self._domains: dict[int, _Domain] = {}
+        self._bindings: dict[int, _Binding] = {}
+        self._ports: dict[int, int] = {}
+        self._last_domid = 0
+        self._last_port = 0
+        self._last_unique_id = 0
+        self._changed = False
+        self._operations: dict[str, Callable[[dict[str, object]], Answer]] = {
+            "create": self._create,
+            "attach": self._attach,
+            "shutdown": self._shutdown,
+            "resume": self._resume,
+            "kill": self._kill,
+            "state": self._state,
+            "list": self._list,
+        }
+        with ExitStack() as undo:
+            self._epoll = undo.enter_context(select.epoll())
+            self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            undo.callback(os.close, self._wake)
+            self._epoll.register(self._wake, _NOTIFIED)
+            self._control = ControlSocket(control_path, self._epoll, self._answer)
+            undo.pop_all()
+
+    # What the daemon asks for
+
+    def fileno(self) -> int:
+        """Descriptor that becomes readable when `pending` has something to do."""
+        return self._epoll.fileno()
+
+    def pending(self) -> tuple[list[int], bool]:
+        """Serve control clients and tell what has happened, without waiting.
+
+        A port is named once however often it was notified, and once more when it
+        has just been bound, as with Xen. What is beyond `EVENTS_MAX` descriptors
+        is left to the next call.
+        """
+        ports = []
+        for descriptor, _events in self._epoll.poll(0, EVENTS_MAX):
+            port = self._ports.get(descriptor)
+            if port is not None:
+                ports.append(port)
+            else:
+                self._control.serve(descriptor)
+        self._control.listen_again()
+        changed = self._changed
+        self._changed = False
+        return ports, changed
+
+    def own(self) -> Channel | None:
+        """The channel of domain 0 if somebody has created it, always the same one."""
+        domain = self._domains.get(0)
+        if domain is None:
+            return None
+        for binding in self._bindings.values():
+            if binding.domain is domain:
+                return binding.channel
+        return self.connect(0, domain.events.port)
+
+    def connect(self, domid: int, remote_port: int) -> Channel:
+        """Map a domain's page and bind its event channel, both once only.
+
+        Raises:
+            OSError: EINVAL if there is no such domain, if it is dying or connected,
+                or if it has another port.
+        """
+        domain = self._domains.get(domid)
+        if domain is None or domain.state == DYING or domain.mapped:
+            raise _invalid(f"domain {domid} cannot be connected")
+        events = _checked_port(domain, remote_port)
+        mapping = mmap.mmap(domain.page, PAGE_SIZE)
+        try:
+            port = self._bind(events)
+        except OSError:
+            mapping.close()
+            raise
+        domain.mapped = True
+        channel = Channel(domid, port, memoryview(mapping))
+        self._bindings[port] = _Binding(channel, domain, events, mapping)
+        return channel
+
+    def rebind(self, channel: Channel, remote_port: int) -> None:
+        """Give a channel another event channel, and thereby another `port`.
+
+        Raises:
+            OSError: EINVAL if the domain is dying or has another port.
+        """
+        binding = self._binding(channel)
+        if binding.domain.state == DYING:
+            raise _invalid(f"domain {channel.domid} is dying")
+        events = _checked_port(binding.domain, remote_port)
+        old = binding.events
+        if events is old:
+            self._epoll.modify(events.to_daemon, _NOTIFIED)
+            return
+        port = self._bind(events)
+        self._unbind(old)
+        old.close()
+        del self._bindings[channel.port]
+        self._bindings[port] = binding
+        binding.use(events)
+        channel.port = port
+
+    def disconnect(self, channel: Channel) -> None:
+        """Undo `connect`; a domain that was dying is gone then.
+
+        Raises:
+            OSError: EINVAL if the channel is not connected.
+            BufferError: If there are views of the page; all is undone, but the
+                page stays mapped until they are gone.
+        """
+        binding = self._binding(channel)
+        domain = binding.domain
+        del self._bindings[channel.port]
+        self._unbind(binding.events)
+        if binding.events is not domain.events:
+            binding.events.close()
+        domain.mapped = False
+        if domain.state == DYING:
+            self._bury(domain)
+            os.eventfd_write(self._wake, 1)
+        channel.page.release()
+        binding.mapping.close()
+
+    def notify(self, channel: Channel) -> None:
+        """Tell the domain that the page has changed.
+
+        Raises:
+            OSError: EINVAL if the channel is not connected.
+        """
+        binding = self._binding(channel)
+        # A counter the guest has filled to the brim would make us wait if it has
+        # also made its end, which is ours too, a blocking one.
+        if binding.writable.poll(0):
+            with suppress(BlockingIOError):
+                os.eventfd_write(binding.events.to_guest, 1)
+
+    def state(self, domid: int) -> DomainState | None:
+        """State of a domain, or None if there is no such domain."""
+        domain = self._domains.get(domid)
+        return None if domain is None else DomainState(domain.state, domain.unique_id)
+
+    def domains(self) -> list[int]:
+        """Ids of all domains there are, in order, those that are dying included."""
+        return sorted(self._domains)
+
+    def close(self) -> None:
+        """Give everything back; guests keep what they were handed."""
+        if self._epoll.closed:
+            return
+        for binding in list(self._bindings.values()):
+            with suppress(BufferError):
+                self.disconnect(binding.channel)
+        for domain in self._domains.values():
+            domain.close()
+        self._domains.clear()
+        self._control.close()
+        os.close(self._wake)
+        self._epoll.close()
+
+    # Event channels
+
+    def _binding(self, channel: Channel) -> "_Binding":
+        binding = self._bindings.get(channel.port)
+        if binding is None or binding.channel is not channel:
+            raise _invalid("the channel is not connected")
+        return binding
+
+    def _bind(self, events: "_Events") -> int:
+        """Listen to a domain's event channel; return our end's number."""
+        self._epoll.register(events.to_daemon, _NOTIFIED)
+        port = self._new_port()
+        self._ports[events.to_daemon] = port
+        events.bound = True
+        return port
+
+    def _unbind(self, events: "_Events") -> None:
+        self._epoll.unregister(events.to_daemon)
+        del self._ports[events.to_daemon]
+        events.bound = False
+
+    def _new_port(self) -> int:
+        # One row of numbers for both ends: a mix-up of the two never goes unnoticed.
+        self._last_port += 1
+        return self._last_port
+
+    # What control clients ask for
+
+    def _answer(self, request: dict[str, object]) -> Answer:
+        name = request.get("do")
+        operation = self._operations.get(name) if isinstance(name, str) else None
+        if operation is None:
+            raise OSError(errno.ENOSYS, "do is one of " + ", ".join(self._operations))
+        unknown = request.keys() - _ARGUMENTS
+        if unknown:
+            raise _invalid(f"there is no argument {min(unknown)}")
+        return operation(request)
+
+    def _create(self, request: dict[str, object]) -> Answer:
+        domid = _domid_of(request) if "domid" in request else self._free_domid()
+        before = self._domains.get(domid)
+        if before is not None and before.state != DYING:
+            raise OSError(errno.EEXIST, f"there is a domain {domid}")
+        if before is None and len(self._domains) >= DOMAINS_MAX:
+            raise OSError(errno.ENOSPC, f"{DOMAINS_MAX} domains are enough")
+        events = _Events(self._new_port())
+        try:
+            page = _new_page()
+        except OSError:
+            events.close()
+            raise
+        self._last_unique_id += 1
+        domain = _Domain(domid, self._last_unique_id, page, events)
+        self._domains[domid] = domain
+        if "domid" not in request:
+            self._last_domid = domid
+        self._changed = True
+        return domain.handover()
+
+    def _attach(self, request: dict[str, object]) -> Answer:
+        return self._living(request).handover()
+
+    def _shutdown(self, request: dict[str, object]) -> Answer:
+        domain = self._living(request)
+        if domain.state == RUNNING:
+            domain.state = SHUT_DOWN
+            self._changed = True
+        return domain.report()
+
+    def _resume(self, request: dict[str, object]) -> Answer:
+        domain = self._living(request)
+        new_port = request.get("new_port", False)
+        if not isinstance(new_port, bool):
+            raise _invalid("new_port is true or false")
+        if new_port:
+            events = _Events(self._new_port())
+            if not domain.events.bound:
+                domain.events.close()
+            domain.events = events
+        domain.state = RUNNING
+        return domain.handover()
+
+    def _kill(self, request: dict[str, object]) -> Answer:
+        domain = self._existing(request)
+        if domain.state != DYING:
+            domain.state = DYING
+            self._changed = True
+        if domain.mapped:
+            return domain.report()
+        self._bury(domain)
+        gone = domain.report()
+        gone.fields["state"] = "gone"
+        return gone
+
+    def _state(self, request: dict[str, object]) -> Answer:
+        return self._existing(request).report()
+
+    def _list(self, request: dict[str, object]) -> Answer:
+        return Answer({"domains": self.domains()})
+
+    def _existing(self, request: dict[str, object]) -> "_Domain":
+        domid = _domid_of(request)
+        domain = self._domains.get(domid)
+        if domain is None:
+            raise OSError(errno.ESRCH, f"there is no domain {domid}")
+        return domain
+
+    def _living(self, request: dict[str, object]) -> "_Domain":
+        domain = self._existing(request)
+        if domain.state == DYING:
+            raise OSError(errno.ESRCH, f"domain {domain.domid} is dying")
+        return domain
+
+    def _free_domid(self) -> int:
+        """The next one after the last, as Xen counts; 0 has to be asked for."""
+        domid = self._last_domid
+        while True:
+            domid = domid % (DOMID_FIRST_RESERVED - 1) + 1
+            if domid not in self._domains:
+                return domid
+
+    def _bury(self, domain: "_Domain") -> None:
+        """Forget a dying domain that nobody has mapped any more."""
+        domain.close()
+        # Its domid may be another's by now.
+        if self._domains.get(domain.domid) is domain:
+            del self._domains[domain.domid]
+            self._changed = True
+
+
+@final
+class _Events:
+    """An event channel.
+
+    Attributes:
+        port: Its end in the domain.
+        to_daemon: Eventfd that the guest writes to.
+        to_guest: Eventfd that the daemon writes to.
+        bound: Whether the daemon has bound it.
+    """
+
+    __slots__ = ("bound", "port", "to_daemon", "to_guest")
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.bound = False
+        flags = os.EFD_NONBLOCK | os.EFD_CLOEXEC
+        # Never zero, so that epoll names it as soon as it is registered.
+        self.to_daemon = os.eventfd(1, flags)
+        try:
+            self.to_guest = os.eventfd(0, flags)
+        except OSError:
+            os.close(self.to_daemon)
+            raise
+
+    def close(self) -> None:
+        os.close(self.to_daemon)
+        os.close(self.to_guest)
+
+
+@final
+class _Domain:
+    """A domain from its creation until it is killed and its page let go.
+
+    Attributes:
+        page: The memfd.
+        events: Its present event channel; the daemon may still have an older one.
+        mapped: Whether the daemon has mapped the page.
+    """
+
+    __slots__ = ("domid", "events", "mapped", "page", "state", "unique_id")
+
+    def __init__(self, domid: int, unique_id: int, page: int, events: _Events) -> None:
+        self.domid = domid
+        self.unique_id = unique_id
+        self.page = page
+        self.events = events
+        self.state = RUNNING
+        self.mapped = False
+
+    def report(self) -> Answer:
+        """What a control client is told of it."""
+        return Answer(
+            {
+                "domid": self.domid,
+                "state": _STATE_NAMES[self.state],
+                "unique_id": self.unique_id,
+                "port": self.events.port,
+            }
+        )
+
+    def handover(self) -> Answer:
+        """The same with the descriptors."""
+        events = self.events
+        descriptors = (self.page, events.to_daemon, events.to_guest)
+        return self.report()._replace(descriptors=descriptors)
+
+    def close(self) -> None:
+        os.close(self.page)
+        self.events.close()
+
+
+@final
+class _Binding:
+    """What is behind a `Channel`."""
+
+    __slots__ = ("channel", "domain", "events", "mapping", "writable")
+
+    def __init__(
+        self, channel: Channel, domain: _Domain, events: _Events, mapping: mmap.mmap
+    ) -> None:
+        self.channel = channel
+        self.domain = domain
+        self.mapping = mapping
+        self.use(events)
+
+    def use(self, events: _Events) -> None:
+        """Notify through this event channel from now on."""
+        self.events = events
+        self.writable = select.poll()
+        self.writable.register(events.to_guest, select.POLLOUT)
+
+
+def _new_page() -> int:
+    page = os.memfd_create("xenstore-ring", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(page, PAGE_SIZE)
+        # A guest that could cut it short would kill us by SIGBUS.
+        fcntl.fcntl(page, fcntl.F_ADD_SEALS, _SEALS)
+    except OSError:
+        os.close(page)
+        raise
+    return page
+
+
+def _checked_port(domain: _Domain, remote_port: int) -> _Events:
+    if domain.events.port != remote_port:
+        raise _invalid(f"domain {domain.domid} has no unbound port {remote_port}")
+    return domain.events
+
+
+def _domid_of(request: dict[str, object]) -> int:
+    domid = request.get("domid")
+    # True is an int for Python.
+    if type(domid) is not int or not 0 <= domid < DOMID_FIRST_RESERVED:
+        raise _invalid(f"domid is a number from 0 to {DOMID_FIRST_RESERVED - 1}")
+    return domid
+
+
+def _invalid(reason: str) -> OSError:
+    return OSError(errno.EINVAL, reason)

@@ -1,0 +1,280 @@
+"""Xen itself, through the libraries that come with it.
+
+A page is memory of another domain. To look at one that was unmapped would end the
+process, so a page stays mapped until no view of it is left.
+"""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import select
+import weakref
+from pathlib import Path
+from typing import Final, Protocol, final
+
+from protocol.limits import DOMID_FIRST_RESERVED
+from xsd.hypervisor.base import Channel, DomainState, Hypervisor
+from xsd.hypervisor.xendomains import MANAGE_SONAME, control_sonames, open_domains
+from xsd.hypervisor.xenlibrary import HANDLE, Call, Library, load
+
+_EVENT_CHANNELS_SONAME: Final = "libxenevtchn.so.1"
+_GRANTS_SONAME: Final = "libxengnttab.so.1"
+
+_BACKEND: Final = Path("/dev/xen/xenbus_backend")
+_BACKEND_PORT: Final = 0x4200
+"""Device and request that lead to the ring of the own kernel (Linux, dom0 only)."""
+
+_PAGE_SIZE: Final = 4096
+_OWN_DOMID: Final = 0
+_RING_GRANT: Final = 1
+"""Grant reference of the ring page, the same in every domain (grant_table.h)."""
+
+_VIRQ_DOM_EXC: Final = 3
+_EVENTS_MAX: Final = 1024
+"""Most events that one call of `XenHypervisor.pending` takes."""
+
+_U32: Final = ctypes.c_uint32
+
+
+def available() -> bool:
+    """Tell whether this is a dom0 whose XenStore can be served.
+
+    True if Xen's libraries can be loaded and the device with the own kernel's ring
+    can be opened, which takes root. Nothing stays open, and another daemon that
+    serves this host already is not noticed.
+    """
+    try:
+        for soname in (_EVENT_CHANNELS_SONAME, _GRANTS_SONAME):
+            load(soname)
+        os.close(os.open(_BACKEND, os.O_RDWR | os.O_CLOEXEC))
+    except OSError:
+        return False
+    for soname in (MANAGE_SONAME, *control_sonames()):
+        with contextlib.suppress(OSError):
+            load(soname)
+            return True
+    return False
+
+
+class _Mapping(Protocol):
+    """A page in our memory. `close` raises BufferError while there are views."""
+
+    def close(self) -> None: ...
+
+
+@final
+class _Grant:
+    """A page of another domain, mapped by its grant reference.
+
+    Attributes:
+        page: The first view of it.
+    """
+
+    __slots__ = ("_address", "_memory", "_unmap", "page")
+
+    def __init__(self, address: int, unmap: Call) -> None:
+        memory = (ctypes.c_ubyte * _PAGE_SIZE).from_address(address)
+        self._address = address
+        self._unmap = unmap
+        # Views hold this object, we do not: so it shows whether there are any.
+        self._memory = weakref.ref(memory)
+        self.page = memoryview(memory).cast("B")
+
+    def close(self) -> None:
+        if self._memory() is not None:
+            raise BufferError("cannot unmap a page of which there are views")
+        self._unmap(self._address, 1)
+
+
+@final
+class XenHypervisor(Hypervisor):
+    """The Xen that this dom0 runs on.
+
+    A call to Xen that fails raises OSError. After `close`, every call to Xen does.
+    """
+
+    def __init__(self) -> None:
+        """Open Xen's libraries and become the one who is told of dying domains.
+
+        Raises:
+            FileNotFoundError: If a library or a device of Xen's is missing.
+            FileExistsError: If another daemon serves this host's XenStore.
+            OSError: If something else fails, such as without root.
+        """
+        self._mappings: dict[Channel, _Mapping] = {}
+        self._own: Channel | None = None
+        with contextlib.ExitStack() as stack:
+            grants = Library(_GRANTS_SONAME, "xengnttab")
+            stack.callback(grants.close)
+            self._map = grants.function(
+                "xengnttab_map_grant_ref", _U32, _U32, ctypes.c_int, result=HANDLE
+            )
+            self._unmap = grants.function("xengnttab_unmap", ctypes.c_void_p, _U32)
+            events = Library(_EVENT_CHANNELS_SONAME, "xenevtchn")
+            stack.callback(events.close)
+            self._fd = events.function("xenevtchn_fd")
+            self._bind = events.function("xenevtchn_bind_interdomain", _U32, _U32)
+            self._unbind = events.function("xenevtchn_unbind", _U32)
+            self._notify = events.function("xenevtchn_notify", _U32)
+            self._next_event = events.function("xenevtchn_pending")
+            self._unmask = events.function("xenevtchn_unmask", _U32)
+            bind_virq = events.function("xenevtchn_bind_virq", ctypes.c_uint)
+            self._virq: int = bind_virq(_VIRQ_DOM_EXC)
+            self._domains = open_domains()
+            stack.callback(self._domains.close)
+            os.set_blocking(self.fileno(), False)
+            self._poll = select.poll()
+            self._poll.register(self.fileno(), select.POLLIN)
+            self._stack = stack.pop_all()
+
+    def fileno(self) -> int:
+        """Descriptor of /dev/xen/evtchn; it is closed on exec."""
+        return int(self._fd())
+
+    def pending(self) -> tuple[list[int], bool]:
+        """What has happened since the last call, without waiting.
+
+        Each port can fire again before it is returned, so that no event is lost if
+        its ring is looked at afterwards. A port that fired and was given back since
+        may be among them. If more has happened than one call takes, the
+        descriptor stays readable.
+        """
+        fired: dict[int, None] = {}
+        # What was told of stays masked: no guest can keep this loop busy.
+        for _ in range(_EVENTS_MAX):
+            # A read that finds nothing need not fail, so ask before.
+            if not self._poll.poll(0):
+                break
+            try:
+                fired[self._next_event()] = None
+            except BlockingIOError:
+                break
+        for port in fired:
+            self._unmask(port)
+        changed = self._virq in fired
+        return [port for port in fired if port != self._virq], changed
+
+    def own(self) -> Channel | None:
+        """The channel of dom0's kernel, or None where the kernel offers none.
+
+        The first call tells the kernel that its XenStore is there.
+        """
+        if self._own is not None:
+            return self._own
+        try:
+            device = os.open(_BACKEND, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
+                return None
+            raise
+        try:
+            port = fcntl.ioctl(device, _BACKEND_PORT)
+            mapping = mmap.mmap(device, _PAGE_SIZE)
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                return None
+            raise
+        finally:
+            os.close(device)
+        self._own = self._bound(_OWN_DOMID, port, memoryview(mapping), mapping)
+        self.notify(self._own)
+        return self._own
+
+    def connect(self, domid: int, remote_port: int) -> Channel:
+        """Map a domain's ring page and bind its event channel.
+
+        The domain is not told: notify it once the page is as it should be.
+
+        Returns:
+            Its page has format ``B`` and can be written. It must not be used after
+            `disconnect`, which therefore refuses as long as views of it are held.
+
+        Raises:
+            OSError: If there is no such domain, it has not granted its ring page, or
+                has no such port for us. Nothing stays mapped or bound.
+        """
+        if domid >= DOMID_FIRST_RESERVED:  # some of them mean ourselves
+            raise OSError(errno.EINVAL, f"{domid} is no domain")
+        access = mmap.PROT_READ | mmap.PROT_WRITE
+        grant = _Grant(self._map(domid, _RING_GRANT, access), self._unmap)
+        return self._bound(domid, remote_port, grant.page, grant)
+
+    def _bound(
+        self, domid: int, remote_port: int, page: memoryview, mapping: _Mapping
+    ) -> Channel:
+        try:
+            port: int = self._bind(domid, remote_port)
+        except OSError:
+            page.release()
+            mapping.close()
+            raise
+        channel = Channel(domid, port, page)
+        self._mappings[channel] = mapping
+        return channel
+
+    def rebind(self, channel: Channel, remote_port: int) -> None:
+        """Give a channel another event channel.
+
+        Raises:
+            OSError: If the domain has no such port for us, which is so too of the
+                port that is bound already. The channel is as it was.
+        """
+        port: int = self._bind(channel.domid, remote_port)
+        old, channel.port = channel.port, port
+        # The domain may have closed its end, and then nothing is lost.
+        with contextlib.suppress(OSError):
+            self._unbind(old)
+
+    def disconnect(self, channel: Channel) -> None:
+        """Unmap the page and unbind the event channel.
+
+        Raises:
+            BufferError: If views of the page are held, besides `channel.page`,
+                which is released. Everything else is as it was.
+            OSError: If the channel is not connected.
+        """
+        mapping = self._mappings.get(channel)
+        if mapping is None:
+            raise OSError(errno.ENOTCONN, f"domain {channel.domid} is not connected")
+        channel.page.release()
+        mapping.close()
+        del self._mappings[channel]
+        if channel is self._own:
+            self._own = None
+        self._unbind(channel.port)
+
+    def notify(self, channel: Channel) -> None:
+        """Tell the domain that the page has changed.
+
+        It is a system call and a hypercall, hence also a full memory barrier.
+        """
+        self._notify(channel.port)
+
+    def state(self, domid: int) -> DomainState | None:
+        """State of a domain, or None if there is no such domain.
+
+        It is DYING once Xen has taken everything from the domain but its id; while
+        that goes on, it is what it was before. The unique id is 0 if libxenmanage
+        is missing, that is, before Xen 4.21.
+        """
+        if domid >= DOMID_FIRST_RESERVED:
+            return None
+        return self._domains.state(domid)
+
+    def domains(self) -> list[int]:
+        """Ids of all domains there are, ascending, those that are dying included."""
+        return self._domains.ids()
+
+    def close(self) -> None:
+        """Give everything back; a second time does nothing.
+
+        Raises:
+            BufferError: If views of a page are held. That page and the libraries
+                stay open.
+        """
+        for channel in list(self._mappings):
+            self.disconnect(channel)
+        self._stack.close()

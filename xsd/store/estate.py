@@ -1,0 +1,53 @@
+"""What a domain leaves behind when it ends: nodes, and rights on others' nodes."""
+
+from protocol.path import Path
+from protocol.perms import Entry, Permissions, names_a_domain
+from xsd.store.live import Live
+from xsd.store.node import Node
+
+
+def topmost_owned(top: Node, domid: int) -> list[Path]:
+    """The topmost nodes that a domain owns, but for the root and special nodes."""
+    found: list[Path] = []
+    rest: list[tuple[Path, Node]] = [((), top)]
+    while rest:
+        path, node = rest.pop()
+        if node.perms.owner == domid and len(path) > 1:
+            found.append(path)
+            continue
+        for name, below in reversed(node.children()):
+            rest.append(((*path, name), below))
+    return found
+
+
+def drop_rights(live: Live, domid: int, heir: int) -> None:
+    """Take a domain out of all permissions. Nobody is told.
+
+    What it still owns, such as nodes that cannot be removed, passes to the heir.
+    """
+    tree = live.tree
+    for path, perms in _permissions_naming(tree.top, domid):
+        first = perms.entries[0]
+        if first.domid == domid:
+            first = Entry(first.rights, heir)
+            live.nodes.add(domid, -1)
+            live.nodes.add(heir, 1)
+        others = [entry for entry in perms.entries[1:] if entry.domid != domid]
+        tree.set_perms(path, tree.spine(path), Permissions((first, *others)))
+
+
+def _permissions_naming(top: Node, domid: int) -> list[tuple[Path, Permissions]]:
+    """Nodes whose permissions name a domain, with these permissions."""
+    if not names_a_domain(domid):
+        return []
+    found: list[tuple[Path, Permissions]] = []
+    rest: list[tuple[Path, Node]] = [((), top)]
+    while rest:
+        path, node = rest.pop()
+        for entry in node.perms.entries:
+            if entry.domid == domid:
+                found.append((path, node.perms))
+                break
+        for name, below in node.children():
+            rest.append(((*path, name), below))
+    return found

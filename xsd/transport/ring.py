@@ -1,0 +1,311 @@
+"""Rings: domains that talk through a shared page and an event channel.
+
+A domain may write anything into its page at any time. What it does wrong ends its
+own service and nothing else: it is ignored from then on, and only its real death, or
+RELEASE, makes the daemon forget it (XSA-325).
+
+A guest's kernel does not notify each time. After writing it does so only if all it
+wrote before had been taken, after reading only if the ring had been full. So after
+an index was moved and the other side notified (a system call, and so a barrier), the
+ring is looked at once more.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, final
+
+from protocol.errors import Errno, XenStoreError
+from protocol.limits import RING_SIZE
+from protocol.ring import (
+    CONNECTED,
+    ERROR_PROTOCOL,
+    ERROR_RING_INDEX,
+    RECONNECT,
+    Ring,
+    RingError,
+)
+from xsd.engine import Notice
+from xsd.engine.guests import Guests
+from xsd.hypervisor.base import DYING, SHUT_DOWN, Channel, Hypervisor
+from xsd.store.domains import Domain
+from xsd.transport.pump import Link, Pump
+
+ROUNDS: Final = 8
+"""Rings full of requests that are taken from a domain before others' turn."""
+
+
+def _do_nothing() -> None:
+    """Nobody else minds."""
+
+
+@final
+class RingServer(Guests):
+    """Serves the domains of a hypervisor, and watches over their lives."""
+
+    def __init__(
+        self,
+        pump: Pump,
+        hypervisor: Hypervisor,
+        *,
+        lenient: bool = False,
+        on_domains: Callable[[], None] = _do_nothing,
+    ) -> None:
+        """Make a server that does nothing until `start`.
+
+        Args:
+            pump: Where requests go.
+            hypervisor: Whose domains are served; it is closed with the server.
+            lenient: A domain that the hypervisor does not have can be introduced,
+                too, without a ring. Toolstacks are tested so without guests.
+            on_domains: Is called after domains have come or gone.
+        """
+        self._pump = pump
+        self._lenient = lenient
+        self._on_domains = on_domains
+        self._hypervisor = hypervisor
+        self._loop = asyncio.get_running_loop()
+        self._links: dict[int, RingLink] = {}
+        self._by_port: dict[int, RingLink] = {}
+
+    def start(self) -> None:
+        """Serve our own domain's kernel, if it has a ring, and wait for events."""
+        self._loop.add_reader(self._hypervisor.fileno(), self._on_event)
+        channel = self._hypervisor.own()
+        if channel is not None:
+            link = self._link(self._pump.engine.store.privileged, channel)
+            # Its kernel waits for this to begin.
+            link.greet()
+
+    def close(self) -> None:
+        """Give all rings up, and the hypervisor."""
+        self._loop.remove_reader(self._hypervisor.fileno())
+        for link in list(self._links.values()):
+            self._unlink(link)
+        self._hypervisor.close()
+
+    # What the engine asks for.
+
+    def unique_id(self, domid: int) -> int | None:
+        """See `Census.unique_id`."""
+        state = self._hypervisor.state(domid)
+        return None if state is None or state.state == DYING else state.unique_id
+
+    def connect(self, domain: Domain, port: int) -> None:
+        """See `Guests.connect`."""
+        if self._lenient and self._hypervisor.state(domain.domid) is None:
+            return
+        try:
+            channel = self._hypervisor.connect(domain.domid, port)
+        except OSError as error:
+            reason = f"dom{domain.domid} cannot be connected: {error}"
+            raise XenStoreError(Errno.EINVAL, reason) from error
+        self._link(domain, channel)
+
+    def reconnect(self, domain: Domain, port: int) -> None:
+        """See `Guests.reconnect`."""
+        link = self._links.get(domain.domid)
+        if link is None:
+            return
+        if port != domain.port:
+            old = link.channel.port
+            try:
+                self._hypervisor.rebind(link.channel, port)
+            except OSError as error:
+                # The C daemon does not mind either; the old channel goes on.
+                self._note("warning", "domain.not_rebound", domain, str(error))
+            else:
+                del self._by_port[old]
+                self._by_port[link.channel.port] = link
+        link.restart()
+
+    def disconnect(self, domain: Domain) -> None:
+        """See `Guests.disconnect`."""
+        link = self._links.get(domain.domid)
+        if link is not None:
+            self._unlink(link)
+
+    # What the hypervisor tells.
+
+    def _on_event(self) -> None:
+        ports, domains_changed = self._hypervisor.pending()
+        for port in ports:
+            link = self._by_port.get(port)
+            if link is not None:
+                link.serve()
+        if domains_changed:
+            self.look_at_domains()
+        self._pump.flush()
+
+    def look_at_domains(self) -> None:
+        """Find out which domains have ended or shut down, and have it told."""
+        ended: list[int] = []
+        stopped: list[int] = []
+        for domain in self._pump.engine.store.domains.all():
+            if domain.caller.privileged:
+                continue
+            state = self._hypervisor.state(domain.domid)
+            if state is None:
+                # Without a unique id it was never one of the hypervisor's.
+                if domain.unique_id or not self._lenient:
+                    ended.append(domain.domid)
+            elif state.state == DYING or state.unique_id != domain.unique_id:
+                ended.append(domain.domid)
+            elif (
+                domain.introduced and state.state == SHUT_DOWN and not domain.shut_down
+            ):
+                stopped.append(domain.domid)
+        self._pump.engine.domains_changed(ended, stopped)
+        self._on_domains()
+
+    # Links.
+
+    def _link(self, domain: Domain, channel: Channel) -> "RingLink":
+        link = RingLink(self._pump, self._hypervisor, self._loop, domain, channel)
+        self._links[domain.domid] = link
+        self._by_port[channel.port] = link
+        return link
+
+    def _unlink(self, link: "RingLink") -> None:
+        del self._links[link.channel.domid]
+        del self._by_port[link.channel.port]
+        link.end()
+        self._hypervisor.disconnect(link.channel)
+
+    def _note(self, level: str, event: str, domain: Domain, what: str) -> None:
+        fields: dict[str, object] = {"domid": domain.domid, "what": what}
+        self._pump.on_notice(Notice(level, event, fields))
+
+
+@final
+class RingLink(Link):
+    """One domain's ring and the connection behind it.
+
+    Attributes:
+        channel: Page and event channel.
+        ignored: The domain broke the protocol; it is not served any more.
+    """
+
+    def __init__(
+        self,
+        pump: Pump,
+        hypervisor: Hypervisor,
+        loop: asyncio.AbstractEventLoop,
+        domain: Domain,
+        channel: Channel,
+    ) -> None:
+        self.channel = channel
+        self.ignored = False
+        self._pump = pump
+        self._hypervisor = hypervisor
+        self._loop = loop
+        self._domain = domain
+        self._ring = Ring(channel.page)
+        self._scheduled = False
+        self._ended = False
+        self._connection = pump.engine.connect(domain.caller)
+        pump.add(self._connection, self)
+        self._ring.server_features = domain.features
+
+    def greet(self) -> None:
+        """Tell the domain that there is somebody, and look at what it has written."""
+        self._notify()
+        self.serve()
+
+    def restart(self) -> None:
+        """Begin with an empty ring; the connection has been restarted."""
+        if self.ignored:
+            return
+        self._ring.reset()
+        self._ring.server_features = self._domain.features
+        self._ring.connection = CONNECTED
+        self._notify()
+
+    def end(self) -> None:
+        """Let go of the page."""
+        self._ended = True
+        self._pump.drop(self._connection)
+        self._ring.release()
+
+    def serve(self) -> None:
+        """Take requests from the ring and answer them, up to a turn's worth."""
+        if self._ended:
+            return
+        if self._ring.connection == RECONNECT:
+            self._pump.engine.restart(self._connection)
+            self.restart()
+        engine = self._pump.engine
+        for _ in range(ROUNDS):
+            # The guest may have notified because it has made room.
+            self.send()
+            if self.ignored or self._ended:
+                return
+            connection = self._connection
+            if connection.backlog:
+                engine.resume(connection, self._now_ms())
+            if not engine.has_room(connection):
+                break
+            try:
+                data = self._ring.read_requests(RING_SIZE)
+            except RingError as error:
+                self._ignore(ERROR_RING_INDEX, str(error))
+                return
+            if not data:
+                break
+            self._notify()
+            engine.receive(connection, data, self._now_ms())
+        else:
+            self._later()
+        if self._connection.closing and not self._connection.backlog:
+            self._ignore(ERROR_PROTOCOL, str(self._connection.decoder.error))
+
+    def send(self) -> None:
+        """Put what waits for the domain into its ring, as far as there is room."""
+        outbox = self._connection.outbox
+        while outbox.size and not self.ignored and not self._ended:
+            try:
+                count = self._ring.write_responses(bytes(outbox.peek(RING_SIZE)))
+            except RingError as error:
+                self._ignore(ERROR_RING_INDEX, str(error))
+                return
+            if not count:
+                return
+            outbox.sent(count)
+            self._notify()
+
+    def wake(self) -> None:
+        """Go on with requests that had to wait."""
+        self._later()
+
+    def _later(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._serve_later)
+
+    def _serve_later(self) -> None:
+        self._scheduled = False
+        if not self._ended:
+            self.serve()
+            self._pump.flush()
+
+    def _ignore(self, code: int, reason: str) -> None:
+        """Serve the domain no more, but remember it until it is gone."""
+        self.ignored = True
+        self._pump.drop(self._connection)
+        self._ring.error = code
+        self._notify()
+        fields: dict[str, object] = {"domid": self.channel.domid, "reason": reason}
+        self._pump.on_notice(Notice("warning", "domain.ignored", fields))
+
+    def _notify(self) -> None:
+        try:
+            self._hypervisor.notify(self.channel)
+        except OSError as error:
+            # The domain is about to end; that will be told in its own time.
+            fields: dict[str, object] = {
+                "domid": self.channel.domid,
+                "reason": str(error),
+            }
+            self._pump.on_notice(Notice("debug", "domain.not_notified", fields))
+
+    def _now_ms(self) -> int:
+        return int(self._loop.time() * 1000)
