@@ -6,6 +6,7 @@ from xsd.daemon.config import Config, load
 from xsd.daemon.options import OPTIONS, parse
 
 VALUES = {
+    "hypervisor": "xen",
     "timeout": "watch-event=5",
     "quota": "nodes=5",
     "quota-soft": "memory=5",

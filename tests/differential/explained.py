@@ -1,0 +1,458 @@
+"""Differences from Xen's C daemon 4.17 that are meant, each with its reason.
+
+The reference program is the 4.17 of a Linux distribution; what is to be equalled
+is Xen's newest C daemon. So there are two kinds of rows: where 4.17 is not the
+newest, and where we differ on purpose. Every row is in docs/compatibility.md
+under its id. The conflict rows at the end are applied by compare.py, which
+proves each case; the others by `explain`.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, final
+
+from protocol.limits import DOMID_FIRST_RESERVED
+from protocol.ops import Op
+from tests.differential.model import Request, Step
+from tests.differential.session import CLOSED, Message, Outcome
+
+NEWEST: Final = "newest"
+"""The newest C daemon does as we do."""
+
+OURS: Final = "ours"
+"""We differ from every C daemon, on purpose."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One step whose outcome is not the same.
+
+    Attributes:
+        step: What was done.
+        reference: What the C daemon made of it.
+        subject: What ours made of it.
+        introduced: Domains that are introduced, beside domain 0.
+        released: Domains that have ever been released.
+    """
+
+    step: Step
+    reference: Outcome
+    subject: Outcome
+    introduced: frozenset[int] = frozenset()
+    released: frozenset[int] = frozenset()
+
+    @property
+    def request(self) -> Request:
+        """The only request of the step; one that matches nothing, if several."""
+        if len(self.step.requests) == 1 and not self.step.raw:
+            return self.step.requests[0]
+        return Request(-1, b"")
+
+    @property
+    def answers(self) -> tuple[bytes, bytes]:
+        """Reply of each side as text, an error being ``ERROR EINVAL``."""
+        return (
+            _answer(self.reference.get(self.step.connection, [])),
+            _answer(self.subject.get(self.step.connection, [])),
+        )
+
+    @property
+    def strings(self) -> list[bytes]:
+        """Strings of the request's payload, what follows the last NUL left out."""
+        return self.request.payload.split(b"\0")[:-1]
+
+    def succeeded(self) -> bool:
+        """Whether one side at least did what was asked."""
+        return not all(answer.startswith(b"ERROR ") for answer in self.answers)
+
+
+Predicate = Callable[[Case], bool]
+
+
+def _never(_: Case) -> bool:
+    return False
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One row.
+
+    Attributes:
+        row: Id of the row in docs/compatibility.md.
+        source: NEWEST or OURS.
+        why: The difference in one sentence.
+        accepts: Whether a case is this difference; as narrow as possible.
+        ends: Whether the stores are not the same any more, so that the rest of
+            the sequence cannot be compared.
+    """
+
+    row: str
+    source: str
+    why: str
+    accepts: Predicate
+    ends: Predicate = _never
+
+
+EINVAL: Final = b"ERROR EINVAL\0"
+ENOENT: Final = b"ERROR ENOENT\0"
+ENOSYS: Final = b"ERROR ENOSYS\0"
+
+_ONE_PATH: Final = frozenset(
+    {Op.READ, Op.DIRECTORY, Op.GET_PERMS, Op.MKDIR, Op.RM},
+)
+_DOMID_ARGUMENTS: Final[dict[int, int]] = {
+    Op.INTRODUCE: 1,
+    Op.RELEASE: 1,
+    Op.GET_DOMAIN_PATH: 1,
+    Op.IS_DOMAIN_INTRODUCED: 1,
+    Op.RESUME: 1,
+    Op.SET_TARGET: 2,
+}
+_NOT_THERE: Final = ([b"log"], [b"logfile"], [b"memreport"], [b"live-update"])
+_EVERY_DOMAIN: Final = b"32757"
+_PATH_LIMIT: Final = 2048
+_PATH: Final = re.compile(rb"/|(/?[A-Za-z0-9_@-]+)(/[A-Za-z0-9_@-]+)*")
+_ENTRY_SIZE: Final = 11
+
+
+def _answer(messages: list[Message]) -> bytes:
+    replies = [m for m in messages if m.op != Op.WATCH_EVENT]
+    if len(replies) != 1:
+        return b""
+    reply = replies[0]
+    return (b"ERROR " if reply.op == Op.ERROR else b"") + reply.payload
+
+
+def _changes_something(case: Case) -> bool:
+    return case.succeeded() and case.request.op not in {
+        Op.READ,
+        Op.DIRECTORY,
+        Op.DIRECTORY_PART,
+        Op.GET_PERMS,
+        Op.GET_DOMAIN_PATH,
+        Op.IS_DOMAIN_INTRODUCED,
+        Op.RESUME,
+        Op.CONTROL,
+    }
+
+
+def _malformed_path_payload(case: Case) -> bool:
+    theirs, ours = case.answers
+    payload = case.request.payload
+    return (
+        case.request.op in _ONE_PATH
+        and not (payload.endswith(b"\0") and payload.count(b"\0") == 1)
+        and theirs.startswith(b"ERROR ")
+        and ours == EINVAL
+    )
+
+
+def _unwatch_of_no_path(case: Case) -> bool:
+    return (
+        case.request.op == Op.UNWATCH
+        and case.answers == (ENOENT, EINVAL)
+        and not _PATH.fullmatch(case.strings[0])
+    )
+
+
+def _no_domid(text: bytes) -> bool:
+    return not text.isdigit() or int(text) > 0xFFFF
+
+
+def _domid_syntax(case: Case) -> bool:
+    count = _DOMID_ARGUMENTS.get(case.request.op, 0)
+    return case.answers[1] == EINVAL and any(
+        _no_domid(text) for text in case.strings[:count]
+    )
+
+
+def _long_path(case: Case) -> bool:
+    theirs, ours = case.answers
+    if case.request.op == Op.UNWATCH:
+        return False
+    path = case.request.payload.split(b"\0")[0]
+    return len(path) > _PATH_LIMIT and theirs == EINVAL and ours != EINVAL
+
+
+def _permissions_of_special_names(case: Case) -> bool:
+    theirs, ours = case.answers
+    name = case.strings[0] if case.strings else b""
+    if not name.startswith(b"@") or theirs != EINVAL:
+        return False
+    if name in {b"@introduceDomain", b"@releaseDomain"}:
+        return case.request.op == Op.GET_PERMS and ours.startswith(b"n0\0")
+    return case.request.op in {Op.GET_PERMS, Op.SET_PERMS} and ours == ENOENT
+
+
+def _watch_depth(case: Case) -> bool:
+    return (
+        case.request.op == Op.WATCH
+        and len(case.strings) == 3
+        and case.answers[0] == EINVAL
+        and case.answers[1] in {b"OK\0", b"ERROR EEXIST\0"}
+    )
+
+
+def _features_and_quotas(case: Case) -> bool:
+    return (
+        case.request.op in {Op.GET_FEATURE, Op.SET_FEATURE, Op.GET_QUOTA, Op.SET_QUOTA}
+        and case.answers[0] == ENOSYS
+    )
+
+
+def _control_text(case: Case) -> bool:
+    return (
+        case.request.op == Op.CONTROL
+        and case.strings[0] in {b"quota", b"quota-soft"}
+        and case.strings[1:2] != [b"set"]
+        and not any(answer.startswith(b"ERROR ") for answer in case.answers)
+    )
+
+
+def _control_help(case: Case) -> bool:
+    return (
+        case.request.op == Op.CONTROL
+        and case.strings == [b"help"]
+        and not any(answer.startswith(b"ERROR ") for answer in case.answers)
+    )
+
+
+def _control_command_not_there(case: Case) -> bool:
+    return (
+        case.request.op == Op.CONTROL
+        and case.strings[:1] in _NOT_THERE
+        and case.answers[1] == EINVAL
+    )
+
+
+def _event_of_a_release(case: Case) -> bool:
+    """The same messages, but C's reply is before the requester's own events."""
+    number = case.step.connection
+    theirs = case.reference.get(number, [])
+    ours = case.subject.get(number, [])
+    return (
+        case.request.op == Op.RELEASE
+        and {**case.reference, number: []} == {**case.subject, number: []}
+        and [*theirs[1:], *theirs[:1]] == ours
+        and all(m.op == Op.WATCH_EVENT for m in theirs[1:])
+    )
+
+
+def _reply_before_bad_frame(case: Case) -> bool:
+    """Ours answers everything before the bad header, theirs less; both close."""
+    if not case.step.raw or set(case.subject) != set(case.reference):
+        return False
+    theirs = case.reference[case.step.connection]
+    ours = case.subject[case.step.connection]
+    return (
+        theirs[-1].op == ours[-1].op == CLOSED
+        and len(ours) > len(theirs)
+        and ours[: len(theirs) - 1] == theirs[:-1]
+    )
+
+
+def _equal_events_waiting(case: Case) -> bool:
+    """The same messages, but for events that repeat one before them."""
+    if len(case.step.requests) < 2 or set(case.subject) != set(case.reference):
+        return False
+    return all(
+        _once(case.reference[number]) == _once(case.subject[number])
+        for number in case.reference
+    )
+
+
+def _once(messages: list[Message]) -> tuple[list[Message], list[Message]]:
+    replies = [m for m in messages if m.op != Op.WATCH_EVENT]
+    events = [m for m in messages if m.op == Op.WATCH_EVENT]
+    return replies, list(dict.fromkeys(events))
+
+
+def _permission_for_all(case: Case) -> bool:
+    return (
+        case.request.op == Op.SET_PERMS
+        and any(entry[1:] == _EVERY_DOMAIN for entry in case.strings[1:])
+        and case.answers == (ENOENT, b"OK\0")
+    )
+
+
+def _owner_not_introduced(case: Case) -> bool:
+    owner = case.strings[1][1:] if case.strings[1:] else b""
+    return (
+        case.request.op == Op.SET_PERMS
+        and owner.isdigit()
+        and int(owner) < DOMID_FIRST_RESERVED
+        and int(owner) not in case.introduced
+        and case.answers == (b"OK\0", ENOENT)
+    )
+
+
+def _rights_of_the_released(case: Case) -> bool:
+    theirs, ours = (answer.split(b"\0") for answer in case.answers)
+    return (
+        case.request.op == Op.GET_PERMS
+        and len(ours) < len(theirs)
+        and ours
+        == [
+            entry
+            for index, entry in enumerate(theirs)
+            if index == 0
+            or not (entry[1:].isdigit() and int(entry[1:]) in case.released)
+        ]
+    )
+
+
+def _large_domid(case: Case) -> bool:
+    if case.request.op != Op.GET_PERMS:
+        return False
+    theirs, ours = (answer.split(b"\0") for answer in case.answers)
+    return len(theirs) == len(ours) and all(
+        a == b or _same_entry(a, b) for a, b in zip(theirs, ours, strict=True)
+    )
+
+
+def _same_entry(theirs: bytes, ours: bytes) -> bool:
+    """Theirs is ours, cut to the 11 characters that C has room for."""
+    return len(theirs) == _ENTRY_SIZE and ours.startswith(theirs)
+
+
+EXPLAINED: Final = (
+    Explained(
+        "malformed-path-payload",
+        NEWEST,
+        "4.17 answers a malformed one-path payload with an errno left over",
+        _malformed_path_payload,
+    ),
+    Explained(
+        "unwatch-invalid-path",
+        NEWEST,
+        "4.17 answers UNWATCH of what is no path with ENOENT",
+        _unwatch_of_no_path,
+    ),
+    Explained(
+        "domid-syntax",
+        NEWEST,
+        "4.17 reads a domain id in arguments as atoi does",
+        _domid_syntax,
+        _changes_something,
+    ),
+    Explained(
+        "path-length",
+        NEWEST,
+        "4.17 holds socket clients to 2,048 bytes of path too",
+        _long_path,
+        _changes_something,
+    ),
+    Explained(
+        "special-permissions",
+        NEWEST,
+        "4.17 has no GET_PERMS of special names, and EINVAL for unknown ones",
+        _permissions_of_special_names,
+    ),
+    Explained(
+        "watch-depth",
+        NEWEST,
+        "4.17 has no depth of watches",
+        _watch_depth,
+        _changes_something,
+    ),
+    Explained(
+        "features-and-quotas",
+        NEWEST,
+        "4.17 has no GET_FEATURE, SET_FEATURE, GET_QUOTA, SET_QUOTA",
+        _features_and_quotas,
+    ),
+    Explained(
+        "control-help",
+        OURS,
+        "CONTROL help lists the commands that there are",
+        _control_help,
+    ),
+    Explained(
+        "control-quota",
+        OURS,
+        "CONTROL quota shows other quotas in other words",
+        _control_text,
+    ),
+    Explained(
+        "control-commands",
+        OURS,
+        "some CONTROL commands are not there",
+        _control_command_not_there,
+    ),
+    Explained(
+        "permission-for-all",
+        OURS,
+        "a socket client can give rights to all domains",
+        _permission_for_all,
+        _changes_something,
+    ),
+    Explained(
+        "domain-after-release",
+        OURS,
+        "a domain that is not introduced is unknown as an owner",
+        _owner_not_introduced,
+        _changes_something,
+    ),
+    Explained(
+        "released-rights",
+        OURS,
+        "4.17 leaves released domains in permission lists",
+        _rights_of_the_released,
+    ),
+    Explained(
+        "event-of-release",
+        OURS,
+        "C answers RELEASE before its events if it had the two connections in a row",
+        _event_of_a_release,
+    ),
+    Explained(
+        "reply-before-bad-frame",
+        OURS,
+        "C loses the reply to a request that a bad frame follows at once",
+        _reply_before_bad_frame,
+    ),
+    Explained(
+        "equal-events-waiting",
+        OURS,
+        "of requests sent in one piece, which events still wait to be merged differs",
+        _equal_events_waiting,
+    ),
+    Explained(
+        "large-domid",
+        OURS,
+        "C cuts an entry of GET_PERMS to 11 characters",
+        _large_domid,
+    ),
+)
+
+CONFLICT_BY_FACET: Final = Explained(
+    "conflict-by-facet",
+    OURS,
+    "C refuses a commit although nothing that the transaction relied on changed",
+    _never,
+)
+CONFLICT_SINCE_START: Final = Explained(
+    "conflict-since-start",
+    OURS,
+    "a change before the first look at a node counts as one after it",
+    _never,
+)
+SNAPSHOT_AT_START: Final = Explained(
+    "snapshot-at-start",
+    OURS,
+    "a transaction sees the store as it was at its start, not at the first look",
+    _never,
+)
+
+CONFLICT_ROWS: Final = (CONFLICT_BY_FACET, CONFLICT_SINCE_START, SNAPSHOT_AT_START)
+
+
+def explain(case: Case) -> Explained | None:
+    """The row that a case belongs to."""
+    for row in EXPLAINED:
+        if row.accepts(case):
+            return row
+    return None

@@ -1,0 +1,181 @@
+"""The two daemons of a comparison: starting, emptying between sequences, stopping."""
+
+import contextlib
+import os
+import shutil
+import struct
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, final
+
+from protocol.ops import Op
+from tests.differential.compare import Comparison, Report
+from tests.differential.model import Client, Step
+from tests.differential.model import Sequence as Steps
+from tests.differential.session import CLOSED, SILENT, Lens, Session
+from tests.support.daemons import Daemon, start_c_peer, start_xsd
+
+USED: Final[list[str]] = []
+"""Row of each difference that was explained, of C and ours only."""
+
+_RING_SIZE: Final = 4096
+_VIRQ_RECORD: Final = 0xFFFFFFFF
+_VIRQ_DOM_EXC: Final = 3
+_janitor: Final = Client(-1)
+
+
+@final
+class Peer:
+    """A running daemon.
+
+    Attributes:
+        socket: Path of its socket.
+        shim: Directory that stands for the hypervisor, where there is one.
+    """
+
+    def __init__(self, folder: Path, daemon: Daemon, shim: Path | None) -> None:
+        self.folder = folder
+        self.socket = str(daemon.socket)
+        self.shim = shim
+        self._daemon = daemon
+        self._kicks: list[int] = []
+
+    def add_domain(self, domid: int) -> None:
+        """Have the hypervisor know a domain, with port 100 + domid."""
+        if self.shim is None:
+            return
+        (self.shim / f"ring-{domid}").write_bytes(bytes(_RING_SIZE))
+        (self.shim / f"evtchn-{domid}").write_text(str(100 + domid), encoding="ascii")
+        kick = self.shim / f"kick-{domid}"
+        if not kick.exists():
+            os.mkfifo(kick)
+        # A writer of this FIFO must find a reader, or it gets an error.
+        self._kicks.append(os.open(kick, os.O_RDWR | os.O_NONBLOCK))
+
+    def remove_domains(self, domids: Sequence[int]) -> None:
+        """Have the hypervisor forget domains."""
+        while self._kicks:
+            os.close(self._kicks.pop())
+        if self.shim is not None:
+            for domid in domids:
+                for what in ("ring", "evtchn", "kick"):
+                    (self.shim / f"{what}-{domid}").unlink(missing_ok=True)
+            if domids:
+                # The daemon looks which domains are left before it reads requests.
+                with (self.shim / "port").open("wb") as port:
+                    port.write(struct.pack("=II", _VIRQ_RECORD, _VIRQ_DOM_EXC))
+
+    def empty(self, domids: Sequence[int]) -> bool:
+        """Make the store as it was at the start; False if that was not possible."""
+        session = Session(self.socket)
+        try:
+            for domid in domids:
+                session.perform(_janitor.release(domid))
+            names = _reply(session, _janitor.ls("/")).split(b"\0")[:-1]
+            # The last one leaves C with another errno than after a success: 4.17
+            # tells a client about leftovers, and ends itself where there is none.
+            steps = [
+                *[_janitor.rm(b"/" + name) for name in names],
+                _janitor.write("/tool/xenstored"),
+                _janitor.write("/"),
+                _janitor.set_perms("/", "n0"),
+            ]
+            replies = [_reply(session, step) for step in steps]
+            _reply(session, _janitor.read("/nothing"))
+        finally:
+            session.close()
+            self.remove_domains(domids)
+        return all(reply == b"OK\0" for reply in replies)
+
+    def stop(self) -> None:
+        """End the daemon and remove its files."""
+        self._daemon.stop()
+        shutil.rmtree(self.folder)
+
+
+def _reply(session: Session, step: Step) -> bytes:
+    messages = session.perform(step).get(step.connection, [])
+    if not messages or messages[-1].op in {CLOSED, SILENT}:
+        return b""
+    return messages[-1].payload if messages[-1].op != Op.ERROR else b""
+
+
+def _start(start: Callable[[Path], Daemon], shim: str = "") -> Peer:
+    # A socket's path must be shorter than those that pytest makes.
+    folder = Path(tempfile.mkdtemp(prefix="xs-"))
+    try:
+        daemon = start(folder)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    return Peer(folder, daemon, folder / shim if shim else None)
+
+
+def start_reference() -> Peer:
+    """Start Xen's C daemon on a pretended hypervisor, or skip the test."""
+    return _start(start_c_peer, "shim")
+
+
+def start_subject() -> Peer:
+    """Start our daemon."""
+    return _start(start_xsd)
+
+
+@final
+class Pair:
+    """Two daemons for many sequences, replaced when they may not be the same."""
+
+    def __init__(self, *, against_itself: bool = False) -> None:
+        self._against_itself = against_itself
+        self._peers: list[Peer] = []
+
+    def compare(self, sequence: Steps, lens: Lens | None = None) -> Report:
+        """Run a sequence on both.
+
+        Args:
+            sequence: What to do.
+            lens: Changes what the second daemon's clients receive.
+        """
+        self._start()
+        for peer in self._peers:
+            for domid in sequence.domains:
+                peer.add_domain(domid)
+        reference, subject = (Session(peer.socket) for peer in self._peers)
+        subject.lens = lens
+        try:
+            report = Comparison(reference, subject).run(sequence)
+        finally:
+            reference.close()
+            subject.close()
+        if not self._against_itself:
+            USED.extend(row.row for row in report.used)
+        if report.text or not all(p.empty(sequence.domains) for p in self._peers):
+            self.stop()
+        return report
+
+    def _start(self) -> None:
+        if not self._peers:
+            reference = start_reference()
+            try:
+                same = self._against_itself
+                subject = start_reference() if same else start_subject()
+            except BaseException:
+                reference.stop()
+                raise
+            self._peers = [reference, subject]
+
+    def stop(self) -> None:
+        """End both."""
+        while self._peers:
+            self._peers.pop().stop()
+
+
+@contextlib.contextmanager
+def pair(*, against_itself: bool = False) -> Iterator[Pair]:
+    """Two daemons: C and ours, or C and another C."""
+    daemons = Pair(against_itself=against_itself)
+    try:
+        yield daemons
+    finally:
+        daemons.stop()

@@ -1,0 +1,454 @@
+"""The store and the naive store are asked the same and must answer the same.
+
+`XSD_MODEL_EXAMPLES=10000` runs so many random sequences of requests in place of
+the few that are the same every time.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from protocol.errors import XenStoreError
+from protocol.limits import PAYLOAD_MAX
+from protocol.path import Path, parse_path
+from protocol.perms import Caller, Entry, Permissions
+from tests.model import cases
+from tests.model.naive_state import Right, Rights, State, at_or_below, owned
+from tests.model.naive_store import NaiveStore, NaiveTransaction, RefusedError
+from tests.model.naive_watches import NaiveWatch, Told
+from xsd.store import Event, Store, Transaction, Watch
+from xsd.store.check import verify
+from xsd.store.node import Node
+from xsd.store.quota import DEFAULTS
+
+EXAMPLES = int(os.environ.get("XSD_MODEL_EXAMPLES", "0"))
+TIMEOUT = 0 if EXAMPLES else 120
+
+Ask = tuple[Any, ...]
+Contents = list[tuple[Path, bytes, Rights]]
+
+
+class Opened(NamedTuple):
+    """One open transaction in both stores."""
+
+    real: Transaction
+    naive: NaiveTransaction
+
+
+def as_permissions(given: Rights) -> Permissions:
+    """The permission list as the store takes it."""
+    return Permissions(
+        tuple([Entry(cases.LETTERS.index(each.letter), each.domid) for each in given])
+    )
+
+
+def as_rights(perms: Permissions) -> Rights:
+    """The permission list as the naive store gives it."""
+    return tuple(
+        [
+            Right(cases.LETTERS[entry.rights], entry.domid, entry.stale)
+            for entry in perms.entries
+        ]
+    )
+
+
+def as_told(events: list[Event]) -> list[Told]:
+    """Events as the naive store gives them."""
+    return [(int(event.watch.token), event.shown) for event in events]
+
+
+def contents(top: Node) -> Contents:
+    """Everything in a version of the store, parents first and siblings in order."""
+    found: Contents = []
+    rest: list[tuple[Path, Node]] = [((), top)]
+    while rest:
+        path, node = rest.pop()
+        found.append((path, node.value, as_rights(node.perms)))
+        rest.extend([((*path, name), each) for name, each in reversed(node.children())])
+    return found[1:]
+
+
+def naive_contents(state: State) -> Contents:
+    """The same of the naive store."""
+    return [
+        (path, state[path].value, state[path].rights)
+        for path in at_or_below(state, ())[1:]
+    ]
+
+
+def answer(ask: Callable[[], object]) -> object:
+    """What a request returns, or the name of its error."""
+    try:
+        return ask()
+    except (XenStoreError, RefusedError) as error:
+        return error.errno.name
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Asks both stores the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = Store()
+        self.naive = NaiveStore(dict(DEFAULTS))
+        self.open: dict[int, Opened] = {}
+        self.watches: list[Watch] = []
+        self.registered = 0
+        self.kept: list[tuple[Node, State]] = []
+        self.generations: dict[Path, tuple[int, int]] = {}
+
+    @initialize(
+        root=cases.rights,
+        quotas=st.lists(cases.limits, max_size=3),
+        nodes=st.lists(st.tuples(cases.places, cases.rights), max_size=6),
+        watched=st.lists(st.tuples(cases.domids, st.sampled_from(cases.WATCHED))),
+    )
+    def begin(
+        self,
+        root: Rights,
+        quotas: list[tuple[str, int]],
+        nodes: list[tuple[Path, Rights]],
+        watched: list[tuple[int, bytes]],
+    ) -> None:
+        """Three guests, the last with the rights of the first, find some nodes."""
+        for domid in cases.GUESTS:
+            self.introduce(domid)
+        self.set_target(3, 1)
+        self.request(0, None, "set_perms", (b"",), root)
+        for path, rights in nodes:
+            self.request(0, None, "write", path, b"0")
+            self.request(0, None, "set_perms", path, rights)
+        for who, shown in watched:
+            self.watch(who, shown, -1)
+        for name, limit in quotas:
+            self.set_quota(-1, name, limit)
+
+    # What is asked.
+
+    @rule(who=cases.domids, asks=cases.asks)
+    def outside(self, who: int, asks: list[Ask]) -> None:
+        """Ask something outside transactions."""
+        for ask in asks:
+            self.request(who, None, *ask)
+
+    @rule(slot=cases.slots, asks=cases.asks)
+    def inside(self, slot: int, asks: list[Ask]) -> None:
+        """Ask something in a transaction."""
+        for ask in asks:
+            self.request(cases.SLOTS[slot], slot, *ask)
+
+    @rule(
+        slot=cases.slots,
+        asks=st.one_of(cases.asks, cases.looks),
+        who=cases.domids,
+        meanwhile=cases.asks,
+        later=cases.asks,
+        incident=st.sampled_from([None] * 5 + ["target", "end", "rebirth"]),
+    )
+    def whole(
+        self,
+        slot: int,
+        asks: list[Ask],
+        who: int,
+        meanwhile: list[Ask],
+        later: list[Ask],
+        incident: str | None,
+    ) -> None:
+        """Run a transaction to its end, disturbed by somebody."""
+        self.inside(slot, asks)
+        self.outside(who, meanwhile)
+        self.inside(slot, later)
+        if incident == "target":
+            self.set_target(3, 2)
+        elif incident and self.caller(1):
+            self.release(1)
+            if incident == "rebirth":
+                self.introduce(1)
+        self.close(slot, commit=True)
+
+    @rule(index=st.integers(0, 4), commit=st.sampled_from([True, True, True, False]))
+    def end(self, index: int, commit: bool) -> None:
+        """Commit or abort one of the open transactions."""
+        if self.open:
+            self.close(sorted(self.open)[index % len(self.open)], commit=commit)
+
+    @rule(
+        who=cases.domids,
+        shown=st.sampled_from(cases.WATCHED),
+        depth=st.sampled_from([-1, -1, 0, 1, 2]),
+        index=st.one_of(st.none(), st.none(), st.integers(0, 9)),
+    )
+    def watching(self, who: int, shown: bytes, depth: int, index: int | None) -> None:
+        """Register a watch, or take one out again."""
+        if index is None:
+            self.watch(who, shown, depth)
+        elif index < len(self.watches):
+            watch = self.watches.pop(index)
+            self.store.unwatch(watch)
+            self.naive.watches.remove(int(watch.token))
+
+    @rule(
+        kind=st.sampled_from(
+            [*["target", "quota", "keep"] * 4, "life", "life", "fill"]
+        ),
+        domid=cases.guests,
+        lender=cases.guests,
+        limit=cases.limits,
+        slot=st.sampled_from([None, 0, 1]),
+    )
+    def rare(
+        self,
+        kind: str,
+        domid: int,
+        lender: int,
+        limit: tuple[str, int],
+        slot: int | None,
+    ) -> None:
+        """Do what toolstacks do now and then."""
+        if kind == "quota":
+            self.set_quota(-1 if lender == domid else domid, *limit)
+        elif kind == "keep":
+            self.kept.append((self.store.live.tree.freeze(), dict(self.naive.live)))
+        elif kind == "fill":
+            self.fill(slot)
+        elif self.caller(domid) is None:
+            self.introduce(domid)
+        elif kind == "target":
+            self.set_target(domid, lender)
+        else:
+            self.release(domid)
+
+    # How it is asked.
+
+    def fill(self, slot: int | None) -> None:
+        """Make a directory wide or, if it is, narrow again."""
+        if (*cases.WIDE, cases.MEMBERS[-1]) in self.naive.live:
+            for name in cases.MEMBERS[cases.LEFT :]:
+                self.request(0, slot, "rm", (*cases.WIDE, name))
+        else:
+            for name in cases.MEMBERS:
+                self.request(0, slot, "write", (*cases.WIDE, name), b"")
+
+    def watch(self, who: int, shown: bytes, depth: int) -> None:
+        """WATCH; the token tells one watch from another."""
+        caller = self.caller(who)
+        if caller is None:
+            return
+        self.registered += 1
+        number = self.registered
+        path = parse_path(shown, b"/local/domain/%d" % who, special=True)
+        watch = Watch(who, caller, path, shown, b"%d" % number, depth)
+        naive = NaiveWatch(number, who, path, shown, depth)
+        if self.agree(lambda: self.store.watch(watch), lambda: self.naive.watch(naive)):
+            self.watches.append(watch)
+
+    def caller(self, who: int) -> Caller | None:
+        """Who asks, as the store knows it; None for a domain that is not there."""
+        domain = self.store.domains.get(who)
+        return None if domain is None else domain.caller
+
+    def close(self, slot: int, *, commit: bool) -> None:
+        """TRANSACTION_END."""
+        opened = self.open.pop(slot, None)
+        if opened is None:
+            return
+        self.compare_inside(opened)
+        if commit:
+            self.agree(
+                lambda: self.store.commit(opened.real),
+                lambda: self.naive.commit(opened.naive),
+            )
+        else:
+            self.store.abort(opened.real)
+            self.naive.abort(opened.naive)
+
+    def request(self, who: int, slot: int | None, name: str, *asked: Any) -> None:
+        """Ask one thing; the transaction is opened if need be."""
+        caller = self.caller(who)
+        if caller is None:
+            return
+        if slot is not None and slot not in self.open and not self.start(slot, caller):
+            return
+        opened = None if slot is None else self.open[slot]
+        real = opened and opened.real
+        naive = opened and opened.naive
+        path = asked[0]
+        if name == "directory_part":
+            self.directory_part(caller, path, asked[1], real, naive)
+        elif name == "set_perms":
+            rights = self.resolve(path, asked[1], naive)
+            perms = as_permissions(rights)
+            self.agree(
+                lambda: self.store.set_perms(caller, path, perms, real),
+                lambda: self.naive.set_perms(who, path, rights, naive),
+            )
+        else:
+            self.agree(
+                lambda: getattr(self.store, name)(caller, *asked, real),
+                lambda: getattr(self.naive, name)(who, *asked, naive),
+            )
+
+    def agree(self, real: Callable[[], object], naive: Callable[[], object]) -> bool:
+        """Ask both, compare, and tell whether there was no error."""
+        got = answer(real)
+        if isinstance(got, Permissions):
+            got = as_rights(got)
+        elif isinstance(got, list) and got and isinstance(got[0], Event):
+            got = as_told(got)
+        expected = answer(naive)
+        assert got == expected
+        return not isinstance(got, str)
+
+    def start(self, slot: int, caller: Caller) -> bool:
+        """Open a transaction; tell whether that was not refused."""
+        opened: list[Any] = []
+        if self.agree(
+            lambda: opened.append(self.store.start(caller)),
+            lambda: opened.append(self.naive.start(caller.domid)),
+        ):
+            self.open[slot] = Opened(*opened)
+            return True
+        return False
+
+    def resolve(
+        self, path: Path, rights: Rights, tx: NaiveTransaction | None
+    ) -> Rights:
+        """Put the present owner in where whoever owns the node is meant."""
+        state = self.naive.live if tx is None or tx.state is None else tx.state
+        if rights[0].domid != cases.WHOEVER:
+            return rights
+        owner = state[path].rights[0].domid if path in state else 0
+        return (replace(rights[0], domid=owner), *rights[1:])
+
+    def directory_part(
+        self,
+        caller: Caller,
+        path: Path,
+        offset: int,
+        real: Transaction | None,
+        naive: NaiveTransaction | None,
+    ) -> None:
+        """Ask for a part of a list; the number before it is not the naive store's."""
+        number = b""
+
+        def ask() -> bytes:
+            nonlocal number
+            reply = self.store.directory_part(caller, path, offset, real)
+            number, _nul, names = reply.partition(b"\0")
+            return names
+
+        def ask_naive() -> bytes:
+            room = PAYLOAD_MAX - len(number) - 1
+            return self.naive.directory_part(caller.domid, path, offset, room, naive)
+
+        if self.agree(ask, ask_naive) and real is None:
+            self.compare_generation(path, int(number))
+
+    def compare_generation(self, path: Path, generation: int) -> None:
+        """A node's generation grows exactly with each change of what it holds."""
+        version = sum(path in dict(changed) for changed in self.naive.history)
+        last_version, last = self.generations.get(path, (version, generation))
+        self.generations[path] = (version, generation)
+        assert (generation > last) == (version > last_version)
+        assert generation >= last
+
+    def introduce(self, domid: int) -> None:
+        """INTRODUCE."""
+        self.agree(
+            lambda: self.store.introduce(domid, 1),
+            lambda: self.naive.introduce(domid),
+        )
+
+    def release(self, domid: int) -> None:
+        """RELEASE, after what belongs to the domain's connection is gone."""
+        for slot in list(self.open):
+            if cases.SLOTS[slot] == domid:
+                self.close(slot, commit=False)
+        for watch in [each for each in self.watches if each.caller.domid == domid]:
+            self.watches.remove(watch)
+            self.store.unwatch(watch)
+            self.naive.watches.remove(int(watch.token))
+        self.agree(
+            lambda: self.store.release(domid),
+            lambda: self.naive.release(domid),
+        )
+
+    def set_target(self, domid: int, target: int) -> None:
+        """SET_TARGET."""
+        self.agree(
+            lambda: self.store.set_target(domid, target),
+            lambda: self.naive.set_target(domid, target),
+        )
+
+    def set_quota(self, domid: int, name: str, limit: int) -> None:
+        """SET_QUOTA."""
+        self.store.quotas.set(domid, name, limit)
+        self.naive.set_quota(domid, name, limit)
+
+    # What must hold.
+
+    @invariant()
+    def nothing_is_wrong_with_the_store(self) -> None:
+        """The store finds no fault with itself."""
+        assert verify(self.store) == []
+
+    @invariant()
+    def both_hold_the_same(self) -> None:
+        """Nodes and their order, values, permissions; counters by domain."""
+        naive = self.naive
+        domids = (0, *cases.GUESTS)
+
+        assert contents(self.store.live.tree.top) == naive_contents(naive.live)
+        assert self.store.live.nodes.used == owned(naive.live)
+        assert [self.store.watched.of(each) for each in domids] == [
+            naive.watches.count(each) for each in domids
+        ]
+        assert [self.store.transactions.of(each) for each in domids] == [
+            naive.count_open(each) for each in domids
+        ]
+
+    def compare_inside(self, opened: Opened) -> None:
+        """A transaction sees, and began with, what it should."""
+        real, naive = opened
+        if naive.state is None:
+            assert real.snapshot is None
+            return
+        assert real.snapshot is not None
+        assert contents(real.tree.top) == naive_contents(naive.state)
+        assert contents(real.snapshot) == naive_contents(naive.base)
+
+    def teardown(self) -> None:
+        """No version that somebody still holds has changed."""
+        for opened in self.open.values():
+            self.compare_inside(opened)
+        for top, state in self.kept:
+            assert contents(top) == naive_contents(state)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(TIMEOUT)
+def test_store_does_what_the_naive_store_does() -> None:
+    """Every answer, error, event and counter agrees with the rules in words."""
+    run_state_machine_as_test(
+        StoreMachine,
+        settings=settings(
+            max_examples=EXAMPLES or 100,
+            stateful_step_count=50,
+            derandomize=not EXAMPLES,
+            database=None,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )
