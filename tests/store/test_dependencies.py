@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol.path import Path
+from protocol.path import Path, parse_path
 from protocol.perms import owner_only
 from tests.store.support import perms
+from xsd.store import Store
 from xsd.store.dependencies import Dependencies
 from xsd.store.node import Node
 from xsd.store.tree import Clock, Tree
@@ -165,3 +166,38 @@ def test_a_path_counts_once(tree: Tree) -> None:
     dependencies.add(ABC, 2, EXISTENCE)
     assert dependencies.count == 2
     assert dependencies.broken(tree.freeze(), tree.top) is None
+
+
+@pytest.mark.parametrize(
+    ("facets", "path", "concerned"),
+    [
+        (VALUE, b"/a/b", True),
+        (VALUE, b"/a", True),
+        (VALUE, b"/a/b/c", False),
+        (VALUE, b"/a/x", False),
+        (NAMES, b"/a/b/new", True),
+        (NAMES, b"/a/b/c", True),
+        (NAMES, b"/a/b/c/deeper", False),
+        (SUBTREE, b"/a/b/c/deeper", True),
+        (EXISTENCE, b"/a/b/c", False),
+    ],
+)
+def test_what_might_break_concerns_it(
+    store: Store, facets: int, path: bytes, concerned: bool
+) -> None:
+    """Something relied on at /a/b, and a change that names a path."""
+    store.write(store.privileged.caller, parse_path(b"/a/b/c/deeper"), b"")
+    relied_on = Dependencies()
+    relied_on.add(parse_path(b"/a/b"), 3, facets)
+
+    top = store.live.tree.top
+    assert relied_on.concerns(parse_path(path), top) is concerned
+
+
+def test_what_is_made_below_a_missing_node_concerns_it(store: Store) -> None:
+    """It would not be missing any more."""
+    relied_on = Dependencies()
+    relied_on.add(parse_path(b"/no"), 2, EXISTENCE)
+
+    top = store.live.tree.top
+    assert relied_on.concerns(parse_path(b"/no/thing/here"), top)

@@ -179,6 +179,8 @@ def test_the_record_of_a_guests_node_is_limited(guest: Client, enter: Enter) -> 
     client = enter(guest)
     client.write(b"a", b"x" * (2048 - 16 - 8))
     client.write(b"b", b"y")
+    client.write(b"d", b"x" * (2048 - 16 - 3 * 8))
+    client.set_perms(b"d", b"n1", b"r2", b"r3")
 
     refused(Errno.ENOSPC, client.write, b"/local/domain/1/b", b"x" * 2025)
     refused(Errno.ENOSPC, client.write, b"/local/domain/1/c", b"x" * 2025)

@@ -43,7 +43,8 @@ class Service:
         self._config = config
         engine = Engine(self.store)
         engine.keep_orphans(keep=config.keep_orphans)
-        self._pump = Pump(engine, log_notice)
+        loop = asyncio.get_running_loop()
+        self._pump = Pump(engine, log_notice, loop)
         self._timer: asyncio.TimerHandle | None = None
         self._held = ExitStack()
 

@@ -7,6 +7,7 @@ from protocol.path import Path, parse_path
 from protocol.perms import Caller
 from xsd.engine.outbox import Outbox, Tally
 from xsd.store import Transaction, Watch
+from xsd.store.dependencies import Dependencies
 
 _ID_LIMIT: Final = 1 << 32
 
@@ -29,6 +30,8 @@ class Connection:
             empty.
         lost: It ends at once, whatever is in the outbox.
         refusals: Requests refused so far.
+        conflicts: Transactions in a row that failed because of others.
+        conflicted: What the last of these relied on.
         tally: What a guest has under way; see the quota ``outstanding``.
     """
 
@@ -37,6 +40,8 @@ class Connection:
         "backlog",
         "caller",
         "closing",
+        "conflicted",
+        "conflicts",
         "decoder",
         "home",
         "id",
@@ -60,6 +65,8 @@ class Connection:
         self.closing = False
         self.lost = False
         self.refusals = 0
+        self.conflicts = 0
+        self.conflicted: Dependencies | None = None
         self.tally = Tally()
         self._last_transaction = 0
 

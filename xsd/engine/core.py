@@ -1,6 +1,6 @@
 """What requests work on: the store, and who is connected."""
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from protocol.ops import FEATURES
 from protocol.path import Path
@@ -10,6 +10,9 @@ from xsd.engine.guests import Guests, NoGuests
 from xsd.engine.outcome import Notice
 from xsd.store import Event, Store
 from xsd.store.quota import PATH_MAX
+
+if TYPE_CHECKING:
+    from xsd.engine.progress import Protection
 
 UNSENT_MAX: Final = 16 * 1024 * 1024
 """Bytes that may wait for a client which does not read; then it is cut off."""
@@ -28,6 +31,7 @@ class Core:
         stalled: Those of guests that have to wait until others have read what they
             caused.
         notices: What the log should say, in order.
+        protection: The transaction that others have to wait for; see progress.py.
         now_ms: Time of the request that is carried out, of a monotonic clock.
     """
 
@@ -38,6 +42,7 @@ class Core:
         "keep_orphans",
         "notices",
         "now_ms",
+        "protection",
         "stalled",
         "store",
     )
@@ -50,6 +55,7 @@ class Core:
         self.dirty: dict[int, Connection] = {}
         self.stalled: dict[int, Connection] = {}
         self.notices: list[Notice] = []
+        self.protection: Protection | None = None
         self.now_ms = 0
 
     def path(

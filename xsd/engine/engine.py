@@ -12,6 +12,7 @@ from xsd.engine.core import Core
 from xsd.engine.dispatch import REFUSALS_LOGGED, answer
 from xsd.engine.guests import Guests
 from xsd.engine.outcome import Notice
+from xsd.engine.progress import must_wait
 from xsd.store import Store
 from xsd.store.quota import OUTSTANDING
 from xsd.store.store import RELEASE_DOMAIN
@@ -110,7 +111,9 @@ class Engine:
         for frame in frames:
             if done == TURN or outbox.size > HIGH_WATER or connection.lost:
                 break
-            if 0 < limit <= connection.tally.count:
+            if 0 < limit <= connection.tally.count or (
+                core.protection is not None and must_wait(core, connection, frame)
+            ):
                 core.stalled[connection.id] = connection
                 break
             answer(core, connection, frame)
@@ -121,7 +124,12 @@ class Engine:
 
     def is_ready(self, connection: Connection) -> bool:
         """Tell whether `resume` has something to do."""
-        return bool(connection.backlog) and self.has_room(connection)
+        backlog = connection.backlog
+        return (
+            bool(backlog)
+            and self.has_room(connection)
+            and not must_wait(self._core, connection, backlog[0])
+        )
 
     def has_room(self, connection: Connection) -> bool:
         """Tell whether a client's requests may be answered now.
@@ -134,14 +142,31 @@ class Engine:
         )
 
     def take_ready(self) -> list[Connection]:
-        """Guests that had to wait for others and need not any longer."""
+        """Clients that had to wait for others and need not any longer."""
         stalled = self._core.stalled
         if not stalled:
             return []
-        ready = [each for each in stalled.values() if self.has_room(each)]
+        ready = [
+            each
+            for each in stalled.values()
+            if self.has_room(each)
+            and not (each.backlog and must_wait(self._core, each, each.backlog[0]))
+        ]
         for connection in ready:
             del stalled[connection.id]
         return ready
+
+    @property
+    def held_until_ms(self) -> int:
+        """When clients that wait for a transaction go on in any case; 0 for none."""
+        protection = self._core.protection
+        if protection is None or not self._core.stalled:
+            return 0
+        return protection.until_ms
+
+    def look_at_clock(self, now_ms: int) -> None:
+        """Take note of the time, so that `take_ready` finds who need not wait."""
+        self._core.now_ms = now_ms
 
     def expire_events(self, now_ms: int, after_ms: int) -> None:
         """Drop the events that guests have not begun to fetch in time.

@@ -12,6 +12,7 @@ from protocol.ops import FEATURE_WATCH_DEPTH, FEATURES
 from protocol.path import format_path
 from protocol.perms import names_a_domain, parse_permissions
 from protocol.reply import FALSE, TRUE, number_payload, text_payload
+from xsd.engine import progress
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.outcome import DONE, Outcome
@@ -182,6 +183,7 @@ def transaction_start(
     if transaction is not None:
         raise XenStoreError(Errno.EBUSY, "transactions do not nest")
     opened = core.store.start(connection.caller)
+    progress.started(core, connection, opened)
     return Outcome(number_payload(connection.keep(opened)))
 
 
@@ -195,10 +197,18 @@ def transaction_end(
     if transaction is None:
         raise XenStoreError(Errno.ENOENT, "no transaction named")
     connection.drop(transaction)
-    if request.commit:
-        return Outcome(events=core.store.commit(transaction))
-    core.store.abort(transaction)
-    return DONE
+    progress.ended(core, connection, transaction)
+    if not request.commit:
+        core.store.abort(transaction)
+        return DONE
+    try:
+        events = core.store.commit(transaction)
+    except XenStoreError as error:
+        if error.errno == Errno.EAGAIN:
+            progress.conflicted(connection, transaction)
+        raise
+    progress.committed(connection)
+    return Outcome(events=events)
 
 
 # Domains.

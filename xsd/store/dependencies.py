@@ -10,7 +10,7 @@ from typing import final
 
 from protocol.path import Path
 from xsd.store.node import Node
-from xsd.store.view import NAMES, PERMS, SUBTREE, VALUE
+from xsd.store.view import EXISTENCE, NAMES, PERMS, SUBTREE, VALUE
 
 
 @final
@@ -50,6 +50,33 @@ class Dependencies:
         if not spot.facets:
             self.count += 1
         spot.facets |= facets
+
+    def concerns(self, path: Path, now: Node) -> bool:
+        """Tell whether a change that names a path might break something relied on.
+
+        It errs on the side of caution: it may be true though nothing would break.
+
+        Args:
+            path: Of a node that is about to be written, made or removed.
+            now: Top node of the present store.
+        """
+        spot = self._top
+        node: Node | None = now
+        for index, name in enumerate(path):
+            child = None if node is None else node.child(name)
+            facets = spot.facets
+            if node is None and facets & EXISTENCE:
+                return True
+            if facets & SUBTREE:
+                return True
+            if facets & NAMES and (child is None or index == len(path) - 1):
+                return True
+            below = spot.below.get(name)
+            if below is None:
+                return False
+            spot = below
+            node = child
+        return True
 
     def broken(self, before: Node, now: Node) -> Path | None:
         """Compare two versions of the store, given by their top nodes.

@@ -93,6 +93,7 @@ class Transaction(View):
         since: Generation of the snapshot; what the transaction changed is younger.
         epoch: `Live.epoch` at the time of the snapshot.
         touched: What it did, by path, in the order of first change.
+        relied_on: Facets that its answers depended on.
         nodes: By how much it changes the number of nodes of each domain.
         failed: An operation in it was refused for a quota; it cannot commit.
         undone: It has removed a node that it had made itself.
@@ -101,11 +102,11 @@ class Transaction(View):
     __slots__ = (
         "_clock",
         "_live",
-        "_relied_on",
         "caller",
         "epoch",
         "failed",
         "nodes",
+        "relied_on",
         "since",
         "snapshot",
         "touched",
@@ -126,7 +127,7 @@ class Transaction(View):
         self.undone = False
         self._live = live
         self._clock = clock
-        self._relied_on = Dependencies()
+        self.relied_on = Dependencies()
 
     def check(self) -> None:
         """Check that the transaction can commit as far as others are concerned.
@@ -139,7 +140,7 @@ class Transaction(View):
         snapshot = self.snapshot
         if snapshot is None:
             return
-        path = self._relied_on.broken(snapshot, self._live.tree.top)
+        path = self.relied_on.broken(snapshot, self._live.tree.top)
         if path is not None:
             raise XenStoreError(
                 Errno.EAGAIN, "changed meanwhile", b"/".join(path) or b"/"
@@ -163,7 +164,7 @@ class Transaction(View):
         if self.snapshot is None or (
             self.snapshot is not top
             and not self.touched
-            and self._relied_on.broken(self.snapshot, top) is None
+            and self.relied_on.broken(self.snapshot, top) is None
         ):
             self._take_snapshot()
 
@@ -174,7 +175,7 @@ class Transaction(View):
         self.epoch = live.epoch
 
     def _depend(self, path: Path, length: int, facets: int) -> None:
-        relied_on = self._relied_on
+        relied_on = self.relied_on
         before = relied_on.count
         relied_on.add(path, length, facets)
         if relied_on.count > before and not self.caller.privileged:

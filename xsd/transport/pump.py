@@ -1,5 +1,6 @@
 """Between the transports and the engine: what one connection causes on another."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import final
@@ -30,9 +31,24 @@ class Pump:
         on_notice: Is given what the log should say.
     """
 
-    __slots__ = ("_links", "engine", "on_notice")
+    __slots__ = ("_links", "_loop", "_timer", "engine", "on_notice")
 
-    def __init__(self, engine: Engine, on_notice: Callable[[Notice], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        on_notice: Callable[[Notice], None],
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Make a pump without links.
+
+        Args:
+            engine: What answers.
+            on_notice: Is given what the log should say.
+            loop: Wakes clients that have waited long enough; without one they wait
+                for the next request of anybody.
+        """
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
         self.engine = engine
         self.on_notice = on_notice
         self._links: dict[int, Link] = {}
@@ -63,7 +79,19 @@ class Pump:
             link = self._links.get(connection.id)
             if link is not None:
                 link.wake()
+        if self._timer is None and self._loop is not None:
+            until_ms = self.engine.held_until_ms
+            if until_ms:
+                self._timer = self._loop.call_at(until_ms / 1000, self._on_time)
         self._tell()
+
+    def _on_time(self) -> None:
+        """Some have waited for a transaction as long as they have to."""
+        self._timer = None
+        if self._loop is not None:
+            # The clock counts whole milliseconds.
+            self.engine.look_at_clock(int(self._loop.time() * 1000) + 1)
+        self.flush()
 
     def _tell(self) -> None:
         for notice in self.engine.take_notices():

@@ -240,9 +240,9 @@ class RingLink(Link):
             if self.ignored or self._ended:
                 return
             connection = self._connection
-            if connection.backlog:
+            if engine.is_ready(connection):
                 engine.resume(connection, self._now_ms())
-            if not engine.has_room(connection):
+            if connection.backlog or not engine.has_room(connection):
                 break
             try:
                 data = self._ring.read_requests(RING_SIZE)

@@ -1,0 +1,193 @@
+"""xsd.engine.progress: a transaction commits in the end, however others write."""
+
+import pytest
+
+from protocol.errors import Errno
+from protocol.frame import encode_frame
+from protocol.ops import Op
+from protocol.reply import OK
+from tests.engine.support import Client, guest_of
+from xsd.engine import Engine
+from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+
+
+def attempt(reader: Client, writer: Client) -> bool:
+    """Read a node in a transaction that another client writes; does it commit?"""
+    tx = reader.start()
+    reader.ask(Op.READ, b"/a\0", tx)
+    reader.ok(Op.WRITE, b"/b\0v", tx)
+    writer.send(writer.frame(Op.WRITE, b"/a\0other"))
+    return reader.reply(Op.TRANSACTION_END, b"T\0", tx)[0] == Op.TRANSACTION_END
+
+
+def fail_often_enough(reader: Client, writer: Client) -> None:
+    """Bring a client to where its next transaction is protected."""
+    for _ in range(PROTECT_AFTER):
+        assert not attempt(reader, writer)
+        writer.take()
+
+
+def two(engine: Engine) -> tuple[Client, Client]:
+    """Two clients of dom0 and a node that both know."""
+    reader, writer = Client(engine), Client(engine)
+    writer.ok(Op.WRITE, b"/a\0v")
+    return reader, writer
+
+
+def test_a_transaction_commits_after_a_bounded_number_of_conflicts(
+    engine: Engine,
+) -> None:
+    """Whoever writes between all its reads and its end is made to wait."""
+    reader, writer = two(engine)
+    attempts = 1
+    while not attempt(reader, writer):
+        attempts += 1
+
+    assert attempts == PROTECT_AFTER + 1
+
+
+def test_the_write_that_waited_is_carried_out_afterwards(engine: Engine) -> None:
+    """It is neither refused nor lost, and the requests behind it keep their order."""
+    reader, writer = two(engine)
+    fail_often_enough(reader, writer)
+    tx = reader.start()
+    reader.ask(Op.READ, b"/a\0", tx)
+    writer.send(writer.frame(Op.WRITE, b"/a\0late"))
+    writer.send(writer.frame(Op.READ, b"/a\0"))
+
+    assert writer.take() == []
+    assert not engine.is_ready(writer.connection)
+    assert engine.take_ready() == []
+
+    reader.ok(Op.TRANSACTION_END, b"T\0", tx)
+    assert engine.take_ready() == [writer.connection]
+    engine.resume(writer.connection, 0)
+    assert [payload for _, payload in writer.take()] == [OK, b"late"]
+
+
+@pytest.mark.parametrize(
+    ("op", "payload"),
+    [
+        (Op.WRITE, b"/elsewhere\0v"),
+        (Op.READ, b"/a\0"),
+        (Op.WRITE, b"/a/below\0v"),
+        (Op.WRITE, b"//\0v"),
+    ],
+)
+def test_what_cannot_break_it_does_not_wait(
+    engine: Engine, op: int, payload: bytes
+) -> None:
+    """Only writes into what it read, or what its last attempt read, have to."""
+    reader, writer = two(engine)
+    fail_often_enough(reader, writer)
+    reader.start()
+    writer.send(writer.frame(op, payload))
+
+    assert len(writer.take()) == 1
+
+
+@pytest.mark.parametrize(
+    ("op", "payload"),
+    [
+        (Op.WRITE, b"/a\0v"),
+        (Op.RM, b"/a\0"),
+        (Op.SET_PERMS, b"/a\0n0\0"),
+    ],
+)
+def test_what_broke_the_last_attempt_waits_from_the_start(
+    engine: Engine, op: int, payload: bytes
+) -> None:
+    """The client is about to read the same again."""
+    reader, writer = two(engine)
+    fail_often_enough(reader, writer)
+    reader.start()
+    writer.send(writer.frame(op, payload))
+
+    assert writer.take() == []
+
+
+def test_a_commit_of_another_waits_too(engine: Engine) -> None:
+    """What it has changed is what counts."""
+    reader, writer = two(engine)
+    fail_often_enough(reader, writer)
+    harmless, harmful = writer.start(), writer.start()
+    writer.ok(Op.WRITE, b"/c\0v", harmless)
+    writer.ok(Op.WRITE, b"/a\0v", harmful)
+    reader.start()
+
+    writer.ok(Op.TRANSACTION_END, b"T\0", harmless)
+    writer.send(writer.frame(Op.TRANSACTION_END, b"T\0", harmful))
+    assert writer.take() == []
+
+
+def test_nobody_waits_longer_than_the_limit(engine: Engine) -> None:
+    """And the slow client has to fail as often again first."""
+    reader, writer = two(engine)
+    fail_often_enough(reader, writer)
+    reader.start()
+    writer.send(writer.frame(Op.WRITE, b"/a\0late"))
+    assert engine.held_until_ms == PROTECT_MS
+
+    engine.look_at_clock(PROTECT_MS - 1)
+    assert engine.take_ready() == []
+    engine.look_at_clock(PROTECT_MS)
+    assert engine.take_ready() == [writer.connection]
+    assert engine.held_until_ms == 0
+    assert reader.connection.conflicts == 0
+
+
+@pytest.mark.parametrize("end", ["aborts", "leaves"])
+def test_nobody_waits_for_a_client_that_gives_up(engine: Engine, end: str) -> None:
+    """With its transaction or with its connection."""
+    reader, writer = two(engine)
+    fail_often_enough(reader, writer)
+    tx = reader.start()
+    writer.send(writer.frame(Op.WRITE, b"/a\0late"))
+    if end == "aborts":
+        reader.ok(Op.TRANSACTION_END, b"F\0", tx)
+    else:
+        engine.disconnect(reader.connection)
+
+    assert engine.take_ready() == [writer.connection]
+
+
+def test_a_guest_cannot_make_dom0_wait(engine: Engine) -> None:
+    """It waits for other guests only."""
+    guest, other, dom0 = guest_of(engine, 5), guest_of(engine, 6), Client(engine)
+    dom0.ok(Op.WRITE, b"/a\0v")
+    dom0.ok(Op.SET_PERMS, b"/a\0b0\0")
+    for _ in range(PROTECT_AFTER):
+        tx = guest.start()
+        guest.ask(Op.READ, b"/a\0", tx)
+        dom0.ok(Op.WRITE, b"/a\0v")
+        assert guest.errno(Op.TRANSACTION_END, b"T\0", tx) == Errno.EAGAIN
+    guest.start()
+
+    dom0.ok(Op.WRITE, b"/a\0v")
+    other.send(encode_frame(Op.WRITE, 9, 0, b"/a\0v"))
+    assert other.take() == []
+
+
+def test_one_transaction_is_protected_at_a_time(engine: Engine) -> None:
+    """Two that wait for each other would do so until the limit."""
+    reader, writer = two(engine)
+    third = Client(engine)
+    fail_often_enough(reader, writer)
+    fail_often_enough(third, writer)
+    first = reader.start()
+    third.start()
+
+    reader.ok(Op.WRITE, b"/a\0v", first)
+    reader.ok(Op.TRANSACTION_END, b"T\0", first)
+
+
+def test_a_commit_in_between_begins_the_count_anew(engine: Engine) -> None:
+    """Only conflicts in a row are a sign of starving."""
+    reader, writer = two(engine)
+    for _ in range(PROTECT_AFTER - 1):
+        attempt(reader, writer)
+    tx = reader.start()
+    reader.ok(Op.TRANSACTION_END, b"T\0", tx)
+
+    assert reader.connection.conflicts == 0
+    assert not attempt(reader, writer)

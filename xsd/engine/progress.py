@@ -1,0 +1,126 @@
+"""That a transaction commits in the end, however much others write (XSA-206)."""
+
+# A transaction that conflicts ends with EAGAIN, and its client tries again. Against a
+# writer without pause it might do so for ever. So a connection whose transactions have
+# failed PROTECT_AFTER times in a row has its next one protected: until that one ends,
+# PROTECT_MS at the longest, requests of others that might break what it relies on, or
+# what the one before relied on, wait. They are not refused and nothing is lost; what
+# else these clients do comes after, since requests of one connection keep their order.
+#
+# One transaction is protected at a time. If the protection did not help, because the
+# client took longer, it has to fail as often again first. A guest's protection does
+# not hold a privileged client up: nobody has to wait for a guest who is not one.
+
+from typing import Final, final
+
+from protocol.errors import XenStoreError
+from protocol.frame import Frame
+from protocol.ops import Op
+from protocol.path import Path
+from xsd.engine.connection import Connection
+from xsd.engine.core import Core
+from xsd.store import Transaction
+from xsd.store.dependencies import Dependencies
+from xsd.store.node import Node
+
+PROTECT_AFTER: Final = 5
+"""Conflicts in a row after which a client's next transaction is protected."""
+
+PROTECT_MS: Final = 250
+"""Longest time that others wait for a protected transaction, in milliseconds."""
+
+_CHANGES: Final = frozenset({Op.WRITE, Op.MKDIR, Op.RM, Op.SET_PERMS})
+_COMMIT: Final = b"T\0"
+
+
+@final
+class Protection:
+    """The transaction that others wait for.
+
+    Attributes:
+        connection: Whose it is.
+        transaction: It.
+        before: What the last one that failed relied on.
+        until_ms: When others wait no longer.
+    """
+
+    __slots__ = ("before", "connection", "transaction", "until_ms")
+
+    def __init__(
+        self,
+        connection: Connection,
+        transaction: Transaction,
+        before: Dependencies,
+        until_ms: int,
+    ) -> None:
+        self.connection = connection
+        self.transaction = transaction
+        self.before = before
+        self.until_ms = until_ms
+
+    def concerns(self, path: Path, now: Node) -> bool:
+        """Tell whether a change at a path of the present store might make it fail."""
+        relied_on = self.transaction.relied_on
+        return self.before.concerns(path, now) or relied_on.concerns(path, now)
+
+
+def started(core: Core, connection: Connection, transaction: Transaction) -> None:
+    """Protect a transaction that begins, if its client has failed often enough."""
+    if connection.conflicts < PROTECT_AFTER or core.protection is not None:
+        return
+    before = connection.conflicted or Dependencies()
+    until_ms = core.now_ms + PROTECT_MS
+    core.protection = Protection(connection, transaction, before, until_ms)
+
+
+def ended(core: Core, connection: Connection, transaction: Transaction) -> None:
+    """Let others go on if they waited for this transaction."""
+    protection = core.protection
+    if protection is not None and protection.transaction is transaction:
+        core.protection = None
+        connection.conflicts = 0
+
+
+def conflicted(connection: Connection, transaction: Transaction) -> None:
+    """Count a commit that failed because of others."""
+    connection.conflicts += 1
+    connection.conflicted = transaction.relied_on
+
+
+def committed(connection: Connection) -> None:
+    """The client gets on."""
+    connection.conflicts = 0
+    connection.conflicted = None
+
+
+def must_wait(core: Core, connection: Connection, frame: Frame) -> bool:
+    """Tell whether a request has to wait for a protected transaction."""
+    protection = core.protection
+    if protection is None or connection is protection.connection:
+        return False
+    if protection.until_ms <= core.now_ms or protection.connection.lost:
+        protection.connection.conflicts = 0
+        core.protection = None
+        return False
+    if connection.caller.privileged and not protection.connection.caller.privileged:
+        return False
+    now = core.store.live.tree.top
+    for path in _changed_by(core, connection, frame):
+        if protection.concerns(path, now):
+            return True
+    return False
+
+
+def _changed_by(core: Core, connection: Connection, frame: Frame) -> list[Path]:
+    """Paths that a request would change in the store, as far as it names them."""
+    if frame.tx_id == 0 and frame.op in _CHANGES:
+        raw = frame.payload.partition(b"\0")[0]
+        try:
+            return [core.path(connection, raw, special=True)]
+        except XenStoreError:
+            return []
+    if frame.op == Op.TRANSACTION_END and frame.payload == _COMMIT:
+        transaction = connection.transactions.get(frame.tx_id)
+        if transaction is not None:
+            return list(transaction.touched)
+    return []
