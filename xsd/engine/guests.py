@@ -3,7 +3,8 @@
 from abc import abstractmethod
 from typing import final
 
-from xsd.store.domains import Census, Domain
+from xsd.store.census import Census
+from xsd.store.domains import Domain
 
 
 class Guests(Census):

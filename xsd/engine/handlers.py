@@ -216,14 +216,15 @@ def transaction_end(
 
 def introduce(
     core: Core,
-    _connection: Connection,
+    connection: Connection,
     request: requests.Introduce,
     _transaction: Transaction | None,
 ) -> Outcome:
     """INTRODUCE; of a known domain: its connection begins anew."""
     if not names_a_domain(request.domid):
         raise XenStoreError(Errno.EINVAL, f"{request.domid} is no domain's id")
-    events = core.end_if_replaced(request.domid)
+    # Told even if the new domain cannot be introduced.
+    core.deliver(core.end_if_replaced(request.domid), connection)
     store = core.store
     known = store.domains.get(request.domid)
     if known is not None and known.introduced:
@@ -240,7 +241,7 @@ def introduce(
         if known is None:
             store.forget(request.domid)
         raise
-    return Outcome(events=events + store.introduce(request.domid, request.port))
+    return Outcome(events=store.introduce(request.domid, request.port))
 
 
 def release(

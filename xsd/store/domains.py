@@ -1,34 +1,12 @@
 """The domains that the daemon knows, whether or not they have a connection."""
 
-from abc import ABC, abstractmethod
 from typing import final
 
 from protocol.errors import Errno, XenStoreError
 from protocol.limits import DOMID_ANY
 from protocol.ops import FEATURE_DOMID_ANY, FEATURES
 from protocol.perms import Caller, Entry, Permissions, names_a_domain
-
-
-class Census(ABC):
-    """Whoever knows which domains there are: the hypervisor."""
-
-    @abstractmethod
-    def unique_id(self, domid: int) -> int | None:
-        """Number of a living domain that no other domain ever has.
-
-        Returns:
-            None if there is no domain of that id, 0 if there is one and the
-            hypervisor gives no such numbers.
-        """
-
-
-@final
-class NoCensus(Census):
-    """There is no hypervisor: a domain exists from INTRODUCE to RELEASE."""
-
-    def unique_id(self, domid: int) -> int | None:
-        """Nothing is known of any domain."""
-        return None
+from xsd.store.census import Census, NoCensus
 
 
 @final

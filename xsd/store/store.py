@@ -13,8 +13,9 @@ from protocol.perms import (
     Permissions,
     owner_only,
 )
+from xsd.store.census import Census
 from xsd.store.commit import changes_between, outgrown, replay
-from xsd.store.domains import Census, Domain, Domains
+from xsd.store.domains import Domain, Domains
 from xsd.store.estate import drop_rights, topmost_owned
 from xsd.store.events import Event, events_for, may_read
 from xsd.store.live import Live

@@ -16,8 +16,11 @@ from typing import Final, final
 
 from protocol.errors import Errno, XenStoreError
 from protocol.limits import RING_SIZE
+from protocol.ops import FEATURE_ERROR
 from protocol.ring import (
     CONNECTED,
+    ERROR_COMMUNICATION,
+    ERROR_NONE,
     ERROR_PROTOCOL,
     ERROR_RING_INDEX,
     RECONNECT,
@@ -99,23 +102,25 @@ class RingServer(Guests):
         except OSError as error:
             reason = f"dom{domain.domid} cannot be connected: {error}"
             raise XenStoreError(Errno.EINVAL, reason) from error
-        self._link(domain, channel)
+        self._link(domain, channel).begin()
 
     def reconnect(self, domain: Domain, port: int) -> None:
         """See `Guests.reconnect`."""
         link = self._links.get(domain.domid)
         if link is None:
             return
-        if port != domain.port:
-            old = link.channel.port
-            try:
-                self._hypervisor.rebind(link.channel, port)
-            except OSError as error:
-                # The C daemon does not mind either; the old channel goes on.
+        old = link.channel.port
+        try:
+            # The number may be the same and the event channel another one.
+            self._hypervisor.rebind(link.channel, port)
+        except OSError as error:
+            # The C daemon does not mind either; the old channel goes on. Xen does
+            # not bind a port twice, so one that is bound already ends here too.
+            if port != domain.port:
                 self._note("warning", "domain.not_rebound", domain, str(error))
-            else:
-                del self._by_port[old]
-                self._by_port[link.channel.port] = link
+        else:
+            del self._by_port[old]
+            self._by_port[link.channel.port] = link
         link.restart()
 
     def disconnect(self, domain: Domain) -> None:
@@ -154,6 +159,8 @@ class RingServer(Guests):
                 domain.introduced and state.state == SHUT_DOWN and not domain.shut_down
             ):
                 stopped.append(domain.domid)
+        # Their events begin to wait now, however long ago the last request was.
+        self._pump.engine.look_at_clock(int(self._loop.time() * 1000))
         self._pump.engine.domains_changed(ended, stopped)
         self._on_domains()
 
@@ -169,7 +176,15 @@ class RingServer(Guests):
         del self._links[link.channel.domid]
         del self._by_port[link.channel.port]
         link.end()
-        self._hypervisor.disconnect(link.channel)
+        try:
+            self._hypervisor.disconnect(link.channel)
+        except OSError as error:
+            # The end of one domain must not keep others' from being told.
+            fields: dict[str, object] = {
+                "domid": link.channel.domid,
+                "what": str(error),
+            }
+            self._pump.on_notice(Notice("error", "domain.not_disconnected", fields))
 
     def _note(self, level: str, event: str, domain: Domain, what: str) -> None:
         fields: dict[str, object] = {"domid": domain.domid, "what": what}
@@ -211,6 +226,11 @@ class RingLink(Link):
         self._notify()
         self.serve()
 
+    def begin(self) -> None:
+        """Begin with an empty ring, whatever a former connection left in the page."""
+        self._ring.error = ERROR_NONE
+        self.restart()
+
     def restart(self) -> None:
         """Begin with an empty ring; the connection has been restarted."""
         if self.ignored:
@@ -240,8 +260,7 @@ class RingLink(Link):
             if self.ignored or self._ended:
                 return
             connection = self._connection
-            if engine.is_ready(connection):
-                engine.resume(connection, self._now_ms())
+            engine.resume(connection, self._now_ms())
             if connection.backlog or not engine.has_room(connection):
                 break
             try:
@@ -260,17 +279,29 @@ class RingLink(Link):
 
     def send(self) -> None:
         """Put what waits for the domain into its ring, as far as there is room."""
+        if self._ended or self.ignored:
+            return
+        if self._connection.lost:
+            self._ignore(ERROR_COMMUNICATION, "too much waits for it")
+        while self._fill():
+            self._notify()
+
+    def _fill(self) -> bool:
+        """Tell whether there was something to send, and room for some of it."""
         outbox = self._connection.outbox
-        while outbox.size and not self.ignored and not self._ended:
+        before = outbox.size
+        while outbox.size:
+            # One at a time: an event that was not begun need not be sent at all.
+            message = outbox.peek(1)
             try:
-                count = self._ring.write_responses(bytes(outbox.peek(RING_SIZE)))
+                count = self._ring.write_responses(bytes(message))
             except RingError as error:
                 self._ignore(ERROR_RING_INDEX, str(error))
-                return
+                return False
             if not count:
-                return
+                break
             outbox.sent(count)
-            self._notify()
+        return outbox.size < before
 
     def wake(self) -> None:
         """Go on with requests that had to wait."""
@@ -291,7 +322,8 @@ class RingLink(Link):
         """Serve the domain no more, but remember it until it is gone."""
         self.ignored = True
         self._pump.drop(self._connection)
-        self._ring.error = code
+        if self._domain.features & FEATURE_ERROR:
+            self._ring.error = code
         self._notify()
         fields: dict[str, object] = {"domid": self.channel.domid, "reason": reason}
         self._pump.on_notice(Notice("warning", "domain.ignored", fields))
