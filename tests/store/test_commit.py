@@ -105,6 +105,21 @@ def test_removing_gives_the_owners_their_count_back(
     assert verify(store) == []
 
 
+def test_a_tree_removed_after_a_part_of_it_is_carried_over(dom0: Client) -> None:
+    """In whichever order the two were touched."""
+    for first in (b"/a", b"/a/b"):
+        dom0.write(b"/a/b/c")
+        t1 = dom0.start()
+        t1.write(first, b"1")
+        t1.rm(b"/a/b")
+        t1.rm(b"/a")
+        dom0.write(b"/other")
+        t1.commit()
+
+        assert dom0.directory(b"/") == [b"tool", b"other"]
+        assert dom0.store.live.nodes.used == {0: 6}
+
+
 # Rights that are gone by the time of the commit.
 
 

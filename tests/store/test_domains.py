@@ -1,14 +1,25 @@
 """Known domains, and the permissions that name them."""
 
+from typing import final
+
 import pytest
 
 from protocol.errors import XenStoreError
 from protocol.ops import FEATURE_DOMID_ANY, FEATURES
 from protocol.perms import Caller
 from tests.store.support import perms
+from xsd.store.census import Census
 from xsd.store.domains import Domains
 
 DOM0 = Caller(0, privileged=True)
+
+
+@final
+class OneDomain(Census):
+    """Only domain 7 exists, as number 77."""
+
+    def unique_id(self, domid: int) -> int | None:
+        return 77 if domid == 7 else None
 
 
 @pytest.fixture
@@ -57,6 +68,31 @@ def test_nobody_has_a_domain_that_is_gone_as_its_target(domains: Domains) -> Non
     domains.forget(5)
 
     assert (stub.caller.target, other.caller.target) == (-1, 6)
+
+
+def test_a_domain_that_exists_becomes_known_when_it_is_mentioned() -> None:
+    """The toolstack gives it permissions before it introduces it."""
+    domains = Domains(OneDomain())
+    assert domains.get(7) is None
+    found = domains.find(7, 10)
+
+    assert found is not None
+    assert (found.domid, found.unique_id, found.born) == (7, 77, 10)
+    assert not found.introduced
+    assert domains.find(7, 20) is found
+    assert domains.find(8, 20) is None
+    assert domains.get(8) is None
+
+
+def test_permissions_may_name_a_domain_that_exists() -> None:
+    """As the owner and in an entry; nobody else that is not known."""
+    domains = Domains(OneDomain())
+    given = perms(b"n7", b"r7")
+
+    assert domains.mark_stale(given, DOM0, 10) is given
+    assert not domains.outdates(given, 10)
+    with pytest.raises(XenStoreError, match="ENOENT: owner dom8"):
+        domains.mark_stale(perms(b"n8"), DOM0, 10)
 
 
 # Permissions about to be set.

@@ -222,6 +222,45 @@ def test_nodes_that_cannot_be_removed_pass_to_the_privileged_domain(
     assert store.live.nodes.of(5) == 0
 
 
+def test_nodes_of_a_released_domain_may_be_kept(store: Store, dom0: Client) -> None:
+    """They pass to the privileged domain, and nobody is told of that."""
+    guest_of(store, 5)
+    dom0.write(b"/own", b"1")
+    dom0.set_perms(b"/own", b"n5", b"r5")
+    watched(dom0, b"/", RELEASE_DOMAIN)
+
+    assert told(store.release(5, keep_orphans=True)) == [
+        (RELEASE_DOMAIN, RELEASE_DOMAIN)
+    ]
+    assert dom0.read(b"/own") == b"1"
+    assert dom0.get_perms(b"/own") == b"n0\0"
+    assert store.live.nodes.of(5) == 0
+
+
+def test_a_shut_down_is_told_to_watches_with_a_depth(
+    store: Store, dom0: Client
+) -> None:
+    """The plain ones are told once for all domains that have changed."""
+    watched(dom0, RELEASE_DOMAIN, b"@releaseDomain/5")
+    dom0.watch(RELEASE_DOMAIN, b"deep", 1)
+    domain = store.introduced(guest_of(store, 5).caller.domid)
+
+    assert told(store.shut_down(5)) == [
+        (b"@releaseDomain/5", b"@releaseDomain/5"),
+        (b"@releaseDomain/5", b"deep"),
+    ]
+    states = [domain.shut_down]
+    store.resume(5)
+    states.append(domain.shut_down)
+    assert states == [True, False]
+    assert told(store.tell_domain(RELEASE_DOMAIN, 5, deep=False)) == [
+        (RELEASE_DOMAIN, RELEASE_DOMAIN)
+    ]
+    for request in (store.shut_down, store.resume):
+        with pytest.raises(XenStoreError, match="ENOENT"):
+            request(6)
+
+
 def test_a_reserved_number_is_in_no_list_that_a_release_changes(dom0: Client) -> None:
     """An entry for all domains is not about the one that is released."""
     store = dom0.store
