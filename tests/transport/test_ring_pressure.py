@@ -1,0 +1,246 @@
+"""xsd.transport.ring: guests that ask much, read little or cause others much."""
+
+import asyncio
+import socket
+from typing import Final, final
+
+import pytest
+
+from protocol.frame import encode_frame
+from protocol.ops import Op
+from protocol.ring import ERROR_COMMUNICATION, ERROR_NONE
+from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
+from xsd.engine import HIGH_WATER
+
+COUNT: Final = 120
+"""Writes of a test, each of which causes an event for each watch."""
+
+OUTSTANDING: Final = 20
+"""What a guest may have under way; the default of the quota."""
+
+IN_RING: Final = 1024 // len(encode_frame(Op.WATCH_EVENT, 0, 0, b"/a/000\0t\0"))
+"""Most events that a ring holds; they count as read."""
+
+
+@final
+class Writer:
+    """A guest that writes nodes one by one, as far as it may.
+
+    Attributes:
+        kernel: Its end of the ring.
+        asked: Requests that it wants to make.
+        answered: Replies that it got.
+    """
+
+    def __init__(self, rings: Rings, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.asked = 0
+        self.answered = 0
+        self._rings = rings
+        self._rest = b""
+
+    @property
+    def under_way(self) -> int:
+        """What counts against its quota."""
+        return self._rings.connection(self.kernel.domid).tally.count
+
+    async def write(self, count: int) -> None:
+        """Ask for some more writes, each after what became of those before."""
+        for _ in range(count):
+            self._rest += self.kernel.frame(Op.WRITE, b"/a/%03d\0" % self.asked)
+            self.asked += 1
+            await self.turn()
+        while await self.turn():
+            pass
+
+    async def turn(self) -> int:
+        """Move what can be moved, and let the server do so; tell how much it was."""
+        moved = self._move()
+        await self._rings.quiet()
+        return moved
+
+    async def finish(self) -> None:
+        """Get all replies that are not there yet."""
+        await self._rings.served.until(self._is_done)
+
+    def _is_done(self) -> bool:
+        self._move()
+        return self.answered == self.asked
+
+    def _move(self) -> int:
+        size = self.kernel.put(self._rest) if self._rest else 0
+        self._rest = self._rest[size:]
+        replies = self.kernel.take()
+        self.answered += replies.count(OK)
+        return size + len(replies)
+
+
+async def deaf_guest(rings: Rings, domid: int = 6) -> Kernel:
+    """A guest that watches `/a` and reads nothing from then on."""
+    deaf = await rings.guest(domid)
+    await deaf.send(deaf.frame(Op.WATCH, b"/a\0t\0"))
+    await deaf.frames(2)
+    return deaf
+
+
+async def held_up(rings: Rings, watches: int = 1) -> Writer:
+    """A guest that has to wait as long as others do not read its events."""
+    writer = Writer(rings, await rings.guest(5))
+    await writer.write(COUNT)
+    assert writer.answered <= IN_RING + OUTSTANDING // watches
+    assert OUTSTANDING <= writer.under_way < OUTSTANDING + watches
+    return writer
+
+
+@on_rings()
+async def test_events_that_nobody_reads_hold_up_who_causes_them(rings: Rings) -> None:
+    """And nobody else; all goes on when they are read (XSA-326)."""
+    await rings.make(b"/a", b"b0")
+    deaf, other = await deaf_guest(rings), await rings.guest(7)
+    writer = await held_up(rings)
+
+    assert (await other.request(Op.READ, b"/a\0")).payload == b""
+    assert await rings.ask(Op.READ, b"/a/000") == b""
+    assert await rings.ask(Op.READ, b"/a/100") == b"ENOENT\0"
+    events = asyncio.create_task(deaf.frames(COUNT))
+    await writer.finish()
+    assert told(await events) == [event(b"/a/%03d" % n, b"t") for n in range(COUNT)]
+    await writer.turn()
+    assert writer.under_way == 0
+
+
+@on_rings()
+async def test_events_for_two_have_to_be_read_by_both(rings: Rings) -> None:
+    """One that is told twice counts twice."""
+    await rings.make(b"/a", b"b0")
+    one, two = await deaf_guest(rings), await deaf_guest(rings, 7)
+    writer = await held_up(rings, 2)
+    before = writer.answered
+    while one.take() or await writer.turn():
+        await rings.quiet()
+
+    assert before < writer.answered < COUNT
+    assert writer.under_way == OUTSTANDING
+    reading = [asyncio.create_task(two.frames(COUNT))]
+    reading.append(asyncio.create_task(one.frames(COUNT - writer.answered)))
+    await writer.finish()
+    await asyncio.gather(*reading)
+
+
+@on_rings()
+async def test_writer_goes_on_when_who_does_not_read_is_gone(rings: Rings) -> None:
+    """By death or by RELEASE: the events are dropped with their reader."""
+    await rings.make(b"/a", b"b0")
+    await deaf_guest(rings)
+    writer = await held_up(rings)
+    await rings.kill(6)
+    await writer.finish()
+    await deaf_guest(rings, 7)
+    await writer.write(COUNT)
+    assert writer.answered < writer.asked
+    assert await rings.release(7) == OK
+    await writer.finish()
+
+
+@on_rings()
+async def test_unread_events_are_dropped_in_time(rings: Rings) -> None:
+    """But for the one that has been begun; and who caused them goes on."""
+    await rings.make(b"/a", b"b0")
+    deaf = await deaf_guest(rings)
+    writer = await held_up(rings)
+    later_ms = int(asyncio.get_running_loop().time() * 1000) + 20_000
+    rings.engine.expire_events(later_ms - 20_000, 20_000)
+    assert writer.under_way == OUTSTANDING
+    rings.engine.expire_events(later_ms, 0)
+    assert writer.under_way == 1
+    assert [each["what"] for each in rings.notices("events.expired")] == []
+    rings.served.pump.flush()
+
+    assert [each["what"] for each in rings.notices("events.expired")] == [19]
+    while writer.answered < COUNT:
+        await writer.turn()
+        rings.engine.expire_events(later_ms, 0)
+        rings.served.pump.flush()
+    count = len(deaf.take())
+    await rings.quiet()
+    assert 1024 < count + len(deaf.take()) < 1024 + 25
+    assert rings.connection(6).outbox.size == 0
+
+
+@on_rings()
+async def test_quota_that_is_changed_holds_at_once(rings: Rings) -> None:
+    """Lowered for a guest that has much under way, or raised for one that waits."""
+    await rings.make(b"/a", b"b0")
+    deaf = await deaf_guest(rings)
+    writer = Writer(rings, await rings.guest(5))
+    assert await rings.ask(Op.SET_QUOTA, b"5", b"outstanding", b"60") == OK
+    await writer.write(IN_RING + 10)
+    assert writer.answered == IN_RING + 10
+    assert writer.under_way >= 10
+
+    assert await rings.ask(Op.SET_QUOTA, b"5", b"outstanding", b"5") == OK
+    await writer.write(1)
+    assert writer.answered == IN_RING + 10
+    await deaf.frames(IN_RING + 10)
+    await writer.finish()
+
+    await writer.write(COUNT)
+    assert writer.answered < writer.asked
+    assert await rings.ask(Op.SET_QUOTA, b"5", b"outstanding", b"0") == OK
+    await writer.finish()
+
+
+@on_rings()
+async def test_client_of_dom0_that_does_not_read_holds_a_guest_up(
+    rings: Rings,
+) -> None:
+    """Until it goes away; its events do not expire."""
+    await rings.make(b"/a", b"b0")
+    deaf = await rings.watcher(b"/a")
+    connection = rings.served.last
+    (link,) = [
+        each for each in rings.served.server._clients if each.connection is connection
+    ]
+    # As little as the kernel allows.
+    link._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    writer = await held_up(rings)
+    rings.engine.expire_events(1 << 60, 0)
+    assert writer.under_way == OUTSTANDING
+
+    deaf.close()
+    await writer.finish()
+
+
+@on_rings()
+async def test_replies_that_are_not_read_hold_up_who_asked(rings: Rings) -> None:
+    """They count as under way; a quota of 0 leaves the amount of bytes."""
+    guest = await rings.guest(5)
+    await rings.make(b"/a", b"b0")
+    assert await rings.ask(Op.WRITE, b"/a", b"v" * 4000) == OK
+    for quota, most in ((b"20", 20 * 4112), (b"0", HIGH_WATER + 64 * 4112)):
+        assert await rings.ask(Op.SET_QUOTA, b"5", b"outstanding", quota) == OK
+        asked = b"".join([guest.frame(Op.READ, b"/a\0") for _ in range(200)])
+        rest = asked
+        while size := guest.put(rest):
+            rest = rest[size:]
+            await rings.quiet()
+        assert rest
+        assert most // 2 < rings.connection(5).outbox.size <= most
+        await guest.send(rest)
+        assert len(await guest.frames(200)) == 200
+
+
+@on_rings(manners=("eager",))
+async def test_guest_for_whom_too_much_waits_is_ignored(rings: Rings) -> None:
+    """There is no connection to be closed."""
+    await rings.make(b"/a", b"b0")
+    deaf, other = await deaf_guest(rings), await rings.guest(7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xsd.engine.core.UNSENT_MAX", 10_000)
+        for number in range(600):
+            assert await rings.ask(Op.WRITE, b"/a/%d" % number) == OK
+        assert deaf.ring.error == ERROR_COMMUNICATION
+    assert rings.engine.store.watched.of(6) == 0
+    assert await rings.is_introduced(6)
+    assert other.ring.error == ERROR_NONE
+    assert (await other.request(Op.READ, b"/a\0")).payload == b""
