@@ -393,3 +393,22 @@ def test_every_request_has_exactly_one_reply(
         assert client.unanswered == 0
         assert refusal(Errno.EIO) not in messages
     assert all(notice.error is None for notice in engine.take_notices())
+
+
+def test_the_first_refusal_for_a_quota_is_told(engine: Engine) -> None:
+    """With who, what and how much; others of the same kind are counted only."""
+    guest, dom0 = guest_of(engine, 5), Client(engine)
+    engine.store.quotas.set(5, "watches", 1)
+    guest.ask(Op.WATCH, b"/a\0t\0")
+    for _ in range(3):
+        guest.errno(Op.WATCH, b"/b\0t\0")
+    (notice,) = engine.take_notices()
+
+    assert (notice.level, notice.event) == ("warning", "quota.exceeded")
+    assert notice.fields["domid"] == 5
+    assert notice.fields["quota"] == "watches"
+    assert notice.fields["limit"] == 1
+    assert notice.fields["request"] == "WATCH"
+    assert engine._core.over_quota == {(5, "watches"): 3}
+    dom0.ok(Op.RELEASE, b"5\0")
+    assert engine._core.over_quota == {}

@@ -1,6 +1,6 @@
 """The state of one client. Its behaviour is elsewhere."""
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from protocol.frame import Frame, FrameDecoder
 from protocol.path import Path, parse_path
@@ -8,6 +8,9 @@ from protocol.perms import Caller
 from xsd.engine.outbox import Outbox, Tally
 from xsd.store import Transaction, Watch
 from xsd.store.dependencies import Dependencies
+
+if TYPE_CHECKING:
+    from xsd.engine.progress import Protection
 
 _ID_LIMIT: Final = 1 << 32
 
@@ -33,6 +36,7 @@ class Connection:
         conflicts: Transactions in a row that failed because of others.
         conflicted: What the last of these relied on.
         tally: What a guest has under way; see the quota ``outstanding``.
+        waited_for: The protection that its next request had to wait for; once only.
     """
 
     __slots__ = (
@@ -50,6 +54,7 @@ class Connection:
         "refusals",
         "tally",
         "transactions",
+        "waited_for",
         "watches",
     )
 
@@ -68,6 +73,7 @@ class Connection:
         self.conflicts = 0
         self.conflicted: Dependencies | None = None
         self.tally = Tally()
+        self.waited_for: Protection | None = None
         self._last_transaction = 0
 
     def __repr__(self) -> str:
@@ -98,6 +104,7 @@ class Connection:
         it is sent. A connection that is closing stays so.
         """
         self.backlog = []
+        self.waited_for = None
         self.outbox.clear()
         if not self.closing:
             self.decoder = FrameDecoder()

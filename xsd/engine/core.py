@@ -30,6 +30,7 @@ class Core:
         dirty: Those that have something new to send, or are to be ended.
         stalled: Those of guests that have to wait until others have read what they
             caused.
+        over_quota: How often a domain was refused for a quota, by both.
         notices: What the log should say, in order.
         protection: The transaction that others have to wait for; see progress.py.
         now_ms: Time of the request that is carried out, of a monotonic clock.
@@ -42,6 +43,7 @@ class Core:
         "keep_orphans",
         "notices",
         "now_ms",
+        "over_quota",
         "protection",
         "stalled",
         "store",
@@ -54,6 +56,7 @@ class Core:
         self.connections: dict[int, Connection] = {}
         self.dirty: dict[int, Connection] = {}
         self.stalled: dict[int, Connection] = {}
+        self.over_quota: dict[tuple[int, str], int] = {}
         self.notices: list[Notice] = []
         self.protection: Protection | None = None
         self.now_ms = 0
@@ -100,6 +103,8 @@ class Core:
             self.forget(connection)
             connection.lost = True
             self.dirty[connection.id] = connection
+        for key in [key for key in self.over_quota if key[0] == domid]:
+            del self.over_quota[key]
         store = self.store
         domain = store.known(domid)
         if not domain.introduced:

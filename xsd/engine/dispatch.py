@@ -16,8 +16,9 @@ from xsd.engine import handlers
 from xsd.engine.connection import Connection
 from xsd.engine.control import control
 from xsd.engine.core import Core
-from xsd.engine.outcome import Notice, Outcome
+from xsd.engine.outcome import DONE, Notice, Outcome
 from xsd.store import Transaction
+from xsd.store.quota import QuotaExceeded
 
 Handler = Callable[[Core, Connection, Any, Transaction | None], Outcome]
 
@@ -81,24 +82,24 @@ for _op, _entry in _ENTRIES.items():
 
 def answer(core: Core, connection: Connection, frame: Frame) -> None:
     """Carry one request out; queue its reply and the events it causes."""
+    outcome = DONE
     try:
         outcome = _carry_out(core, connection, frame)
         reply = encode_reply(frame, outcome.payload)
+        if outcome.events and not outcome.reply_first:
+            core.deliver(outcome.events, connection)
     except XenStoreError as error:
         reply = encode_error(frame, error.errno)
         _note_refusal(core, connection, frame, error)
     except Exception as error:  # noqa: BLE001  the daemon must outlive any defect
         reply = encode_error(frame, Errno.EIO)
-        fields = _fields(connection, frame)
-        core.notices.append(Notice("error", "request.failed", fields, error))
-    else:
-        if outcome.events and not outcome.reply_first:
-            core.deliver(outcome.events, connection)
-        _reply(core, connection, reply)
-        if outcome.reply_first:
-            core.deliver(outcome.events, connection)
-        return
+        _note_defect(core, connection, frame, error)
     _reply(core, connection, reply)
+    if outcome.reply_first:
+        try:
+            core.deliver(outcome.events, connection)
+        except Exception as error:  # noqa: BLE001
+            _note_defect(core, connection, frame, error)
 
 
 def _reply(core: Core, connection: Connection, reply: bytes) -> None:
@@ -125,10 +126,21 @@ def _carry_out(core: Core, connection: Connection, frame: Frame) -> Outcome:
     return entry.handler(core, connection, request, transaction)
 
 
+def _note_defect(
+    core: Core, connection: Connection, frame: Frame, error: Exception
+) -> None:
+    """Have a defect of ours logged with its trace."""
+    fields = _fields(connection, frame)
+    core.notices.append(Notice("error", "request.failed", fields, error))
+
+
 def _note_refusal(
     core: Core, connection: Connection, frame: Frame, error: XenStoreError
 ) -> None:
     """Have a refusal logged, the first ones of a connection each."""
+    if isinstance(error, QuotaExceeded):
+        _note_quota(core, connection, frame, error)
+        return
     expected = error.errno in _EXPECTED
     if expected and error.errno != Errno.EAGAIN:
         return
@@ -145,6 +157,26 @@ def _note_refusal(
         fields["further"] = "not logged"
     level = "debug" if expected else "info"
     core.notices.append(Notice(level, "request.refused", fields))
+
+
+def _note_quota(
+    core: Core, connection: Connection, frame: Frame, error: QuotaExceeded
+) -> None:
+    """Have the first refusal for each quota of a domain logged; count the others.
+
+    Who runs into a quota does so again and again, and an operator needs to know it
+    once: guests that fail for a quota in silence are hard to find.
+    """
+    key = (error.domid, error.quota)
+    count = core.over_quota.get(key, 0) + 1
+    core.over_quota[key] = count
+    if count == 1:
+        fields = _fields(connection, frame)
+        fields["quota"] = error.quota
+        fields["limit"] = error.limit
+        if error.path:
+            fields["path"] = error.path
+        core.notices.append(Notice("warning", "quota.exceeded", fields))
 
 
 def _fields(connection: Connection, frame: Frame) -> dict[str, object]:

@@ -117,19 +117,24 @@ class Engine:
                 core.stalled[connection.id] = connection
                 break
             answer(core, connection, frame)
+            connection.waited_for = None
             done += 1
         connection.backlog = frames[done:] if done < len(frames) else []
+        if 0 < limit <= connection.tally.count:
+            # Even if no frame is left: its transport has stopped reading.
+            core.stalled[connection.id] = connection
         if connection.decoder.error is not None and not connection.backlog:
             self._end(connection)
 
     def is_ready(self, connection: Connection) -> bool:
         """Tell whether `resume` has something to do."""
         backlog = connection.backlog
-        return (
-            bool(backlog)
-            and self.has_room(connection)
-            and not must_wait(self._core, connection, backlog[0])
-        )
+        if not backlog or not self.has_room(connection):
+            return False
+        if must_wait(self._core, connection, backlog[0]):
+            self._core.stalled[connection.id] = connection
+            return False
+        return True
 
     def has_room(self, connection: Connection) -> bool:
         """Tell whether a client's requests may be answered now.

@@ -8,8 +8,10 @@
 # else these clients do comes after, since requests of one connection keep their order.
 #
 # One transaction is protected at a time. If the protection did not help, because the
-# client took longer, it has to fail as often again first. A guest's protection does
-# not hold a privileged client up: nobody has to wait for a guest who is not one.
+# client took longer, it has to fail as often again first. A request waits for one
+# transaction at most, or two clients could make it wait for ever. A guest's protection
+# does not hold a privileged client up: nobody has to wait for a guest who is not one;
+# and it holds nobody up at nodes that the guest has no right to, which it can name.
 
 from typing import Final, final
 
@@ -17,6 +19,7 @@ from protocol.errors import XenStoreError
 from protocol.frame import Frame
 from protocol.ops import Op
 from protocol.path import Path
+from protocol.perms import NONE, Caller
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.store import Transaction
@@ -102,13 +105,28 @@ def must_wait(core: Core, connection: Connection, frame: Frame) -> bool:
         protection.connection.conflicts = 0
         core.protection = None
         return False
-    if connection.caller.privileged and not protection.connection.caller.privileged:
+    if connection.waited_for is not None:
+        return connection.waited_for is protection
+    protected = protection.connection.caller
+    if connection.caller.privileged and not protected.privileged:
         return False
     now = core.store.live.tree.top
     for path in _changed_by(core, connection, frame):
-        if protection.concerns(path, now):
+        if protection.concerns(path, now) and _has_right(protected, path, now):
+            connection.waited_for = protection
             return True
     return False
+
+
+def _has_right(caller: Caller, path: Path, top: Node) -> bool:
+    """Tell whether a caller has any right to the nearest node there is of a path."""
+    node = top
+    for name in path:
+        below = node.child(name)
+        if below is None:
+            break
+        node = below
+    return node.perms.access(caller) != NONE
 
 
 def _changed_by(core: Core, connection: Connection, frame: Frame) -> list[Path]:

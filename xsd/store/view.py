@@ -145,7 +145,7 @@ class View(ABC):
         node = spine[-1]
         self._require(caller, path, node, WRITE, VALUE)
         old = node.value
-        if not caller.privileged:
+        if len(value) > len(old) and not caller.privileged:
             self._check_size(caller, path, node.record_size() - len(old) + len(value))
         self.tree.set_value(path, spine, value)
         self._changed(path, spine[-1], old, node.perms)
@@ -208,7 +208,8 @@ class View(ABC):
                     Errno.EPERM, "a guest may not change the owner", format_path(path)
                 )
             grown = RECORD_ENTRY * (len(perms.entries) - len(old.entries))
-            self._check_size(caller, path, node.record_size() + grown)
+            if grown > 0:
+                self._check_size(caller, path, node.record_size() + grown)
         self.tree.set_perms(path, spine, perms)
         if perms.owner != old.owner:
             self._charge(old.owner, -1)
