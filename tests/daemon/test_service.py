@@ -1,15 +1,23 @@
 """xsd.daemon.service: what a running daemon is put together from."""
 
 import asyncio
+import errno
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import ClassVar, final
 
 import pytest
+import structlog
 import uvloop
 
+from protocol.errors import XenStoreError
 from xsd.client import Client
 from xsd.daemon.config import Config
-from xsd.daemon.service import Service, make_store
+from xsd.daemon.service import Service, log_notice, make_store
+from xsd.engine import Engine, Notice
+from xsd.hypervisor.base import Channel, DomainState, Hypervisor
+from xsd.store import Store
 from xsd.testing.guests import PretendedHost
 
 
@@ -79,6 +87,206 @@ def test_a_hypervisor_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     asyncio.run(start())
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hypervisor_that_cannot_be_had_leaves_no_socket(tmp_path: Path) -> None:
+    """Clients would wait for guests that nobody serves."""
+    control = tmp_path / "socket.hypervisor"
+    control.write_text("in the way")
+
+    async def start() -> None:
+        service = Service(Config(socket=tmp_path / "socket", hypervisor="emulated"))
+        with pytest.raises(OSError, match=r"."):
+            service.start()
+        service.stop()
+
+    asyncio.run(start())
+
+    assert list(tmp_path.iterdir()) == [control]
+
+
+@final
+class StandIn(Hypervisor):
+    """In the place of Xen: there is no domain, and nothing happens.
+
+    Attributes:
+        made: Those that were made.
+        closed: Whether it has been closed.
+    """
+
+    made: ClassVar[list["StandIn"]] = []
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._descriptor = os.eventfd(0, os.EFD_NONBLOCK)
+        self.made.append(self)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def pending(self) -> tuple[list[int], bool]:
+        return [], False
+
+    def own(self) -> Channel | None:
+        return None
+
+    def connect(self, domid: int, remote_port: int) -> Channel:
+        raise OSError(errno.EINVAL, "no such domain")
+
+    def rebind(self, channel: Channel, remote_port: int) -> None:
+        raise AssertionError
+
+    def disconnect(self, channel: Channel) -> None:
+        raise AssertionError
+
+    def notify(self, channel: Channel) -> None:
+        raise AssertionError
+
+    def state(self, domid: int) -> DomainState | None:
+        return None
+
+    def domains(self) -> list[int]:
+        return []
+
+    def close(self) -> None:
+        self.closed = True
+        os.close(self._descriptor)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "available", "used"),
+    [
+        ("auto", True, "xen"),
+        ("auto", False, "emulated"),
+        ("xen", False, "xen"),
+        ("emulated", True, "emulated"),
+    ],
+)
+def test_xen_is_used_if_it_is_there_or_demanded(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: str,
+    used: str,
+    *,
+    available: bool,
+) -> None:
+    """Without it domains are pretended, each with a socket of its own."""
+    monkeypatch.setattr(StandIn, "made", [])
+    monkeypatch.setattr("xsd.hypervisor.xen.XenHypervisor", StandIn)
+    monkeypatch.setattr("xsd.hypervisor.xen.available", lambda: available)
+    path = tmp_path / "socket"
+
+    def talk() -> None:
+        with Client(str(path), timeout=20) as dom0:
+            if used == "emulated":
+                dom0.introduce(5, 1, 1)
+            else:
+                with pytest.raises(XenStoreError, match="EINVAL"):
+                    dom0.introduce(5, 1, 1)
+
+    async def work(service: Service) -> None:
+        assert service.hypervisor == used
+        await asyncio.to_thread(talk)
+
+    serve(Config(socket=path, hypervisor=wanted), work)
+
+    assert [each.closed for each in StandIn.made] == [True] * (used == "xen")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("keep", "owner"), [(True, b"n0"), (False, None)])
+def test_orphans_are_kept_if_that_is_wanted(
+    tmp_path: Path, owner: bytes | None, *, keep: bool
+) -> None:
+    """Else they go with their owner."""
+    path = tmp_path / "socket"
+
+    def talk() -> None:
+        with Client(str(path), timeout=20) as dom0:
+            dom0.introduce(5, 1, 1)
+            dom0.write("/own", b"")
+            dom0.set_permissions("/own", [b"n5"])
+            dom0.release(5)
+            if owner is None:
+                assert not dom0.exists("/own")
+            else:
+                assert dom0.get_permissions("/own") == [owner]
+
+    async def work(_: Service) -> None:
+        await asyncio.to_thread(talk)
+
+    serve(Config(socket=path, hypervisor="emulated", keep_orphans=keep), work)
+
+
+@pytest.mark.parametrize("timeout_s", [0, 7])
+def test_unread_events_are_looked_for_unless_they_may_wait_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout_s: int
+) -> None:
+    """At the start and then again and again, until the end."""
+    looked: list[int] = []
+
+    def look(_: Engine, now_ms: int, after_ms: int) -> None:
+        assert now_ms >= 0
+        looked.append(after_ms)
+
+    monkeypatch.setattr(Engine, "expire_events", look)
+    monkeypatch.setattr("xsd.daemon.service.EXPIRY_PERIOD_S", 0.0)
+
+    async def work(_: Service) -> None:
+        for _turn in range(100):
+            await asyncio.sleep(0)
+
+    config = Config(
+        socket=tmp_path / "socket",
+        hypervisor="emulated",
+        watch_event_timeout_s=timeout_s,
+    )
+    serve(config, work)
+
+    assert set(looked) == ({7000} if timeout_s else set())
+    assert len(looked) != 1
+
+
+def test_a_service_may_be_stopped_twice(tmp_path: Path) -> None:
+    """Or before it has been started."""
+
+    async def work(service: Service) -> None:
+        service.stop()
+        service.stop()
+
+    serve(Config(socket=tmp_path / "socket", hypervisor="emulated"), work)
+
+
+def test_notices_reach_the_log() -> None:
+    """With their level, their fields and what went wrong."""
+    error = ValueError("a defect")
+    with structlog.testing.capture_logs() as lines:
+        log_notice(Notice("error", "request.failed", {"domid": 5}, error))
+        log_notice(Notice("debug", "request.refused", {"path": b"/a"}))
+
+    assert lines == [
+        {
+            "event": "request.failed",
+            "log_level": "error",
+            "domid": 5,
+            "exc_info": error,
+        },
+        {
+            "event": "request.refused",
+            "log_level": "debug",
+            "path": b"/a",
+            "exc_info": None,
+        },
+    ]
+
+
+def test_limits_reach_the_store_hard_and_soft() -> None:
+    """What is not set is as it always is."""
+    quotas = make_store(Config(quotas={"nodes": 0}, soft_quotas={"memory": 9})).quotas
+
+    assert quotas.get(-1, "nodes") == 0
+    assert quotas.get(-1, "soft-memory") == 9
+    assert quotas.get(-1, "watches") == Store().quotas.get(-1, "watches")
 
 
 def test_settings_reach_the_store() -> None:

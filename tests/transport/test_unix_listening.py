@@ -19,7 +19,7 @@ from xsd.engine import HIGH_WATER, Engine
 from xsd.engine.engine import TURN
 from xsd.store import Store
 from xsd.transport.pump import Pump
-from xsd.transport.unix import UnixServer
+from xsd.transport.unix import UnixServer, take_away
 
 
 @contextlib.contextmanager
@@ -299,3 +299,16 @@ async def test_server_can_be_started_again(served: Served) -> None:
     served.server.start()
 
     assert (await (await served.connect()).request(Op.READ, b"/a\0")).payload == b"v"
+
+
+def test_a_socket_can_be_taken_away_from_who_listens_there(directory: Path) -> None:
+    """By whoever has the socket that it is named after; nothing else is touched."""
+    path = directory / "socket.dom5"
+    with listening(str(path)):
+        take_away(str(path))
+        assert not path.exists()
+    take_away(str(path))
+    path.write_text("no socket")
+    take_away(str(path))
+
+    assert path.read_text() == "no socket"

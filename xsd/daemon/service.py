@@ -16,7 +16,7 @@ from xsd.store.quota import SOFT_PREFIX
 from xsd.transport.pretended import GuestSockets
 from xsd.transport.pump import Pump
 from xsd.transport.ring import RingServer
-from xsd.transport.unix import UnixServer
+from xsd.transport.unix import UnixServer, take_away
 
 EVERY_DOMAIN: Final = -1
 """In the place of a domain id: a limit for all that have none of their own."""
@@ -79,7 +79,9 @@ class Service:
             hypervisor = xen.XenHypervisor()
             rings = RingServer(self._pump, hypervisor)
         else:
-            hypervisor = EmulatedHypervisor(f"{path}.hypervisor")
+            control = f"{path}.hypervisor"
+            take_away(control)
+            hypervisor = EmulatedHypervisor(control)
             sockets = GuestSockets(self._pump, hypervisor, path)
             self._held.callback(sockets.close)
             rings = RingServer(

@@ -140,8 +140,10 @@ class Core:
         for event in events:
             watch = event.watch
             connection = self.connections.get(watch.connection)
+            if connection is None or connection.lost:
+                continue
             frame = encode_event(event.shown, watch.token)
-            if connection is None or connection.lost or frame is None:
+            if frame is None:
                 continue
             outbox = connection.outbox
             # Only a guest's events may be lost for not being read.

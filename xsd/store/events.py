@@ -102,15 +102,21 @@ def _tell_of(
 ) -> None:
     """Tell watches of a change's own path."""
     text = b""
+    last: Caller | None = None
+    told = False
     for watch in watches:
         caller = watch.caller
-        if (
-            caller.privileged
-            or may_read(caller, change.perms)
-            or may_read(caller, change.old_perms)
-            or _may_read_parent(caller, change.path, before)
-            or _may_read_parent(caller, change.path, after)
-        ):
+        # Most watches in a row are of one domain.
+        if caller is not last:
+            last = caller
+            told = (
+                caller.privileged
+                or may_read(caller, change.perms)
+                or may_read(caller, change.old_perms)
+                or _may_read_parent(caller, change.path, before)
+                or _may_read_parent(caller, change.path, after)
+            )
+        if told:
             text = text or format_path(change.path)
             events.append(Event(watch, text))
 

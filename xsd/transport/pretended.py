@@ -10,7 +10,7 @@ from protocol.perms import Caller
 from xsd.engine import Notice
 from xsd.hypervisor.base import DYING, Hypervisor
 from xsd.transport.pump import Pump
-from xsd.transport.unix import UnixServer
+from xsd.transport.unix import UnixServer, take_away
 
 
 @final
@@ -57,7 +57,9 @@ class GuestSockets:
         def identify() -> Caller:
             return store.domains.know(domid, store.generation).caller
 
-        server = UnixServer(self._pump, f"{self._path}.dom{domid}", identify)
+        path = f"{self._path}.dom{domid}"
+        server = UnixServer(self._pump, path, identify)
+        take_away(path)
         try:
             server.start()
         except OSError as error:

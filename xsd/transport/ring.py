@@ -173,7 +173,7 @@ class RingServer(Guests):
         return link
 
     def _unlink(self, link: "RingLink") -> None:
-        del self._links[link.channel.domid]
+        del self._links[link.domain.domid]
         del self._by_port[link.channel.port]
         link.end()
         try:
@@ -196,6 +196,7 @@ class RingLink(Link):
     """One domain's ring and the connection behind it.
 
     Attributes:
+        domain: Whose it is.
         channel: Page and event channel.
         ignored: The domain broke the protocol; it is not served any more.
     """
@@ -208,12 +209,12 @@ class RingLink(Link):
         domain: Domain,
         channel: Channel,
     ) -> None:
+        self.domain = domain
         self.channel = channel
         self.ignored = False
         self._pump = pump
         self._hypervisor = hypervisor
         self._loop = loop
-        self._domain = domain
         self._ring = Ring(channel.page)
         self._scheduled = False
         self._ended = False
@@ -236,7 +237,7 @@ class RingLink(Link):
         if self.ignored:
             return
         self._ring.reset()
-        self._ring.server_features = self._domain.features
+        self._ring.server_features = self.domain.features
         self._ring.connection = CONNECTED
         self._notify()
 
@@ -322,7 +323,7 @@ class RingLink(Link):
         """Serve the domain no more, but remember it until it is gone."""
         self.ignored = True
         self._pump.drop(self._connection)
-        if self._domain.features & FEATURE_ERROR:
+        if self.domain.features & FEATURE_ERROR:
             self._ring.error = code
         self._notify()
         fields: dict[str, object] = {"domid": self.channel.domid, "reason": reason}

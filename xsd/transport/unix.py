@@ -311,6 +311,17 @@ class _locked:  # noqa: N801  used like a function
         os.close(self._descriptor)
 
 
+def take_away(path: str) -> None:
+    """Remove a socket, even if somebody listens on it.
+
+    For those named after dom0's socket, by whoever has got that one: a daemon that
+    still has them has lost its own.
+    """
+    with suppress(OSError):
+        if stat.S_ISSOCK(Path(path).lstat().st_mode):
+            Path(path).unlink()
+
+
 def _clear_way(path: Path) -> None:
     """Remove the socket of a daemon that is gone.
 
