@@ -3,7 +3,7 @@
 import pytest
 
 from protocol.ops import Op
-from tests.engine.support import Client, event, guest_of
+from tests.engine.support import OK, Client, event, guest_of
 from xsd.engine import Engine
 
 RELEASE = b"@releaseDomain"
@@ -98,6 +98,77 @@ def test_a_guest_waits_until_others_have_read_what_it_caused(
     assert engine.take_ready() == [guest.connection]
     engine.resume(guest.connection, 0)
     assert guest.take() == [(Op.READ, b"v")]
+
+
+def test_a_guest_that_waits_is_told_of_even_if_no_request_of_its_does(
+    engine: Engine,
+) -> None:
+    """Its ring may be full of them: nobody has read them while it had to wait."""
+    guest, dom0 = guest_of(engine, 5), Client(engine)
+    dom0.ok(Op.WRITE, b"/own\0v")
+    dom0.ok(Op.SET_PERMS, b"/own\0n5\0")
+    engine.store.quotas.set(-1, "outstanding", 3)
+    dom0.ask(Op.WATCH, b"/own\0t\0")
+    for number in range(3):
+        guest.ok(Op.WRITE, b"/own/%d\0v" % number)
+
+    assert not engine.has_room(guest.connection)
+    assert engine.take_ready() == []
+    dom0.take()
+    assert engine.take_ready() == [guest.connection]
+    assert engine.take_ready() == []
+
+
+def test_quota_that_is_raised_lets_a_guest_go_on(engine: Engine) -> None:
+    """Whatever the others have read."""
+    guest, dom0 = guest_of(engine, 5), Client(engine)
+    dom0.ok(Op.WRITE, b"/own\0v")
+    dom0.ok(Op.SET_PERMS, b"/own\0n5\0")
+    engine.store.quotas.set(5, "outstanding", 1)
+    reader = Client(engine)
+    reader.ask(Op.WATCH, b"/own\0t\0")
+    guest.send(guest.frame(Op.WRITE, b"/own\0v") + guest.frame(Op.READ, b"/own\0"))
+    assert guest.take() == [(Op.WRITE, OK)]
+
+    for value, ready in ((b"1", []), (b"2", [guest.connection])):
+        dom0.ok(Op.SET_QUOTA, b"5\0outstanding\0" + value + b"\0")
+        assert engine.take_ready() == ready
+    engine.resume(guest.connection, 0)
+    assert guest.take() == [(Op.READ, b"v")]
+
+
+def test_what_dom0_causes_holds_nobody_up(engine: Engine) -> None:
+    """A guest that reads nothing has its own trouble only."""
+    guest, dom0 = guest_of(engine, 5), Client(engine)
+    dom0.ok(Op.WRITE, b"/a\0v")
+    dom0.ok(Op.SET_PERMS, b"/a\0r0\0")
+    engine.store.quotas.set(-1, "outstanding", 3)
+    guest.ask(Op.WATCH, b"/a\0t\0")
+    for number in range(9):
+        dom0.ok(Op.WRITE, b"/a/%d\0v" % number)
+
+    assert guest.connection.tally.count == 0
+    assert engine.has_room(guest.connection)
+    assert len(guest.take()) == 9
+
+
+def test_domain_that_ends_lets_those_go_on_who_waited_for_it(engine: Engine) -> None:
+    """Its events are dropped when its transport ends the connection."""
+    writer, reader = guest_of(engine, 5), guest_of(engine, 6)
+    dom0 = Client(engine)
+    dom0.ok(Op.WRITE, b"/a\0v")
+    dom0.ok(Op.SET_PERMS, b"/a\0b5\0")
+    engine.store.quotas.set(-1, "outstanding", 1)
+    reader.ask(Op.WATCH, b"/a\0t\0")
+    engine.take_ready()
+    writer.send(writer.frame(Op.WRITE, b"/a\0v") + writer.frame(Op.READ, b"/a\0"))
+    writer.take()
+    assert engine.take_ready() == []
+    engine.domains_changed([6], [])
+    assert reader.connection in engine.take_dirty()
+    engine.disconnect(reader.connection)
+
+    assert engine.take_ready() == [writer.connection]
 
 
 def test_events_that_a_guest_does_not_fetch_are_dropped_in_time(

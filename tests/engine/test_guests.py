@@ -6,7 +6,7 @@ import pytest
 
 from protocol.errors import Errno, XenStoreError
 from protocol.ops import Op
-from tests.engine.support import Client, event
+from tests.engine.support import Client, event, refusal
 from xsd.engine import Engine
 from xsd.engine.guests import Guests, NoGuests
 from xsd.store.domains import Domain
@@ -116,6 +116,63 @@ def test_another_domain_of_the_same_id_inherits_nothing(
     assert dom0.errno(Op.READ, b"/of5\0") == Errno.ENOENT
     assert dom0.reply(Op.GET_PERMS, b"/for5\0")[1] == b"n0\0"
     assert engine.store.known(5).unique_id == 205
+
+
+def test_end_is_told_even_if_the_next_domain_cannot_be_connected(
+    dom0: Client, guests: Recorded
+) -> None:
+    """The first one is gone all the same, and so is what it owned."""
+    dom0.ok(Op.INTRODUCE, b"5\x001\x007\0")
+    dom0.ok(Op.WRITE, b"/of5\0v")
+    dom0.ok(Op.SET_PERMS, b"/of5\0n5\0")
+    for path in (b"/of5", b"@releaseDomain"):
+        dom0.ask(Op.WATCH, path + b"\0t\0")
+    guests.there[5] = 205
+    guests.broken = True
+
+    assert dom0.ask(Op.INTRODUCE, b"5\x001\x009\0") == [
+        event(b"/of5", b"t"),
+        event(b"@releaseDomain", b"t"),
+        refusal(Errno.EINVAL),
+    ]
+    assert dom0.errno(Op.RELEASE, b"5\0") == Errno.ENOENT
+
+
+def test_domain_that_is_dying_is_not_taken_for_another_one(
+    dom0: Client, guests: Recorded
+) -> None:
+    """Whoever introduces it again does not bring it back, nor end it."""
+    dom0.ok(Op.INTRODUCE, b"5\x001\x007\0")
+    dom0.ask(Op.WATCH, b"@releaseDomain\0t\0")
+    del guests.there[5]
+    dom0.ok(Op.INTRODUCE, b"5\x001\x007\0")
+
+    assert dom0.take() == []
+    assert [call[0] for call in guests.calls] == ["connect", "reconnect"]
+
+
+def test_own_domain_has_no_channel_to_be_connected(
+    dom0: Client, guests: Recorded
+) -> None:
+    """INTRODUCE of dom0 only notes the port."""
+    guests.there[0] = 100
+    dom0.ok(Op.INTRODUCE, b"0\x001\x009\0")
+    dom0.errno(Op.RELEASE, b"0\0")
+
+    assert guests.calls == []
+
+
+def test_end_of_a_domain_disconnects_it(engine: Engine, guests: Recorded) -> None:
+    """Unless it was never introduced."""
+    dom0 = Client(engine)
+    guests.there[6] = 106
+    dom0.ok(Op.INTRODUCE, b"5\x001\x007\0")
+    dom0.ok(Op.WRITE, b"/a\0v")
+    dom0.ok(Op.SET_PERMS, b"/a\0n6\0")
+    engine.domains_changed([5, 6], [])
+
+    assert guests.calls == [("connect", 5, 7), ("disconnect", 5, 0)]
+    assert engine.store.domains.get(6) is None
 
 
 def test_without_guests_domains_are_a_table(dom0: Client) -> None:

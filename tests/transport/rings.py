@@ -1,4 +1,4 @@
-"""Rings served on a loop of its own, with guests and dom0's clients on the same loop."""
+"""Rings served on a loop of their own, and guests that move on the same loop."""
 
 import asyncio
 import os
@@ -18,6 +18,7 @@ from xsd.engine import Connection
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.testing import Guest, PretendedHost
 from xsd.testing.ring import RSP_CONS
+from xsd.transport.pretended import GuestSockets
 from xsd.transport.ring import RingServer
 
 OK: Final = b"OK\0"
@@ -129,18 +130,23 @@ class Rings:
         engine: What both serve.
         hypervisor: The pretended one.
         server: The server, which has been started.
+        sockets: The guests' sockets; there are none unless the test wants them.
         lazy: Whether guests notify as rarely as Linux does.
     """
 
     def __init__(
-        self, served: Served, *, lazy: bool, lenient: bool, own: bool
+        self, served: Served, *, lazy: bool, lenient: bool, own: bool, sockets: bool
     ) -> None:
         self.served = served
         self.engine = served.engine
         self.lazy = lazy
         self._control = str(served.directory / "control")
         self.hypervisor = EmulatedHypervisor(self._control)
-        self.server = RingServer(served.pump, self.hypervisor, lenient=lenient)
+        self.sockets = GuestSockets(served.pump, self.hypervisor, served.path)
+        update = self.sockets.update if sockets else _ignore
+        self.server = RingServer(
+            served.pump, self.hypervisor, lenient=lenient, on_domains=update
+        )
         served.engine.serve(self.server)
         if own:
             self.hypervisor._answer({"do": "create", "domid": 0})
@@ -249,7 +255,7 @@ class Rings:
     async def events(self, peer: Peer) -> list[bytes]:
         """Paths of the events that have come to a client since it last asked."""
         await peer.send(peer.frame(Op.GET_DOMAIN_PATH, b"0\0"))
-        paths = []
+        paths: list[bytes] = []
         while True:
             (frame,) = await peer.frames(1)
             if frame.op != Op.WATCH_EVENT:
@@ -281,6 +287,11 @@ class Rings:
         self._guests.clear()
         if not self.hypervisor._epoll.closed:
             self.server.close()
+        self.sockets.close()
+
+
+def _ignore() -> None:
+    """Nobody wants to know of domains."""
 
 
 Body = Callable[[Rings], Coroutine[Any, Any, None]]
@@ -291,6 +302,7 @@ def on_rings(
     manners: tuple[str, ...] = ("eager", "lazy"),
     lenient: bool = False,
     own: bool = False,
+    sockets: bool = False,
 ) -> Callable[[Body], Callable[..., None]]:
     """Make a test of a body that is run beside a server of rings.
 
@@ -298,6 +310,7 @@ def on_rings(
         manners: Of the guests; the test is run for each.
         lenient: See `RingServer`.
         own: There is a domain 0, in which the server runs.
+        sockets: Each domain has a socket, too.
     """
 
     def decorate(body: Body) -> Callable[..., None]:
@@ -305,7 +318,9 @@ def on_rings(
         def test(directory: Path, manner: str) -> None:
             async def with_rings(served: Served) -> None:
                 lazy = manner == "lazy"
-                rings = Rings(served, lazy=lazy, lenient=lenient, own=own)
+                rings = Rings(
+                    served, lazy=lazy, lenient=lenient, own=own, sockets=sockets
+                )
                 try:
                     await body(rings)
                 finally:

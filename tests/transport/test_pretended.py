@@ -1,112 +1,185 @@
 """xsd.transport.pretended: a socket for each pretended domain."""
 
-import asyncio
-from collections.abc import Callable
+import socket
 from pathlib import Path
 
-import uvloop
+from protocol.ops import Op
+from tests.transport.rings import OK, Rings, event, on_rings, told
+from tests.transport.support import Peer
 
-from xsd.engine import Engine, Notice
-from xsd.hypervisor.base import DYING, RUNNING, Channel, DomainState, Hypervisor
-from xsd.store import Store
-from xsd.transport.pretended import GuestSockets
-from xsd.transport.pump import Pump
+IN, OUT = b"@introduceDomain", b"@releaseDomain"
+EACCES = b"EACCES\0"
 
-
-class Stated(Hypervisor):
-    """A hypervisor that only says which domains there are."""
-
-    def __init__(self) -> None:
-        self.states: dict[int, DomainState] = {}
-
-    def fileno(self) -> int:
-        raise AssertionError
-
-    def pending(self) -> tuple[list[int], bool]:
-        raise AssertionError
-
-    def own(self) -> Channel | None:
-        raise AssertionError
-
-    def connect(self, domid: int, remote_port: int) -> Channel:
-        raise AssertionError
-
-    def rebind(self, channel: Channel, remote_port: int) -> None:
-        raise AssertionError
-
-    def disconnect(self, channel: Channel) -> None:
-        raise AssertionError
-
-    def notify(self, channel: Channel) -> None:
-        raise AssertionError
-
-    def state(self, domid: int) -> DomainState | None:
-        return self.states.get(domid)
-
-    def domains(self) -> list[int]:
-        return list(self.states)
-
-    def close(self) -> None:
-        raise AssertionError
+on_sockets = on_rings(manners=("eager",), sockets=True)
 
 
-def with_sockets(
-    path: Path, work: Callable[[GuestSockets, Stated, list[Notice]], None]
+def path_of(rings: Rings, domid: int) -> Path:
+    """Where a domain's socket belongs."""
+    return Path(f"{rings.served.path}.dom{domid}")
+
+
+def client(rings: Rings, domid: int) -> Peer:
+    """A client in a domain, which has yet to be accepted."""
+    peer = Peer(str(path_of(rings, domid)))
+    rings.served._peers.append(peer)
+    return peer
+
+
+def sockets(rings: Rings) -> list[str]:
+    """Names of all sockets of guests that there are."""
+    names = [path.name for path in rings.served.directory.iterdir()]
+    return sorted([name for name in names if name.startswith("socket.")])
+
+
+@on_sockets
+async def test_each_domain_has_a_socket_while_it_lives(rings: Rings) -> None:
+    """Nobody but our own user may connect; dom0 has its own."""
+    for domid in (0, 5, 6):
+        await rings.create(domid)
+    await rings.quiet()
+    assert sockets(rings) == ["socket.dom5", "socket.dom6"]
+    assert path_of(rings, 5).stat().st_mode & 0o777 == 0o600
+
+    await rings.control(lambda: rings.host.shutdown(6))
+    await rings.kill(5)
+    assert sockets(rings) == ["socket.dom6"]
+
+
+@on_sockets
+async def test_client_has_the_rights_of_the_domain(rings: Rings) -> None:
+    """Whether or not it is introduced."""
+    await rings.create(5)
+    await rings.make(b"/local/domain/5", b"n5")
+    await rings.make(b"/a", b"n0")
+    peer = client(rings, 5)
+
+    assert (await peer.request(Op.WRITE, b"name\0guest")).payload == OK
+    assert await rings.perms(b"/local/domain/5/name") == b"n5\0"
+    assert (await peer.request(Op.READ, b"/a\0")).payload == EACCES
+    assert (await peer.request(Op.RELEASE, b"5\0")).payload == EACCES
+    assert not await rings.is_introduced(5)
+
+
+@on_sockets
+async def test_clients_and_ring_of_a_domain_share_its_quotas(rings: Rings) -> None:
+    """They are one domain."""
+    guest = await rings.guest(5)
+    one, two = client(rings, 5), client(rings, 5)
+    await rings.ask(Op.SET_QUOTA, b"5", b"transactions", b"3")
+    for peer in (guest, one, two):
+        assert (await peer.request(Op.TRANSACTION_START, b"\0")).payload == b"1\0"
+
+    for peer in (guest, one, two):
+        refused = await peer.request(Op.TRANSACTION_START, b"\0")
+        assert refused.payload == b"ENOSPC\0"
+
+
+@on_sockets
+async def test_clients_end_with_their_domain(rings: Rings) -> None:
+    """With what they had, also if it was never introduced."""
+    await rings.create(5)
+    await rings.make(b"/own", b"n5")
+    watcher = await rings.watcher(b"/own", OUT)
+    peer, silent = client(rings, 5), client(rings, 5)
+    await peer.send(peer.frame(Op.WATCH, b"/own\0t\0"))
+    await peer.frames(2)
+    await peer.request(Op.TRANSACTION_START, b"\0")
+    await rings.kill(5)
+
+    assert await peer.rest() == []
+    assert await silent.rest() == []
+    assert await rings.events(watcher) == [b"/own"]
+    assert rings.engine.store.watched.of(5) == 0
+    assert rings.engine.store.transactions.of(5) == 0
+
+
+@on_sockets
+async def test_clients_of_a_released_domain_end(rings: Rings) -> None:
+    """It still exists, so that others may come; they have nothing of the former."""
+    await rings.guest(5)
+    await rings.make(b"/a", b"n0", b"r5")
+    peer = client(rings, 5)
+    assert (await peer.request(Op.READ, b"/a\0")).payload == b""
+    assert await rings.release(5) == OK
+
+    assert await peer.rest() == []
+    later = client(rings, 5)
+    assert (await later.request(Op.READ, b"/a\0")).payload == EACCES
+
+
+@on_sockets
+async def test_domain_that_is_replaced_in_one_turn_has_another_socket(
+    rings: Rings,
 ) -> None:
-    """Do something with the sockets of a hypervisor's domains."""
+    """Clients of the former one end; its rights are not the new one's."""
+    await rings.guest(5)
+    await rings.make(b"/a", b"n0", b"r5")
+    peer = client(rings, 5)
+    assert (await peer.request(Op.READ, b"/a\0")).payload == b""
+    waiting = client(rings, 5)
+    await rings.at_once(b'{"do": "kill", "domid": 5}', b'{"do": "create", "domid": 5}')
 
-    async def run() -> None:
-        hypervisor, notices = Stated(), list[Notice]()
-        pump = Pump(Engine(Store()), notices.append)
-        sockets = GuestSockets(pump, hypervisor, str(path))
-        try:
-            work(sockets, hypervisor, notices)
-        finally:
-            sockets.close()
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
-
-
-def test_sockets_come_and_go_with_their_domains(tmp_path: Path) -> None:
-    """Domain 0 has the daemon's own; one that is dying has none."""
-
-    def work(sockets: GuestSockets, hypervisor: Stated, _: list[Notice]) -> None:
-        for domid in (0, 5, 6):
-            hypervisor.states[domid] = DomainState(RUNNING, 100 + domid)
-        sockets.update()
-        assert sorted(each.name for each in tmp_path.iterdir()) == ["s.dom5", "s.dom6"]
-        hypervisor.states[5] = DomainState(DYING, 105)
-        del hypervisor.states[6]
-        sockets.update()
-        assert list(tmp_path.iterdir()) == []
-
-    with_sockets(tmp_path / "s", work)
+    assert await peer.rest() == []
+    assert await waiting.rest() == []
+    later = client(rings, 5)
+    assert (await later.request(Op.READ, b"/a\0")).payload == EACCES
+    await rings.make(b"/a", b"n0", b"r5")
+    assert (await later.request(Op.READ, b"/a\0")).payload == b""
 
 
-def test_another_domain_of_the_same_id_has_another_socket(tmp_path: Path) -> None:
-    """Whoever is connected to the first one is not the second one."""
+@on_sockets
+async def test_domain_without_a_socket_is_served_on_its_ring(rings: Rings) -> None:
+    """Something else is in the place; that is told, and others have theirs."""
+    path_of(rings, 5).write_text("not a socket")
+    guest = await rings.guest(5)
+    await rings.create(6)
+    await rings.quiet()
 
-    def work(sockets: GuestSockets, hypervisor: Stated, _: list[Notice]) -> None:
-        hypervisor.states[5] = DomainState(RUNNING, 1)
-        sockets.update()
-        before = sockets._servers[5]
-        sockets.update()
-        assert sockets._servers[5] is before
-        hypervisor.states[5] = DomainState(RUNNING, 2)
-        sockets.update()
-        assert sockets._servers[5] is not before
-
-    with_sockets(tmp_path / "s", work)
+    assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
+    assert {each["domid"] for each in rings.notices("domain.no_socket")} == {5}
+    assert path_of(rings, 5).read_text() == "not a socket"
+    assert (await client(rings, 6).request(Op.GET_DOMAIN_PATH, b"6\0")).op == 10
+    path_of(rings, 5).unlink()
 
 
-def test_a_socket_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """The domain can still be served on its ring."""
+@on_sockets
+async def test_socket_that_was_left_behind_is_replaced(rings: Rings) -> None:
+    """A daemon that was killed leaves them all."""
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path_of(rings, 5)))
+    await rings.create(5)
+    await rings.quiet()
 
-    def work(sockets: GuestSockets, hypervisor: Stated, notices: list[Notice]) -> None:
-        (tmp_path / "s.dom5").write_text("in the way")
-        hypervisor.states[5] = DomainState(RUNNING, 1)
-        sockets.update()
-        assert [each.event for each in notices] == ["domain.no_socket"]
+    assert (await client(rings, 5).request(Op.GET_DOMAIN_PATH, b"5\0")).op == 10
 
-    with_sockets(tmp_path / "s", work)
+
+@on_sockets
+async def test_introduction_leaves_clients_that_are_connected(rings: Rings) -> None:
+    """They were there before the ring was."""
+    guest = await rings.create(5)
+    await rings.quiet()
+    peer = client(rings, 5)
+    await peer.send(peer.frame(Op.WATCH, b"/a\0t\0"))
+    await peer.frames(2)
+    await rings.make(b"/a", b"r0")
+    assert told(await peer.frames(1)) == [event(b"/a", b"t")]
+    assert await rings.introduce(guest) == OK
+    await rings.create(6)
+    await rings.ask(Op.WRITE, b"/a")
+
+    assert told(await peer.frames(1)) == [event(b"/a", b"t")]
+
+
+@on_sockets
+async def test_all_sockets_are_taken_away_at_the_end(rings: Rings) -> None:
+    """Clients end, the domains stay."""
+    for domid in (5, 6):
+        await rings.create(domid)
+    await rings.quiet()
+    peer = client(rings, 5)
+    await peer.request(Op.GET_DOMAIN_PATH, b"5\0")
+    rings.sockets.close()
+
+    assert sockets(rings) == []
+    assert await peer.rest() == []
+    assert rings.hypervisor.domains() == [5, 6]

@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from protocol.frame import encode_frame
 from protocol.limits import PAYLOAD_MAX, RING_SIZE
 from protocol.ops import FEATURE_WATCH_DEPTH, FEATURES, Op

@@ -160,6 +160,26 @@ async def test_own_kernel_introduces_guests(rings: Rings) -> None:
     assert await rings.events(watcher) == [OUT]
 
 
+@on_rings(manners=("eager",), own=True)
+async def test_domain_that_is_released_before_its_turn_is_not_served(
+    rings: Rings,
+) -> None:
+    """Two notify at once, and the first one's request ends the second one."""
+    kernel, guest = await rings.attach(0), await rings.guest(5)
+    await kernel.request(Op.GET_DOMAIN_PATH, b"0\0")
+    await rings.quiet()
+    link = rings.server._links[5]
+    kernel.put(kernel.frame(Op.RELEASE, b"5\0"))
+    guest.put(guest.frame(Op.GET_DOMAIN_PATH, b"5\0"))
+    link.wake()
+    rings.server._on_event()
+    assert told(await kernel.frames(1)) == [(Op.RELEASE, OK)]
+    await rings.quiet()
+
+    assert guest.take() == b""
+    assert rings.engine.store.domains.get(5) is None
+
+
 @on_rings(own=True)
 async def test_own_kernel_has_no_limits(rings: Rings) -> None:
     """Neither of what it has, nor of what it causes."""

@@ -249,8 +249,6 @@ class RingLink(Link):
 
     def serve(self) -> None:
         """Take requests from the ring and answer them, up to a turn's worth."""
-        if self._ended:
-            return
         if self._ring.connection == RECONNECT:
             self._pump.engine.restart(self._connection)
             self.restart()

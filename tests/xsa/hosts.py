@@ -1,0 +1,271 @@
+"""A daemon in a thread, guests on emulated rings beside it, and a look inside."""
+
+import asyncio
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar, final
+
+import uvloop
+
+from protocol.frame import Frame, FrameDecoder
+from tests.support.processes import wait_until
+from tests.xsa.support import BYSTANDER, home
+from xsd.client import Client
+from xsd.engine import Connection, Engine, Notice
+from xsd.hypervisor.emulated import EmulatedHypervisor
+from xsd.store import Store
+from xsd.store.check import verify
+from xsd.testing import Guest, Handover, PretendedHost
+from xsd.transport.pump import Pump
+from xsd.transport.ring import RingLink, RingServer
+from xsd.transport.unix import UnixServer
+
+T = TypeVar("T")
+
+PATIENCE_S: Final = 30.0
+"""Most seconds until something happens that should."""
+
+
+@final
+class Host:
+    """A daemon in a thread of this process, with a pretended hypervisor.
+
+    Attributes:
+        engine: The daemon's; to be touched in `run` only.
+        notices: What the daemon had for the log.
+        hypervisor: A control client: makes and kills domains.
+        dom0: A privileged client on the socket.
+        bystander: A guest that behaves well.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.engine = Engine(Store())
+        self.notices: list[Notice] = []
+        self._directory = directory
+        self._failures: list[dict[str, Any]] = []
+        self._started: Future[asyncio.AbstractEventLoop] = Future()
+        self._thread = threading.Thread(target=self._main)
+        self._held = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._loop = self._started.result(PATIENCE_S)
+        self._held.callback(self._join)
+        self.hypervisor = self._held.enter_context(PretendedHost(self._path("control")))
+        self.dom0 = self.client()
+        self.bystander = self.guest(BYSTANDER)
+        self._count = 0
+        assert self.is_served()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    # Clients
+
+    def client(self) -> Client:
+        """Another privileged client."""
+        client = Client(self._path("socket"), timeout=PATIENCE_S)
+        return self._held.enter_context(client)
+
+    def socket(self) -> socket.socket:
+        """A privileged client's bare socket."""
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connected.settimeout(PATIENCE_S)
+        self._held.enter_context(connected)
+        connected.connect(self._path("socket"))
+        return connected
+
+    def control(self) -> PretendedHost:
+        """Another control client of the hypervisor."""
+        return self._held.enter_context(PretendedHost(self._path("control")))
+
+    def kernel(self) -> Guest:
+        """Domain 0 on a ring of its own, as its kernel is; there is one."""
+        kernel = self.hypervisor.attach(0, timeout=PATIENCE_S)
+        return self._held.enter_context(kernel)
+
+    def create(self, domid: int, *, lazy: bool = False) -> Guest:
+        """A domain that has no home and is not introduced."""
+        guest = self.hypervisor.create(domid, lazy=lazy, timeout=PATIENCE_S)
+        return self._held.enter_context(guest)
+
+    def guest(self, domid: int, *, lazy: bool = False) -> Guest:
+        """A domain that has a home and is introduced."""
+        guest = self.create(domid, lazy=lazy)
+        self.dom0.mkdir(home(domid))
+        self.dom0.set_permissions(home(domid), [b"n%d" % domid])
+        self.dom0.introduce(domid, 1, guest.port)
+        return guest
+
+    def end(self, *domids: int) -> None:
+        """Kill domains, all at once for the daemon; wait until they are gone."""
+        self.at_once(*[{"do": "kill", "domid": domid} for domid in domids])
+        wait_until(lambda: not self._left_of(domids), "a domain stays")
+
+    def _left_of(self, domids: tuple[int, ...]) -> list[int]:
+        return [domid for domid in domids if self.hypervisor.state(domid) is not None]
+
+    def replace(self, domid: int) -> Guest:
+        """Kill a domain and make another before the daemon sees any of it."""
+        _, (reply, descriptors) = self.at_once(
+            {"do": "kill", "domid": domid}, {"do": "create", "domid": domid}
+        )
+        numbers = [int(str(reply[name])) for name in Handover._fields[:3]]
+        handover = Handover(*numbers, *descriptors)
+        return self._held.enter_context(Guest(handover, timeout=PATIENCE_S))
+
+    def at_once(
+        self, *requests: dict[str, object]
+    ) -> list[tuple[dict[str, object], list[int]]]:
+        """Ask the hypervisor for several things between two looks at it."""
+        controls = [self.control() for _ in requests]
+        for control in controls:
+            control.domains()  # so it has been accepted
+        with self.frozen():
+            for control, request in zip(controls, requests, strict=True):
+                control._socket.sendall(json.dumps(request).encode() + b"\n")
+        replies = []
+        for control in controls:
+            descriptors: list[int] = []
+            replies.append((control._receive(descriptors), descriptors))
+            control.close()
+        assert [reply for reply, _ in replies if "error" in reply] == []
+        return replies
+
+    # The daemon
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Do something in the daemon's thread, between two requests."""
+        done: Future[T] = Future()
+
+        def do() -> None:
+            try:
+                done.set_result(work())
+            except BaseException as error:  # noqa: BLE001  it is the caller's
+                done.set_exception(error)
+
+        self._loop.call_soon_threadsafe(do)
+        return done.result(PATIENCE_S)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Hold the daemon up; what is asked of it meanwhile, it sees all at once."""
+        entered, go_on = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            entered.set()
+            assert go_on.wait(PATIENCE_S)
+
+        self._loop.call_soon_threadsafe(hold)
+        assert entered.wait(PATIENCE_S)
+        try:
+            yield
+        finally:
+            go_on.set()
+
+    def until(self, happened: Callable[[], bool]) -> None:
+        """Wait until something is so in the daemon's thread."""
+        wait_until(lambda: self.run(happened), "it does not happen")
+
+    def link_of(self, guest: Guest) -> RingLink:
+        """The daemon's end of a guest's ring."""
+        (connection,) = self.connections_of(guest.domid)
+        link = self._pump._links[connection.id]
+        assert isinstance(link, RingLink)
+        return link
+
+    def connections_of(self, domid: int) -> list[Connection]:
+        """The daemon's connections with a guest."""
+        return self.run(
+            lambda: [
+                connection
+                for connection in self.engine.connections
+                if connection.caller.domid == domid
+            ]
+        )
+
+    def is_served(self) -> bool:
+        """Have the bystander write and read, and the whole store looked over."""
+        self._count += 1
+        value = b"%d" % self._count
+        self.bystander.write("data", value)
+        read = self.bystander.read("data")
+        return read == value and self.run(lambda: verify(self.engine.store)) == []
+
+    def _path(self, name: str) -> str:
+        return str(self._directory / name)
+
+    def _join(self) -> None:
+        try:
+            faults = self.run(lambda: verify(self.engine.store))
+        finally:
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(PATIENCE_S)
+
+        assert faults == []
+        assert self._failures == []
+        assert [notice for notice in self.notices if notice.level == "error"] == []
+
+    def _main(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve())
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: self._failures.append(context))
+        self._stop = asyncio.Event()
+        pump = self._pump = Pump(self.engine, self.notices.append, loop)
+        privileged = self.engine.store.privileged.caller
+        with ExitStack() as held:
+            server = UnixServer(pump, self._path("socket"), lambda: privileged)
+            server.start()
+            held.callback(server.close)
+            hypervisor = EmulatedHypervisor(self._path("control"))
+            hypervisor._create({"domid": 0})
+            rings = RingServer(pump, hypervisor)
+            held.callback(rings.close)
+            self.engine.serve(rings)
+            rings.start()
+            self._started.set_result(loop)
+            await self._stop.wait()
+
+
+def frames(guest: Guest, count: int) -> list[Frame]:
+    """Receive this many messages of a guest that has sent raw bytes."""
+    decoder = FrameDecoder()
+    received: list[Frame] = []
+    while len(received) < count:
+        received += decoder.feed(guest.receive_bytes())
+    assert len(received) == count
+    assert decoder.pending == b""
+    return received
+
+
+def wait_ignored(guest: Guest, code: int) -> None:
+    """Wait until the daemon tells a guest that it is not served any more."""
+    wait_until(lambda: guest.ring.error == code, f"no error {code} in the ring")
+
+
+@final
+class Processor:
+    """The time that a process has used."""
+
+    def __init__(self, pid: int) -> None:
+        self._path = Path(f"/proc/{pid}/stat")
+
+    def used(self) -> float:
+        """Seconds so far."""
+        fields = self._path.read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

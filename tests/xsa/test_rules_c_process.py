@@ -1,0 +1,191 @@
+"""Rules that concern the process: its log, its sockets and files, its hashes."""
+
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from protocol.frame import encode_frame
+from protocol.ops import Op
+from tests.support.processes import Place, wait_until
+from tests.xsa.hosts import frames, wait_ignored
+from tests.xsa.support import home, message_of
+from xsd.client import Client
+from xsd.engine.dispatch import REFUSALS_LOGGED
+from xsd.testing import Guest, PretendedHost
+
+CODE: Final = Path(__file__).resolve().parents[2]
+
+NASTY: Final = [
+    b'x\n{"event": "forged", "level": "error"}\n',
+    b"x\r\nforged",
+    b"\x1b[2J\x1b[31mred",
+    b"\xe2\x80\xaereversed",
+    b"\xff\xfe\x80",
+    b'"},{"event": "forged"',
+    b"\\n\\x00",
+    b"%s%n%p{0}",
+    b"\x85\xa8",
+]
+"""What a log, or the terminal that shows it, might take for something else."""
+
+
+@pytest.fixture
+def dom0(place: Place) -> Iterator[Client]:
+    """A client of a daemon that logs to a file."""
+    place.start("--hypervisor", "emulated", "--log-level", "debug")
+    with place.client() as client:
+        yield client
+
+
+@pytest.fixture
+def guest(place: Place, dom0: Client) -> Iterator[Guest]:
+    """Domain 1 on its ring."""
+    with PretendedHost(f"{place.socket}.hypervisor") as host, host.create(1) as guest:
+        dom0.mkdir(home(1))
+        dom0.set_permissions(home(1), ["n1"])
+        dom0.introduce(1, 1, guest.port)
+        yield guest
+
+
+def served(dom0: Client) -> bool:
+    """Tell whether the daemon serves and its store is consistent."""
+    dom0.write("/bystander", b"1")
+    return dom0.read("/bystander") == b"1" and dom0.control("check") == b"OK"
+
+
+# 3. What guests send does not get into the log as it is, nor too often.
+
+
+@pytest.mark.slow
+def test_what_a_guest_sends_forges_no_line_of_the_log(
+    place: Place, dom0: Client, guest: Guest
+) -> None:
+    """Each line is one object of printable ASCII, with the event that we gave it."""
+    asked = 0
+    for text in NASTY:
+        for op, rest in ((Op.READ, b""), (Op.WRITE, text), (Op.WATCH, text + b"\0")):
+            guest.send_bytes(encode_frame(op, asked, 0, text + b"\0" + rest))
+            asked += 1
+    assert len(frames(guest, asked)) == asked
+    dom0.control("print", b"\n".join(NASTY).replace(b"\0", b""))
+    assert served(dom0)
+
+    wait_until(lambda: bool(place.lines("store.checked")), "nothing is logged")
+    assert re.fullmatch(r"[\n -~]*", place.text())
+    events = {str(line["event"]) for line in place.lines()}
+    assert "request.refused" in events
+    assert "forged" not in events
+    assert all(re.fullmatch(r"[a-z_]+\.[a-z_]+", event) for event in events)
+
+
+@pytest.mark.slow
+def test_a_guest_does_not_fill_the_log(
+    place: Place, dom0: Client, guest: Guest
+) -> None:
+    """What it is refused is logged some times, and then no more."""
+    guest.send_bytes(encode_frame(Op.READ, 1, 0, b"/tool\0") * 50)
+    assert len(frames(guest, 50)) == 50
+    before = len(place.lines())
+    for _ in range(10):
+        for request in (
+            encode_frame(Op.READ, 1, 0, b"/tool\0"),
+            encode_frame(Op.READ, 1, 0, b"//\0"),
+            encode_frame(Op.CONTROL, 1, 0, b"check\0"),
+            encode_frame(99, 1, 0, b""),
+            encode_frame(Op.WATCH, 1, 0, b"x\0"),
+        ):
+            guest.send_bytes(request * 10)
+            assert len(frames(guest, 10)) == 10
+    assert served(dom0)
+
+    wait_until(lambda: bool(place.lines("store.checked")), "nothing is logged")
+    refused = [line for line in place.lines("request.refused") if line["domid"] == 1]
+    assert len(refused) == REFUSALS_LOGGED
+    assert len(place.lines()) - before < 5
+
+
+@pytest.mark.slow
+def test_an_offender_is_logged_once(place: Place, dom0: Client, guest: Guest) -> None:
+    """However often it notifies afterwards."""
+    guest.send_bytes(message_of(5000))
+    wait_ignored(guest, 3)
+    for _ in range(50):
+        guest.notify()
+        assert dom0.read("/") == b""
+    assert served(dom0)
+
+    wait_until(lambda: bool(place.lines("store.checked")), "nothing is logged")
+    assert len(place.lines("domain.ignored")) == 1
+    about = [line for line in place.lines() if line.get("domid") == 1]
+    assert len(about) <= 3
+
+
+# 4. Whoever can open the socket is dom0.
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("guest")
+def test_only_the_owner_can_open_any_socket(place: Place) -> None:
+    """Those of dom0, of the pretended hypervisor and of its domains."""
+    sockets = [path for path in place.socket.parent.iterdir() if path.is_socket()]
+
+    assert len(sockets) == 3
+    for path in sockets:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.slow
+def test_the_umask_does_not_open_a_socket(place: Place) -> None:
+    """Whatever the daemon was started with."""
+    for mask in (0, 0o077):
+        command = ["/bin/sh", "-c", f'umask {mask:o}; exec "$@"', "sh"]
+        daemon = [*command, *place.command("-N", "--hypervisor", "emulated")]
+        with subprocess.Popen(
+            daemon, env=place.environ(), stderr=subprocess.DEVNULL
+        ) as process:
+            try:
+                wait_until(place.answers, "the daemon does not answer")
+                assert stat.S_IMODE(place.socket.stat().st_mode) == 0o600
+            finally:
+                process.terminate()
+                process.wait()
+
+
+# 8. Nobody can tell where names go in a hash table.
+
+
+@pytest.mark.slow
+def test_names_are_hashed_differently_in_each_daemon(place: Place) -> None:
+    """With Python's own salt, which nothing of ours turns off."""
+    program = "import xsd.daemon.xenstored; print(hash(b'device'))"
+    environ = place.environ()
+    environ.pop("PYTHONHASHSEED", None)
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            check=True,
+            capture_output=True,
+            env=environ,
+        ).stdout
+        for _ in range(2)
+    }
+
+    assert len(hashes) == 2
+
+
+def test_nothing_that_is_installed_sets_the_salt() -> None:
+    """PYTHONHASHSEED is for tests that are to repeat themselves."""
+    folders = [CODE / name for name in ("protocol", "xsd", "systemd", "dist")]
+    files = [path for folder in folders for path in folder.rglob("*")]
+    texts = [
+        path.read_bytes() for path in files if path.suffix != ".pyc" and path.is_file()
+    ]
+
+    assert texts
+    assert [text for text in texts if b"PYTHONHASHSEED" in text] == []

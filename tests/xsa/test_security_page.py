@@ -1,0 +1,108 @@
+"""The page on security says what there is: tests, limits, and nothing else."""
+
+import ast
+import re
+from pathlib import Path
+from typing import Final
+
+from protocol.limits import PAYLOAD_MAX, RING_SIZE
+from xsd.daemon.config import Config
+from xsd.engine import HIGH_WATER
+from xsd.engine.core import UNSENT_MAX
+from xsd.engine.dispatch import REFUSALS_LOGGED
+from xsd.engine.engine import TURN
+from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.store.quota import DEFAULTS
+from xsd.transport.ring import ROUNDS
+from xsd.transport.unix import RECEIVE_MAX
+
+HERE: Final = Path(__file__).resolve().parent
+ROOT: Final = HERE.parents[1]
+PAGE: Final = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the tables below a heading, without their heads."""
+    section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    heads = [number for number, row in enumerate(found) if set(row[0]) == {"-"}]
+    return [
+        row
+        for number, row in enumerate(found)
+        if number not in heads and number + 1 not in heads
+    ]
+
+
+def names_of(path: Path) -> list[str]:
+    """Names of the tests of a module."""
+    module = ast.parse(path.read_bytes())
+    functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
+    return [each.name for each in functions if each.name.startswith("test_")]
+
+
+def test_every_advisory_has_its_tests_and_is_in_the_table() -> None:
+    """In its place, under its number; the table is in order and complete."""
+    table = rows("Advisories")
+    numbers = [int(row[0]) for row in table]
+    files = {path.name for path in HERE.glob("test_xsa_*.py")}
+
+    assert numbers == sorted(numbers)
+    assert {f"test_xsa_{number}.py" for number in numbers} == files
+    for number, row in zip(numbers, table, strict=True):
+        assert row[3] == f"`tests/xsa/test_xsa_{number}.py`"
+
+
+def test_every_module_of_an_advisory_says_which_it_is() -> None:
+    """And has tests."""
+    for path in HERE.glob("test_xsa_*.py"):
+        number = path.stem.removeprefix("test_xsa_")
+        about = ast.get_docstring(ast.parse(path.read_bytes()))
+
+        assert about is not None
+        assert about.startswith(f"XSA-{number}: ")
+        assert names_of(path)
+
+
+def test_every_rule_has_tests_and_every_module_of_rules_a_rule() -> None:
+    """Those that belong to no advisory."""
+    named = {row[1].strip("`") for row in rows("Rules beside the advisories")}
+    files = {f"tests/xsa/{path.name}" for path in HERE.glob("test_rules_c*.py")}
+
+    assert named == files
+    for name in files:
+        assert names_of(ROOT / name)
+
+
+def test_every_file_that_is_named_exists() -> None:
+    """Nothing that was renamed is left."""
+    for name in re.findall(r"`(tests/[^`]+|docs/[^`]+)`", PAGE):
+        assert (ROOT / name).is_file()
+
+
+def test_the_quotas_are_those_of_the_store() -> None:
+    """With their values, in the store's order."""
+    table = rows("What is bounded")[: len(DEFAULTS)]
+
+    assert {row[0].strip("`"): int(row[1]) for row in table} == DEFAULTS
+    assert [row[0].strip("`") for row in table] == list(DEFAULTS)
+
+
+def test_the_other_bounds_are_those_of_the_code() -> None:
+    """Each number of the table, in its order."""
+    table = rows("What is bounded")[len(DEFAULTS) :]
+
+    assert [row[1] for row in table] == [
+        f"{PAYLOAD_MAX:,} bytes",
+        f"{ROUNDS} times {RING_SIZE:,} bytes",
+        f"{RECEIVE_MAX // KIB} KiB, of which {TURN} requests are answered",
+        f"{HIGH_WATER // KIB} KiB",
+        f"{UNSENT_MAX // MIB} MiB",
+        f"{Config().watch_event_timeout_s} s (`--timeout watch-event=s`)",
+        f"{REFUSALS_LOGGED}",
+        f"{PROTECT_AFTER}",
+        f"{PROTECT_MS} ms",
+    ]

@@ -1,0 +1,410 @@
+"""XSA-326: guests that use up the daemon's memory."""
+
+from typing import Final
+
+import pytest
+
+from protocol.errors import Errno
+from protocol.frame import encode_frame
+from protocol.limits import RING_SIZE
+from protocol.ops import Op
+from protocol.ring import ERROR_COMMUNICATION
+from tests.engine.support import OK, Client, event
+from tests.support.processes import Place, memory, wait_until
+from tests.xsa.hosts import Host, frames, wait_ignored
+from tests.xsa.support import Bystander, Counts, guest_at_home, home, refusal_of
+from xsd.daemon.config import load
+from xsd.daemon.service import make_store
+from xsd.engine import HIGH_WATER, Engine
+from xsd.engine.core import UNSENT_MAX
+from xsd.store.quota import DEFAULTS, NODES, OUTSTANDING, TRANSACTIONS, WATCHES
+from xsd.testing import Guest, PretendedHost
+
+MIB: Final = 1 << 20
+
+REPLY_MAX: Final = 16 + 4096
+
+TIMEOUT_MS: Final = 20_000
+"""How long an event may wait, in these tests as by default."""
+
+NOT_READ: Final = encode_frame(Op.READ, 1, 0, b"large\0")
+"""A request whose replies are larger than the ring."""
+
+
+class Flood:
+    """A guest that makes the same request without end and reads nothing."""
+
+    def __init__(self, guest: Guest, request: bytes) -> None:
+        self._guest = guest
+        self._request = request
+        self._sent = 0
+
+    def push(self) -> int:
+        """Put as many bytes into the ring as it takes; return their number."""
+        begun = self._sent % len(self._request)
+        data = (self._request * (2 + RING_SIZE // len(self._request)))[begun:]
+        size = self._guest.ring.write_requests(data)
+        self._guest.notify()
+        self._sent += size
+        return size
+
+
+# Requests whose replies are not read.
+
+
+def test_requests_are_left_where_they_are_if_replies_are_not_read(host: Host) -> None:
+    """The daemon keeps some replies, then stops reading: the guest's ring is full."""
+    guest = host.guest(1)
+    host.dom0.write(home(1) + b"/large", b"x" * 4000)
+    host.dom0.set_permissions(home(1) + b"/large", ["n1"])
+    flood = Flood(guest, NOT_READ)
+    quiet = 0
+
+    def is_stuck() -> bool:
+        nonlocal quiet
+        quiet = 0 if flood.push() else quiet + 1
+        return quiet == 5
+
+    wait_until(is_stuck, "it always takes more")
+    (connection,) = host.connections_of(1)
+    kept = host.run(lambda: connection.outbox.size)
+    assert 0 < kept <= DEFAULTS[OUTSTANDING] * REPLY_MAX
+    assert host.run(lambda: len(connection.backlog)) <= RING_SIZE // len(NOT_READ)
+    assert host.is_served()
+    assert len(guest.receive_bytes()) > 0
+    assert host.is_served()
+
+
+def test_a_guest_has_so_many_requests_under_way_and_no_more(
+    engine: Engine, hostile: Client, bystander: Bystander
+) -> None:
+    """The others wait unanswered until it has read some replies."""
+    for number in range(100):
+        hostile.send(hostile.frame(Op.WRITE, b"%d\0value" % number))
+
+    assert hostile.unanswered == 100
+    assert hostile.connection.tally.count == DEFAULTS[OUTSTANDING]
+    assert len(hostile.connection.backlog) == 100 - DEFAULTS[OUTSTANDING]
+    assert engine.store.live.nodes.of(1) == 1 + DEFAULTS[OUTSTANDING]
+    assert not engine.has_room(hostile.connection)
+    assert bystander.is_served()
+    while hostile.unanswered:
+        assert len(hostile.take()) == DEFAULTS[OUTSTANDING]
+        engine.resume(hostile.connection, 0)
+    assert bystander.is_served()
+
+
+# Events that are not read.
+
+
+def test_equal_events_wait_once(
+    dom0: Client, hostile: Client, bystander: Bystander
+) -> None:
+    """However often a node changes while its watcher sleeps."""
+    hostile.ok(Op.WATCH, b"data\0t\0")
+    for _ in range(1000):
+        dom0.ok(Op.WRITE, home(1) + b"/data\0value")
+
+    assert hostile.take() == [event(b"data", b"t")]
+    assert bystander.is_served()
+
+
+def test_events_that_are_not_read_expire(
+    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
+) -> None:
+    """With all memory of them; replies stay."""
+    for number in range(20):
+        token = b"%02d" % number + b"t" * 1000
+        hostile.ok(Op.WATCH, home(1) + b"\0" + token + b"\0")
+    hostile.send(hostile.frame(Op.GET_DOMAIN_PATH, b"1\0"))
+    kept = hostile.connection.outbox.size
+    for number in range(50):
+        dom0.ok(Op.MKDIR, home(1) + b"/%d\0" % number)
+    assert hostile.connection.outbox.size > 50 * 20 * 1000
+    engine.expire_events(TIMEOUT_MS - 1, TIMEOUT_MS)
+    assert hostile.connection.outbox.size > 50 * 20 * 1000
+    engine.expire_events(TIMEOUT_MS, TIMEOUT_MS)
+
+    assert hostile.connection.outbox.size == kept
+    assert hostile.take() == [(Op.GET_DOMAIN_PATH, home(1) + b"\0")]
+    (notice,) = [each for each in engine.take_notices() if each.level == "warning"]
+    assert (notice.event, notice.fields["what"]) == ("events.expired", 50 * 20)
+    assert bystander.is_served()
+
+
+def test_whose_events_pile_up_is_given_up(host: Host) -> None:
+    """It is told so in its ring; dom0 and others go on, and so does its domain."""
+    deaf = host.guest(1)
+    for number in range(100):
+        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
+    while host.connections_of(1):
+        for number in range(5):
+            host.dom0.mkdir(home(1) + b"/d")
+            host.dom0.mkdir(home(1) + b"/d/%d" % number)
+        host.dom0.rm(home(1) + b"/d")
+        host.dom0.mkdir(home(1) + b"/n%d" % host.run(lambda: generation(host)))
+
+    wait_ignored(deaf, ERROR_COMMUNICATION)
+    assert host.run(lambda: host.engine.store.watches.count) == 0
+    assert host.dom0.is_domain_introduced(1)
+    assert host.is_served()
+
+
+def generation(host: Host) -> int:
+    """A number that is new each time."""
+    return host.engine.store.generation
+
+
+def test_special_events_are_not_merged_and_still_bounded(
+    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
+) -> None:
+    """Each may be about another domain; they expire like others."""
+    hostile.ok(Op.WATCH, b"@releaseDomain\0t\0")
+    for _ in range(100):
+        dom0.ok(Op.INTRODUCE, b"30\x001\x001\0")
+        dom0.ok(Op.RELEASE, b"30\0")
+    assert hostile.connection.outbox.size == 100 * len(
+        b"@releaseDomain\0t\0" + b" " * 16
+    )
+    engine.expire_events(TIMEOUT_MS, TIMEOUT_MS)
+
+    assert hostile.connection.outbox.size == 0
+    assert bystander.is_served()
+
+
+def test_all_watches_on_a_tree_that_goes(
+    dom0: Client, hostile: Client, bystander: Bystander
+) -> None:
+    """One event for each watch, however many nodes there were."""
+    for number in range(DEFAULTS[WATCHES]):
+        hostile.ok(Op.WRITE, b"d/%d/below\0value" % number)
+        hostile.ok(Op.WATCH, b"d/%d\0t\0" % number)
+    for number in range(1000):
+        dom0.ok(Op.WRITE, home(1) + b"/d/x/%d\0value" % number)
+        dom0.ok(Op.WATCH, home(1) + b"/d/x/%d\0t\0" % number)
+    dom0.ok(Op.RM, home(1) + b"/d\0")
+
+    assert len(hostile.take()) == DEFAULTS[WATCHES]
+    assert bystander.is_served()
+
+
+# Who pays.
+
+
+def deaf_and_loud(engine: Engine) -> tuple[Client, Client]:
+    """A guest that does not read what it is told, and one that changes what it sees."""
+    deaf, loud = guest_at_home(engine, 1), guest_at_home(engine, 2)
+    loud.ok(Op.SET_PERMS, home(2) + b"\0n2\0r1\0")
+    deaf.ok(Op.WATCH, home(2) + b"\0t\0")
+    return deaf, loud
+
+
+def shout(loud: Client, count: int) -> None:
+    """Make nodes and read the replies, as long as there are any."""
+    for number in range(count):
+        loud.send(loud.frame(Op.MKDIR, b"%d\0" % number))
+        loud.take()
+
+
+def test_who_causes_events_waits_for_whoever_is_told(
+    engine: Engine, dom0: Client, bystander: Bystander
+) -> None:
+    """A guest cannot fill another one's queue; that one reads, and it goes on."""
+    deaf, loud = deaf_and_loud(engine)
+    shout(loud, 100)
+    assert loud.unanswered == 100 - DEFAULTS[OUTSTANDING]
+    assert bystander.is_served()
+    dom0.ok(Op.MKDIR, home(2) + b"/by-dom0\0")
+    assert len(deaf.take()) == DEFAULTS[OUTSTANDING] + 1
+
+    assert engine.take_ready() == [loud.connection]
+    engine.resume(loud.connection, 0)
+    assert len(loud.take()) > 0
+    assert bystander.is_served()
+
+
+@pytest.mark.parametrize("way", ["expires", "unreachable", "released"])
+def test_nobody_waits_for_ever_for_whoever_is_told(
+    engine: Engine, dom0: Client, bystander: Bystander, way: str
+) -> None:
+    """The events are given up, or their watcher ends."""
+    deaf, loud = deaf_and_loud(engine)
+    shout(loud, 100)
+    if way == "expires":
+        engine.expire_events(TIMEOUT_MS, TIMEOUT_MS)
+    elif way == "unreachable":
+        engine.disconnect(deaf.connection)
+    else:
+        dom0.ok(Op.RELEASE, b"1\0")
+        engine.disconnect(deaf.connection)
+
+    assert loud.connection.tally.count == 0
+    assert engine.take_ready() == [loud.connection]
+    assert bystander.is_served()
+
+
+def test_a_guest_waits_for_another_on_rings(host: Host) -> None:
+    """And goes on when that one is killed."""
+    deaf, loud = host.guest(1), host.guest(2)
+    loud.set_permissions(home(2), ["n2", "r1"])
+    deaf.watch(home(2), b"t" * 500)
+    requests = [
+        encode_frame(Op.MKDIR, number, 0, b"%d\0" % number) for number in range(25)
+    ]
+    loud.send_bytes(b"".join(requests))
+    (connection,) = host.connections_of(2)
+    host.until(lambda: connection.tally.count >= DEFAULTS[OUTSTANDING])
+    assert host.is_served()
+    host.dom0.mkdir(home(2) + b"/by-dom0")
+    host.end(1)
+
+    assert len(frames(loud, 25)) == 25
+    assert host.is_served()
+
+
+# Everything is counted, and checked before it is done.
+
+
+def test_nodes_of_a_domain_that_is_not_introduced_are_counted(host: Host) -> None:
+    """Those that dom0 gives it before count for its quota afterwards."""
+    host.dom0.set_quota(NODES, 20)
+    guest = host.create(1)
+    for number in range(15):
+        host.dom0.mkdir(home(1) + b"/%d" % number)
+    host.dom0.set_permissions(home(1), ["n1"])
+    for number in range(15):
+        host.dom0.set_permissions(home(1) + b"/%d" % number, ["n1"])
+    assert host.run(lambda: host.engine.store.live.nodes.of(1)) == 16
+    host.dom0.introduce(1, 1, guest.port)
+    for number in range(4):
+        guest.mkdir(f"mine{number}")
+
+    assert refusal_of(guest.mkdir, "more") == Errno.ENOSPC
+    host.end(1)
+    assert host.run(lambda: host.engine.store.live.nodes.of(1)) == 0
+    assert host.is_served()
+
+
+def test_transactions_are_bounded_in_number_and_size(
+    engine: Engine, hostile: Client, bystander: Bystander
+) -> None:
+    """Ten of them with 2,000 nodes each do not come about."""
+    before = Counts(engine.store)
+    numbers = [hostile.start() for _ in range(DEFAULTS[TRANSACTIONS])]
+    assert hostile.errno(Op.TRANSACTION_START, b"\0") == Errno.ENOSPC
+    for number in numbers:
+        refused = 0
+        for node in range(2000):
+            messages = hostile.ask(Op.MKDIR, b"%d/%d\0" % (node // 50, node), number)
+            refused += messages == [(Op.ERROR, b"ENOSPC\0")]
+        assert refused >= 2000 - DEFAULTS[NODES]
+        assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
+
+    assert Counts(engine.store) == before
+    assert bystander.is_served()
+
+
+def test_reading_counts_for_the_size_of_a_transaction(
+    hostile: Client, bystander: Bystander
+) -> None:
+    """What it relied on has to be remembered; also what was refused or missing."""
+    number = hostile.start()
+    answers = [
+        hostile.reply(Op.READ, b"/tool/%d\0" % node, number)[1] for node in range(1100)
+    ]
+
+    assert answers[0] == b"EACCES\0"
+    assert answers[-1] == b"ENOSPC\0"
+    assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
+    assert bystander.is_served()
+
+
+@pytest.mark.parametrize(
+    ("quota", "op", "payload"),
+    [
+        (NODES, Op.WRITE, b"a/b/c\0value"),
+        (NODES, Op.MKDIR, b"a\0"),
+        ("node-size", Op.WRITE, b"data\0" + b"x" * 3000),
+        ("node-size", Op.MKDIR, b"data/" + b"x" * 1900 + b"\0"),
+        ("node-permissions", Op.SET_PERMS, b"data\0n1\0" + b"r0\0" * 10),
+        (WATCHES, Op.WATCH, b"data\0t\0"),
+        (TRANSACTIONS, Op.TRANSACTION_START, b"\0"),
+        ("path-max", Op.MKDIR, b"data/" + b"x/" * 1500 + b"x\0"),
+    ],
+)
+def test_a_limit_is_checked_before_anything_is_done(
+    engine: Engine,
+    hostile: Client,
+    bystander: Bystander,
+    quota: str,
+    op: int,
+    payload: bytes,
+) -> None:
+    """Not a single step is made and taken back."""
+    hostile.ok(Op.WRITE, b"data\0" + b"x" * 200)
+    hostile.ok(Op.WATCH, b"data\0other\0")
+    number = hostile.start()
+    limits = {NODES: 2, WATCHES: 1, TRANSACTIONS: 1, "node-size": 1900}
+    engine.store.quotas.set(1, quota, limits.get(quota, DEFAULTS[quota]))
+    before, generation = Counts(engine.store), engine.store.generation
+
+    assert hostile.errno(op, payload) in {Errno.ENOSPC, Errno.EINVAL}
+    assert engine.store.generation == generation
+    assert Counts(engine.store) == before
+    hostile.ok(Op.TRANSACTION_END, b"F\0", number)
+    assert bystander.is_served()
+
+
+def test_all_limits_hold_without_any_configuration() -> None:
+    """Nothing has to be set for a daemon to be safe."""
+    store = make_store(load({}, []))
+
+    assert {name: store.quotas.limit(1, name) for name in DEFAULTS} == DEFAULTS
+    assert all(limit > 0 for limit in DEFAULTS.values())
+
+
+# All together, in a process.
+
+
+@pytest.mark.slow
+def test_guests_that_never_read_do_not_fill_the_memory(place: Place) -> None:
+    """A daemon with default settings, some deaf guests and a busy dom0."""
+    process = place.start("--hypervisor", "emulated")
+    with (
+        place.client() as dom0,
+        PretendedHost(f"{place.socket}.hypervisor") as hypervisor,
+        hypervisor.create(1) as first,
+        hypervisor.create(2) as second,
+        hypervisor.create(7) as bystander,
+    ):
+        for guest in (first, second, bystander):
+            dom0.mkdir(home(guest.domid))
+            dom0.set_permissions(home(guest.domid), [f"n{guest.domid}", "r1", "r2"])
+            dom0.introduce(guest.domid, 1, guest.port)
+        bystander.write("data", b"1")
+        dom0.write(home(1) + b"/large", b"x" * 4000)
+        floods = [
+            Flood(first, NOT_READ),
+            Flood(second, encode_frame(Op.GET_DOMAIN_PATH, 1, 0, b"1\0")),
+        ]
+        before = memory(process.pid, "VmHWM")
+        for guest in (first, second):
+            for number in range(DEFAULTS[WATCHES]):
+                guest.watch(home(1), b"%d" % number + b"t" * 1000)
+        for number in range(400):
+            dom0.mkdir(home(1) + b"/%d" % number)
+            for flood in floods:
+                flood.push()
+            assert bystander.read("data") == b"1"
+
+        # 100 MB were on their way to the two of them.
+        assert memory(process.pid, "VmHWM") - before < 2 * UNSENT_MAX + 24 * MIB
+        assert dom0.control("check") == b"OK"
+
+
+def test_the_bounds_are_what_they_are_said_to_be() -> None:
+    """Events beside replies: a guest is held back long before it is given up."""
+    replies = DEFAULTS[OUTSTANDING] * REPLY_MAX
+
+    assert replies < HIGH_WATER < UNSENT_MAX
+    assert len(OK) < REPLY_MAX

@@ -1,0 +1,149 @@
+"""XSA-418: a tree so deep that walking it takes more stack than there is."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from protocol.ops import Op
+from tests.engine.support import OK, Client, event
+from tests.xsa.hosts import Host
+from tests.xsa.support import Bystander, home, shallow_stack
+from xsd.engine import Engine
+from xsd.store.check import count_nodes, verify
+from xsd.store.quota import NODES, TRANSACTION_NODES
+
+LEVELS: Final = 1024
+"""Of a guest's longest path if each name is one letter: 2,047 bytes."""
+
+DEEP: Final = b"/".join([b"d"] * LEVELS)
+
+DEEPER: Final = b"/d" * 2000
+"""Nearly as deep as a message can hold; only dom0 may use it."""
+
+
+@pytest.fixture(autouse=True)
+def little_stack(engine: Engine) -> Iterator[None]:
+    """Room for far fewer calls than there are levels."""
+    engine.store.quotas.set(-1, NODES, 2 * LEVELS)
+    engine.store.quotas.set(-1, TRANSACTION_NODES, 3 * LEVELS)
+    with shallow_stack():
+        yield
+
+
+def test_a_guests_deepest_path_is_made_listed_and_removed(
+    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
+) -> None:
+    """Level by level and all at once; all of it is counted."""
+    hostile.ok(Op.WRITE, DEEP + b"\0value")
+    assert engine.store.live.nodes.of(1) == 1 + LEVELS
+    assert hostile.reply(Op.READ, DEEP + b"\0") == (Op.READ, b"value")
+    names, path = 0, b"d"
+    while hostile.reply(Op.DIRECTORY, path + b"\0") != (Op.DIRECTORY, b""):
+        names, path = names + 1, path + b"/d"
+    assert names == LEVELS - 1
+    assert bystander.is_served()
+    hostile.ok(Op.RM, b"d\0")
+
+    assert engine.store.live.nodes.of(1) == 1
+    assert bystander.is_served()
+    dom0.ok(Op.CONTROL, b"check\0")
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_a_transaction_goes_as_deep(
+    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander, others: bool
+) -> None:
+    """Whether or not others have changed something before the commit."""
+    number = hostile.start()
+    hostile.ok(Op.WRITE, DEEP + b"\0value", number)
+    if others:
+        dom0.ok(Op.WRITE, b"/other\0value")
+    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
+    assert engine.store.live.nodes.of(1) == 1 + LEVELS
+    number = hostile.start()
+    hostile.ok(Op.RM, b"d\0", number)
+    if others:
+        dom0.ok(Op.WRITE, b"/other\0value")
+    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
+
+    assert engine.store.live.nodes.of(1) == 1
+    assert bystander.is_served()
+
+
+def test_a_conflict_is_found_at_the_bottom(
+    dom0: Client, hostile: Client, bystander: Bystander
+) -> None:
+    """However many levels lead there."""
+    hostile.ok(Op.WRITE, DEEP + b"\0value")
+    number = hostile.start()
+    hostile.ok(Op.WRITE, b"x\0value", number)
+    assert hostile.reply(Op.READ, DEEP + b"\0", number) == (Op.READ, b"value")
+    dom0.ok(Op.WRITE, home(1) + b"/" + DEEP + b"\0other")
+
+    assert hostile.reply(Op.TRANSACTION_END, b"T\0", number)[1] == b"EAGAIN\0"
+    assert bystander.is_served()
+
+
+def test_watches_as_deep_are_told(
+    engine: Engine, hostile: Client, bystander: Bystander
+) -> None:
+    """Of a change at the bottom, and of the removal of the top."""
+    for path in (b"d", DEEP):
+        hostile.ok(Op.WATCH, path + b"\0t\0")
+    written = hostile.ask(Op.WRITE, DEEP + b"\0value")
+    assert written == [event(DEEP, b"t"), (Op.WRITE, OK)]
+    assert hostile.ask(Op.RM, b"d\0") == [
+        event(DEEP, b"t"),
+        event(b"d", b"t"),
+        (Op.RM, OK),
+    ]
+    hostile.ok(Op.RESET_WATCHES, b"\0")
+
+    assert engine.store.watches.spots() == 1
+    assert bystander.is_served()
+
+
+def test_the_deepest_path_of_dom0_is_no_trouble(
+    engine: Engine, dom0: Client, bystander: Bystander
+) -> None:
+    """A message has room for twice as many levels as a guest may make."""
+    dom0.ok(Op.WRITE, DEEPER + b"\0")
+    dom0.ok(Op.WATCH, DEEPER + b"\0t\0")
+    dom0.ok(Op.SET_PERMS, DEEPER + b"\0n0\0")
+    assert count_nodes(engine.store, (b"", b"d")) == 2000
+    assert bystander.is_served()
+    assert dom0.ask(Op.RM, b"/d\0") == [event(DEEPER, b"t"), (Op.RM, OK)]
+
+    assert count_nodes(engine.store, (b"", b"d")) == 0
+    assert bystander.is_served()
+
+
+def test_a_deep_tree_goes_with_its_domain(
+    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
+) -> None:
+    """Its nodes are found and removed, and rights on others' nodes too."""
+    hostile.ok(Op.WRITE, DEEP + b"\0value")
+    dom0.ok(Op.WRITE, DEEPER + b"\0value")
+    dom0.ok(Op.SET_PERMS, DEEPER + b"\0n0\0r1\0")
+    dom0.ok(Op.RELEASE, b"1\0")
+
+    assert engine.store.live.nodes.of(1) == 0
+    assert dom0.reply(Op.GET_PERMS, DEEPER + b"\0") == (Op.GET_PERMS, b"n0\0")
+    dom0.ok(Op.RM, b"/d\0")
+    assert verify(engine.store) == []
+    assert bystander.is_served()
+
+
+def test_a_ring_carries_the_deepest_path(host: Host) -> None:
+    """It is longer than the ring itself."""
+    host.dom0.set_quota("nodes", 2 * LEVELS)
+    guest = host.guest(1)
+    guest.watch("d", "t")
+    guest.write(DEEP, b"value")
+    assert guest.read(DEEP) == b"value"
+    with guest.transaction() as transaction:
+        transaction.rm("d")
+
+    assert host.run(lambda: host.engine.store.live.nodes.of(1)) == 1
+    assert host.is_served()
