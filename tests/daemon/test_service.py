@@ -13,7 +13,7 @@ import uvloop
 
 from protocol.errors import XenStoreError
 from xsd.client import Client
-from xsd.daemon.config import Config
+from xsd.daemon.config import SOCKET_PATH_MAX, Config
 from xsd.daemon.service import Service, log_notice, make_store
 from xsd.engine import Engine, Notice
 from xsd.hypervisor.base import Channel, DomainState, Hypervisor
@@ -103,6 +103,31 @@ def test_a_hypervisor_that_cannot_be_had_leaves_no_socket(tmp_path: Path) -> Non
     asyncio.run(start())
 
     assert list(tmp_path.iterdir()) == [control]
+
+
+def test_pretended_domains_are_not_needed_unless_they_are_demanded(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """A socket's path may be so long that those named after it cannot be made."""
+    directory = tmp_path_factory.mktemp("xs")
+    path = directory / ("s" * (SOCKET_PATH_MAX - len(str(directory)) - 1))
+
+    def talk() -> None:
+        with Client(str(path), timeout=20) as dom0:
+            dom0.introduce(5, 1, 1)
+            dom0.release(5)
+
+    async def work(service: Service) -> None:
+        assert service.hypervisor == "none"
+        await asyncio.to_thread(talk)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xsd.hypervisor.xen.available", lambda: False)
+        serve(Config(socket=path), work)
+    with pytest.raises(OSError, match="too long"):
+        serve(Config(socket=path, hypervisor="emulated"), work)
+
+    assert list(directory.iterdir()) == []
 
 
 @final

@@ -160,6 +160,34 @@ def test_nobody_waits_longer_than_the_limit(
     assert bystander.is_served()
 
 
+@pytest.mark.parametrize("way", ["reset", "released", "introduced", "gone"])
+def test_nobody_waits_for_a_transaction_that_is_gone(
+    engine: Engine,
+    dom0: Client,
+    writers: list[Client],
+    bystander: Bystander,
+    way: str,
+) -> None:
+    """By whatever it went: not until the time is over."""
+    hostile, victim, _ = writers
+    protect(hostile, SHARED)
+    victim.send(victim.frame(Op.WRITE, SHARED + b"\0value"))
+    assert victim.take() == []
+    if way == "reset":
+        hostile.ok(Op.RESET_WATCHES, b"\0")
+    elif way == "released":
+        dom0.ok(Op.RELEASE, b"1\0")
+    elif way == "introduced":
+        dom0.ok(Op.INTRODUCE, b"1\x001\x001\0")
+    else:
+        engine.disconnect(hostile.connection)
+
+    assert engine.take_ready() == [victim.connection]
+    engine.resume(victim.connection, 0)
+    assert victim.take() == [(Op.WRITE, OK)]
+    assert bystander.is_served()
+
+
 def test_who_has_sent_many_requests_is_not_forgotten(
     engine: Engine, dom0: Client, writers: list[Client], bystander: Bystander
 ) -> None:

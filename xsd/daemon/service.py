@@ -33,7 +33,7 @@ class Service:
 
     Attributes:
         store: The store.
-        hypervisor: ``xen`` or ``emulated``, for the log.
+        hypervisor: ``xen``, ``emulated`` or ``none``, for the log.
     """
 
     def __init__(self, config: Config) -> None:
@@ -81,7 +81,15 @@ class Service:
         else:
             control = f"{path}.hypervisor"
             take_away(control)
-            hypervisor = EmulatedHypervisor(control)
+            try:
+                hypervisor = EmulatedHypervisor(control)
+            except OSError as error:
+                if wanted == "emulated":
+                    raise
+                # Nobody has asked for domains; the path may be too long for them.
+                self.hypervisor = "none"
+                log.warning("domains.not_served", reason=str(error))
+                return
             sockets = GuestSockets(self._pump, hypervisor, path)
             self._held.callback(sockets.close)
             rings = RingServer(

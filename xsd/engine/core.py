@@ -84,6 +84,8 @@ class Core:
         for transaction in connection.transactions.values():
             self.store.abort(transaction)
         connection.transactions.clear()
+        if self.protection is not None and self.protection.connection is connection:
+            self.protection = None
 
     def connections_of(self, domid: int) -> list[Connection]:
         """The connections of a domain itself; dom0's sockets are not meant."""
