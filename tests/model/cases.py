@@ -1,13 +1,19 @@
 """What the model test asks: few names and small numbers, so that requests collide."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
 
 from hypothesis import strategies as st
 
 from protocol.path import Path, format_path, parse_path
-from tests.model.naive_state import Right
+from tests.model.naive_state import Right, Rights
 from tests.model.naive_store import ANY
 from xsd.store.children import WIDE_ABOVE
+
+T = TypeVar("T")
+
+Ask = tuple[Any, ...]
+"""Name of a request and what it is about."""
 
 LETTERS: Final = "nrwb"
 
@@ -29,6 +35,10 @@ LEFT: Final = 5
 
 WIDE: Final[Path] = (b"", b"a")
 
+VALUES: Final = (b"", b"1", b"22", b"more than a few bytes")
+
+LINE: Final = [parse_path(text) for text in (b"/a", b"/a/a", b"/a/a/a")]
+
 QUOTAS: Final = {
     "nodes": (0, 3, 6, 12),
     "watches": (0, 1, 3),
@@ -40,7 +50,7 @@ QUOTAS: Final = {
 """Limits to set, by name; 0 is none."""
 
 
-PLACES: Final = [
+PLACES: Final[list[Path]] = [
     parse_path(text)
     for text in (
         *[b"/", b"/a", b"/a", b"/a", b"/a/a", b"/a/a", b"/a/a", b"/a/b", b"/a/b"],
@@ -49,7 +59,11 @@ PLACES: Final = [
         b"/local/domain/1/a",
     )
 ]
-SPECIAL: Final = [(b"@introduceDomain",), (b"@releaseDomain",), (b"@other",)]
+SPECIAL: Final[list[Path]] = [
+    (b"@introduceDomain",),
+    (b"@releaseDomain",),
+    (b"@other",),
+]
 WATCHED: Final = [
     *[format_path(path) for path in PLACES],
     b"@introduceDomain",
@@ -62,47 +76,75 @@ WATCHED: Final = [
     b"a/a",
 ]
 
+OTHERS: Final[list[Rights]] = [
+    (),
+    (Right("b", 1),),
+    (Right("b", 2),),
+    (Right("r", ANY),),
+    (Right("n", 1), Right("b", ANY)),
+    (Right("b", UNKNOWN), Right("w", 3)),
+    (Right("r", 2), Right("b", 2), Right("w", 1)),
+]
+"""What may follow the first entry of a permission list."""
+
+RIGHTS: Final[list[Rights]] = [
+    (Right(letter, owner), *others)
+    for owner in (*[WHOEVER] * 4, *GUESTS, *GUESTS, 0, ANY, UNKNOWN)
+    for letter in "bnbrbw"
+    for others in OTHERS
+]
+
+LOOKS: Final[list[Ask]] = [
+    *[("read", place) for place in PLACES],
+    *[("directory", place) for place in PLACES],
+    *[("get_perms", place) for place in PLACES + SPECIAL],
+    *[("directory_part", place, at) for place in PLACES for at in (0, 14, 15)],
+    *[("directory_part", WIDE, at) for at in (1, 200, 4000, 4200, 5000)],
+]
+"""Requests that change nothing."""
+
+CHANGES: Final[list[Ask]] = [
+    *[("write", place, value) for place in PLACES for value in VALUES],
+    *[("mkdir", place) for place in PLACES],
+    *[("rm", place) for place in PLACES * 3],
+]
+"""Requests that change something, permissions apart."""
+
+FAMILY: Final[list[Ask]] = [
+    *[("write", place, value) for place in LINE for value in VALUES],
+    *[("rm", place) for place in LINE * 3],
+]
+"""The same for nodes that lie on one another's paths."""
+
+ELSEWHERE: Final[list[Ask]] = [
+    *[("write", parse_path(text), b"else") for text in (b"/b", b"/b/b", b"/a/c")],
+    *[("rm", parse_path(text)) for text in (b"/b/b", b"/a/c")],
+]
+"""The same for other nodes."""
+
+
+def pick(choice: Sequence[T]) -> st.SearchStrategy[T]:
+    """Choose one of many; those at the front are the simple ones."""
+    return st.integers(0, len(choice) - 1).map(lambda index: choice[index])
+
+
 guests = st.sampled_from(GUESTS)
 domids = st.sampled_from((0, *GUESTS))
 slots = st.sampled_from(range(len(SLOTS)))
-places = st.sampled_from(PLACES)
-named = st.sampled_from(PLACES + SPECIAL)
-values = st.sampled_from([b"", b"1", b"22", b"more than a few bytes"])
-offsets = st.sampled_from([0, 0, 1, 14, 15, 200, 4000, 4200, 5000])
+places = pick(PLACES)
+rights = pick(RIGHTS)
+limits = st.sampled_from([(name, most) for name in QUOTAS for most in QUOTAS[name]])
 
-_letters = st.sampled_from("nrwbbbbb")
-_everyone = st.sampled_from((0, *GUESTS, UNKNOWN, ANY))
-_owners = st.sampled_from((WHOEVER, WHOEVER, WHOEVER, 0, *GUESTS, UNKNOWN, ANY))
-rights = st.builds(
-    lambda owner, others: (owner, *others),
-    st.builds(Right, _letters, _owners),
-    st.lists(st.builds(Right, _letters, _everyone), max_size=3),
+_set_perms = st.tuples(st.just("set_perms"), pick(PLACES + SPECIAL), rights)
+_set_family = st.tuples(st.just("set_perms"), pick(LINE), rights)
+_look = pick(LOOKS)
+_change = pick(CHANGES)
+_family = pick(FAMILY)
+asks = st.one_of(
+    st.lists(st.one_of(_change, _set_perms, _look), min_size=1, max_size=4),
+    st.lists(st.one_of(_family, _family, _set_family), min_size=2, max_size=5),
 )
+"""Requests to send one after the other."""
 
-_write = st.tuples(st.just("write"), places, values)
-_rm = st.tuples(st.just("rm"), places)
-_look = st.one_of(
-    st.tuples(st.just("read"), places),
-    st.tuples(st.just("directory"), places),
-    st.tuples(st.just("get_perms"), named),
-    st.tuples(st.just("directory_part"), places, offsets),
-)
-_change = st.one_of(
-    _write,
-    _write,
-    _write,
-    _rm,
-    _rm,
-    st.tuples(st.just("mkdir"), places),
-    st.tuples(st.just("set_perms"), named, rights),
-)
 looks = st.lists(_look, min_size=1, max_size=3)
-asks = st.lists(st.one_of(_change, _change, _look), min_size=1, max_size=4)
-"""Requests: what is asked, and with what."""
-
-limits = st.one_of(
-    [
-        st.tuples(st.just(name), st.sampled_from(choice))
-        for name, choice in QUOTAS.items()
-    ]
-)
+meanwhile = st.one_of(asks, st.lists(pick(ELSEWHERE), min_size=1, max_size=2))

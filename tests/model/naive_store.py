@@ -4,8 +4,6 @@ Nothing here is fast and nothing is shared with the store: the whole state is on
 dict, each transaction has a copy of it, and everything is found by looking at
 everything. A transaction that is committed is done once more from its beginning;
 what that changed is found by comparing the dicts before and after.
-
-The test in test_model.py does the same to this and to the real store.
 """
 
 import itertools
@@ -148,9 +146,10 @@ class NaiveStore:
         self, who: int, path: Path, offset: int, room: int, tx: NaiveTransaction | None
     ) -> bytes:
         """DIRECTORY_PART: whole names from an offset on, at the end one more NUL."""
-        rest = self._names(who, path, tx)[offset:] + b"\0"
-        part = rest[:room]
-        return part if part == rest else part[: part.rfind(b"\0") + 1]
+        rest = self._names(who, path, tx)[offset:]
+        if len(rest) <= room:
+            return rest + b"\0"
+        return rest[: rest.rfind(b"\0", 0, room) + 1]
 
     def _names(self, who: int, path: Path, tx: NaiveTransaction | None) -> bytes:
         ask = self._ask(who, path, tx)
@@ -217,18 +216,17 @@ class NaiveStore:
         return self._do(ask, Step(path, rights=(rights[0], *others)))
 
     def _do(self, ask: Request, step: Step) -> list[Told]:
-        """Make a change where it was asked for; quotas are for what it leaves."""
+        """Make a change where it was asked for, if no quota is against it."""
         before, tx = ask.state, ask.tx
         after = dict(before)
         apply(after, ask.who, step, self._clock)
-        if not step.removes:
-            try:
-                self._check_nodes(ask, after)
-                self._check_sizes(ask.who, before, after)
-            except RefusedError:
-                if tx is not None:
-                    tx.failed = True
-                raise
+        try:
+            self._check_nodes(ask, after)
+            self._check_sizes(ask.who, before, after)
+        except RefusedError:
+            if tx is not None:
+                tx.failed = True
+            raise
         if tx is None:
             self._become(after)
             return self.watches.tell_step(before, after, step)
@@ -264,6 +262,7 @@ class NaiveStore:
         for step in tx.steps:
             apply(after, tx.who, step, self._clock)
         self._check_growth(tx.who, before, after)
+        self._check_sizes(tx.who, before, after)
         self._become(after)
         return self.watches.tell_commit(tx.steps, before, after)
 
@@ -358,10 +357,15 @@ class NaiveStore:
         self.born[domid] = next(self._clock)
         return self.watches.tell_domain(self.live, INTRODUCED, domid)
 
-    def release(self, domid: int) -> list[Told]:
+    def shut_down(self, domid: int) -> list[Told]:
+        """Tell those who watch single domains."""
+        self._demand_domain(domid)
+        return self.watches.tell_domain(self.live, RELEASED, domid, plain=False)
+
+    def release(self, domid: int, *, keep_orphans: bool) -> list[Told]:
         """RELEASE: what the domain owns goes, other lists no longer name it.
 
-        The root and the special nodes cannot go and fall to dom0.
+        What is kept, and the root and special nodes, which cannot go, fall to dom0.
         """
         self._demand_domain(domid)
         del self.targets[domid], self.born[domid]
@@ -371,7 +375,8 @@ class NaiveStore:
                 self.targets[other] = -1
         told: list[Told] = []
         for path in at_or_below(self.live, ROOT)[1:]:
-            if path in self.live and self.live[path].rights[0].domid == domid:
+            node = self.live.get(path)
+            if node and node.rights[0].domid == domid and not keep_orphans:
                 told += self.rm(0, path, None)
         after = dict(self.live)
         for path, node in self.live.items():
@@ -467,7 +472,7 @@ class NaiveStore:
 
     def _check_nodes(self, ask: Request, after: State) -> None:
         """Refuse new nodes beyond what the domain has, and its transaction made."""
-        if len(after) == len(ask.state) or not ask.who:
+        if len(after) <= len(ask.state) or not ask.who:
             return
         have = owned(self.live).get(ask.who, 0)
         base = have if ask.tx is None else owned(ask.tx.base).get(ask.who, 0)
@@ -475,19 +480,16 @@ class NaiveStore:
         if self._exceeds(ask.who, "nodes", have):
             raise RefusedError(Errno.ENOSPC)
 
-    def _check_sizes(self, who: int, before: State, after: State) -> None:
-        """Refuse records that are changed and too big."""
-        for path, _facet in differences(before, after):
-            if path and self._exceeds(who, "node-size", record_size(after, path)):
-                raise RefusedError(Errno.ENOSPC)
-
     def _check_growth(self, who: int, before: State, after: State) -> None:
-        """Refuse a commit with which too much would grow."""
+        """Refuse a commit with which too many nodes would be a domain's."""
         old, new = owned(before), owned(after)
         for domid, count in new.items():
             grown = count > old.get(domid, 0)
             if who and grown and self._exceeds(domid, "nodes", count):
                 raise RefusedError(Errno.ENOSPC)
+
+    def _check_sizes(self, who: int, before: State, after: State) -> None:
+        """Refuse records that have grown too big."""
         for path, _facet in differences(before, after):
             if path not in after:
                 continue

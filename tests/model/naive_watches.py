@@ -71,11 +71,13 @@ class NaiveWatches:
         parents first, what has gone and what came back as another.
         """
         named: set[Path] = set()
-        present = set(before)
+        old, present = set(before), set(before)
+        removed: set[Path] = set()
         changed: list[Path] = []
         for step in steps:
             if step.removes:
-                for kept in (named, present):
+                removed |= {step.path} & old
+                for kept in (named, old, present):
                     kept -= {
                         each for each in kept if each[: len(step.path)] == step.path
                     }
@@ -84,7 +86,6 @@ class NaiveWatches:
             way = [step.path[:length] for length in range(1, len(step.path))]
             changed += [*[each for each in way if each not in present], step.path]
             present |= set() if step.removes else {*way, step.path}
-        removed = {step.path for step in steps if step.removes} & before.keys()
         order: list[Path] = []
         for top in dict.fromkeys(changed):
             lost = at_or_below(before, top) if top in removed else []
@@ -92,19 +93,21 @@ class NaiveWatches:
             order += [top] if top in named else []
         told: list[Told] = []
         for path in dict.fromkeys(order):
-            old, new = before.get(path), after.get(path)
+            was, new = before.get(path), after.get(path)
             if new is None:
                 only_at = path[:-1] not in after
                 told += self._tell(before, after, path, only_at=only_at)
             elif (
-                old is None
+                was is None
                 or path in named
-                or (old.value, old.rights) != (new.value, new.rights)
+                or (was.value, was.rights) != (new.value, new.rights)
             ):
                 told += self._tell(before, after, path)
         return told
 
-    def tell_domain(self, state: State, name: Path, domid: int) -> list[Told]:
+    def tell_domain(
+        self, state: State, name: Path, domid: int, *, plain: bool = True
+    ) -> list[Told]:
         """Tell of a domain: its name is for those who ask for it or for a depth."""
         own = (*name, b"%d" % domid)
         told: list[Told] = []
@@ -112,7 +115,7 @@ class NaiveWatches:
             if not self._may_read(watch.who, state[name].rights):
                 continue
             if watch.path == name and watch.depth < 0:
-                told.append((watch.number, format_path(name)))
+                told += [(watch.number, format_path(name))] if plain else []
             elif watch.path == own or (watch.path == name and watch.depth > 0):
                 told.append((watch.number, format_path(own)))
         return told

@@ -25,6 +25,7 @@ from protocol.limits import PAYLOAD_MAX
 from protocol.path import Path, parse_path
 from protocol.perms import Caller, Entry, Permissions
 from tests.model import cases
+from tests.model.cases import Ask
 from tests.model.naive_state import Right, Rights, State, at_or_below, owned
 from tests.model.naive_store import NaiveStore, NaiveTransaction, RefusedError
 from tests.model.naive_watches import NaiveWatch, Told
@@ -36,7 +37,6 @@ from xsd.store.quota import DEFAULTS
 EXAMPLES = int(os.environ.get("XSD_MODEL_EXAMPLES", "0"))
 TIMEOUT = 0 if EXAMPLES else 120
 
-Ask = tuple[Any, ...]
 Contents = list[tuple[Path, bytes, Rights]]
 
 
@@ -111,8 +111,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize(
         root=cases.rights,
-        quotas=st.lists(cases.limits, max_size=3),
-        nodes=st.lists(st.tuples(cases.places, cases.rights), max_size=6),
+        quotas=st.one_of(st.just([]), st.lists(cases.limits, max_size=6)),
+        nodes=st.lists(st.tuples(cases.places, cases.rights), min_size=2, max_size=6),
         watched=st.lists(st.tuples(cases.domids, st.sampled_from(cases.WATCHED))),
     )
     def begin(
@@ -127,6 +127,8 @@ class StoreMachine(RuleBasedStateMachine):
             self.introduce(domid)
         self.set_target(3, 1)
         self.request(0, None, "set_perms", (b"",), root)
+        for text in (b"/a/a/a", b"/a/b", b"/b/a"):
+            self.request(0, None, "write", parse_path(text), text)
         for path, rights in nodes:
             self.request(0, None, "write", path, b"0")
             self.request(0, None, "set_perms", path, rights)
@@ -152,26 +154,26 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(
         slot=cases.slots,
         asks=st.one_of(cases.asks, cases.looks),
-        who=cases.domids,
-        meanwhile=cases.asks,
+        who=st.one_of(st.none(), cases.domids),
+        meanwhile=cases.meanwhile,
         later=cases.asks,
-        incident=st.sampled_from([None] * 5 + ["target", "end", "rebirth"]),
+        incident=st.sampled_from([None] * 4 + ["target", "target", "end", "rebirth"]),
     )
     def whole(
         self,
         slot: int,
         asks: list[Ask],
-        who: int,
+        who: int | None,
         meanwhile: list[Ask],
         later: list[Ask],
         incident: str | None,
     ) -> None:
-        """Run a transaction to its end, disturbed by somebody."""
+        """Run a transaction to its end, disturbed by others or by whose it is."""
         self.inside(slot, asks)
-        self.outside(who, meanwhile)
+        self.outside(cases.SLOTS[slot] if who is None else who, meanwhile)
         self.inside(slot, later)
         if incident == "target":
-            self.set_target(3, 2)
+            self.set_target(3, 2 if self.naive.targets.get(3) == 1 else 1)
         elif incident and self.caller(1):
             self.release(1)
             if incident == "rebirth":
@@ -201,7 +203,14 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(
         kind=st.sampled_from(
-            [*["target", "quota", "keep"] * 4, "life", "life", "fill"]
+            [
+                *["target", "quota", "keep"] * 8,
+                "end",
+                "end",
+                "orphan",
+                "shut down",
+                "fill",
+            ]
         ),
         domid=cases.guests,
         lender=cases.guests,
@@ -227,8 +236,13 @@ class StoreMachine(RuleBasedStateMachine):
             self.introduce(domid)
         elif kind == "target":
             self.set_target(domid, lender)
+        elif kind == "shut down":
+            self.agree(
+                lambda: self.store.shut_down(domid),
+                lambda: self.naive.shut_down(domid),
+            )
         else:
-            self.release(domid)
+            self.release(domid, keep_orphans=kind == "orphan")
 
     # How it is asked.
 
@@ -350,7 +364,8 @@ class StoreMachine(RuleBasedStateMachine):
             return names
 
         def ask_naive() -> bytes:
-            room = PAYLOAD_MAX - len(number) - 1
+            # The NUL behind the number and the one behind the last name.
+            room = PAYLOAD_MAX - len(number) - 2
             return self.naive.directory_part(caller.domid, path, offset, room, naive)
 
         if self.agree(ask, ask_naive) and real is None:
@@ -371,7 +386,7 @@ class StoreMachine(RuleBasedStateMachine):
             lambda: self.naive.introduce(domid),
         )
 
-    def release(self, domid: int) -> None:
+    def release(self, domid: int, *, keep_orphans: bool = False) -> None:
         """RELEASE, after what belongs to the domain's connection is gone."""
         for slot in list(self.open):
             if cases.SLOTS[slot] == domid:
@@ -381,8 +396,8 @@ class StoreMachine(RuleBasedStateMachine):
             self.store.unwatch(watch)
             self.naive.watches.remove(int(watch.token))
         self.agree(
-            lambda: self.store.release(domid),
-            lambda: self.naive.release(domid),
+            lambda: self.store.release(domid, keep_orphans=keep_orphans),
+            lambda: self.naive.release(domid, keep_orphans=keep_orphans),
         )
 
     def set_target(self, domid: int, target: int) -> None:
