@@ -17,6 +17,9 @@ Ask = tuple[Any, ...]
 
 LETTERS: Final = "nrwb"
 
+INCIDENTS: Final = ["target", "end", "rebirth", "few", "small"]
+"""What may happen while a transaction is open; see the machine's `happen`."""
+
 GUESTS: Final = (1, 2, 3)
 SLOTS: Final = (0, 0, 1, 2, 3)
 """Whose each of the transactions is that may be open."""

@@ -26,7 +26,14 @@ from protocol.path import Path, parse_path
 from protocol.perms import Caller, Entry, Permissions
 from tests.model import cases
 from tests.model.cases import Ask
-from tests.model.naive_state import Right, Rights, State, at_or_below, owned
+from tests.model.naive_state import (
+    Right,
+    Rights,
+    State,
+    at_or_below,
+    owned,
+    record_size,
+)
 from tests.model.naive_store import NaiveStore, NaiveTransaction, RefusedError
 from tests.model.naive_watches import NaiveWatch, Told
 from xsd.store import Event, Store, Transaction, Watch
@@ -157,7 +164,7 @@ class StoreMachine(RuleBasedStateMachine):
         who=st.one_of(st.none(), cases.domids),
         meanwhile=cases.meanwhile,
         later=cases.asks,
-        incident=st.sampled_from([None] * 4 + ["target", "target", "end", "rebirth"]),
+        incident=st.sampled_from([None] * 4 + cases.INCIDENTS),
     )
     def whole(
         self,
@@ -172,13 +179,11 @@ class StoreMachine(RuleBasedStateMachine):
         self.inside(slot, asks)
         self.outside(cases.SLOTS[slot] if who is None else who, meanwhile)
         self.inside(slot, later)
-        if incident == "target":
-            self.set_target(3, 2 if self.naive.targets.get(3) == 1 else 1)
-        elif incident and self.caller(1):
-            self.release(1)
-            if incident == "rebirth":
-                self.introduce(1)
+        self.happen(incident, cases.SLOTS[slot])
         self.close(slot, commit=True)
+        if incident in {"few", "small"}:
+            self.set_quota(cases.SLOTS[slot], "nodes", 0)
+            self.set_quota(cases.SLOTS[slot], "node-size", 0)
 
     @rule(index=st.integers(0, 4), commit=st.sampled_from([True, True, True, False]))
     def end(self, index: int, commit: bool) -> None:
@@ -245,6 +250,20 @@ class StoreMachine(RuleBasedStateMachine):
             self.release(domid, keep_orphans=kind == "orphan")
 
     # How it is asked.
+
+    def happen(self, incident: str | None, who: int) -> None:
+        """Change what a transaction of a domain must find when it is committed."""
+        if incident == "target":
+            self.set_target(3, 2 if self.naive.targets.get(3) == 1 else 1)
+        elif incident == "few":
+            self.set_quota(who, "nodes", owned(self.naive.live).get(who, 0))
+        elif incident == "small" and cases.WIDE in self.naive.live:
+            size = record_size(self.naive.live, cases.WIDE)
+            self.set_quota(who, "node-size", size)
+        elif incident in {"end", "rebirth"} and self.caller(1):
+            self.release(1)
+            if incident == "rebirth":
+                self.introduce(1)
 
     def fill(self, slot: int | None) -> None:
         """Make a directory wide or, if it is, narrow again."""
@@ -459,7 +478,7 @@ def test_store_does_what_the_naive_store_does() -> None:
     run_state_machine_as_test(
         StoreMachine,
         settings=settings(
-            max_examples=EXAMPLES or 100,
+            max_examples=EXAMPLES or 150,
             stateful_step_count=50,
             derandomize=not EXAMPLES,
             database=None,
