@@ -1,5 +1,6 @@
 """xsd.client.transport: the socket, and what may stand in its place."""
 
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,18 @@ def test_daemon_that_does_not_accept_is_not_listening(full_backlog: str) -> None
     """The time limit holds for the connection too."""
     with pytest.raises(NotListeningError, match="did not accept in time"):
         Client(full_backlog, timeout=0.01)
+
+
+def test_a_signal_does_not_make_a_connection(full_backlog: str) -> None:
+    """It ends the wait in connect, and the socket looks as if it had none."""
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+    try:
+        with pytest.raises(NotListeningError):
+            Client(full_backlog, timeout=0.2)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_socket_carries_bytes_both_ways(directory: Path) -> None:

@@ -103,6 +103,11 @@ def _connect(path: str, timeout: float | None) -> socket.socket:
             limit = struct.pack("@ll", seconds, max(1, int((timeout - seconds) * 1e6)))
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         connected.connect(path)
+        # A signal ends the wait as well, and Python then takes the socket for
+        # connected, since it finds no error on it.
+        if not _has_peer(connected):
+            connected.connect(path)
+            connected.getpeername()
     except BlockingIOError:
         connected.close()
         raise NotListeningError(path, "it did not accept in time") from None
@@ -111,3 +116,12 @@ def _connect(path: str, timeout: float | None) -> socket.socket:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise NotListeningError(path, reason) from None
     return connected
+
+
+def _has_peer(connected: socket.socket) -> bool:
+    """Tell whether a connection was really made."""
+    try:
+        connected.getpeername()
+    except OSError:
+        return False
+    return True
