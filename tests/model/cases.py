@@ -79,6 +79,17 @@ WATCHED: Final = [
     b"a/a",
 ]
 
+LIMITS: Final = [(name, most) for name, choice in QUOTAS.items() for most in choice]
+
+SETTINGS: Final[list[list[tuple[str, int]]]] = [
+    [],
+    [],
+    [],
+    *[[(name, most)] for name, most in LIMITS if most],
+    [(name, max(choice)) for name, choice in QUOTAS.items()],
+]
+"""Limits to begin with."""
+
 OTHERS: Final[list[Rights]] = [
     (),
     (Right("b", 1),),
@@ -136,7 +147,8 @@ domids = st.sampled_from((0, *GUESTS))
 slots = st.sampled_from(range(len(SLOTS)))
 places = pick(PLACES)
 rights = pick(RIGHTS)
-limits = st.sampled_from([(name, most) for name in QUOTAS for most in QUOTAS[name]])
+limits = pick(LIMITS)
+settings = pick(SETTINGS)
 
 _set_perms = st.tuples(st.just("set_perms"), pick(PLACES + SPECIAL), rights)
 _set_family = st.tuples(st.just("set_perms"), pick(LINE), rights)

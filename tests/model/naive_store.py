@@ -253,7 +253,7 @@ class NaiveStore:
         self.abort(tx)
         if tx.failed:
             raise RefusedError(Errno.ENOMEM)
-        if self._is_broken(tx) or self._names_the_gone(tx):
+        if self.is_broken(tx) or self._names_the_gone(tx):
             raise RefusedError(Errno.EAGAIN)
         if not self._is_still_allowed(tx):
             raise RefusedError(Errno.EACCES)
@@ -278,13 +278,13 @@ class NaiveStore:
         """
         if tx is None:
             return Request(who, path, tx, self.live)
-        if tx.state is None or not (tx.steps or self._is_broken(tx)):
+        if tx.state is None or not (tx.steps or self.is_broken(tx)):
             tx.base = tx.state = self.live
             tx.began = next(self._clock)
             tx.seen = len(self.history)
         return Request(who, path, tx, tx.state)
 
-    def _is_broken(self, tx: NaiveTransaction) -> bool:
+    def is_broken(self, tx: NaiveTransaction) -> bool:
         """Tell whether anything that it relied on was changed, even back again."""
         recent: set[Facet] = set().union(*self.history[tx.seen :])
         for path, facet in tx.relied:

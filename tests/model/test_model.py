@@ -20,22 +20,27 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from protocol.errors import XenStoreError
 from protocol.limits import PAYLOAD_MAX
 from protocol.path import Path, parse_path
-from protocol.perms import Caller, Entry, Permissions
+from protocol.perms import Caller, Permissions
 from tests.model import cases
 from tests.model.cases import Ask
+from tests.model.compare import (
+    answer,
+    as_permissions,
+    as_rights,
+    as_told,
+    contents,
+    naive_contents,
+)
 from tests.model.naive_state import (
-    Right,
     Rights,
     State,
-    at_or_below,
     owned,
     record_size,
 )
-from tests.model.naive_store import NaiveStore, NaiveTransaction, RefusedError
-from tests.model.naive_watches import NaiveWatch, Told
+from tests.model.naive_store import NaiveStore, NaiveTransaction
+from tests.model.naive_watches import NaiveWatch
 from xsd.store import Event, Store, Transaction, Watch
 from xsd.store.check import verify
 from xsd.store.node import Node
@@ -44,63 +49,12 @@ from xsd.store.quota import DEFAULTS
 EXAMPLES = int(os.environ.get("XSD_MODEL_EXAMPLES", "0"))
 TIMEOUT = 0 if EXAMPLES else 120
 
-Contents = list[tuple[Path, bytes, Rights]]
-
 
 class Opened(NamedTuple):
     """One open transaction in both stores."""
 
     real: Transaction
     naive: NaiveTransaction
-
-
-def as_permissions(given: Rights) -> Permissions:
-    """The permission list as the store takes it."""
-    return Permissions(
-        tuple([Entry(cases.LETTERS.index(each.letter), each.domid) for each in given])
-    )
-
-
-def as_rights(perms: Permissions) -> Rights:
-    """The permission list as the naive store gives it."""
-    return tuple(
-        [
-            Right(cases.LETTERS[entry.rights], entry.domid, entry.stale)
-            for entry in perms.entries
-        ]
-    )
-
-
-def as_told(events: list[Event]) -> list[Told]:
-    """Events as the naive store gives them."""
-    return [(int(event.watch.token), event.shown) for event in events]
-
-
-def contents(top: Node) -> Contents:
-    """Everything in a version of the store, parents first and siblings in order."""
-    found: Contents = []
-    rest: list[tuple[Path, Node]] = [((), top)]
-    while rest:
-        path, node = rest.pop()
-        found.append((path, node.value, as_rights(node.perms)))
-        rest.extend([((*path, name), each) for name, each in reversed(node.children())])
-    return found[1:]
-
-
-def naive_contents(state: State) -> Contents:
-    """The same of the naive store."""
-    return [
-        (path, state[path].value, state[path].rights)
-        for path in at_or_below(state, ())[1:]
-    ]
-
-
-def answer(ask: Callable[[], object]) -> object:
-    """What a request returns, or the name of its error."""
-    try:
-        return ask()
-    except (XenStoreError, RefusedError) as error:
-        return error.errno.name
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -118,7 +72,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize(
         root=cases.rights,
-        quotas=st.one_of(st.just([]), st.lists(cases.limits, max_size=6)),
+        quotas=cases.settings,
         nodes=st.lists(st.tuples(cases.places, cases.rights), min_size=2, max_size=6),
         watched=st.lists(st.tuples(cases.domids, st.sampled_from(cases.WATCHED))),
     )
@@ -299,10 +253,12 @@ class StoreMachine(RuleBasedStateMachine):
             return
         self.compare_inside(opened)
         if commit:
+            safe = self.unconcerned(list(opened.real.touched))
             self.agree(
                 lambda: self.store.commit(opened.real),
                 lambda: self.naive.commit(opened.naive),
             )
+            assert not any(self.naive.is_broken(each) for each in safe)
         else:
             self.store.abort(opened.real)
             self.naive.abort(opened.naive)
@@ -318,6 +274,7 @@ class StoreMachine(RuleBasedStateMachine):
         real = opened and opened.real
         naive = opened and opened.naive
         path = asked[0]
+        safe = [] if slot is not None else self.unconcerned([path])
         if name == "directory_part":
             self.directory_part(caller, path, asked[1], real, naive)
         elif name == "set_perms":
@@ -332,6 +289,17 @@ class StoreMachine(RuleBasedStateMachine):
                 lambda: getattr(self.store, name)(caller, *asked, real),
                 lambda: getattr(self.naive, name)(who, *asked, naive),
             )
+        assert not any(self.naive.is_broken(each) for each in safe)
+
+    def unconcerned(self, paths: list[Path]) -> list[NaiveTransaction]:
+        """Open transactions that no change of these paths can make fail."""
+        now = self.store.live.tree.top
+        return [
+            opened.naive
+            for opened in self.open.values()
+            if not self.naive.is_broken(opened.naive)
+            and not any(opened.real.relied_on.concerns(path, now) for path in paths)
+        ]
 
     def agree(self, real: Callable[[], object], naive: Callable[[], object]) -> bool:
         """Ask both, compare, and tell whether there was no error."""
