@@ -5,6 +5,11 @@ import shutil
 from typing import Protocol
 
 import pytest
+from hypothesis import settings
+
+# Timing decides no test: an example may take as long as a busy machine needs.
+settings.register_profile("xsd", deadline=None)
+settings.load_profile("xsd")
 
 
 class NeedProgram(Protocol):
