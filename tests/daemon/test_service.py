@@ -255,7 +255,7 @@ def test_unread_events_are_looked_for_unless_they_may_wait_for_ever(
         looked.append(after_ms)
 
     monkeypatch.setattr(Engine, "expire_events", look)
-    monkeypatch.setattr("xsd.daemon.service.EXPIRY_PERIOD_S", 0.0)
+    monkeypatch.setattr("xsd.daemon.service.PERIOD_S", 0.0)
 
     async def work(_: Service) -> None:
         for _turn in range(100):

@@ -20,7 +20,7 @@ def engine() -> Iterator[Engine]:
         engine.disconnect(connection)
     assert verify(engine.store) == []
     assert engine.store.watches.count == 0
-    assert engine.store.transactions.used == {}
+    assert engine.store.usage.transactions.used == {}
 
 
 @pytest.fixture

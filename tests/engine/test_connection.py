@@ -8,12 +8,13 @@ from protocol.ops import Op
 from protocol.perms import Caller
 from xsd.engine import Connection
 from xsd.store import Store, Transaction
+from xsd.store.usage import Usage
 
 
 @pytest.fixture
 def connection() -> Connection:
     """The connection of domain 5."""
-    return Connection(7, Caller(5, privileged=False))
+    return Connection(7, Caller(5, privileged=False), Usage())
 
 
 @pytest.fixture

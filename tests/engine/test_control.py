@@ -5,6 +5,7 @@ import pytest
 from protocol.errors import Errno
 from protocol.ops import Op
 from tests.engine.support import OK, Client, guest_of
+from tests.xsa.support import guest_at_home
 from xsd.engine import Engine
 from xsd.store import Store
 
@@ -40,6 +41,8 @@ def run(dom0: Client, *words: bytes) -> str:
         b"print\0a\0b\0",
         b"quota\0\0",
         b"quota\0x\0",
+        b"quota\0max\0x\0",
+        b"quota\0max\0-r\0-r\0",
         b"quota\x005\x006\0",
         b"quota\0set\0",
         b"quota\0set\0nodes\0",
@@ -94,13 +97,35 @@ def test_check_of_a_sound_store_is_ok(dom0: Client) -> None:
 def test_check_tells_the_log_each_fault() -> None:
     """The client is told OK, as by C."""
     dom0 = Client(Engine(Store()))
-    dom0.engine.store.live.nodes.add(5, 3)
+    dom0.engine.store.usage.nodes.add(5, 3)
 
     assert dom0.reply(Op.CONTROL, b"check\0") == (Op.CONTROL, OK)
     fault, checked = dom0.engine.take_notices()
     assert (fault.level, fault.event) == ("error", "store.inconsistent")
     assert "5: 3" in str(fault.fields["fault"])
     assert checked.fields["faults"] == 1
+
+
+def test_check_recounts_what_waits_for_guests(engine: Engine) -> None:
+    """The store does not know what has not been sent."""
+    dom0, guest = Client(engine), guest_of(engine, 5)
+    for _ in range(3):
+        guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"1\0"))
+    bytes(guest.connection.outbox.peek(1))
+    guest.connection.outbox.sent(1)
+    dom0.ok(Op.CONTROL, b"check\0")
+    assert [each.level for each in engine.take_notices()] == ["info"]
+    kept = engine.store.usage.unsent.of(5)
+    for account in (engine.store.usage.unsent, engine.store.usage.memory):
+        account.add(5, 1)
+    dom0.ok(Op.CONTROL, b"check\0")
+    for account in (engine.store.usage.unsent, engine.store.usage.memory):
+        account.add(5, -1)
+
+    fault = engine.take_notices()[0].fields["fault"]
+    assert (
+        fault == f"unsent bytes by domain are {{5: {kept}}}, kept as {{5: {kept + 1}}}"
+    )
 
 
 def test_print_puts_a_line_into_the_log(dom0: Client) -> None:
@@ -146,13 +171,69 @@ def test_quota_of_a_domain_shows_what_it_uses(engine: Engine) -> None:
     guest.start()
 
     assert dom0.errno(Op.CONTROL, b"quota\x007\0") is ENOENT
+    guest.ask(Op.UNWATCH, b"/a\0t\0")
+    size = engine.store.usage.memory.of(5)
+    most = engine.store.usage.memory.most[5]
+    assert 0 == size < most
     assert run(dom0, b"quota", b"5") == (
         "Domain 5:\n"
-        "nodes           :        0\n"
-        "watches         :        1\n"
-        "transactions    :        2\n"
+        "nodes            :        0 (max        0)\n"
+        "watches          :        0 (max        1)\n"
+        "outstanding      :        0 (max        2)\n"
+        f"memory           :        0 (max {most:8})\n"
+        "transactions     :        2 (max        2)\n"
+        "transaction-nodes:        - (max        0)\n"
+        "node-permissions :        - (max        0)\n"
+        "path-max         :        - (max        2)\n"
+        "node-size        :        - (max        0)\n"
     )
-    assert "nodes           :        5\n" in run(dom0, b"quota", b"0")
+    assert "nodes            :        5 " in run(dom0, b"quota", b"0")
+
+
+def test_every_quota_has_its_maximum(engine: Engine) -> None:
+    """Of what was asked for, and of what was used; dom0's does not count."""
+    dom0 = Client(engine)
+    guest = guest_at_home(engine, 5)
+    for name in (b"long-name", b"b", b"c"):
+        guest.ok(Op.WRITE, name + b"\0" + b"x" * 76)
+    guest.ok(Op.RM, b"b\0")
+    guest.ok(Op.SET_PERMS, b"c\0n5\0r1\0r2\0r3\0")
+    number = guest.start()
+    for name in (b"c", b"d"):
+        guest.ask(Op.READ, name + b"\0", number)
+    for number in range(9):
+        dom0.ok(Op.WATCH, b"/%d\0t\0" % number, 0)
+    guest.ask(Op.WATCH, b"b\0t\0")
+    maxima = run(dom0, b"quota", b"max").splitlines()
+
+    assert maxima.pop(4).startswith("memory           : ")
+    assert [line[:27] for line in maxima] == [
+        "Max used quota values:",
+        "nodes            :        4",
+        "watches          :        1",
+        "outstanding      :        2",
+        "transactions     :        1",
+        "transaction-nodes:        3",
+        "node-permissions :        4",
+        "path-max         :        9",
+        f"node-size        : {16 + 4 * 8 + 76:8}",
+    ]
+
+
+def test_maxima_begin_anew_once_they_were_shown(engine: Engine) -> None:
+    """With what is in use at that time; also those of domains that are gone."""
+    dom0 = Client(engine)
+    guest = guest_at_home(engine, 5)
+    guest.ok(Op.MKDIR, b"a/b\0")
+    guest.ok(Op.RM, b"a\0")
+    other = guest_at_home(engine, 6)
+    other.ok(Op.MKDIR, b"a/b/c\0")
+    dom0.ok(Op.RELEASE, b"6\0")
+
+    assert "nodes            :        4 " in run(dom0, b"quota", b"max")
+    assert "nodes            :        4 " in run(dom0, b"quota", b"max", b"-r")
+    assert "nodes            :        1 " in run(dom0, b"quota", b"max")
+    assert "path-max         :        0 " in run(dom0, b"quota", b"max")
 
 
 def test_soft_quota_is_shown_and_set(dom0: Client) -> None:

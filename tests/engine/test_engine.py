@@ -221,13 +221,13 @@ def test_disconnect_takes_watches_and_transactions_away(engine: Engine) -> None:
     tx = gone.start()
     gone.start()
     assert gone.reply(Op.READ, b"/a\0", tx) == refusal(Errno.EACCES)
-    assert engine.store.watched.of(1) == 2
-    assert engine.store.transactions.of(1) == 2
+    assert engine.store.usage.watches.of(1) == 2
+    assert engine.store.usage.transactions.of(1) == 2
 
     engine.disconnect(gone.connection)
 
-    assert engine.store.watched.of(1) == 0
-    assert engine.store.transactions.of(1) == 0
+    assert engine.store.usage.watches.of(1) == 0
+    assert engine.store.usage.transactions.of(1) == 0
     assert engine.store.watches.count == 0
     assert verify(engine.store) == []
     other.ok(Op.WRITE, b"/a\0v")

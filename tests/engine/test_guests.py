@@ -98,7 +98,7 @@ def test_a_failed_introduction_leaves_earlier_rights_alone(
     guests.broken = True
     dom0.errno(Op.INTRODUCE, b"5\x001\x007\0")
 
-    assert engine.store.live.nodes.of(5) == 1
+    assert engine.store.usage.nodes.of(5) == 1
 
 
 def test_another_domain_of_the_same_id_inherits_nothing(

@@ -69,8 +69,8 @@ def test_domain_that_is_introduced_again_begins_anew(engine: Engine) -> None:
     assert connection.outbox.size == 0
     assert connection.decoder.pending == b""
     assert (connection.watches, connection.transactions) == ({}, {})
-    assert engine.store.watched.of(5) == 0
-    assert engine.store.transactions.of(5) == 0
+    assert engine.store.usage.watches.of(5) == 0
+    assert engine.store.usage.transactions.of(5) == 0
     assert not connection.lost
     again = encode_frame(Op.GET_DOMAIN_PATH, 1, 0, b"5\0")
     engine.receive(connection, again, 0)
@@ -143,8 +143,8 @@ def test_connection_of_a_released_domain_ends(engine: Engine, place: str) -> Non
         assert guest.take() == []
         assert guest.connection.watches == {}
         engine.disconnect(guest.connection)
-    assert engine.store.watched.of(5) == 0
-    assert engine.store.transactions.of(5) == 0
+    assert engine.store.usage.watches.of(5) == 0
+    assert engine.store.usage.transactions.of(5) == 0
     assert engine.connections == [dom0.connection, other.connection]
 
 

@@ -199,7 +199,7 @@ def test_reset_watches_inside_a_transaction_ends_it(engine: Engine) -> None:
     assert mine.reply(Op.RESET_WATCHES, b"\0", first) == (Op.RESET_WATCHES, OK)
     assert mine.errno(Op.READ, b"/a\0", first) is ENOENT
     assert mine.errno(Op.TRANSACTION_END, b"T\0", second) is ENOENT
-    assert engine.store.transactions.of(0) == 0
+    assert engine.store.usage.transactions.of(0) == 0
     write(other, b"/a")
     assert mine.take() == []
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xsd.engine.outbox import Outbox
+from xsd.engine.outbox import Outbox, Tally
+from xsd.store.usage import MESSAGE_BYTES, Usage
 
 
 def drain(outbox: Outbox, piece: int) -> bytes:
@@ -119,3 +120,38 @@ def test_how_much_is_sent_at_a_time_changes_nothing(
         outbox.append(message)
 
     assert sent + drain(outbox, piece) == b"".join(messages)
+
+
+def test_what_waits_is_the_clients_memory() -> None:
+    """Each message with what is kept beside it; what is being sent without."""
+    usage = Usage()
+    outbox = Outbox(usage, 5)
+    outbox.append(b"12345")
+    outbox.append_event(b"123")
+    outbox.append_event(b"123")
+    assert usage.memory.of(5) == usage.unsent.of(5) == 8 + 2 * MESSAGE_BYTES
+    outbox.peek(1)
+    assert usage.memory.of(5) == 8 + MESSAGE_BYTES
+    outbox.sent(2)
+    assert usage.memory.of(5) == 6 + MESSAGE_BYTES == outbox.count_charge()
+    drain(outbox, 2)
+
+    assert usage.memory.used == usage.unsent.used == {}
+    assert usage.memory.most == {5: 8 + 2 * MESSAGE_BYTES}
+
+
+@pytest.mark.parametrize("way", ["expire", "clear"])
+def test_what_is_dropped_is_nobodys_memory(way: str) -> None:
+    """For not being read in time, or because nobody is there."""
+    usage = Usage()
+    outbox = Outbox(usage, 5)
+    outbox.append_event(b"event", Tally(), 1)
+    outbox.append_event(b"another", None, 1)
+    if way == "expire":
+        outbox.expire(1)
+    else:
+        outbox.peek(1)
+        outbox.sent(1)
+        outbox.clear()
+
+    assert usage.memory.used == usage.unsent.used == {}

@@ -413,11 +413,11 @@ class StoreMachine(RuleBasedStateMachine):
         domids = (0, *cases.GUESTS)
 
         assert contents(self.store.live.tree.top) == naive_contents(naive.live)
-        assert self.store.live.nodes.used == owned(naive.live)
-        assert [self.store.watched.of(each) for each in domids] == [
+        assert self.store.usage.nodes.used == owned(naive.live)
+        assert [self.store.usage.watches.of(each) for each in domids] == [
             naive.watches.count(each) for each in domids
         ]
-        assert [self.store.transactions.of(each) for each in domids] == [
+        assert [self.store.usage.transactions.of(each) for each in domids] == [
             naive.count_open(each) for each in domids
         ]
 

@@ -137,7 +137,7 @@ def test_a_node_removed_twice_in_a_transaction_is_counted_once(dom0: Client) -> 
     transaction.rm(b"/a")
     transaction.commit()
 
-    assert dom0.store.live.nodes.used == {0: 5}
+    assert dom0.store.usage.nodes.used == {0: 5}
     assert verify(dom0.store) == []
 
 
@@ -191,12 +191,12 @@ def test_a_quota_met_at_any_level_of_a_new_path_leaves_no_level(
     store = Store()
     guest = home_of(store)
     store.quotas.set(1, NODES, limit)
-    before = (shape(store), dict(store.live.nodes.used))
+    before = (shape(store), dict(store.usage.nodes.used))
     request = guest.write if create == "write" else guest.mkdir
     with pytest.raises(XenStoreError, match="ENOSPC"):
         request(b"a/b/c/d/e/f")
 
-    assert (shape(store), store.live.nodes.used) == before
+    assert (shape(store), store.usage.nodes.used) == before
     assert verify(store) == []
     store.quotas.set(1, NODES, 7)
     request(b"a/b/c/d/e/f")
@@ -209,7 +209,7 @@ def test_a_quota_met_in_a_transaction_leaves_nothing_of_it(limit: int) -> None:
     guest = home_of(store)
     guest.write(b"old")
     store.quotas.set(1, NODES, limit)
-    before = (shape(store), dict(store.live.nodes.used))
+    before = (shape(store), dict(store.usage.nodes.used))
     transaction = guest.start()
     transaction.write(b"first")
     inside = transaction.directory(b"/local/domain/1")
@@ -220,7 +220,7 @@ def test_a_quota_met_in_a_transaction_leaves_nothing_of_it(limit: int) -> None:
     with pytest.raises(XenStoreError, match="ENOMEM"):
         transaction.commit()
 
-    assert (shape(store), store.live.nodes.used) == before
+    assert (shape(store), store.usage.nodes.used) == before
     assert verify(store) == []
 
 
@@ -233,7 +233,7 @@ def test_a_record_too_big_at_any_level_of_a_new_path_leaves_no_level(
     store = Store()
     guest = home_of(store)
     store.quotas.set(1, NODE_SIZE, 100)
-    before = (shape(store), dict(store.live.nodes.used))
+    before = (shape(store), dict(store.usage.nodes.used))
     names = [b"a"] * 6
     names[level] = b"n" * 76
     client = guest.start() if inside else guest
@@ -243,7 +243,7 @@ def test_a_record_too_big_at_any_level_of_a_new_path_leaves_no_level(
         with pytest.raises(XenStoreError, match="ENOMEM"):
             client.commit()
 
-    assert (shape(store), store.live.nodes.used) == before
+    assert (shape(store), store.usage.nodes.used) == before
     names[level] = b"n" * 75
     guest.write(b"/".join(names))
     assert verify(store) == []
@@ -264,7 +264,7 @@ def test_a_very_deep_path_is_written_listed_and_removed(dom0: Client) -> None:
     assert count_nodes(store, at(b"/x")) == LEVELS
     assert verify(store) == []
     assert dom0.rm(b"/x") == [(DEEP, DEEP), (b"/x", b"/")]
-    assert store.live.nodes.used == {0: 5}
+    assert store.usage.nodes.used == {0: 5}
     assert verify(store) == []
 
 
@@ -288,7 +288,7 @@ def test_a_very_deep_path_is_committed(dom0: Client, others: bool) -> None:
             store.live.take_changes()
         assert transaction.commit() == events
         assert verify(store) == []
-    assert store.live.nodes.used == {0: 5}
+    assert store.usage.nodes.used == {0: 5}
 
 
 def remake(client: Client) -> None:

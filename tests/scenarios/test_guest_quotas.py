@@ -190,6 +190,70 @@ def test_guest_may_set_as_many_permissions_as_its_quota_says(world: World) -> No
     assert guest.get(Op.SET_PERMS, strings(b"/t", *entries[:1])) == OK
 
 
+# Memory.
+
+
+def test_guest_without_memory_has_to_give_some_back_first(world: World) -> None:
+    """Of its nodes; nothing that it asked for is done in part. (C says EIO.)"""
+    guest = at_home(world)
+    world.limit(b"memory", 6000)
+    value = b"x" * 1500
+    for name in (b"1", b"2", b"3"):
+        assert guest.get(Op.WRITE, b"/t/" + name + b"\0" + value) == OK
+
+    for name in (b"4", b"4/5"):
+        refused = guest.errno(Op.WRITE, b"/t/" + name + b"\0" + value)
+        assert refused in {ENOMEM, Errno.EIO}
+    assert guest.get(Op.DIRECTORY, b"/t\0") == b"1\x002\x003\0"
+    assert guest.get(Op.RM, b"/t/2\0") == OK
+    assert guest.get(Op.WRITE, b"/t/4\0" + value) == OK
+
+
+def test_guest_without_memory_cannot_watch(world: World) -> None:
+    """ENOMEM; what it watches already it is told of."""
+    guest = at_home(world)
+    assert guest.get(Op.WATCH, strings(b"/t", b"t")) == OK
+    assert guest.events() == [(b"/t", b"t")]
+    world.limit(b"memory", 3000)
+
+    assert guest.errno(Op.WATCH, strings(b"/t", b"t" * 3900)) is ENOMEM
+    assert guest.events() == []
+    world.dom0.make(b"/t/a")
+    assert guest.events() == [(b"/t/a", b"t")]
+
+
+def test_transaction_without_memory_fails_as_a_whole(world: World) -> None:
+    """Also what fitted into it; the memory that it had is free afterwards."""
+    guest = at_home(world)
+    world.limit(b"memory", 20_000)
+    for _ in range(3):
+        tx = guest.start()
+        answers = [
+            guest.errno(Op.WRITE, b"/t/%d\0" % number + b"x" * 1500, tx)
+            for number in range(20)
+        ]
+        assert answers[0] is None
+        assert answers[-1] in {ENOMEM, Errno.EIO}
+        assert guest.commit(tx) is ENOMEM
+        assert guest.get(Op.DIRECTORY, b"/t\0") == b""
+        assert guest.get(Op.WRITE, b"/t\0" + b"x" * 1500) == OK
+
+
+def test_dom0_may_fill_what_a_guest_owns(ours: World) -> None:
+    """It counts for the guest, which is refused; dom0 never is."""
+    guest = at_home(ours)
+    ours.limit(b"memory", 1000)
+    for name in (b"1", b"2"):
+        ours.dom0.make(b"/t/" + name)
+        assert ours.dom0.get(Op.WRITE, b"/t/" + name + b"\0" + b"x" * 1500) == OK
+
+    assert guest.errno(Op.WRITE, b"/t/3\0") is ENOMEM
+    assert guest.get(Op.WRITE, b"/t/1\0") == OK
+    assert guest.errno(Op.WRITE, b"/t/3\0") is ENOMEM
+    assert guest.get(Op.WRITE, b"/t/2\0") == OK
+    assert guest.get(Op.WRITE, b"/t/3\0") == OK
+
+
 @pytest.mark.parametrize("op", [Op.READ, Op.WRITE, Op.MKDIR, Op.RM, Op.GET_PERMS])
 def test_guests_paths_are_as_long_as_its_quota_says(world: World, op: Op) -> None:
     """2,048 bytes; what is longer is EINVAL, not missing."""

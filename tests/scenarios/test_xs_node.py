@@ -147,7 +147,7 @@ def scene() -> Iterator[Scene]:
     yield scene
     assert verify(scene.store) == []
     scene.guest.reset_watches()
-    assert scene.store.watched.of(1) == 0
+    assert scene.store.usage.watches.of(1) == 0
     scene.qemu.client.rm(b"/local")
     assert scene.nodes() == 1
     assert verify(scene.store) == []

@@ -25,6 +25,7 @@ from xsd.client.transport import SocketTransport
 from xsd.engine import Connection, Engine
 from xsd.store import Store
 from xsd.store.check import verify
+from xsd.store.quota import DEFAULTS
 from xsd.testing import PretendedHost
 
 PATIENCE_S: Final = 20.0
@@ -204,8 +205,8 @@ class World(ABC):
         for name in dom0.get(Op.DIRECTORY, b"/\0").split(b"\0")[:-1]:
             assert dom0.get(Op.RM, b"/" + name + b"\0") == OK
         assert dom0.get(Op.RESET_WATCHES, b"\0") == OK
-        for quota, value in ((b"nodes", 1000), (b"outstanding", 20)):
-            self.limit(quota, value)
+        for quota in ("nodes", "outstanding", "memory"):
+            self.limit(quota.encode(), DEFAULTS[quota])
         assert dom0.get(Op.SET_PERMS, b"/\0n0\0") == OK
 
     @abstractmethod

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.store.support import Client, at, dom0_of, guest_of
+from tests.store.support import Client, at, dom0_of, guest_of, perms
 from xsd.store import Store
 from xsd.store.check import count_nodes, verify
-from xsd.store.node import Node
+from xsd.store.node import Node, empty_size
 from xsd.store.tree import find
 
 
@@ -68,15 +68,25 @@ def test_impossible_names_are_found(broken: Store) -> None:
     """An empty one, or one that holds a slash."""
     parent = node_of(broken, b"/a/d")
     for name in (b"", b"x/y"):
-        broken.live.nodes.add(0, 1)
+        broken.usage.nodes.add(0, 1)
+        broken.usage.memory.add(0, empty_size(perms(b"n0")) + len(name) + 1)
         generation = broken._clock.tick()
         parent.put_child(name, Node(parent.token, b"", parent.perms, generation))
         parent.names_changed = generation
+        parent.names_size += len(name) + 1
 
     assert verify(broken) == [
         "b'/a/d' has a child b''",
         "b'/a/d' has a child b'x/y'",
     ]
+
+
+def test_a_wrong_size_of_names_is_found(broken: Store) -> None:
+    """Quotas rely on it."""
+    node_of(broken, b"/a").names_size += 1
+    broken.usage.memory.add(0, 1)
+
+    assert verify(broken) == ["b'/a' has names of 4 bytes, not as kept"]
 
 
 def test_children_out_of_order_are_found(broken: Store) -> None:
@@ -95,11 +105,14 @@ def test_a_directory_kept_in_the_wrong_form_is_found(broken: Store) -> None:
         dom0.write(b"/n/%d" % number)
     wide = node_of(broken, b"/w")
     wide.narrow, wide.wide = dict(wide.children()), None
-    narrow = node_of(broken, b"/n").wide
+    parent = node_of(broken, b"/n")
+    narrow = parent.wide
     assert narrow is not None
     for number in range(200):
         narrow.remove(b"%d" % number, broken.live.tree.token)
-        broken.live.nodes.add(0, -1)
+        broken.usage.nodes.add(0, -1)
+        parent.names_size -= len(b"%d\0" % number)
+        broken.usage.memory.add(0, -empty_size(perms(b"n0")) - len(b"%d\0" % number))
 
     assert sorted(verify(broken)) == [
         "b'/n' is narrow, but kept as wide",
@@ -126,17 +139,19 @@ def test_a_wide_directory_that_disagrees_with_itself_is_found(broken: Store) -> 
 
 
 def test_wrong_counts_are_found(broken: Store) -> None:
-    """Of nodes, of watches, and of transactions as far as can be known."""
+    """Of nodes, watches, transactions and bytes."""
     guest_of(broken, 1)
-    broken.live.nodes.add(1, 1)
-    broken.watched.add(0, -1)
-    broken.transactions.add(0, 1)
-    broken.transactions.add(1, -2)
+    size = broken.usage.memory.of(0)
+    broken.usage.nodes.add(1, 1)
+    broken.usage.watches.add(0, -1)
+    broken.usage.transactions.add(1, -2)
+    broken.usage.memory.add(0, 1)
 
     assert verify(broken) == [
         "nodes by domain are {0: 9}, kept as {0: 9, 1: 1}",
         "watches by domain are {0: 1}, kept as {}",
-        "dom1 has -2 transactions",
+        "transactions by domain are {}, kept as {1: -2}",
+        f"memory by domain are {{0: {size}}}, kept as {{0: {size + 1}}}",
     ]
 
 

@@ -84,10 +84,10 @@ def test_a_node_changes_hands_with_its_count(store: Store, dom0: Client) -> None
             dom0.write(b"/other")
         t1.commit()
 
-        assert store.live.nodes.of(owner) == 3
+        assert store.usage.nodes.of(owner) == 3
         assert verify(store) == []
         dom0.rm(b"/a/c")
-    assert store.live.nodes.of(1) == 0
+    assert store.usage.nodes.of(1) == 0
 
 
 def test_removing_gives_the_owners_their_count_back(
@@ -101,7 +101,7 @@ def test_removing_gives_the_owners_their_count_back(
     dom0.write(b"/other")
     t1.commit()
 
-    assert store.live.nodes.of(1) == 1
+    assert store.usage.nodes.of(1) == 1
     assert verify(store) == []
 
 
@@ -117,7 +117,7 @@ def test_a_tree_removed_after_a_part_of_it_is_carried_over(dom0: Client) -> None
         t1.commit()
 
         assert dom0.directory(b"/") == [b"tool", b"other"]
-        assert dom0.store.live.nodes.used == {0: 6}
+        assert dom0.store.usage.nodes.used == {0: 6}
 
 
 # Rights that are gone by the time of the commit.

@@ -41,15 +41,15 @@ def test_the_root_is_not_among_them(left: Store, dom0: Client) -> None:
 
 def test_all_it_still_owns_passes_to_the_heir(left: Store, dom0: Client) -> None:
     """With the letter of its entry, and with the count."""
-    owned = left.live.nodes.of(5)
-    others = left.live.nodes.of(0)
+    owned = left.usage.nodes.of(5)
+    others = left.usage.nodes.of(0)
     drop_rights(left.live, 5, 0)
 
     assert dom0.get_perms(b"/b/own") == b"r0\0w6\0"
     assert dom0.get_perms(b"/b/own/below") == b"n0\0"
     assert dom0.get_perms(b"@introduceDomain") == b"r0\0"
-    assert (owned, left.live.nodes.of(5)) == (4, 0)
-    assert left.live.nodes.of(0) == others + 4
+    assert (owned, left.usage.nodes.of(5)) == (4, 0)
+    assert left.usage.nodes.of(0) == others + 4
     assert verify(left) == []
 
 

@@ -82,7 +82,7 @@ def test_nodes_are_counted_for_their_owner(
     store: Store, dom0: Client, guest: Client
 ) -> None:
     """However they come to it and whoever makes them."""
-    used = store.live.nodes
+    used = store.usage.nodes
     assert (used.of(0), used.of(1)) == (5 + 2, 1)
 
     guest.write(b"a/b")

@@ -14,7 +14,6 @@ from xsd.store.quota import (
     TRANSACTION_NODES,
     TRANSACTIONS,
     WATCHES,
-    Account,
     QuotaExceeded,
     Quotas,
 )
@@ -96,33 +95,6 @@ def test_two_stores_do_not_share_limits() -> None:
 
     assert Quotas().get(-1, NODES) == 1000
     assert Quotas().get(-1, "soft-memory") == 2097152
-
-
-# The counts.
-
-
-def test_an_account_keeps_only_what_is_not_zero() -> None:
-    """Domains that come and go leave nothing behind."""
-    account = Account()
-    account.add(1, 2)
-    account.add(2, 1)
-    account.add(1, -2)
-    account.add(3, 0)
-
-    assert account.used == {2: 1}
-    assert (account.of(1), account.of(2)) == (0, 1)
-
-
-def test_accounts_are_merged_by_domain() -> None:
-    """As a commit does with what the transaction counted."""
-    account, delta = Account(), Account()
-    account.add(1, 2)
-    account.add(2, 1)
-    delta.add(1, -2)
-    delta.add(3, 4)
-    account.merge(delta)
-
-    assert account.used == {2: 1, 3: 4}
 
 
 # Nodes.
@@ -296,7 +268,7 @@ def test_a_guest_may_have_exactly_the_quota_of_watches(
         guest.watch(b"c")
     store.unwatch(first)
     guest.watch(b"c")
-    assert store.watched.of(1) == 2
+    assert store.usage.watches.of(1) == 2
 
     other = guest_of(store, 2)
     other.watch(b"a")

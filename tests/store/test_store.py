@@ -30,7 +30,7 @@ def test_a_new_store_holds_what_c_xenstored_sets_up(store: Store, dom0: Client) 
     ]
     assert dom0.get_perms(b"@introduceDomain") == b"n0\0"
     assert dom0.get_perms(b"@releaseDomain") == b"n0\0r32757\0"
-    assert store.live.nodes.used == {0: 5}
+    assert store.usage.nodes.used == {0: 5}
     assert store.live.take_changes() == []
 
 
@@ -42,7 +42,7 @@ def test_another_domain_than_dom0_may_be_the_privileged_one() -> None:
     assert store.privileged.domid == 3
     assert client.get_perms(b"/") == b"n3\0"
     assert store.introduced(3) is store.privileged
-    assert store.live.nodes.used == {3: 5}
+    assert store.usage.nodes.used == {3: 5}
     with pytest.raises(XenStoreError, match="ENOENT"):
         store.introduced(0)
     assert verify(store) == []
@@ -72,11 +72,11 @@ def test_open_transactions_are_counted_until_they_end(
     """By the domain that opened them."""
     one, other, third = dom0.start(), dom0.start(), guest.start()
 
-    assert store.transactions.used == {0: 2, 1: 1}
+    assert store.usage.transactions.used == {0: 2, 1: 1}
     one.commit()
     other.abort()
     third.commit()
-    assert store.transactions.used == {}
+    assert store.usage.transactions.used == {}
 
 
 def test_an_unwatched_watch_is_told_nothing(store: Store, dom0: Client) -> None:
@@ -85,7 +85,7 @@ def test_an_unwatched_watch_is_told_nothing(store: Store, dom0: Client) -> None:
     store.unwatch(watches[1])
 
     assert dom0.write(b"/a") == [(b"/a", b"1"), (b"/a", b"3")]
-    assert store.watched.of(0) == 2
+    assert store.usage.watches.of(0) == 2
 
 
 # Domains.
@@ -180,7 +180,7 @@ def test_a_released_domain_takes_its_nodes_along(store: Store, dom0: Client) -> 
     assert missing(dom0, b"/a/own")
     assert dom0.directory(b"/a") == [b"other"]
     assert dom0.directory(b"/b/z") == []
-    assert (store.live.nodes.of(5), store.live.nodes.of(6)) == (0, 1)
+    assert (store.usage.nodes.of(5), store.usage.nodes.of(6)) == (0, 1)
 
 
 def test_a_released_domain_is_taken_out_of_all_permissions(
@@ -219,7 +219,7 @@ def test_nodes_that_cannot_be_removed_pass_to_the_privileged_domain(
         assert dom0.get_perms(path) == b"r0\0b32757\0"
     assert dom0.directory(b"/") == [b"tool", b"a"]
     assert dom0.directory(b"/a") == []
-    assert store.live.nodes.of(5) == 0
+    assert store.usage.nodes.of(5) == 0
 
 
 def test_nodes_of_a_released_domain_may_be_kept(store: Store, dom0: Client) -> None:
@@ -234,7 +234,7 @@ def test_nodes_of_a_released_domain_may_be_kept(store: Store, dom0: Client) -> N
     ]
     assert dom0.read(b"/own") == b"1"
     assert dom0.get_perms(b"/own") == b"n0\0"
-    assert store.live.nodes.of(5) == 0
+    assert store.usage.nodes.of(5) == 0
 
 
 def test_a_shut_down_is_told_to_watches_with_a_depth(

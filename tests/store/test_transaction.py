@@ -197,21 +197,21 @@ def test_a_write_in_a_transaction_is_unseen_until_commit(dom0: Client) -> None:
 
 def test_an_aborted_transaction_leaves_nothing(store: Store, dom0: Client) -> None:
     """No node, no count, no open transaction."""
-    used = dict(store.live.nodes.used)
+    used = dict(store.usage.nodes.used)
     t1 = dom0.start()
     t1.write(b"/a/b")
     t1.rm(b"/tool")
     t1.abort()
 
     assert dom0.directory(b"/") == [b"tool"]
-    assert store.live.nodes.used == used
-    assert store.transactions.of(0) == 0
+    assert store.usage.nodes.used == used
+    assert store.usage.transactions.of(0) == 0
 
 
 def test_a_failed_commit_leaves_nothing(store: Store, dom0: Client) -> None:
     """The transaction is gone nevertheless."""
     dom0.write(b"/a", b"1")
-    used = dict(store.live.nodes.used)
+    used = dict(store.usage.nodes.used)
     t1 = dom0.start()
     t1.write(b"/b/c")
     t1.rm(b"/tool")
@@ -220,8 +220,8 @@ def test_a_failed_commit_leaves_nothing(store: Store, dom0: Client) -> None:
     fails(Errno.EAGAIN, t1)
 
     assert dom0.directory(b"/") == [b"tool", b"a"]
-    assert store.live.nodes.used == used
-    assert store.transactions.of(0) == 0
+    assert store.usage.nodes.used == used
+    assert store.usage.transactions.of(0) == 0
 
 
 def test_a_transaction_never_sees_half_of_another_ones_commit(dom0: Client) -> None:
@@ -486,4 +486,4 @@ def test_nodes_in_a_transaction_count_against_the_quota(
     t2.commit()
 
     assert fails(Errno.ENOSPC, t1) == "ENOSPC: dom1 is at its quota of 3 nodes"
-    assert store.live.nodes.of(1) == 3
+    assert store.usage.nodes.of(1) == 3

@@ -2,11 +2,9 @@
 
 from protocol.errors import Errno
 from protocol.perms import Caller
-from tests.store.support import Client, Enter, at, guest_of, perms, refused, shape
+from tests.store.support import Client, Enter, perms, refused, shape
 from xsd.store import Store
 from xsd.store.quota import NODES
-from xsd.store.tree import find
-from xsd.store.view import owners_of
 
 # Reading.
 
@@ -376,28 +374,14 @@ def test_a_refused_request_changes_nothing(
     guest.write(b"a", b"x")
     store.quotas.set(1, NODES, 4)
     dom0.set_perms(b"/tool", b"r0")
-    before = (shape(store), store.generation, dict(store.live.nodes.used))
+    before = (shape(store), store.generation, dict(store.usage.nodes.used))
     refused(Errno.ENOSPC, guest.write, b"/local/domain/1/b/c/d")
     refused(Errno.ENOSPC, guest.write, b"/local/domain/1/b/c", b"x" * 2048)
     refused(Errno.EACCES, guest.write, b"/tool/b/c")
     refused(Errno.EACCES, guest.rm, b"/tool/xenstored")
     refused(Errno.EPERM, guest.set_perms, b"/local/domain/1/a", b"n0")
 
-    assert (shape(store), store.generation, store.live.nodes.used) == before
-
-
-def test_owners_are_counted_all_the_way_down(store: Store, dom0: Client) -> None:
-    """As RM must, which takes all of them."""
-    guest_of(store)
-    guest_of(store, 2)
-    dom0.write(b"/a/b/c")
-    dom0.set_perms(b"/a/b", b"n1")
-    dom0.write(b"/a/b/d")
-    dom0.set_perms(b"/a/b/c", b"n2")
-    top = find(store.live.tree.top, at(b"/a"))
-
-    assert top is not None
-    assert owners_of(top) == {0: 1, 1: 2, 2: 1}
+    assert (shape(store), store.generation, store.usage.nodes.used) == before
 
 
 def test_permissions_of_special_nodes_are_set_and_read(

@@ -89,8 +89,8 @@ async def test_clients_end_with_their_domain(rings: Rings) -> None:
     assert await peer.rest() == []
     assert await silent.rest() == []
     assert await rings.events(watcher) == [b"/own"]
-    assert rings.engine.store.watched.of(5) == 0
-    assert rings.engine.store.transactions.of(5) == 0
+    assert rings.engine.store.usage.watches.of(5) == 0
+    assert rings.engine.store.usage.transactions.of(5) == 0
 
 
 @on_sockets

@@ -235,8 +235,8 @@ async def test_guest_that_breaks_the_protocol_is_ignored(rings: Rings) -> None:
         assert guest.ring.error == code
         assert guest.take_notification()
         assert await rings.is_introduced(domid)
-        assert rings.engine.store.watched.of(domid) == 0
-        assert rings.engine.store.transactions.of(domid) == 0
+        assert rings.engine.store.usage.watches.of(domid) == 0
+        assert rings.engine.store.usage.transactions.of(domid) == 0
         assert (await other.request(Op.GET_DOMAIN_PATH, b"9\0")).op == 10
         assert await is_deaf(rings, guest)
     assert await rings.events(watcher) == []
@@ -338,7 +338,7 @@ async def leave_half_done(rings: Rings, guest: Kernel) -> None:
     guest.put(guest.frame(Op.READ, b"/a\0")[:17])
     await rings.quiet()
     assert rings.connection(5).outbox.size > 0
-    assert rings.engine.store.watched.of(5) == 1
+    assert rings.engine.store.usage.watches.of(5) == 1
 
 
 async def has_begun_anew(rings: Rings, guest: Kernel) -> None:
@@ -346,8 +346,8 @@ async def has_begun_anew(rings: Rings, guest: Kernel) -> None:
     assert guest.fields[INDEXES].tolist() == [0, 0, 0, 0]
     assert guest.ring.connection == CONNECTED
     assert guest.take_notification()
-    assert rings.engine.store.watched.of(5) == 0
-    assert rings.engine.store.transactions.of(5) == 0
+    assert rings.engine.store.usage.watches.of(5) == 0
+    assert rings.engine.store.usage.transactions.of(5) == 0
     guest.begin_anew()
     await rings.ask(Op.WRITE, b"/a")
     assert (await guest.request(Op.READ, b"/a\0", 1)).payload == b"ENOENT\0"

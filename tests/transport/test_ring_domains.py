@@ -28,10 +28,9 @@ async def deep_watcher(rings: Rings, *names: bytes) -> Peer:
 
 
 def has_nothing(rings: Rings, domid: int) -> bool:
-    """Tell whether a domain has neither nodes, watches nor transactions."""
-    store = rings.engine.store
-    accounts = (store.live.nodes, store.watched, store.transactions)
-    return [account.of(domid) for account in accounts] == [0, 0, 0]
+    """Tell whether a domain uses nothing: no nodes, no watches, no memory."""
+    accounts = rings.engine.store.usage.by_quota()
+    return not any(account.of(domid) for _name, account in accounts)
 
 
 # Introduction and release.

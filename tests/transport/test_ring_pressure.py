@@ -240,7 +240,7 @@ async def test_guest_for_whom_too_much_waits_is_ignored(rings: Rings) -> None:
         for number in range(600):
             assert await rings.ask(Op.WRITE, b"/a/%d" % number) == OK
         assert deaf.ring.error == ERROR_COMMUNICATION
-    assert rings.engine.store.watched.of(6) == 0
+    assert rings.engine.store.usage.watches.of(6) == 0
     assert await rings.is_introduced(6)
     assert other.ring.error == ERROR_NONE
     assert (await other.request(Op.READ, b"/a\0")).payload == b""

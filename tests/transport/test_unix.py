@@ -178,12 +178,12 @@ async def test_client_that_goes_frees_its_watches_and_transactions(
     await peer.request(Op.WRITE, b"/a\0v", 1)
     await peer.send(peer.frame(Op.WATCH, b"/a\0t\0"))
     await peer.frames(2)
-    counts = (store.transactions.of(0), store.watched.of(0))
+    counts = (store.usage.transactions.of(0), store.usage.watches.of(0))
     peer.close()
     await served.until(lambda: len(served.connections) == 1)
 
     assert counts == (3, 1)
-    assert (store.transactions.of(0), store.watched.of(0)) == (0, 0)
+    assert (store.usage.transactions.of(0), store.usage.watches.of(0)) == (0, 0)
     assert (await other.request(Op.READ, b"/a\0")).payload == b"ENOENT\0"
     await other.request(Op.WRITE, b"/a\0v")
 

@@ -23,7 +23,7 @@ def engine() -> Iterator[Engine]:
         engine.disconnect(connection)
     assert verify(engine.store) == []
     assert engine.store.watches.count == 0
-    assert engine.store.transactions.used == {}
+    assert engine.store.usage.transactions.used == {}
     assert [each for each in engine.take_notices() if each.level == "error"] == []
 
 

@@ -75,9 +75,9 @@ class Counts:
 
     def __init__(self, store: Store) -> None:
         self._found = (
-            store.live.nodes.used.copy(),
-            store.watched.used.copy(),
-            store.transactions.used.copy(),
+            store.usage.nodes.used.copy(),
+            store.usage.watches.used.copy(),
+            store.usage.transactions.used.copy(),
             store.watches.count,
             store.watches.spots(),
             [domain.domid for domain in store.domains.all()],

@@ -97,8 +97,8 @@ def test_a_stub_domain_pays_for_itself(
         hostile.ok(Op.MKDIR, home(2) + b"/%d\0" % number)
 
     assert hostile.errno(Op.MKDIR, home(2) + b"/more\0") == Errno.ENOSPC
-    assert engine.store.live.nodes.of(1) == 10
-    assert engine.store.live.nodes.of(2) == 1
+    assert engine.store.usage.nodes.of(1) == 10
+    assert engine.store.usage.nodes.of(2) == 1
     target.ok(Op.MKDIR, b"mine\0")
     assert bystander.is_served()
 
@@ -168,7 +168,7 @@ def test_a_limit_below_the_use_breaks_nothing(
     dom0.ok(Op.RM, home(1) + b"/data\0")
     dom0.ask(Op.RM, home(1) + b"/new\0")
 
-    assert engine.store.live.nodes.of(1) == 1
+    assert engine.store.usage.nodes.of(1) == 1
     engine.store.quotas.set(EVERY_DOMAIN, quota, DEFAULTS[quota])
     assert bystander.is_served()
 

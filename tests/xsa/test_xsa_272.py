@@ -47,7 +47,7 @@ STEPS: Final = st.one_of(
 
 def count_of(engine: Engine, domid: int) -> int:
     """Nodes that a domain is charged with."""
-    return engine.store.live.nodes.of(domid)
+    return engine.store.usage.nodes.of(domid)
 
 
 @given(steps=st.lists(STEPS, max_size=40), limit=st.sampled_from([3, 5, LIMIT]))

@@ -145,7 +145,7 @@ def test_transactions_and_watches_end_with_their_domain(
     guest = again(host)
     guest.write("data", b"2")
     assert guest.next_event(0) is None
-    assert host.run(lambda: host.engine.store.transactions.used) == {}
+    assert host.run(lambda: host.engine.store.usage.transactions.used) == {}
     assert guest.transaction().read("data") == b"2"
     assert host.is_served()
 

@@ -115,7 +115,7 @@ def test_an_offenders_watches_and_transactions_end_at_once(
 
     assert host.connections_of(DOMID) == []
     assert host.run(lambda: host.engine.store.watches.count) == before
-    assert host.run(lambda: host.engine.store.transactions.used) == {}
+    assert host.run(lambda: host.engine.store.usage.transactions.used) == {}
     assert host.is_served()
 
 

@@ -17,7 +17,14 @@ from xsd.daemon.config import load
 from xsd.daemon.service import make_store
 from xsd.engine import HIGH_WATER, Engine
 from xsd.engine.core import UNSENT_MAX
-from xsd.store.quota import DEFAULTS, NODES, OUTSTANDING, TRANSACTIONS, WATCHES
+from xsd.store.quota import (
+    DEFAULTS,
+    MEMORY,
+    NODES,
+    OUTSTANDING,
+    TRANSACTIONS,
+    WATCHES,
+)
 from xsd.testing import Guest, PretendedHost
 
 MIB: Final = 1 << 20
@@ -85,7 +92,7 @@ def test_a_guest_has_so_many_requests_under_way_and_no_more(
     assert hostile.unanswered == 100
     assert hostile.connection.tally.count == DEFAULTS[OUTSTANDING]
     assert len(hostile.connection.backlog) == 100 - DEFAULTS[OUTSTANDING]
-    assert engine.store.live.nodes.of(1) == 1 + DEFAULTS[OUTSTANDING]
+    assert engine.store.usage.nodes.of(1) == 1 + DEFAULTS[OUTSTANDING]
     assert not engine.has_room(hostile.connection)
     assert bystander.is_served()
     while hostile.unanswered:
@@ -132,17 +139,44 @@ def test_events_that_are_not_read_expire(
     assert bystander.is_served()
 
 
-def test_whose_events_pile_up_is_given_up(host: Host) -> None:
-    """It is told so in its ring; dom0 and others go on, and so does its domain."""
+def change_what_it_watches(host: Host) -> None:
+    """Have new events queued for domain 1, none of them equal to one that waits."""
+    for number in range(5):
+        host.dom0.mkdir(home(1) + b"/d")
+        host.dom0.mkdir(home(1) + b"/d/%d" % number)
+    host.dom0.rm(home(1) + b"/d")
+    host.dom0.mkdir(home(1) + b"/n%d" % host.run(lambda: generation(host)))
+
+
+def test_events_beyond_the_memory_of_a_guest_are_lost(host: Host) -> None:
+    """They are its own and nobody else's; once it reads, it is told again."""
     deaf = host.guest(1)
     for number in range(100):
         deaf.watch(home(1), b"%d" % number + b"t" * 3900)
+    usage = host.engine.store.usage
+    while not any(each.event == "quota.exceeded" for each in host.notices):
+        change_what_it_watches(host)
+    change_what_it_watches(host)
+
+    assert host.run(lambda: usage.memory.of(1)) <= DEFAULTS[MEMORY]
+    assert host.run(lambda: usage.memory.of(1)) > DEFAULTS[MEMORY] - 2 * REPLY_MAX
+    assert host.is_served()
+    (connection,) = host.connections_of(1)
+    while host.run(lambda: connection.outbox.size):
+        deaf.receive_bytes()
+    host.dom0.mkdir(home(1) + b"/again")
+    host.until(lambda: connection.outbox.size > 0)
+    assert host.is_served()
+
+
+def test_whose_events_pile_up_is_given_up(host: Host) -> None:
+    """Without a quota: it is told so in its ring, and goes on as a domain."""
+    deaf = host.guest(1)
+    host.dom0.set_quota("memory", 0, 1)
+    for number in range(100):
+        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
     while host.connections_of(1):
-        for number in range(5):
-            host.dom0.mkdir(home(1) + b"/d")
-            host.dom0.mkdir(home(1) + b"/d/%d" % number)
-        host.dom0.rm(home(1) + b"/d")
-        host.dom0.mkdir(home(1) + b"/n%d" % host.run(lambda: generation(host)))
+        change_what_it_watches(host)
 
     wait_ignored(deaf, ERROR_COMMUNICATION)
     assert host.run(lambda: host.engine.store.watches.count) == 0
@@ -274,14 +308,14 @@ def test_nodes_of_a_domain_that_is_not_introduced_are_counted(host: Host) -> Non
     host.dom0.set_permissions(home(1), ["n1"])
     for number in range(15):
         host.dom0.set_permissions(home(1) + b"/%d" % number, ["n1"])
-    assert host.run(lambda: host.engine.store.live.nodes.of(1)) == 16
+    assert host.run(lambda: host.engine.store.usage.nodes.of(1)) == 16
     host.dom0.introduce(1, 1, guest.port)
     for number in range(4):
         guest.mkdir(f"mine{number}")
 
     assert refusal_of(guest.mkdir, "more") == Errno.ENOSPC
     host.end(1)
-    assert host.run(lambda: host.engine.store.live.nodes.of(1)) == 0
+    assert host.run(lambda: host.engine.store.usage.nodes.of(1)) == 0
     assert host.is_served()
 
 

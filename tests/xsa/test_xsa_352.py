@@ -65,14 +65,14 @@ def test_dom0_can_give_nodes_to_whom_it_likes(
 ) -> None:
     """They count for the new owner, who cannot give them back."""
     dom0.ok(Op.MKDIR, b"/given\0")
-    of_dom0, of_guest = (engine.store.live.nodes.of(domid) for domid in (0, 1))
+    of_dom0, of_guest = (engine.store.usage.nodes.of(domid) for domid in (0, 1))
     number = dom0.start() if inside else 0
     dom0.ok(Op.SET_PERMS, b"/given\0n1\0", number)
     if inside:
         dom0.ok(Op.TRANSACTION_END, b"T\0", number)
 
-    assert engine.store.live.nodes.of(0) == of_dom0 - 1
-    assert engine.store.live.nodes.of(1) == of_guest + 1
+    assert engine.store.usage.nodes.of(0) == of_dom0 - 1
+    assert engine.store.usage.nodes.of(1) == of_guest + 1
     assert hostile.errno(Op.SET_PERMS, b"/given\0n0\0") == Errno.EPERM
     assert bystander.is_served()
 
@@ -83,11 +83,11 @@ def test_what_a_guest_makes_in_anothers_directory_is_its_own(
     """It cannot use up the quota of whoever lets it write."""
     victim = guest_at_home(engine, 2)
     victim.ok(Op.SET_PERMS, home(2) + b"\0b2\0")
-    used = engine.store.live.nodes.of(2)
+    used = engine.store.usage.nodes.of(2)
     for number in range(20):
         hostile.ok(Op.MKDIR, home(2) + b"/x%d\0" % number)
 
-    assert engine.store.live.nodes.of(2) == used
-    assert engine.store.live.nodes.of(1) == 21
+    assert engine.store.usage.nodes.of(2) == used
+    assert engine.store.usage.nodes.of(1) == 21
     assert dom0.reply(Op.GET_PERMS, home(2) + b"/x0\0") == (Op.GET_PERMS, b"b1\0")
     assert bystander.is_served()

@@ -32,7 +32,7 @@ def test_a_transaction_in_which_a_creation_failed_does_nothing(
 
     assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
     assert shape(engine.store) == before
-    assert engine.store.transactions.of(1) == 0
+    assert engine.store.usage.transactions.of(1) == 0
     hostile.ok(Op.MKDIR, b"first\0")
     assert bystander.is_served()
 

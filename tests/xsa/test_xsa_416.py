@@ -81,7 +81,7 @@ def test_only_the_changes_are_kept_of_transactions(
         ]
     kept = growth(engine, reader, requests)
 
-    assert engine.store.transactions.used == {}
+    assert engine.store.usage.transactions.used == {}
     assert kept < len(requests) * REPLY_MAX + 4 * PAYLOAD_MAX
     assert bystander.is_served()
     assert take_bytes(reader).count(b"OK\0") == 3 * COUNT // 4

@@ -36,7 +36,7 @@ def test_a_guests_deepest_path_is_made_listed_and_removed(
 ) -> None:
     """Level by level and all at once; all of it is counted."""
     hostile.ok(Op.WRITE, DEEP + b"\0value")
-    assert engine.store.live.nodes.of(1) == 1 + LEVELS
+    assert engine.store.usage.nodes.of(1) == 1 + LEVELS
     assert hostile.reply(Op.READ, DEEP + b"\0") == (Op.READ, b"value")
     names, path = 0, b"d"
     while hostile.reply(Op.DIRECTORY, path + b"\0") != (Op.DIRECTORY, b""):
@@ -45,7 +45,7 @@ def test_a_guests_deepest_path_is_made_listed_and_removed(
     assert bystander.is_served()
     hostile.ok(Op.RM, b"d\0")
 
-    assert engine.store.live.nodes.of(1) == 1
+    assert engine.store.usage.nodes.of(1) == 1
     assert bystander.is_served()
     dom0.ok(Op.CONTROL, b"check\0")
 
@@ -60,14 +60,14 @@ def test_a_transaction_goes_as_deep(
     if others:
         dom0.ok(Op.WRITE, b"/other\0value")
     hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert engine.store.live.nodes.of(1) == 1 + LEVELS
+    assert engine.store.usage.nodes.of(1) == 1 + LEVELS
     number = hostile.start()
     hostile.ok(Op.RM, b"d\0", number)
     if others:
         dom0.ok(Op.WRITE, b"/other\0value")
     hostile.ok(Op.TRANSACTION_END, b"T\0", number)
 
-    assert engine.store.live.nodes.of(1) == 1
+    assert engine.store.usage.nodes.of(1) == 1
     assert bystander.is_served()
 
 
@@ -128,7 +128,7 @@ def test_a_deep_tree_goes_with_its_domain(
     dom0.ok(Op.SET_PERMS, DEEPER + b"\0n0\0r1\0")
     dom0.ok(Op.RELEASE, b"1\0")
 
-    assert engine.store.live.nodes.of(1) == 0
+    assert engine.store.usage.nodes.of(1) == 0
     assert dom0.reply(Op.GET_PERMS, DEEPER + b"\0") == (Op.GET_PERMS, b"n0\0")
     dom0.ok(Op.RM, b"/d\0")
     assert verify(engine.store) == []
@@ -145,5 +145,5 @@ def test_a_ring_carries_the_deepest_path(host: Host) -> None:
     with guest.transaction() as transaction:
         transaction.rm("d")
 
-    assert host.run(lambda: host.engine.store.live.nodes.of(1)) == 1
+    assert host.run(lambda: host.engine.store.usage.nodes.of(1)) == 1
     assert host.is_served()

@@ -60,10 +60,10 @@ def test_others_nodes_below_those_of_a_dead_domain_go_with_them(
     hostile.ok(Op.SET_PERMS, b"mine\0b1\0")
     other.ok(Op.WRITE, home(1) + b"/mine/theirs\0value")
     other.ok(Op.WATCH, home(1) + b"/mine/theirs\0t\0")
-    assert engine.store.live.nodes.of(2) == 2
+    assert engine.store.usage.nodes.of(2) == 2
     dom0.ok(Op.RELEASE, b"1\0")
 
-    assert engine.store.live.nodes.of(2) == 1
+    assert engine.store.usage.nodes.of(2) == 1
     assert other.take() == [event(home(1) + b"/mine/theirs", b"t")]
     assert bystander.is_served()
 
@@ -89,15 +89,15 @@ def test_orphans_are_kept_if_the_operator_wants_it(
     engine.keep_orphans(keep=True)
     for round_ in range(1, 4):
         guest = guest_at_home(engine, 1)
-        of_dom0 = engine.store.live.nodes.of(0)
+        of_dom0 = engine.store.usage.nodes.of(0)
         for number in range(NODES):
             guest.ok(Op.WRITE, shared + b"/%d-%d\0value" % (round_, number))
         dom0.ok(Op.RELEASE, b"1\0")
         engine.disconnect(guest.connection)
 
         # The home is one more.
-        assert engine.store.live.nodes.of(0) == of_dom0 + NODES + 1
-        assert engine.store.live.nodes.of(1) == 0
+        assert engine.store.usage.nodes.of(0) == of_dom0 + NODES + 1
+        assert engine.store.usage.nodes.of(1) == 0
     assert verify(engine.store) == []
     assert bystander.is_served()
 

@@ -65,7 +65,7 @@ def test_a_commit_counts_what_it_leaves(
 ) -> None:
     """However often a node was made and removed on the way."""
     hostile.ok(Op.WRITE, b"old/x/y\0value")
-    before = engine.store.live.nodes.of(1)
+    before = engine.store.usage.nodes.of(1)
     number = hostile.start()
     for op, payload in requests:
         hostile.ok(op, payload, number)
@@ -73,7 +73,7 @@ def test_a_commit_counts_what_it_leaves(
         crowded()
     hostile.ok(Op.TRANSACTION_END, b"T\0", number)
 
-    assert engine.store.live.nodes.of(1) == before + left
+    assert engine.store.usage.nodes.of(1) == before + left
     assert bystander.is_served()
 
 
@@ -94,10 +94,10 @@ def test_no_way_of_making_and_removing_gets_more_nodes_than_allowed(
         if others:
             crowded()
         hostile.ask(Op.TRANSACTION_END, b"T\0", number)
-        assert engine.store.live.nodes.of(1) <= LIMIT
+        assert engine.store.usage.nodes.of(1) <= LIMIT
         assert verify(engine.store) == []
 
-    assert engine.store.live.nodes.of(1) == LIMIT - 1
+    assert engine.store.usage.nodes.of(1) == LIMIT - 1
     assert hostile.errno(Op.MKDIR, b"too/many\0") == Errno.ENOSPC
     assert bystander.is_served()
 
@@ -134,14 +134,14 @@ def test_a_commit_that_breaks_anywhere_changes_nothing(
     for op, payload in STEPS:
         hostile.ok(op, payload, number)
     crowded()
-    before = shape(engine.store), engine.store.live.nodes.used.copy()
+    before = shape(engine.store), engine.store.usage.nodes.used.copy()
 
     with monkeypatch.context() as patch:
         break_at(patch, at)
         assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.EIO
 
-    assert (shape(engine.store), engine.store.live.nodes.used) == before
-    assert engine.store.transactions.used == {}
+    assert (shape(engine.store), engine.store.usage.nodes.used) == before
+    assert engine.store.usage.transactions.used == {}
     assert verify(engine.store) == []
     (notice,) = [each for each in engine.take_notices() if each.level == "error"]
     assert isinstance(notice.error, DefectError)
@@ -191,5 +191,5 @@ def test_a_commit_that_is_refused_changes_nothing(
     assert refused[1] in {Errno.EAGAIN, Errno.EACCES}
     assert refused[2] == Errno.ENOSPC
     assert shape(engine.store) == before[0]
-    assert engine.store.transactions.used == {}
+    assert engine.store.usage.transactions.used == {}
     assert bystander.is_served()

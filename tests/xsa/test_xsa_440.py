@@ -77,7 +77,7 @@ def test_what_was_removed_outside_is_a_conflict(
     if (outside, op) != (given_away, Op.WRITE):
         assert end == [(Op.ERROR, b"EAGAIN\0")]
     assert verify(engine.store) == []
-    assert all(count > 0 for count in engine.store.live.nodes.used.values())
+    assert all(count > 0 for count in engine.store.usage.nodes.used.values())
     assert bystander.is_served()
 
 
@@ -95,7 +95,7 @@ def test_a_domain_that_ends_inside_many_transactions(
     refused = [dom0.errno(Op.TRANSACTION_END, b"T\0", each) for each in numbers]
 
     assert refused == [Errno.EAGAIN] * 20
-    assert 1 not in engine.store.live.nodes.used
+    assert 1 not in engine.store.usage.nodes.used
     assert dom0.errno(Op.READ, b"/log\0") == Errno.ENOENT
     assert bystander.is_served()
 
@@ -110,5 +110,5 @@ def test_a_domain_is_killed_inside_a_transaction_about_it(host: Host) -> None:
     host.end(1)
 
     assert refusal_of(transaction.commit) == Errno.EAGAIN
-    assert 1 not in host.run(lambda: host.engine.store.live.nodes.used)
+    assert 1 not in host.run(lambda: host.engine.store.usage.nodes.used)
     assert host.is_served()

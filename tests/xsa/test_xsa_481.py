@@ -144,7 +144,7 @@ def test_every_request_has_one_reply(
                 assert replies[0][0] in {op, Op.ERROR}
                 assert replies[0][1] != b"EIO\0"
                 client.ask(Op.RESET_WATCHES, b"\0")
-    assert engine.store.transactions.used == {}
+    assert engine.store.usage.transactions.used == {}
     if op != Op.RELEASE:
         dom0.ok(Op.SET_PERMS, home(7) + b"\0n7\0")
         assert bystander.is_served()

@@ -44,7 +44,7 @@ def test_reset_watches_gives_all_transactions_back(
         numbers = [hostile.start() for _ in range(limit)]
         assert hostile.errno(Op.TRANSACTION_START, b"\0") == Errno.ENOSPC
         hostile.ok(Op.RESET_WATCHES, b"\0", [0, *numbers][round_])
-        assert engine.store.transactions.used == {}
+        assert engine.store.usage.transactions.used == {}
     assert bystander.is_served()
 
 
@@ -58,7 +58,7 @@ def test_a_transaction_ends_once(
     hostile.ok(Op.TRANSACTION_END, end, number)
 
     assert hostile.errno(Op.TRANSACTION_END, end, number) == Errno.ENOENT
-    assert engine.store.transactions.used == {}
+    assert engine.store.usage.transactions.used == {}
     assert bystander.is_served()
 
 
@@ -83,7 +83,7 @@ def test_transactions_do_not_nest(
     number = hostile.start()
 
     assert hostile.errno(Op.TRANSACTION_START, b"\0", number) == Errno.EBUSY
-    assert engine.store.transactions.of(1) == 1
+    assert engine.store.usage.transactions.of(1) == 1
     hostile.ok(Op.TRANSACTION_END, b"T\0", number)
     assert bystander.is_served()
 
@@ -114,7 +114,7 @@ def test_dom0_does_it_to_others_in_a_transaction_of_its_own(
     dom0.ok(op, payload, mine)
     dom0.ask(Op.TRANSACTION_END, b"T\0", mine)
 
-    assert engine.store.transactions.of(0) == 0
+    assert engine.store.usage.transactions.of(0) == 0
     assert bystander.is_served()
 
 
@@ -130,7 +130,7 @@ def test_a_caller_is_gone_before_its_reply(
     hostile.send(requests)
 
     assert hostile.take() == []
-    assert engine.store.transactions.used == {}
+    assert engine.store.usage.transactions.used == {}
     assert engine.store.watches.count == 0
     assert bystander.is_served()
 
@@ -155,7 +155,7 @@ def test_a_connection_ends_in_the_middle_of_its_requests(host: Host, way: str) -
     else:
         host.end(1)
 
-    assert host.run(lambda: host.engine.store.transactions.used) == {}
+    assert host.run(lambda: host.engine.store.usage.transactions.used) == {}
     assert host.is_served()
 
 

@@ -21,8 +21,8 @@ from xsd.transport.unix import UnixServer, take_away
 EVERY_DOMAIN: Final = -1
 """In the place of a domain id: a limit for all that have none of their own."""
 
-EXPIRY_PERIOD_S: Final = 1.0
-"""How often it is looked for events that nobody has fetched."""
+PERIOD_S: Final = 1.0
+"""How often it is looked for events that nobody has fetched, and at memory."""
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class Service:
             self._held.callback(server.close)
             self._serve_domains(path)
             self._held.callback(self._stop_timer)
-            self._expire_events()
+            self._look_around()
         except BaseException:
             self.stop()
             raise
@@ -99,15 +99,17 @@ class Service:
         self._pump.engine.serve(rings)
         rings.start()
 
-    def _expire_events(self) -> None:
-        """Drop the events that guests have not fetched in time, and go on so."""
-        after_s = self._config.watch_event_timeout_s
-        if after_s == 0:
-            return
+    def _look_around(self) -> None:
+        """Do what is due now and then, and go on so."""
         loop = asyncio.get_running_loop()
-        self._pump.engine.expire_events(int(loop.time() * 1000), after_s * 1000)
+        now_ms = int(loop.time() * 1000)
+        engine = self._pump.engine
+        after_s = self._config.watch_event_timeout_s
+        if after_s:
+            engine.expire_events(now_ms, after_s * 1000)
+        engine.look_at_memory(now_ms)
         self._pump.flush()
-        self._timer = loop.call_later(EXPIRY_PERIOD_S, self._expire_events)
+        self._timer = loop.call_later(PERIOD_S, self._look_around)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -8,6 +8,7 @@ from protocol.perms import Caller
 from xsd.engine.outbox import Outbox, Tally
 from xsd.store import Transaction, Watch
 from xsd.store.dependencies import Dependencies
+from xsd.store.usage import Usage
 
 if TYPE_CHECKING:
     from xsd.engine.progress import Protection
@@ -58,13 +59,13 @@ class Connection:
         "watches",
     )
 
-    def __init__(self, number: int, caller: Caller) -> None:
+    def __init__(self, number: int, caller: Caller, usage: Usage) -> None:
         self.id = number
         self.caller = caller
         self.home = b"/local/domain/%d" % caller.domid
         self.decoder = FrameDecoder()
         self.backlog: list[Frame] = []
-        self.outbox = Outbox()
+        self.outbox = Outbox(None if caller.privileged else usage, caller.domid)
         self.transactions: dict[int, Transaction] = {}
         self.watches: dict[tuple[Path, bytes], Watch] = {}
         self.closing = False

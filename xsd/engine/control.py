@@ -12,7 +12,15 @@ from xsd.engine.core import Core
 from xsd.engine.outcome import DONE, Notice, Outcome
 from xsd.store import Transaction
 from xsd.store.check import verify
-from xsd.store.quota import SOFT_PREFIX
+from xsd.store.quota import (
+    MEMORY,
+    NODES,
+    OUTSTANDING,
+    SOFT_PREFIX,
+    TRANSACTIONS,
+    WATCHES,
+)
+from xsd.store.usage import Account
 
 _MEANINGS: Final[dict[str, str]] = {
     "nodes": "Nodes a domain may own",
@@ -52,12 +60,24 @@ def control(
 def _check(core: Core, connection: Connection, arguments: list[bytes]) -> bytes:
     """Look the whole store over; what is wrong goes to the log."""
     _expect(arguments, 0)
-    faults = verify(core.store)
+    faults = [*verify(core.store), *_verify_unsent(core)]
     for fault in faults:
         core.notices.append(Notice("error", "store.inconsistent", {"fault": fault}))
     fields: dict[str, object] = {"connection": connection.id, "faults": len(faults)}
     core.notices.append(Notice("info", "store.checked", fields))
     return b""
+
+
+def _verify_unsent(core: Core) -> list[str]:
+    """Recount what waits for guests."""
+    counted = Account()
+    for each in core.connections.values():
+        if not each.caller.privileged:
+            counted.add(each.caller.domid, each.outbox.count_charge())
+    kept = core.store.usage.unsent.used
+    if counted.used == kept:
+        return []
+    return [f"unsent bytes by domain are {counted.used}, kept as {kept}"]
 
 
 def _print(core: Core, connection: Connection, arguments: list[bytes]) -> bytes:
@@ -74,6 +94,8 @@ def _quota(core: Core, _connection: Connection, arguments: list[bytes]) -> bytes
         return _settings(core, "")
     if arguments[0] == b"set":
         return _set(core, arguments[1:], "")
+    if arguments[0] == b"max":
+        return _maxima(core, arguments[1:])
     _expect(arguments, 1)
     domid = parse_domid(arguments[0])
     core.store.known(domid)
@@ -106,16 +128,33 @@ def _settings(core: Core, prefix: str) -> bytes:
 
 
 def _usage(core: Core, domid: int) -> bytes:
-    store = core.store
-    return "\n".join(
-        [
-            f"Domain {domid}:",
-            f"{'nodes':<16}: {store.live.nodes.of(domid):8}",
-            f"{'watches':<16}: {store.watched.of(domid):8}",
-            f"{'transactions':<16}: {store.transactions.of(domid):8}",
-            "",
-        ]
-    ).encode()
+    """What a domain uses now, if that is counted, and the most it ever did."""
+    usage = core.store.usage
+    now = {
+        NODES: usage.nodes.of(domid),
+        WATCHES: usage.watches.of(domid),
+        OUTSTANDING: sum([each.tally.count for each in core.connections_of(domid)]),
+        MEMORY: usage.memory.of(domid),
+        TRANSACTIONS: usage.transactions.of(domid),
+    }
+    lines = [f"Domain {domid}:"]
+    for name, account in usage.by_quota():
+        count = str(now.get(name, "-"))
+        lines.append(f"{name:<17}: {count:>8} (max {account.most.get(domid, 0):8})")
+    return "\n".join([*lines, ""]).encode()
+
+
+def _maxima(core: Core, arguments: list[bytes]) -> bytes:
+    """The most that any guest used; with -r they begin anew afterwards."""
+    if arguments and arguments != [b"-r"]:
+        raise XenStoreError(Errno.EINVAL, "unknown argument", arguments[0])
+    privileged = core.store.privileged.domid
+    lines = ["Max used quota values:"]
+    for name, account in core.store.usage.by_quota():
+        lines.append(f"{name:<17}: {account.peak(privileged):8} {_MEANINGS[name]}")
+        if arguments:
+            account.reset_peak()
+    return "\n".join([*lines, ""]).encode()
 
 
 def _set(core: Core, arguments: list[bytes], prefix: str) -> bytes:
@@ -146,7 +185,7 @@ _COMMANDS: Final[dict[bytes, Command]] = {
 _HELP: Final = (
     b"check\t\n"
     b"print\t<string>\n"
-    b"quota\t[set <name> <value>|<domid>]\n"
+    b"quota\t[set <name> <value>|<domid>|max [-r]]\n"
     b"quota-soft\t[set <name> <value>]\n"
     b"help\t\n"
 )

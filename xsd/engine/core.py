@@ -9,13 +9,17 @@ from xsd.engine.connection import Connection
 from xsd.engine.guests import Guests, NoGuests
 from xsd.engine.outcome import Notice
 from xsd.store import Event, Store
-from xsd.store.quota import PATH_MAX
+from xsd.store.quota import MEMORY, PATH_MAX
+from xsd.store.usage import MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from xsd.engine.progress import Protection
 
 UNSENT_MAX: Final = 16 * 1024 * 1024
 """Bytes that may wait for a client which does not read; then it is cut off."""
+
+REMARK_MS: Final = 10_000
+"""Shortest time between two remarks on a domain's memory, in milliseconds."""
 
 
 @final
@@ -30,6 +34,8 @@ class Core:
         dirty: Those that have something new to send, or are to be ended.
         stalled: Those of guests that have to wait until others have read what they
             caused.
+        over_soft: The domains over their soft quota of memory, as far as told.
+        remarked_ms: When that was told of a domain, or the opposite.
         over_quota: How often a domain was refused for a quota, by both.
         notices: What the log should say, in order.
         protection: The transaction that others have to wait for; see progress.py.
@@ -44,7 +50,9 @@ class Core:
         "notices",
         "now_ms",
         "over_quota",
+        "over_soft",
         "protection",
+        "remarked_ms",
         "stalled",
         "store",
     )
@@ -57,6 +65,8 @@ class Core:
         self.dirty: dict[int, Connection] = {}
         self.stalled: dict[int, Connection] = {}
         self.over_quota: dict[tuple[int, str], int] = {}
+        self.over_soft: set[int] = set()
+        self.remarked_ms: dict[int, int] = {}
         self.notices: list[Notice] = []
         self.protection: Protection | None = None
         self.now_ms = 0
@@ -69,6 +79,7 @@ class Core:
         limit = 0
         if not caller.privileged:
             limit = self.store.quotas.limit(caller.domid, PATH_MAX)
+            self.store.usage.path_max.saw(caller.domid, len(raw))
         return connection.resolve(raw, limit=limit, special=special)
 
     def features(self, connection: Connection) -> int:
@@ -103,10 +114,13 @@ class Core:
         """
         for connection in self.connections_of(domid):
             self.forget(connection)
+            connection.outbox.clear()
             connection.lost = True
             self.dirty[connection.id] = connection
         for key in [key for key in self.over_quota if key[0] == domid]:
             del self.over_quota[key]
+        self.over_soft.discard(domid)
+        self.remarked_ms.pop(domid, None)
         store = self.store
         domain = store.known(domid)
         if not domain.introduced:
@@ -129,7 +143,8 @@ class Core:
 
         One that is too long to be sent is dropped (XSA-324), and so is one that
         equals another which still waits; but not of the names with ``@``, since
-        two of those may be about two domains.
+        two of those may be about two domains. One for a guest that has no memory
+        left is dropped, too (XSA-326).
 
         Args:
             events: In order.
@@ -148,8 +163,12 @@ class Core:
             if frame is None:
                 continue
             outbox = connection.outbox
-            # Only a guest's events may be lost for not being read.
-            queued_ms = -1 if connection.caller.privileged else self.now_ms
+            queued_ms = -1
+            if not connection.caller.privileged:
+                # Only a guest's events may be lost for not being read.
+                queued_ms = self.now_ms
+                if not self._has_memory(connection, len(frame) + MESSAGE_BYTES):
+                    continue
             if event.path[:1] == b"@":
                 outbox.append(frame, tally, queued_ms)
             elif not outbox.append_event(frame, tally, queued_ms):
@@ -157,6 +176,61 @@ class Core:
             if outbox.size > UNSENT_MAX:
                 self._cut_off(connection)
             self.dirty[connection.id] = connection
+
+    def _has_memory(self, connection: Connection, more: int) -> bool:
+        """Tell whether a guest has room for an event; the first one lost is told."""
+        domid = connection.caller.domid
+        limit = self.store.quotas.limit(domid, MEMORY)
+        if limit == 0 or self.store.usage.memory.of(domid) + more <= limit:
+            return True
+        fields: dict[str, object] = {
+            "connection": connection.id,
+            "domid": domid,
+            "what": "events are lost",
+        }
+        self.note_quota(domid, MEMORY, limit, fields)
+        return False
+
+    def note_quota(
+        self, domid: int, quota: str, limit: int, fields: dict[str, object]
+    ) -> None:
+        """Have the first refusal for each quota of a domain logged; count the others.
+
+        Who runs into a quota does so again and again, and an operator needs to know
+        it once: guests that fail for a quota in silence are hard to find.
+        """
+        key = (domid, quota)
+        count = self.over_quota.get(key, 0) + 1
+        self.over_quota[key] = count
+        if count == 1:
+            fields["quota"] = quota
+            fields["limit"] = limit
+            self.notices.append(Notice("warning", "quota.exceeded", fields))
+
+    def look_at_usage(self, connection: Connection) -> None:
+        """Take note of what a guest's requests have come to."""
+        domid = connection.caller.domid
+        self.store.usage.outstanding.saw(domid, connection.tally.count)
+        self.look_at_memory(domid)
+
+    def look_at_memory(self, domid: int) -> None:
+        """Remark on a domain that is over its soft quota of memory, or no longer."""
+        limit = self.store.quotas.soft_limit(domid, MEMORY)
+        used = self.store.usage.memory.of(domid)
+        is_over = 0 < limit < used
+        if is_over == (domid in self.over_soft):
+            return
+        last_ms = self.remarked_ms.get(domid)
+        if last_ms is not None and self.now_ms < last_ms + REMARK_MS:
+            return
+        self.remarked_ms[domid] = self.now_ms
+        fields: dict[str, object] = {"domid": domid, "used": used, "limit": limit}
+        if is_over:
+            self.over_soft.add(domid)
+            self.notices.append(Notice("warning", "memory.over_soft_quota", fields))
+        else:
+            self.over_soft.remove(domid)
+            self.notices.append(Notice("info", "memory.below_soft_quota", fields))
 
     def _cut_off(self, connection: Connection) -> None:
         connection.lost = True

@@ -139,7 +139,10 @@ def _note_refusal(
 ) -> None:
     """Have a refusal logged, the first ones of a connection each."""
     if isinstance(error, QuotaExceeded):
-        _note_quota(core, connection, frame, error)
+        fields = _fields(connection, frame)
+        if error.path:
+            fields["path"] = error.path
+        core.note_quota(error.domid, error.quota, error.limit, fields)
         return
     expected = error.errno in _EXPECTED
     if expected and error.errno != Errno.EAGAIN:
@@ -157,26 +160,6 @@ def _note_refusal(
         fields["further"] = "not logged"
     level = "debug" if expected else "info"
     core.notices.append(Notice(level, "request.refused", fields))
-
-
-def _note_quota(
-    core: Core, connection: Connection, frame: Frame, error: QuotaExceeded
-) -> None:
-    """Have the first refusal for each quota of a domain logged; count the others.
-
-    Who runs into a quota does so again and again, and an operator needs to know it
-    once: guests that fail for a quota in silence are hard to find.
-    """
-    key = (error.domid, error.quota)
-    count = core.over_quota.get(key, 0) + 1
-    core.over_quota[key] = count
-    if count == 1:
-        fields = _fields(connection, frame)
-        fields["quota"] = error.quota
-        fields["limit"] = error.limit
-        if error.path:
-            fields["path"] = error.path
-        core.notices.append(Notice("warning", "quota.exceeded", fields))
 
 
 def _fields(connection: Connection, frame: Frame) -> dict[str, object]:

@@ -14,7 +14,7 @@ from xsd.engine.guests import Guests
 from xsd.engine.outcome import Notice
 from xsd.engine.progress import must_wait
 from xsd.store import Store
-from xsd.store.quota import OUTSTANDING
+from xsd.store.quota import MEMORY, OUTSTANDING
 from xsd.store.store import RELEASE_DOMAIN
 
 TURN: Final = 256
@@ -56,7 +56,7 @@ class Engine:
     def connect(self, caller: Caller) -> Connection:
         """A new client."""
         self._last += 1
-        connection = Connection(self._last, caller)
+        connection = Connection(self._last, caller, self.store.usage)
         self._core.connections[connection.id] = connection
         return connection
 
@@ -104,25 +104,24 @@ class Engine:
         """
         core = self._core
         core.now_ms = now_ms
-        limit = self._outstanding(connection)
         frames = connection.backlog
-        outbox = connection.outbox
         done = 0
         for frame in frames:
-            if done == TURN or outbox.size > HIGH_WATER or connection.lost:
+            if done == TURN or connection.lost or not self.has_room(connection):
                 break
-            if 0 < limit <= connection.tally.count or (
-                core.protection is not None and must_wait(core, connection, frame)
-            ):
+            if core.protection is not None and must_wait(core, connection, frame):
                 core.stalled[connection.id] = connection
                 break
             answer(core, connection, frame)
             connection.waited_for = None
             done += 1
         connection.backlog = frames[done:] if done < len(frames) else []
-        if 0 < limit <= connection.tally.count:
-            # Even if no frame is left: its transport has stopped reading.
-            core.stalled[connection.id] = connection
+        if not connection.caller.privileged:
+            if done:
+                core.look_at_usage(connection)
+            if self._has_much_under_way(connection):
+                # Even if no frame is left: its transport has stopped reading.
+                core.stalled[connection.id] = connection
         if connection.decoder.error is not None and not connection.backlog:
             self._end(connection)
 
@@ -141,9 +140,8 @@ class Engine:
 
         It must not have too much unread or, as a guest, too much under way.
         """
-        limit = self._outstanding(connection)
-        return connection.outbox.size <= HIGH_WATER and not (
-            0 < limit <= connection.tally.count
+        return connection.outbox.size <= HIGH_WATER and (
+            connection.caller.privileged or not self._has_much_under_way(connection)
         )
 
     def take_ready(self) -> list[Connection]:
@@ -186,6 +184,16 @@ class Engine:
                 if count:
                     self._note("warning", "events.expired", connection, count)
 
+    def look_at_memory(self, now_ms: int) -> None:
+        """Remark on the domains that use more than their soft quota of memory.
+
+        To be called now and then: what others put into a domain's possession is not
+        noticed otherwise.
+        """
+        self._core.now_ms = now_ms
+        for domid in self.store.usage.memory.used:
+            self._core.look_at_memory(domid)
+
     def domains_changed(self, ended: list[int], stopped: list[int]) -> None:
         """Domains have come to an end or shut down.
 
@@ -216,12 +224,19 @@ class Engine:
             self._core.notices = []
         return notices
 
-    def _outstanding(self, connection: Connection) -> int:
-        """How much a client may have under way; 0 is no limit."""
-        caller = connection.caller
-        if caller.privileged:
-            return 0
-        return self.store.quotas.limit(caller.domid, OUTSTANDING)
+    def _has_much_under_way(self, connection: Connection) -> bool:
+        """Tell whether a guest has reached its quota of what is not read yet.
+
+        At its quota of memory it is left alone until it has read what waits. What
+        else it has there only its own requests can make less.
+        """
+        domid = connection.caller.domid
+        quotas = self.store.quotas
+        if 0 < quotas.limit(domid, OUTSTANDING) <= connection.tally.count:
+            return True
+        if not connection.outbox.size:
+            return False
+        return 0 < quotas.limit(domid, MEMORY) <= self.store.usage.memory.of(domid)
 
     def _end(self, connection: Connection) -> None:
         """Read nothing more: the stream of requests makes no sense any longer."""

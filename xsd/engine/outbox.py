@@ -3,6 +3,8 @@
 from collections import deque
 from typing import Final, final
 
+from xsd.store.usage import MESSAGE_BYTES, Usage
+
 CHUNK: Final = 256 * 1024
 """Bytes that are handed to the kernel at once, at least if there are as many."""
 
@@ -51,10 +53,30 @@ class Outbox:
         size: Bytes that are still to be sent.
     """
 
-    __slots__ = ("_chunk", "_events", "_messages", "_sent", "_tallies", "size")
+    __slots__ = (
+        "_charged",
+        "_chunk",
+        "_domid",
+        "_events",
+        "_messages",
+        "_sent",
+        "_tallies",
+        "_usage",
+        "size",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, usage: Usage | None = None, domid: int = 0) -> None:
+        """Make an empty one.
+
+        Args:
+            usage: Where what waits is counted as the client's memory; None for
+                clients without limits.
+            domid: Who that is.
+        """
         self.size = 0
+        self._usage = usage
+        self._domid = domid
+        self._charged = 0
         self._messages: deque[Message] = deque()
         self._events: set[bytes] = set()
         # What `peek` showed last, how much of it is sent, and whom it concerns.
@@ -70,6 +92,7 @@ class Outbox:
             tally.count += 1
         self._messages.append(Message(frame, tally, queued_ms))
         self.size += len(frame)
+        self._charge()
 
     def append_event(
         self, frame: bytes, tally: Tally | None = None, queued_ms: int = -1
@@ -97,6 +120,7 @@ class Outbox:
         if not self._chunk and messages:
             if len(messages) == 1:
                 self._begin(messages.popleft())
+                self._charge()
                 return self._chunk
             frames: list[bytes] = []
             size = 0
@@ -108,6 +132,7 @@ class Outbox:
                 if message.tally is not None:
                     self._tallies.append(message.tally)
             self._chunk = b"".join(frames)
+            self._charge()
         return self._chunk
 
     def _begin(self, message: Message) -> None:
@@ -125,6 +150,7 @@ class Outbox:
             self._chunk = b""
             self._sent = 0
             self._settle()
+        self._charge()
 
     def expire(self, before_ms: int) -> int:
         """Drop the events that have waited too long and are not begun yet.
@@ -148,6 +174,7 @@ class Outbox:
                 left.append(message)
         if dropped:
             self._messages = left
+            self._charge()
         return dropped
 
     def clear(self) -> None:
@@ -161,6 +188,24 @@ class Outbox:
         self._chunk = b""
         self._sent = 0
         self.size = 0
+        self._charge()
+
+    def count_charge(self) -> int:
+        """Bytes that the client is charged with, counted anew, for checks."""
+        size = len(self._chunk) - self._sent
+        for message in self._messages:
+            size += len(message.frame) + MESSAGE_BYTES
+        return size
+
+    def _charge(self) -> None:
+        """Bring what the client is charged with up to date."""
+        usage = self._usage
+        if usage is not None:
+            charged = self.size + MESSAGE_BYTES * len(self._messages)
+            more = charged - self._charged
+            self._charged = charged
+            usage.memory.add(self._domid, more)
+            usage.unsent.add(self._domid, more)
 
     def _settle(self) -> None:
         """What the chunk held is not under way any more."""

@@ -7,17 +7,18 @@ an operator can have it run on a store that is in use.
 from protocol.path import Path, format_path
 from xsd.store.children import NARROW_BELOW, WIDE_ABOVE
 from xsd.store.node import Node
-from xsd.store.quota import Account
 from xsd.store.store import Store
+from xsd.store.transaction import Transaction
 from xsd.store.tree import find
+from xsd.store.usage import LEVEL_BYTES, NODE_BYTES, Account
 
 
 def verify(store: Store) -> list[str]:
     """Look at everything and return what is wrong, one line for each fault.
 
     Checked are: the tree (ownership tokens, generations, siblings in order of
-    creation, wide directories), the numbers of nodes, watches and transactions of
-    each domain against a recount, and the watch index.
+    creation, wide directories), what each domain uses of nodes, watches, transactions
+    and memory against a recount, and the watch index.
     """
     return [
         *_verify_tree(store),
@@ -65,6 +66,8 @@ def _verify_children(where: bytes, node: Node) -> list[str]:
         if node.child(name) is not child:
             faults.append(f"{where!r} does not find {name!r}")
     names = b"".join([name + b"\0" for name, _child in children])
+    if node.names_size != len(names):
+        faults.append(f"{where!r} has names of {len(names)} bytes, not as kept")
     if node.listing() != names:
         faults.append(f"{where!r} lists other children than it has")
     return faults
@@ -72,25 +75,47 @@ def _verify_children(where: bytes, node: Node) -> list[str]:
 
 def _verify_counts(store: Store) -> list[str]:
     nodes = Account()
+    memory = Account()
     rest = [node for _name, node in store.live.tree.top.children()]
     while rest:
         node = rest.pop()
         nodes.add(node.perms.owner, 1)
+        memory.add(node.perms.owner, node.record_size())
         rest.extend([child for _name, child in node.children()])
     watched = Account()
     for watch in store.watches.all():
         watched.add(watch.caller.domid, 1)
+        memory.add(watch.caller.domid, watch.size)
+    transactions = Account()
+    for transaction in store.transactions.all():
+        transactions.add(transaction.caller.domid, 1)
+        if not transaction.caller.privileged:
+            memory.add(transaction.caller.domid, _size_of(transaction))
+    memory.merge(store.usage.unsent)
     faults: list[str] = []
     for what, counted, kept in (
-        ("nodes", nodes, store.live.nodes),
-        ("watches", watched, store.watched),
+        ("nodes", nodes, store.usage.nodes),
+        ("watches", watched, store.usage.watches),
+        ("transactions", transactions, store.usage.transactions),
+        ("memory", memory, store.usage.memory),
     ):
         if counted.used != kept.used:
             faults.append(f"{what} by domain are {counted.used}, kept as {kept.used}")
-    for domid, count in store.transactions.used.items():
-        if count < 0:
-            faults.append(f"dom{domid} has {count} transactions")
     return faults
+
+
+def _size_of(transaction: Transaction) -> int:
+    """Recount what is kept for a transaction."""
+    tree = transaction.tree
+    size = LEVEL_BYTES * transaction.relied_on.count_levels()
+    rest = [tree.top]
+    while rest:
+        node = rest.pop()
+        # What a tree owns is below nothing but what it owns.
+        if node.token == tree.token:
+            size += NODE_BYTES + len(node.value)
+            rest.extend([child for _name, child in node.children()])
+    return size
 
 
 def _verify_watches(store: Store) -> list[str]:

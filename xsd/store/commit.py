@@ -23,26 +23,25 @@ from xsd.store.changes import (
     Change,
     removal,
 )
-from xsd.store.node import Node
-from xsd.store.quota import Account
+from xsd.store.node import Node, name_size
 from xsd.store.transaction import Transaction
 from xsd.store.tree import Clock, Tree, find
-from xsd.store.view import owners_of
+from xsd.store.usage import Growth
 
 
 def replay(
     transaction: Transaction, present: Node, clock: Clock
-) -> tuple[Tree, Account]:
+) -> tuple[Tree, Growth]:
     """Make a transaction's net changes on a branch of the present store.
 
     Returns:
-        The branch, and by how much the number of nodes of each domain differs.
+        The branch, and by how much it differs in what each domain owns.
 
     Raises:
         XenStoreError: EACCES if the caller lacks a right by now.
     """
     branch = Tree(clock, present)
-    nodes = Account()
+    growth = Growth()
     caller = transaction.caller
     # All removals first: what was written after one must outlast it.
     for path, touch in transaction.touched.items():
@@ -52,18 +51,20 @@ def replay(
             _require(caller, there, WRITE, path)
             spine = branch.spine(path)
             if len(spine) > len(path):
-                removed = branch.remove(path, spine)
-                for domid, count in owners_of(removed).items():
-                    nodes.add(domid, -count)
+                gone = branch.remove(path, spine)
+                for domid, count in gone.nodes.items():
+                    growth.add(domid, -count, -gone.sizes[domid])
+                growth.add(spine[-1].perms.owner, 0, -name_size(path[-1]))
     for _created, path, mine in _by_creation(transaction):
         spine = branch.spine(path)
         if len(spine) > len(path):
-            _update(transaction, path, mine, branch, spine, nodes)
+            _update(transaction, path, mine, branch, spine, growth)
         else:
             _require(caller, spine[-1], WRITE, path)
+            growth.add(spine[-1].perms.owner, 0, name_size(path[-1]))
             branch.add(path, spine, mine.value, mine.perms)
-            nodes.add(mine.perms.owner, 1)
-    return branch, nodes
+            growth.add(mine.perms.owner, 1, spine[-1].record_size())
+    return branch, growth
 
 
 def _by_creation(transaction: Transaction) -> list[tuple[int, Path, Node]]:
@@ -83,20 +84,20 @@ def _update(
     mine: Node,
     branch: Tree,
     spine: list[Node],
-    nodes: Account,
+    growth: Growth,
 ) -> None:
     """Carry value and permissions over to a node that is already there."""
     there = spine[-1]
     caller = transaction.caller
     if mine.value_changed > transaction.since:
         _require(caller, there, WRITE, path)
+        growth.add(there.perms.owner, 0, len(mine.value) - len(there.value))
         branch.set_value(path, spine, mine.value)
     if mine.perms_changed > transaction.since:
         _require(caller, there, WRITE | OWNER, path)
-        if there.perms.owner != mine.perms.owner:
-            nodes.add(there.perms.owner, -1)
-            nodes.add(mine.perms.owner, 1)
+        growth.add(there.perms.owner, -1, -spine[-1].record_size())
         branch.set_perms(path, spine, mine.perms)
+        growth.add(mine.perms.owner, 1, spine[-1].record_size())
 
 
 def _require(caller: Caller, node: Node, right: int, path: Path) -> None:

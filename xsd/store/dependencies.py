@@ -30,12 +30,14 @@ class Dependencies:
 
     Attributes:
         count: Paths with a facet, as the quota ``transaction-nodes`` counts them.
+        levels: Levels of all these paths together, each shared one counted once.
     """
 
-    __slots__ = ("_top", "count")
+    __slots__ = ("_top", "count", "levels")
 
     def __init__(self) -> None:
         self.count = 0
+        self.levels = 0
         self._top = _Spot()
 
     def add(self, path: Path, length: int, facets: int) -> None:
@@ -46,10 +48,21 @@ class Dependencies:
             below = spot.below.get(name)
             if below is None:
                 below = spot.below[name] = _Spot()
+                self.levels += 1
             spot = below
         if not spot.facets:
             self.count += 1
         spot.facets |= facets
+
+    def count_levels(self) -> int:
+        """Count `levels` anew, for checks."""
+        count = 0
+        rest = [self._top]
+        while rest:
+            spot = rest.pop()
+            count += len(spot.below)
+            rest.extend(spot.below.values())
+        return count
 
     def concerns(self, path: Path, now: Node) -> bool:
         """Tell whether a change that names a path might break something relied on.

@@ -30,10 +30,11 @@ def drop_rights(live: Live, domid: int, heir: int) -> None:
         first = perms.entries[0]
         if first.domid == domid:
             first = Entry(first.rights, heir)
-            live.nodes.add(domid, -1)
-            live.nodes.add(heir, 1)
         others = [entry for entry in perms.entries[1:] if entry.domid != domid]
-        tree.set_perms(path, tree.spine(path), Permissions((first, *others)))
+        spine = tree.spine(path)
+        live.charge_node(spine[-1], -1)
+        tree.set_perms(path, spine, Permissions((first, *others)))
+        live.charge_node(spine[-1], 1)
 
 
 def _permissions_naming(top: Node, domid: int) -> list[tuple[Path, Permissions]]:

@@ -2,12 +2,13 @@
 
 from typing import final
 
-from protocol.path import Path
+from protocol.path import Path, format_path
 from protocol.perms import Permissions
 from xsd.store.changes import CHANGED, IMPLIED, REMOVED, Change, removal
 from xsd.store.node import Node
-from xsd.store.quota import Account, Quotas
+from xsd.store.quota import MEMORY, QuotaExceeded, Quotas
 from xsd.store.tree import Tree
+from xsd.store.usage import Usage
 from xsd.store.view import View
 
 
@@ -16,16 +17,16 @@ class Live(View):
     """The current state. Changes are made in place and listed.
 
     Attributes:
-        nodes: How many nodes each domain owns.
+        usage: What each domain uses.
         epoch: Grows whenever rights change otherwise than in the tree: domains
             that come, go or get a target.
     """
 
-    __slots__ = ("_changes", "epoch", "nodes")
+    __slots__ = ("_changes", "epoch", "usage")
 
-    def __init__(self, tree: Tree, quotas: Quotas, nodes: Account) -> None:
+    def __init__(self, tree: Tree, quotas: Quotas, usage: Usage) -> None:
         super().__init__(tree, quotas)
-        self.nodes = nodes
+        self.usage = usage
         self.epoch = 0
         self._changes: list[Change] = []
 
@@ -34,6 +35,20 @@ class Live(View):
         changes = self._changes
         self._changes = []
         return changes
+
+    def check_memory(self, domid: int, more: int, path: bytes = b"") -> None:
+        """Check that there is room for so many more bytes of a domain.
+
+        Raises:
+            XenStoreError: ENOMEM; the path is for the log.
+        """
+        limit = self._quotas.limit(domid, MEMORY)
+        if 0 < limit < self.usage.memory.of(domid) + more:
+            raise QuotaExceeded(domid, MEMORY, limit, path)
+
+    def charge_node(self, node: Node, sign: int) -> None:
+        """Count a node for its owner, or with the sign -1 no longer."""
+        self._charge(node.perms.owner, sign, sign * node.record_size())
 
     def _open(self) -> None:
         """Nothing: the store is always ready."""
@@ -55,8 +70,20 @@ class Live(View):
     def _removed(self, path: Path, node: Node) -> None:
         self._changes.append(removal(REMOVED, path, node))
 
-    def _charge(self, domid: int, count: int) -> None:
-        self.nodes.add(domid, count)
+    def _charge(self, domid: int, nodes: int, size: int) -> None:
+        if nodes:
+            self.usage.nodes.add(domid, nodes)
+        if size:
+            self.usage.memory.add(domid, size)
 
     def _nodes_of(self, domid: int) -> int:
-        return self.nodes.of(domid)
+        return self.usage.nodes.of(domid)
+
+    def _afford(
+        self, path: Path, spine: list[Node], payer: int, growth: int, value_growth: int
+    ) -> None:
+        if growth > 0:
+            self.check_memory(payer, growth, format_path(path))
+
+    def _saw_size(self, domid: int, size: int) -> None:
+        self.usage.node_size.saw(domid, size)

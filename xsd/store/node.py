@@ -26,6 +26,7 @@ class Node:
         value_changed: Generation of the last change of the value.
         perms_changed: Generation of the last change of the permissions.
         names_changed: Generation of the last child made or removed.
+        names_size: Bytes of `listing`; kept by whoever adds and removes children.
         narrow: Children, while they are few; read it only to look one up.
         wide: Children, once they are many.
     """
@@ -33,6 +34,7 @@ class Node:
     __slots__ = (
         "created",
         "names_changed",
+        "names_size",
         "narrow",
         "perms",
         "perms_changed",
@@ -52,6 +54,7 @@ class Node:
         self.value_changed = generation
         self.perms_changed = generation
         self.names_changed = generation
+        self.names_size = 0
         self.narrow = _NONE
         self.wide: WideChildren | None = None
 
@@ -66,6 +69,7 @@ class Node:
         node.value_changed = self.value_changed
         node.perms_changed = self.perms_changed
         node.names_changed = self.names_changed
+        node.names_size = self.names_size
         if self.narrow:
             node.narrow = self.narrow.copy()
         elif self.wide is not None:
@@ -131,16 +135,22 @@ class Node:
 
     def record_size(self) -> int:
         """Bytes that count against the quota ``node-size`` (C's record)."""
-        return (
-            RECORD_HEADER
-            + RECORD_ENTRY * len(self.perms.entries)
-            + len(self.value)
-            + len(self.listing())
-        )
+        return empty_size(self.perms) + len(self.value) + self.names_size
 
 
 RECORD_HEADER: Final = 16
 RECORD_ENTRY: Final = 8
+
+
+def empty_size(perms: Permissions) -> int:
+    """Bytes of the record of a node without value and children."""
+    return RECORD_HEADER + RECORD_ENTRY * len(perms.entries)
+
+
+def name_size(name: bytes) -> int:
+    """Bytes that a child takes in the record of its parent."""
+    return len(name) + 1
+
 
 _NONE: Final[dict[bytes, Node]] = {}
 """Children of every leaf; never changed."""

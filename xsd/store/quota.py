@@ -1,4 +1,4 @@
-"""Quotas: what a guest may use at most, and what each domain uses.
+"""Quotas: what a guest may use at most. What it does use is in usage.py.
 
 "At most N" is meant exactly: a domain with the limit N may have N, not N - 1 and
 not N + 1. The limit 0 is no limit. Privileged callers are never refused, yet what
@@ -50,7 +50,8 @@ class QuotaExceeded(XenStoreError):  # noqa: N818  says more than QuotaExceededE
 
     def __init__(self, domid: int, quota: str, limit: int, path: bytes = b"") -> None:
         reason = f"dom{domid} is at its quota of {limit} {quota}"
-        super().__init__(Errno.ENOSPC, reason, path)
+        errno = Errno.ENOMEM if quota == MEMORY else Errno.ENOSPC
+        super().__init__(errno, reason, path)
         self.domid = domid
         self.quota = quota
         self.limit = limit
@@ -60,9 +61,11 @@ class QuotaExceeded(XenStoreError):  # noqa: N818  says more than QuotaExceededE
 class Quotas:
     """The limits: one set for all guests, and exceptions for single ones."""
 
-    __slots__ = ("_hard", "_own", "_soft")
+    __slots__ = ("_hard", "_own", "_privileged", "_soft")
 
-    def __init__(self) -> None:
+    def __init__(self, privileged: int = 0) -> None:
+        """Make the default limits; the privileged domain has none."""
+        self._privileged = privileged
         self._hard = dict(DEFAULTS)
         self._soft = dict(SOFT_DEFAULTS)
         self._own: dict[int, dict[str, int]] = {}
@@ -73,10 +76,18 @@ class Quotas:
 
     def limit(self, domid: int, name: str) -> int:
         """The hard limit that holds for a domain; 0 is none."""
+        if domid == self._privileged:
+            return 0
         own = self._own.get(domid)
         if own is not None and name in own:
             return own[name]
         return self._hard[name]
+
+    def soft_limit(self, domid: int, name: str) -> int:
+        """The limit from which on a domain's use is remarked on; 0 is none."""
+        if domid == self._privileged:
+            return 0
+        return self.get(domid, SOFT_PREFIX + name)
 
     def get(self, domid: int, name: str) -> int:
         """A limit by its name on the wire; domid -1 asks for the common one.
@@ -116,30 +127,3 @@ class Quotas:
         ):
             return self._soft
         raise XenStoreError(Errno.EINVAL, "unknown quota", name.encode())
-
-
-@final
-class Account:
-    """Counters of one kind of thing by domain; what is at zero takes no room."""
-
-    __slots__ = ("used",)
-
-    def __init__(self) -> None:
-        self.used: dict[int, int] = {}
-
-    def of(self, domid: int) -> int:
-        """How many the domain has."""
-        return self.used.get(domid, 0)
-
-    def add(self, domid: int, count: int) -> None:
-        """Count some more for a domain, or fewer with a negative number."""
-        total = self.used.get(domid, 0) + count
-        if total:
-            self.used[domid] = total
-        else:
-            self.used.pop(domid, None)
-
-    def merge(self, delta: "Account") -> None:
-        """Add another account's counters to this one's."""
-        for domid, count in delta.used.items():
-            self.add(domid, count)

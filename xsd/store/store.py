@@ -20,18 +20,19 @@ from xsd.store.estate import drop_rights, topmost_owned
 from xsd.store.events import Event, events_for, may_read
 from xsd.store.live import Live
 from xsd.store.node import Node
+from xsd.store.past import OpenTransactions
 from xsd.store.quota import (
     NODE_PERMISSIONS,
     NODE_SIZE,
     NODES,
     TRANSACTIONS,
     WATCHES,
-    Account,
     QuotaExceeded,
     Quotas,
 )
 from xsd.store.transaction import Transaction
 from xsd.store.tree import Clock, Tree, find
+from xsd.store.usage import Account, Growth, Usage
 from xsd.store.view import View
 from xsd.store.watches import Watch, WatchIndex
 
@@ -55,8 +56,8 @@ class Store:
         watches: Every watch.
         domains: Every known domain.
         quotas: Limits.
-        transactions: Open transactions by domain.
-        watched: Watches by domain.
+        usage: What each domain uses.
+        transactions: The open ones.
     """
 
     __slots__ = (
@@ -66,24 +67,24 @@ class Store:
         "privileged",
         "quotas",
         "transactions",
-        "watched",
+        "usage",
         "watches",
     )
 
     def __init__(self, privileged_domid: int = 0, census: Census | None = None) -> None:
         self._clock = Clock()
-        self.quotas = Quotas()
+        self.quotas = Quotas(privileged_domid)
+        self.usage = Usage()
         self.domains = Domains(census)
         self.watches = WatchIndex()
-        self.transactions = Account()
-        self.watched = Account()
+        self.transactions = OpenTransactions()
         self.privileged = self.domains.know(
             privileged_domid, self._clock.now, privileged=True
         )
         self.privileged.introduced = True
         perms = owner_only(privileged_domid)
         tree = Tree(self._clock, Node(0, b"", perms, 0))
-        self.live = Live(tree, self.quotas, Account())
+        self.live = Live(tree, self.quotas, self.usage)
         everyone = Permissions((Entry(NONE, privileged_domid), Entry(READ, DOMID_ANY)))
         for name, list_of in (
             (ROOT[0], perms),
@@ -92,7 +93,7 @@ class Store:
         ):
             spine = [tree.top]
             tree.add((name,), spine, b"", list_of)
-            self.live.nodes.add(privileged_domid, 1)
+            self.live.charge_node(spine[-1], 1)
         self.live.mkdir(self.privileged.caller, _TOOL)
         self.live.take_changes()
 
@@ -204,6 +205,7 @@ class Store:
             XenStoreError: ENOSPC.
         """
         if not caller.privileged:
+            self.usage.node_permissions.saw(caller.domid, count)
             limit = self.quotas.limit(caller.domid, NODE_PERMISSIONS)
             if 0 < limit < count:
                 raise QuotaExceeded(caller.domid, NODE_PERMISSIONS, limit)
@@ -216,13 +218,18 @@ class Store:
         Raises:
             XenStoreError: ENOSPC.
         """
-        self._check_quota(caller, TRANSACTIONS, self.transactions)
-        self.transactions.add(caller.domid, 1)
-        return Transaction(caller, self.live, self._clock, self.quotas)
+        self._check_quota(caller, TRANSACTIONS, self.usage.transactions)
+        self.usage.transactions.add(caller.domid, 1)
+        transaction = Transaction(caller, self.live, self._clock, self.quotas)
+        self.transactions.add(transaction)
+        return transaction
 
     def abort(self, transaction: Transaction) -> None:
         """Close a transaction and forget what it did."""
-        self.transactions.add(transaction.caller.domid, -1)
+        self.transactions.remove(transaction)
+        domid = transaction.caller.domid
+        self.usage.transactions.add(domid, -1)
+        self.usage.memory.add(domid, -transaction.charged)
 
     def commit(self, transaction: Transaction) -> list[Event]:
         """Close a transaction; what it did happens now, all of it or nothing.
@@ -234,23 +241,25 @@ class Store:
             XenStoreError: EAGAIN for a conflict (see transaction.py), ENOMEM if an
                 operation in it was refused for a quota, ENOSPC, EACCES.
         """
-        self.transactions.add(transaction.caller.domid, -1)
+        self.abort(transaction)
         transaction.check()
         if not transaction.touched:
             return []
         live = self.live
         before = live.tree.top
         if transaction.is_current():
-            branch, nodes = transaction.tree, transaction.nodes
+            branch, growth = transaction.tree, transaction.growth
         else:
             self._check_names(transaction)
-            branch, nodes = replay(transaction, before, self._clock)
+            branch, growth = replay(transaction, before, self._clock)
         if not transaction.caller.privileged:
-            self._check_growth(nodes)
+            self._check_growth(growth)
             self._check_sizes(transaction, before, branch.top)
         live.tree.adopt(branch)
-        live.nodes.merge(nodes)
+        self.usage.nodes.merge(growth.nodes)
+        self.usage.memory.merge(growth.memory)
         changes = changes_between(transaction, before, branch.top)
+        self.transactions.free_the_past(self.live.tree.displaced)
         return events_for(self.watches, changes, before, branch.top, leaves_first=False)
 
     # Watches.
@@ -259,18 +268,21 @@ class Store:
         """Register a watch.
 
         Raises:
-            XenStoreError: ENOSPC. That no connection has two watches with the
-                same path and token is for the caller to see to.
+            XenStoreError: ENOSPC, ENOMEM. That no connection has two watches with
+                the same path and token is for the caller to see to.
         """
         caller = watch.caller
-        self._check_quota(caller, WATCHES, self.watched)
-        self.watched.add(caller.domid, 1)
+        self._check_quota(caller, WATCHES, self.usage.watches)
+        self.live.check_memory(caller.domid, watch.size, watch.shown)
+        self.usage.watches.add(caller.domid, 1)
+        self.usage.memory.add(caller.domid, watch.size)
         self.watches.add(watch)
 
     def unwatch(self, watch: Watch) -> None:
         """Take out a registered watch."""
         self.watches.remove(watch)
-        self.watched.add(watch.caller.domid, -1)
+        self.usage.watches.add(watch.caller.domid, -1)
+        self.usage.memory.add(watch.caller.domid, -watch.size)
 
     # Domains.
 
@@ -323,6 +335,7 @@ class Store:
                 self.live.rm(heir.caller, path)
         events = self._fire()
         drop_rights(self.live, domid, heir.domid)
+        self.usage.forget(domid)
         return events
 
     def shut_down(self, domid: int) -> list[Event]:
@@ -399,6 +412,7 @@ class Store:
         """The events for what has just been done to the current state."""
         changes = self.live.take_changes()
         top = self.live.tree.top
+        self.transactions.free_the_past(self.live.tree.displaced)
         return events_for(self.watches, changes, top, top, leaves_first=True)
 
     def _check_quota(self, caller: Caller, name: str, account: Account) -> None:
@@ -407,12 +421,15 @@ class Store:
             if 0 < limit <= account.of(caller.domid):
                 raise QuotaExceeded(caller.domid, name, limit)
 
-    def _check_growth(self, nodes: Account) -> None:
-        """Refuse a commit that would take a domain over its number of nodes."""
-        for domid, count in nodes.used.items():
+    def _check_growth(self, growth: Growth) -> None:
+        """Refuse a commit that would take a domain over what it may own."""
+        for domid, count in growth.nodes.used.items():
             limit = self.quotas.limit(domid, NODES)
-            if count > 0 and 0 < limit < self.live.nodes.of(domid) + count:
+            if count > 0 and 0 < limit < self.usage.nodes.of(domid) + count:
                 raise QuotaExceeded(domid, NODES, limit)
+        for domid, size in growth.memory.used.items():
+            if size > 0:
+                self.live.check_memory(domid, size)
 
     def _check_sizes(self, transaction: Transaction, before: Node, after: Node) -> None:
         """Refuse a commit that would make a node too big for the caller."""

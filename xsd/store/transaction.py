@@ -54,13 +54,14 @@
 from typing import final
 
 from protocol.errors import Errno, XenStoreError
-from protocol.path import Path
+from protocol.path import Path, format_path
 from protocol.perms import Caller, Permissions
 from xsd.store.dependencies import Dependencies
 from xsd.store.live import Live
 from xsd.store.node import Node
-from xsd.store.quota import TRANSACTION_NODES, Account, QuotaExceeded, Quotas
+from xsd.store.quota import TRANSACTION_NODES, QuotaExceeded, Quotas
 from xsd.store.tree import Clock, Tree
+from xsd.store.usage import LEVEL_BYTES, NODE_BYTES, Growth
 from xsd.store.view import View
 
 
@@ -94,8 +95,11 @@ class Transaction(View):
         epoch: `Live.epoch` at the time of the snapshot.
         touched: What it did, by path, in the order of first change.
         relied_on: Facets that its answers depended on.
-        nodes: By how much it changes the number of nodes of each domain.
+        growth: By how much it changes what each domain owns.
+        charged: Bytes that count as a guest's memory as long as it is open.
+        mark: `Tree.displaced` of the store at the time of the snapshot.
         failed: An operation in it was refused for a quota; it cannot commit.
+        expelled: It kept too much of the past, and has lost its snapshot.
         undone: It has removed a node that it had made itself.
     """
 
@@ -103,9 +107,12 @@ class Transaction(View):
         "_clock",
         "_live",
         "caller",
+        "charged",
         "epoch",
+        "expelled",
         "failed",
-        "nodes",
+        "growth",
+        "mark",
         "relied_on",
         "since",
         "snapshot",
@@ -122,8 +129,11 @@ class Transaction(View):
         self.since = 0
         self.epoch = 0
         self.touched: dict[Path, Touch] = {}
-        self.nodes = Account()
+        self.growth = Growth()
+        self.charged = 0
+        self.mark = 0
         self.failed = False
+        self.expelled = False
         self.undone = False
         self._live = live
         self._clock = clock
@@ -137,6 +147,8 @@ class Transaction(View):
         """
         if self.failed:
             raise XenStoreError(Errno.ENOMEM, "an operation in it went over a quota")
+        if self.expelled:
+            raise XenStoreError(Errno.EAGAIN, "it kept too much of the past")
         snapshot = self.snapshot
         if snapshot is None:
             return
@@ -159,6 +171,23 @@ class Transaction(View):
             and not self.undone
         )
 
+    def size(self) -> int:
+        """Bytes that are kept for it: what it changed, and what it relied on."""
+        return self.tree.own_size + LEVEL_BYTES * self.relied_on.levels
+
+    def expel(self) -> None:
+        """Give up the snapshot, so that what only it still needs is freed.
+
+        It cannot commit any more, and begins anew with the present state at its
+        next operation; its client is told EAGAIN at the end.
+        """
+        self.expelled = True
+        self.snapshot = None
+        self.touched.clear()
+        self.growth = Growth()
+        self.tree = Tree(self._clock, Node(0, b"", self._live.tree.top.perms, 0))
+        self._settle()
+
     def _open(self) -> None:
         top = self._live.tree.top
         if self.snapshot is None or (
@@ -173,16 +202,39 @@ class Transaction(View):
         self.snapshot = self.tree.top = live.tree.freeze()
         self.since = self._clock.now
         self.epoch = live.epoch
+        self.mark = live.tree.displaced
 
     def _depend(self, path: Path, length: int, facets: int) -> None:
         relied_on = self.relied_on
         before = relied_on.count
         relied_on.add(path, length, facets)
-        if relied_on.count > before and not self.caller.privileged:
-            limit = self._quotas.limit(self.caller.domid, TRANSACTION_NODES)
-            if 0 < limit < relied_on.count:
-                self.failed = True
-                raise QuotaExceeded(self.caller.domid, TRANSACTION_NODES, limit)
+        self._settle()
+        if relied_on.count == before or self.caller.privileged:
+            return
+        domid = self.caller.domid
+        self._live.usage.transaction_nodes.saw(domid, relied_on.count)
+        limit = self._quotas.limit(domid, TRANSACTION_NODES)
+        if 0 < limit < relied_on.count:
+            self.failed = True
+            raise QuotaExceeded(domid, TRANSACTION_NODES, limit)
+        self._check_memory(path, 0)
+
+    def _check_memory(self, path: Path, more: int) -> None:
+        """Refuse to keep so many more bytes if the caller has not got the room."""
+        try:
+            self._live.check_memory(self.caller.domid, more, format_path(path))
+        except QuotaExceeded:
+            self.failed = True
+            raise
+
+    def _settle(self) -> None:
+        """Bring what a guest is charged with up to date."""
+        if self.caller.privileged:
+            return
+        more = self.size() - self.charged
+        if more:
+            self.charged += more
+            self._live.usage.memory.add(self.caller.domid, more)
 
     def _touch(self, path: Path) -> Touch:
         touch = self.touched.get(path)
@@ -194,23 +246,41 @@ class Transaction(View):
         touch = self._touch(path)
         if by_name:
             touch.by_name = node.created
+            self._settle()
 
     def _changed(
         self, path: Path, node: Node, old_value: bytes, old_perms: Permissions
     ) -> None:
         self._touch(path).by_name = node.generation
+        self._settle()
 
     def _removed(self, path: Path, node: Node) -> None:
         if node.created <= self.since:
             self._touch(path).removed = True
         else:
             self.undone = True
+        self._settle()
 
-    def _charge(self, domid: int, count: int) -> None:
-        self.nodes.add(domid, count)
+    def _charge(self, domid: int, nodes: int, size: int) -> None:
+        self.growth.add(domid, nodes, size)
 
     def _nodes_of(self, domid: int) -> int:
-        return self._live.nodes.of(domid) + self.nodes.of(domid)
+        return self._live.usage.nodes.of(domid) + self.growth.nodes.of(domid)
+
+    def _afford(
+        self, path: Path, spine: list[Node], payer: int, growth: int, value_growth: int
+    ) -> None:
+        # The caller pays as long as the transaction is open, the owner from then on.
+        more = value_growth + (len(path) + 1 - len(spine)) * NODE_BYTES
+        token = self.tree.token
+        for node in spine:
+            if node.token != token:
+                more += NODE_BYTES + len(node.value)
+        if more > 0:
+            self._check_memory(path, more)
+
+    def _saw_size(self, domid: int, size: int) -> None:
+        self._live.usage.node_size.saw(domid, size)
 
     def _refused(self) -> None:
         self.failed = True

@@ -9,7 +9,8 @@ from typing import final
 
 from protocol.path import Path
 from protocol.perms import Permissions
-from xsd.store.node import Node
+from xsd.store.node import Node, name_size
+from xsd.store.usage import NODE_BYTES, Holdings
 
 
 @final
@@ -39,25 +40,33 @@ class Tree:
     Attributes:
         top: The node above all paths.
         token: See node.py.
+        own_size: Bytes that Python needs for the nodes with the token, roughly.
+        displaced: Bytes of all nodes that were replaced or removed, ever. What was
+            displaced since a snapshot is the most that it keeps from being freed.
     """
 
-    __slots__ = ("_clock", "token", "top")
+    __slots__ = ("_clock", "displaced", "own_size", "token", "top")
 
     def __init__(self, clock: Clock, top: Node) -> None:
         self._clock = clock
         self.top = top
         self.token = clock.tick()
+        self.own_size = 0
+        self.displaced = 0
 
     def freeze(self) -> Node:
         """Return the tree's present state, which never changes from now on."""
         if self.top.token == self.token:
             self.token = self._clock.tick()
+            self.own_size = 0
         return self.top
 
     def adopt(self, other: "Tree") -> None:
         """Become what the other tree is, which must not be used afterwards."""
         self.top = other.top
         self.token = other.token
+        self.own_size = other.own_size
+        self.displaced += other.displaced
 
     def spine(self, path: Path) -> list[Node]:
         """The existing nodes on a path: the top first, at most the path's last.
@@ -86,20 +95,26 @@ class Tree:
         last = spine[-1]
         if last.token == token:
             return last
+        size = 0
         parent = spine[0]
         if parent.token != token:
+            size = NODE_BYTES + len(parent.value)
             parent = self.top = spine[0] = parent.copy(token)
         for index in range(1, len(spine)):
             node = spine[index]
             if node.token != token:
+                size += NODE_BYTES + len(node.value)
                 node = spine[index] = node.copy(token)
                 parent.put_child(path[index - 1], node)
             parent = node
+        self.own_size += size
+        self.displaced += size
         return parent
 
     def set_value(self, path: Path, spine: list[Node], value: bytes) -> None:
         """Change the value of the node at the end of a spine."""
         node = self.own(path, spine)
+        self.own_size += len(value) - len(node.value)
         node.value = value
         node.value_changed = self._clock.tick()
 
@@ -116,17 +131,28 @@ class Tree:
         parent = self.own(path, spine)
         generation = self._clock.tick()
         node = Node(self.token, value, perms, generation)
-        parent.put_child(path[len(spine) - 1], node)
+        self.own_size += NODE_BYTES + len(value)
+        name = path[len(spine) - 1]
+        parent.put_child(name, node)
         parent.names_changed = generation
+        parent.names_size += name_size(name)
         spine.append(node)
 
-    def remove(self, path: Path, spine: list[Node]) -> Node:
-        """Cut off the node at the end of a spine with everything below it."""
+    def remove(self, path: Path, spine: list[Node]) -> Holdings:
+        """Cut off the node at the end of a spine with everything below it.
+
+        Returns:
+            What that was.
+        """
         node = spine.pop()
         parent = self.own(path, spine)
         parent.remove_child(path[-1])
         parent.names_changed = self._clock.tick()
-        return node
+        parent.names_size -= name_size(path[-1])
+        holdings = Holdings(node, self.token)
+        self.own_size -= holdings.own
+        self.displaced += holdings.kept
+        return holdings
 
 
 def find(top: Node, path: Path) -> Node | None:

@@ -19,7 +19,7 @@ from protocol.limits import PAYLOAD_MAX
 from protocol.path import ROOT, Path, format_path
 from protocol.perms import OWNER, READ, WRITE, Caller, Permissions
 from protocol.reply import directory_part_payload
-from xsd.store.node import RECORD_ENTRY, RECORD_HEADER, Node
+from xsd.store.node import RECORD_ENTRY, Node, empty_size, name_size
 from xsd.store.quota import NODE_SIZE, NODES, QuotaExceeded, Quotas
 from xsd.store.tree import Tree, find
 
@@ -69,12 +69,33 @@ class View(ABC):
         """Note that a node was removed with everything below it."""
 
     @abstractmethod
-    def _charge(self, domid: int, count: int) -> None:
-        """Count nodes for their owner."""
+    def _charge(self, domid: int, nodes: int, size: int) -> None:
+        """Count nodes, and bytes of their records, for their owner."""
 
     @abstractmethod
     def _nodes_of(self, domid: int) -> int:
         """Nodes that a domain has in this view."""
+
+    @abstractmethod
+    def _afford(
+        self, path: Path, spine: list[Node], payer: int, growth: int, value_growth: int
+    ) -> None:
+        """Check that there is memory for a guest's change, before it is made.
+
+        Args:
+            path: What is about to be changed, and to be made as far as it is missing.
+            spine: The nodes of the path that there are.
+            payer: Owner of the node.
+            growth: By how many bytes its records grow; may be negative.
+            value_growth: By how many of these its value does.
+
+        Raises:
+            XenStoreError: ENOMEM.
+        """
+
+    @abstractmethod
+    def _saw_size(self, domid: int, size: int) -> None:
+        """Note how big a node a domain has made."""
 
     # Reading.
 
@@ -145,9 +166,14 @@ class View(ABC):
         node = spine[-1]
         self._require(caller, path, node, WRITE, VALUE)
         old = node.value
-        if len(value) > len(old) and not caller.privileged:
-            self._check_size(caller, path, node.record_size() - len(old) + len(value))
+        growth = len(value) - len(old)
+        if not caller.privileged:
+            if growth > 0:
+                self._check_size(caller, path, node.record_size() + growth)
+            self._afford(path, spine, node.perms.owner, growth, growth)
         self.tree.set_value(path, spine, value)
+        if growth:
+            self._charge(node.perms.owner, 0, growth)
         self._changed(path, spine[-1], old, node.perms)
 
     def mkdir(self, caller: Caller, path: Path) -> None:
@@ -182,9 +208,10 @@ class View(ABC):
             self._require(caller, path, node, WRITE, EXISTENCE)
             raise XenStoreError(Errno.EINVAL, "the root cannot be removed", b"/")
         self._require(caller, path, node, WRITE, SUBTREE)
-        self.tree.remove(path, spine)
-        for domid, count in owners_of(node).items():
-            self._charge(domid, -count)
+        gone = self.tree.remove(path, spine)
+        for domid, count in gone.nodes.items():
+            self._charge(domid, -count, -gone.sizes[domid])
+        self._charge(spine[-1].perms.owner, 0, -name_size(path[-1]))
         self._removed(path, node)
 
     def set_perms(self, caller: Caller, path: Path, perms: Permissions) -> None:
@@ -202,18 +229,22 @@ class View(ABC):
         node = spine[-1]
         self._require(caller, path, node, WRITE | OWNER, PERMS)
         old = node.perms
+        growth = RECORD_ENTRY * (len(perms.entries) - len(old.entries))
         if not caller.privileged:
             if perms.owner != old.owner:
                 raise XenStoreError(
                     Errno.EPERM, "a guest may not change the owner", format_path(path)
                 )
-            grown = RECORD_ENTRY * (len(perms.entries) - len(old.entries))
-            if grown > 0:
-                self._check_size(caller, path, node.record_size() + grown)
+            if growth > 0:
+                self._check_size(caller, path, node.record_size() + growth)
+            self._afford(path, spine, old.owner, growth, 0)
         self.tree.set_perms(path, spine, perms)
-        if perms.owner != old.owner:
-            self._charge(old.owner, -1)
-            self._charge(perms.owner, 1)
+        if perms.owner == old.owner:
+            self._charge(old.owner, 0, growth)
+        else:
+            size = spine[-1].record_size()
+            self._charge(old.owner, -1, growth - size)
+            self._charge(perms.owner, 1, size)
         self._changed(path, spine[-1], node.value, old)
 
     # Common parts.
@@ -262,13 +293,18 @@ class View(ABC):
         self._depend(path, len(spine) - 1, EXISTENCE | PERMS)
         perms = nearest.perms.inherited_by(caller)
         missing = len(path) + 1 - len(spine)
+        size = missing * empty_size(perms) + len(value)
+        first = len(spine) - 1
+        for index in range(first + 1, len(path)):
+            size += name_size(path[index])
         if not caller.privileged:
-            self._check_room(caller, path, spine, perms, missing, len(value))
+            self._check_room(caller, path, spine, perms, size, len(value))
+        self._charge(nearest.perms.owner, 0, name_size(path[first]))
+        self._charge(perms.owner, missing, size)
         for length in range(len(spine), len(path)):
             self.tree.add(path, spine, b"", perms)
             self._created(path[:length], spine[-1], by_name=False)
         self.tree.add(path, spine, value, perms)
-        self._charge(perms.owner, missing)
         self._created(path, spine[-1], by_name=True)
 
     def _check_room(
@@ -277,22 +313,29 @@ class View(ABC):
         path: Path,
         spine: list[Node],
         perms: Permissions,
-        missing: int,
+        growth: int,
         value_size: int,
     ) -> None:
         """Refuse new nodes over quota, before the first of them is made."""
+        missing = len(path) + 1 - len(spine)
         limit = self._quotas.limit(caller.domid, NODES)
         if 0 < limit < self._nodes_of(caller.domid) + missing:
             self._refused()
             raise QuotaExceeded(caller.domid, NODES, limit, format_path(path))
-        empty = RECORD_HEADER + RECORD_ENTRY * len(perms.entries)
+        empty = empty_size(perms)
         first = len(spine) - 1
-        size = spine[-1].record_size() + len(path[first]) + 1
+        name = name_size(path[first])
+        largest = max(spine[-1].record_size() + name, empty + value_size)
         for index in range(first + 1, len(path)):
-            size = max(size, empty + len(path[index]) + 1)
-        self._check_size(caller, path, max(size, empty + value_size))
+            largest = max(largest, empty + name_size(path[index]))
+        self._check_size(caller, path, largest)
+        # What the name takes in another's directory is that one's to pay.
+        if spine[-1].perms.owner == perms.owner:
+            growth += name
+        self._afford(path, spine, perms.owner, growth, value_size)
 
     def _check_size(self, caller: Caller, path: Path, size: int) -> None:
+        self._saw_size(caller.domid, size)
         limit = self._quotas.limit(caller.domid, NODE_SIZE)
         if 0 < limit < size:
             self._refused()
@@ -300,19 +343,6 @@ class View(ABC):
 
     def _refused(self) -> None:  # noqa: B027  only a transaction minds
         """A change is about to be refused for a quota."""
-
-
-def owners_of(node: Node) -> dict[int, int]:
-    """Count the nodes from here down by owner. Any depth, no recursion."""
-    counts: dict[int, int] = {}
-    rest = [node]
-    while rest:
-        each = rest.pop()
-        owner = each.perms.owner
-        counts[owner] = counts.get(owner, 0) + 1
-        for _name, below in each.children():
-            rest.append(below)
-    return counts
 
 
 def _missing(path: Path) -> XenStoreError:

@@ -4,6 +4,7 @@ from typing import Final, final
 
 from protocol.path import Path, format_path
 from protocol.perms import Caller
+from xsd.store.usage import LEVEL_BYTES, WATCH_BYTES
 
 UNLIMITED: Final = -1
 """Depth of a watch that sees everything below its path."""
@@ -22,6 +23,7 @@ class Watch:
         shown: The path as the client gave it.
         cut: Bytes to cut off the paths of events: the client gave a relative
             path and is told relative ones.
+        size: Bytes that count as its client's memory.
         order: Place among all watches in the order of registration, in which they
             are told of a change.
     """
@@ -34,6 +36,7 @@ class Watch:
         "order",
         "path",
         "shown",
+        "size",
         "token",
     )
 
@@ -52,8 +55,10 @@ class Watch:
         self.shown = shown
         self.token = token
         self.depth = depth
+        full = len(format_path(path))
         relative = shown[:1] not in (b"/", b"@")
-        self.cut = len(format_path(path)) - len(shown) if relative else 0
+        self.cut = full - len(shown) if relative else 0
+        self.size = WATCH_BYTES + full + len(token) + LEVEL_BYTES * len(path)
         self.order = 0
 
     def __repr__(self) -> str:

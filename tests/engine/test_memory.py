@@ -1,0 +1,189 @@
+"""A guest's memory: what is refused, lost and remarked on when it has none left."""
+
+import pytest
+
+from protocol.errors import Errno
+from protocol.ops import Op
+from tests.engine.support import OK, Client, event
+from tests.xsa.support import guest_at_home, home
+from xsd.engine import Engine, Notice
+from xsd.engine.core import REMARK_MS
+from xsd.store.quota import MEMORY
+from xsd.store.usage import MESSAGE_BYTES
+
+
+def room(engine: Engine, more: int) -> None:
+    """Give domain 1 exactly so much room beyond what it has."""
+    engine.store.quotas.set(1, MEMORY, engine.store.usage.memory.of(1) + more)
+
+
+def remarks(engine: Engine) -> list[Notice]:
+    """What the log should say of quotas and memory."""
+    notices = engine.take_notices()
+    return [each for each in notices if each.event.startswith(("quota.", "memory."))]
+
+
+# Refused.
+
+
+def test_a_refusal_for_memory_is_enomem_and_logged_once(engine: Engine) -> None:
+    """With domain, quota, limit and path; and counted from then on."""
+    guest = guest_at_home(engine, 1)
+    room(engine, 10)
+    for _ in range(3):
+        assert guest.errno(Op.WRITE, b"a\0" + b"x" * 100) is Errno.ENOMEM
+    assert guest.errno(Op.WATCH, b"a\0t\0") is Errno.ENOMEM
+    (notice,) = remarks(engine)
+
+    assert (notice.level, notice.event) == ("warning", "quota.exceeded")
+    fields = notice.fields
+    assert (fields["domid"], fields["quota"]) == (1, "memory")
+    assert fields["limit"] == engine.store.quotas.limit(1, MEMORY)
+    assert fields["path"] == home(1) + b"/a"
+    assert engine._core.over_quota == {(1, "memory"): 4}
+
+
+# Lost.
+
+
+@pytest.mark.parametrize(("more", "is_told"), [(0, True), (-1, False)])
+def test_an_event_that_does_not_fit_is_lost(
+    engine: Engine, dom0: Client, more: int, *, is_told: bool
+) -> None:
+    """It is one of the guest itself; dom0 and its request are not concerned."""
+    guest = guest_at_home(engine, 1)
+    other = guest_at_home(engine, 2)
+    for each in (guest, other):
+        each.ok(Op.WATCH, b"@releaseDomain\0t\0")
+    dom0.ok(Op.INTRODUCE, b"9\x001\x001\0")
+    expected = event(b"@releaseDomain", b"t")
+    room(engine, 16 + len(expected[1]) + MESSAGE_BYTES + more)
+    dom0.ok(Op.RELEASE, b"9\0")
+
+    assert guest.take() == ([expected] if is_told else [])
+    assert other.take() == [expected]
+    lost = [each.fields.get("what") for each in remarks(engine)]
+    assert lost == ([] if is_told else ["events are lost"])
+
+
+def test_who_reads_is_told_again(engine: Engine, dom0: Client) -> None:
+    """The memory of what was read is free."""
+    guest = guest_at_home(engine, 1)
+    guest.ok(Op.WATCH, b"a\0t\0")
+    room(engine, 2 * (MESSAGE_BYTES + 40))
+    for name in (b"a", b"a/b", b"a/c", b"a/d"):
+        dom0.ok(Op.MKDIR, home(1) + b"/" + name + b"\0")
+    assert 0 < len(guest.take()) < 4
+    dom0.ok(Op.MKDIR, home(1) + b"/a/e\0")
+
+    assert guest.take() == [event(b"a/e", b"t")]
+
+
+# Left alone.
+
+
+def test_a_guest_at_its_quota_is_not_read_from_until_it_has_read(
+    engine: Engine,
+) -> None:
+    """What waits for it can become less in no other way."""
+    guest = guest_at_home(engine, 1)
+    room(engine, 1)
+    guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"1\0"))
+    guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"2\0"))
+
+    assert not engine.has_room(guest.connection)
+    assert guest.unanswered == 2
+    assert guest.take() == [(Op.GET_DOMAIN_PATH, home(1) + b"\0")]
+    assert engine.take_ready() == [guest.connection]
+    engine.resume(guest.connection, 0)
+    assert guest.take() == [(Op.GET_DOMAIN_PATH, home(2) + b"\0")]
+
+
+def test_a_guest_far_over_its_quota_can_give_memory_back(engine: Engine) -> None:
+    """A limit that was lowered must not lock it out."""
+    guest = guest_at_home(engine, 1)
+    guest.ok(Op.WRITE, b"a\0" + b"x" * 1000)
+    guest.ok(Op.WATCH, b"b\0t\0")
+    engine.store.quotas.set(1, MEMORY, 1)
+
+    assert guest.errno(Op.MKDIR, b"c\0") is Errno.ENOMEM
+    assert guest.reply(Op.READ, b"a\0") == (Op.READ, b"x" * 1000)
+    assert guest.reply(Op.UNWATCH, b"b\0t\0") == (Op.UNWATCH, OK)
+    assert guest.reply(Op.RM, b"a\0") == (Op.RM, OK)
+
+
+# Remarked on.
+
+
+def test_a_soft_quota_is_remarked_on_both_ways(engine: Engine) -> None:
+    """Once over it and once below it again, however many requests come."""
+    guest = guest_at_home(engine, 1)
+    engine.store.quotas.set(1, "soft-memory", 500)
+    for name in (b"a", b"b", b"c"):
+        guest.ok(Op.WRITE, name + b"\0" + b"x" * 300)
+    (over,) = remarks(engine)
+    assert (over.level, over.event) == ("warning", "memory.over_soft_quota")
+    assert over.fields["domid"] == 1
+    assert over.fields["limit"] == 500
+    assert isinstance(used := over.fields["used"], int)
+    assert used > 500
+    engine.receive(guest.connection, guest.frame(Op.RM, b"a\0"), REMARK_MS)
+    assert remarks(engine) == []
+    engine.receive(guest.connection, guest.frame(Op.RM, b"b\0"), REMARK_MS)
+    guest.take()
+    engine.look_at_memory(REMARK_MS)
+    (below,) = remarks(engine)
+    assert (below.level, below.event) == ("info", "memory.below_soft_quota")
+
+
+def test_remarks_on_one_domain_are_ten_seconds_apart(engine: Engine) -> None:
+    """It may go to and fro as it likes."""
+    guest = guest_at_home(engine, 1)
+    engine.store.quotas.set(1, "soft-memory", 500)
+    count = 0
+    for second in range(60):
+        request = (b"a\0" + b"x" * 600) if second % 2 == 0 else b"a\0"
+        frame = guest.frame(Op.WRITE, request)
+        engine.receive(guest.connection, frame, second * 1000)
+        guest.take()
+        engine.look_at_memory(second * 1000)
+        count += len(remarks(engine))
+
+    assert 5 <= count <= 6
+
+
+def test_what_others_give_a_domain_is_noticed_in_time(
+    engine: Engine, dom0: Client
+) -> None:
+    """By whoever looks at memory now and then; the privileged domain has no limit."""
+    engine.store.introduce(1, 1)
+    engine.store.quotas.set(-1, "soft-memory", 100)
+    dom0.ok(Op.WRITE, b"/a\0" + b"x" * 1000)
+    dom0.ok(Op.SET_PERMS, b"/a\0n1\0")
+    assert remarks(engine) == []
+    engine.look_at_memory(0)
+    assert [each.fields["domid"] for each in remarks(engine)] == [1]
+    engine.look_at_memory(5 * REMARK_MS)
+    assert remarks(engine) == []
+
+
+def test_a_later_domain_is_remarked_on_anew(engine: Engine, dom0: Client) -> None:
+    """Nothing of the one that had its id before is known."""
+    engine.store.quotas.set(-1, "soft-memory", 100)
+    for _ in range(2):
+        engine.store.introduce(1, 1)
+        dom0.ok(Op.WRITE, b"/a\0" + b"x" * 1000)
+        dom0.ok(Op.SET_PERMS, b"/a\0n1\0")
+        engine.look_at_memory(0)
+        assert [each.event for each in remarks(engine)] == ["memory.over_soft_quota"]
+        dom0.ok(Op.RELEASE, b"1\0")
+
+
+def test_no_soft_quota_is_no_remark(engine: Engine) -> None:
+    """0 is no limit."""
+    guest = guest_at_home(engine, 1)
+    engine.store.quotas.set(1, "soft-memory", 0)
+    guest.ok(Op.WRITE, b"a\0" + b"x" * 1000)
+    engine.look_at_memory(0)
+
+    assert remarks(engine) == []

@@ -1,0 +1,193 @@
+"""xsd.store.past: how much of the store's past open transactions may keep."""
+
+from collections.abc import Callable
+
+import pytest
+
+from protocol.errors import XenStoreError
+from tests.store.support import Client, at
+from xsd.store import Store
+from xsd.store.past import PAST_MAX
+from xsd.store.quota import DEFAULTS, TRANSACTIONS
+from xsd.store.tree import find
+
+
+@pytest.fixture
+def small_past(monkeypatch: pytest.MonkeyPatch) -> int:
+    """So few bytes that a test can displace them."""
+    limit = 100_000
+    monkeypatch.setattr("xsd.store.past.PAST_MAX", limit)
+    return limit
+
+
+pytestmark = pytest.mark.pure_only
+
+
+@pytest.fixture
+def store(small_past: int, store: Store) -> Store:
+    """A store with that limit."""
+    store.transactions._look_at = small_past
+    return store
+
+
+def rewrite(client: Client, size: int) -> None:
+    """Displace at least so many bytes: the snapshots of others keep the old value."""
+    store = client.store
+    begin = store.live.tree.displaced
+    while store.live.tree.displaced < begin + size:
+        store.live.tree.freeze()
+        client.write(b"/big", b"x" * 4000)
+
+
+def test_what_is_replaced_or_removed_counts_as_displaced(
+    store: Store, dom0: Client
+) -> None:
+    """Copies for the sake of a snapshot, subtrees; no change in place."""
+    tree = store.live.tree
+    dom0.write(b"/a/b", b"x" * 1000)
+    begin = tree.displaced
+    dom0.write(b"/a/b", b"y" * 1000)
+    assert tree.displaced == begin
+    tree.freeze()
+    dom0.write(b"/a/b", b"z" * 1000)
+    copied = tree.displaced - begin
+    assert copied > 1000
+    dom0.rm(b"/a")
+    assert tree.displaced - begin - copied > 1000
+
+
+def test_a_commit_displaces_what_it_changed(store: Store, dom0: Client) -> None:
+    """Whether it takes the store's place as it is or is made again."""
+    dom0.write(b"/a", b"x" * 1000)
+    for elsewhere in (False, True):
+        begin = store.live.tree.displaced
+        transaction = dom0.start()
+        transaction.write(b"/a", b"y" * 1000)
+        if elsewhere:
+            dom0.write(b"/b")
+        transaction.commit()
+        assert store.live.tree.displaced - begin > 1000
+
+
+def test_a_guest_loses_a_snapshot_that_is_too_old(
+    store: Store, small_past: int, dom0: Client, guest: Client
+) -> None:
+    """It is told EAGAIN at the end, and what it had changed is forgotten."""
+    transaction = guest.start()
+    transaction.write(b"a", b"1")
+    kept = transaction.transaction
+    assert kept is not None
+    rewrite(dom0, small_past)
+
+    assert kept.expelled
+    assert kept.snapshot is None
+    assert kept.tree.own_size == 0
+    with pytest.raises(XenStoreError, match="EAGAIN: it kept too much of the past"):
+        transaction.commit()
+    assert store.transactions.all() == []
+
+
+def test_who_lost_its_snapshot_goes_on_with_the_present(
+    small_past: int, dom0: Client, guest: Client
+) -> None:
+    """Its requests are answered as ever, and it loses that state as well in time."""
+    guest.write(b"a", b"1")
+    transaction = guest.start()
+    assert transaction.read(b"a") == b"1"
+    rewrite(dom0, small_past)
+    guest.write(b"a", b"2")
+    assert transaction.read(b"a") == b"2"
+    transaction.write(b"b", b"3")
+    assert transaction.read(b"b") == b"3"
+    rewrite(dom0, small_past)
+    assert transaction.directory(b"/local/domain/1") == [b"a"]
+
+    with pytest.raises(XenStoreError, match="EAGAIN"):
+        transaction.commit()
+    assert guest.directory(b"/local/domain/1") == [b"a"]
+
+
+def test_younger_snapshots_stay_until_their_time(
+    small_past: int, dom0: Client, guest: Client
+) -> None:
+    """And those of dom0, and of transactions that have not begun."""
+    unused, old, of_dom0 = guest.start(), guest.start(), dom0.start()
+    old.read(b"/local/domain/1")
+    of_dom0.write(b"/of-dom0")
+    rewrite(dom0, small_past // 2)
+    young = guest.start()
+    young.read(b"/local/domain/1")
+    rewrite(dom0, small_past // 2)
+    opened = [unused, old, of_dom0, young]
+    assert [_is_expelled(each) for each in opened] == [False, True, False, False]
+    rewrite(dom0, small_past // 2 + 5000)
+
+    assert [_is_expelled(each) for each in opened] == [False, True, False, True]
+    unused.commit()
+    of_dom0.commit()
+    old.abort()
+    young.abort()
+
+
+def _is_expelled(client: Client) -> bool:
+    return client.transaction is not None and client.transaction.expelled
+
+
+def test_a_guest_alone_cannot_keep_more(guest: Client, small_past: int) -> None:
+    """As many transactions as it may have, with all it may have rewritten between."""
+    store = guest.store
+    names = [b"%d" % number for number in range(50)]
+    opened: list[Client] = []
+    for _ in range(DEFAULTS[TRANSACTIONS]):
+        for name in names:
+            guest.write(name, b"x" * 1000)
+        opened.append(guest.start())
+        opened[-1].read(b"0")
+    displaced = store.live.tree.displaced
+    kept = [each.transaction for each in opened if not _is_expelled(each)]
+
+    assert 0 < len(kept) < len(opened)
+    for transaction in kept:
+        assert transaction is not None
+        assert displaced - transaction.mark < small_past
+    for each in opened:
+        each.abort()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["rewrite", "remove"])
+def test_the_real_bound_is_in_force(how: str) -> None:
+    """With default quotas, and by both ways to displace nodes."""
+    store = Store()
+    dom0 = Client(store, store.privileged.caller)
+    opened: list[Client] = []
+    work: Callable[[Client], None] = _rewrite_all if how == "rewrite" else _remove_all
+    for domid in range(1, 13):
+        store.introduce(domid, 1)
+        guest = Client(store, store.introduced(domid).caller)
+        home = b"/local/domain/%d" % domid
+        dom0.mkdir(home)
+        dom0.set_perms(home, b"n%d" % domid)
+        for _ in range(DEFAULTS[TRANSACTIONS]):
+            work(guest)
+            opened.append(guest.start())
+            opened[-1].read(home)
+    displaced = store.live.tree.displaced
+
+    assert displaced > 1.5 * PAST_MAX
+    kept = [each for each in opened if not _is_expelled(each)]
+    assert 0 < len(kept) < len(opened)
+    marks = [each.transaction.mark for each in kept if each.transaction is not None]
+    assert displaced - min(marks) <= PAST_MAX
+    assert find(store.live.tree.top, at(b"/local/domain/12")) is not None
+
+
+def _rewrite_all(guest: Client) -> None:
+    for number in range(900):
+        guest.write(b"d/%d/%d" % (number // 300, number), b"x" * 1000)
+
+
+def _remove_all(guest: Client) -> None:
+    guest.mkdir(b"d")
+    guest.rm(b"d")
+    _rewrite_all(guest)

@@ -1,0 +1,207 @@
+"""What each domain uses, counted exactly, and the most that it ever used.
+
+Memory is counted in bytes. What is in the store counts as in C's records, so that a
+limit which suits a guest there suits it here; what is kept beside that for a client
+(watches, transactions, unread messages) counts with what Python needs for it.
+"""
+
+from typing import Final, final
+
+from xsd.store.node import Node
+from xsd.store.quota import (
+    MEMORY,
+    NODE_PERMISSIONS,
+    NODE_SIZE,
+    NODES,
+    OUTSTANDING,
+    PATH_MAX,
+    TRANSACTION_NODES,
+    TRANSACTIONS,
+    WATCHES,
+)
+
+NODE_BYTES: Final = 450
+"""A transaction's own copy of a node, beside the value."""
+
+LEVEL_BYTES: Final = 350
+"""Each level of the path of a watch, or of a path that a transaction relied on."""
+
+WATCH_BYTES: Final = 450
+"""A watch, beside its token and path."""
+
+MESSAGE_BYTES: Final = 200
+"""A message that waits, beside what is sent of it."""
+
+
+@final
+class Account:
+    """Counters of one kind of thing by domain; what is at zero takes no room.
+
+    Attributes:
+        used: How many each domain has.
+        most: The most that each ever had.
+    """
+
+    __slots__ = ("_past", "most", "used")
+
+    def __init__(self) -> None:
+        self.used: dict[int, int] = {}
+        self.most: dict[int, int] = {}
+        # The most that a domain had which is gone.
+        self._past = 0
+
+    def of(self, domid: int) -> int:
+        """How many the domain has."""
+        return self.used.get(domid, 0)
+
+    def add(self, domid: int, count: int) -> None:
+        """Count some more for a domain, or fewer with a negative number."""
+        total = self.used.get(domid, 0) + count
+        if total:
+            self.used[domid] = total
+            if count > 0 and total > self.most.get(domid, 0):
+                self.most[domid] = total
+        else:
+            self.used.pop(domid, None)
+
+    def saw(self, domid: int, count: int) -> None:
+        """Note that a domain had so many, of what is not counted from day to day."""
+        if count > self.most.get(domid, 0):
+            self.most[domid] = count
+
+    def merge(self, delta: "Account") -> None:
+        """Add another account's counters to this one's."""
+        for domid, count in delta.used.items():
+            self.add(domid, count)
+
+    def forget(self, domid: int) -> None:
+        """A domain is gone; what it still has is counted off as it is given back."""
+        self._past = max(self._past, self.most.pop(domid, 0))
+
+    def peak(self, privileged: int) -> int:
+        """The most that any domain but the privileged one ever had."""
+        found = self._past
+        for domid, count in self.most.items():
+            if domid != privileged:
+                found = max(found, count)
+        return found
+
+    def reset_peak(self) -> None:
+        """Begin anew with the present numbers as the most there ever was."""
+        self._past = 0
+        self.most = self.used.copy()
+
+
+@final
+class Growth:
+    """By how much something changes the nodes and bytes that each domain owns."""
+
+    __slots__ = ("memory", "nodes")
+
+    def __init__(self) -> None:
+        self.nodes = Account()
+        self.memory = Account()
+
+    def add(self, domid: int, nodes: int, size: int) -> None:
+        """Count nodes and their bytes for their owner."""
+        if nodes:
+            self.nodes.add(domid, nodes)
+        if size:
+            self.memory.add(domid, size)
+
+
+@final
+class Usage:
+    """All counters, one account for each quota.
+
+    Attributes:
+        nodes: Nodes by owner.
+        watches: Watches.
+        transactions: Open ones.
+        memory: Bytes: records of nodes by owner, watches; of guests also transactions
+            and unsent output.
+        unsent: The bytes of unsent output among these.
+        outstanding, transaction_nodes, node_permissions, path_max, node_size: The most
+            that was asked for at a time; nothing is counted from day to day.
+    """
+
+    __slots__ = (
+        "memory",
+        "node_permissions",
+        "node_size",
+        "nodes",
+        "outstanding",
+        "path_max",
+        "transaction_nodes",
+        "transactions",
+        "unsent",
+        "watches",
+    )
+
+    def __init__(self) -> None:
+        self.nodes = Account()
+        self.watches = Account()
+        self.transactions = Account()
+        self.memory = Account()
+        self.unsent = Account()
+        self.outstanding = Account()
+        self.transaction_nodes = Account()
+        self.node_permissions = Account()
+        self.path_max = Account()
+        self.node_size = Account()
+
+    def by_quota(self) -> list[tuple[str, Account]]:
+        """The accounts by the names of their quotas, in the order of `DEFAULTS`."""
+        return [
+            (NODES, self.nodes),
+            (WATCHES, self.watches),
+            (OUTSTANDING, self.outstanding),
+            (MEMORY, self.memory),
+            (TRANSACTIONS, self.transactions),
+            (TRANSACTION_NODES, self.transaction_nodes),
+            (NODE_PERMISSIONS, self.node_permissions),
+            (PATH_MAX, self.path_max),
+            (NODE_SIZE, self.node_size),
+        ]
+
+    def forget(self, domid: int) -> None:
+        """A domain is gone; a later one of its id begins anew (XSA-483)."""
+        for _name, account in self.by_quota():
+            account.forget(domid)
+
+
+@final
+class Holdings:
+    """What a subtree consists of.
+
+    Attributes:
+        nodes: Nodes by owner.
+        sizes: Bytes of their records by owner.
+        kept: Bytes that Python needs for all of it, roughly.
+        own: The same of the nodes with a certain token only.
+    """
+
+    __slots__ = ("kept", "nodes", "own", "sizes")
+
+    def __init__(self, node: Node, token: int) -> None:
+        """Walk from a node down. Any depth, no recursion."""
+        nodes: dict[int, int] = {}
+        sizes: dict[int, int] = {}
+        kept = 0
+        own = 0
+        rest = [node]
+        while rest:
+            each = rest.pop()
+            size = NODE_BYTES + len(each.value)
+            kept += size
+            if each.token == token:
+                own += size
+            owner = each.perms.owner
+            nodes[owner] = nodes.get(owner, 0) + 1
+            sizes[owner] = sizes.get(owner, 0) + each.record_size()
+            for _name, below in each.children():
+                rest.append(below)
+        self.nodes = nodes
+        self.sizes = sizes
+        self.kept = kept
+        self.own = own
