@@ -1,9 +1,12 @@
 """A guest's memory: what is refused, lost and remarked on when it has none left."""
 
+from collections import Counter
+
 import pytest
 
 from protocol.errors import Errno
 from protocol.ops import Op
+from protocol.path import parse_path
 from tests.engine.support import OK, Client, event
 from tests.xsa.support import guest_at_home, home
 from xsd.engine import Engine, Notice
@@ -187,3 +190,26 @@ def test_no_soft_quota_is_no_remark(engine: Engine) -> None:
     engine.look_at_memory(0)
 
     assert remarks(engine) == []
+
+
+def test_a_commit_makes_no_more_events_than_a_guest_has_room_for(
+    engine: Engine, dom0: Client
+) -> None:
+    """A hundred thousand would hold everybody up; who has room is told them all."""
+    guest = guest_at_home(engine, 1)
+    other = guest_at_home(engine, 2)
+    guest.ok(Op.SET_PERMS, home(1) + b"\0n1\0r2\0")
+    for number in range(3):
+        for client in (guest, other, dom0):
+            client.ok(Op.WATCH, home(1) + b"\0%d\0" % number)
+    transaction = engine.store.start(engine.store.privileged.caller)
+    for node in range(100):
+        path = parse_path(home(1) + b"/%d" % node)
+        engine.store.mkdir(transaction.caller, path, transaction)
+    room(engine, 10_000)
+    events = engine.store.commit(transaction)
+    count = Counter(each.watch.caller.domid for each in events)
+
+    free = engine.store.quotas.limit(1, MEMORY) - engine.store.usage.memory.of(1)
+    assert 0 < free < 300 * MESSAGE_BYTES
+    assert count == {0: 300, 1: free // MESSAGE_BYTES + 1, 2: 300}

@@ -7,7 +7,7 @@ from protocol.path import Path
 from protocol.perms import owner_only
 from tests.store.support import perms
 from xsd.store.node import Node
-from xsd.store.tree import Clock, Tree, find
+from xsd.store.tree import Clock, Finder, Tree, find
 
 NOBODY = owner_only(0)
 
@@ -221,3 +221,19 @@ def contents(top: Node) -> list[tuple[Path, bytes]]:
         found.append((path, node.value))
         rest.extend([((*path, name), child) for name, child in node.children()])
     return found
+
+
+def test_a_finder_finds_what_find_does() -> None:
+    """Near the top and deep below, what is there and what is missing, in any order."""
+    _clock, tree = new_tree()
+    names = [b"%d" % number for number in range(100)]
+    for length in range(1, len(names) + 1):
+        add(tree, *names[:length])
+    finder = Finder(tree.top)
+    lengths = [100, 99, 40, 41, 3, 31, 32, 33, 100]
+    paths = [tuple(names[:length]) for length in lengths]
+    missing = [(*path[:-1], b"no") for path in paths]
+    below = [(*path, b"no", b"more") for path in missing]
+
+    for path in (*paths, *missing, *below, *paths):
+        assert finder.find(path) is find(tree.top, path)

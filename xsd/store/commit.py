@@ -25,7 +25,7 @@ from xsd.store.changes import (
 )
 from xsd.store.node import Node, name_size
 from xsd.store.transaction import Transaction
-from xsd.store.tree import Clock, Tree, find
+from xsd.store.tree import Clock, Finder, Tree, find
 from xsd.store.usage import Growth
 
 
@@ -55,8 +55,17 @@ def replay(
                 for domid, count in gone.nodes.items():
                     growth.add(domid, -count, -gone.sizes[domid])
                 growth.add(spine[-1].perms.owner, 0, -name_size(path[-1]))
+    above: Path = ()
+    spine = []
     for _created, path, mine in _by_creation(transaction):
-        spine = branch.spine(path)
+        # Often each is the child of the one before.
+        if not spine or path[:-1] != above:
+            spine = branch.spine(path)
+        else:
+            node = spine[-1].child(path[-1])
+            if node is not None:
+                spine.append(node)
+        above = path
         if len(spine) > len(path):
             _update(transaction, path, mine, branch, spine, growth)
         else:
@@ -70,8 +79,9 @@ def replay(
 def _by_creation(transaction: Transaction) -> list[tuple[int, Path, Node]]:
     """What a transaction touched and left: parents first, siblings in their order."""
     left: list[tuple[int, Path, Node]] = []
+    mine = Finder(transaction.tree.top)
     for path in transaction.touched:
-        node = find(transaction.tree.top, path)
+        node = mine.find(path)
         if node is not None:
             left.append((node.created, path, node))
     left.sort()  # no two nodes have the same generation
@@ -115,9 +125,10 @@ def outgrown(
     A directory can get there without anybody's fault: by what several transactions
     create in it, of which each would leave it small enough.
     """
+    present = Finder(after)
     for touched in transaction.touched:
         for path in (touched, touched[:-1]):
-            node = find(after, path) if path else None
+            node = present.find(path) if path else None
             if node is not None and node.record_size() > limit:
                 old = find(before, path)
                 if old is None or node.record_size() > old.record_size():
@@ -131,10 +142,12 @@ def changes_between(
     """What a commit changed, in the order of first change, once for each path."""
     changes: list[Change] = []
     walked: set[Node] = set()
-    mine = transaction.tree.top
+    former = Finder(before)
+    present = Finder(after)
+    mine = Finder(transaction.tree.top)
     for path, touch in transaction.touched.items():
-        old: Node | None = find(before, path)
-        new = find(after, path)
+        old = former.find(path)
+        new = present.find(path)
         if (
             old is not None
             and touch.removed
@@ -143,7 +156,7 @@ def changes_between(
             _find_losses(transaction, path, old, new, after, changes, walked)
         if new is None:
             continue
-        node = find(mine, path)
+        node = mine.find(path)
         assert node is not None  # noqa: S101  what is there afterwards is ours
         if touch.by_name >= node.created:
             changes.append(_change(CHANGED, path, old, new))

@@ -6,7 +6,9 @@ from protocol.path import Path, format_path, is_special
 from protocol.perms import READ, Caller, Permissions
 from xsd.store.changes import IMPLIED, REMOVED, REMOVED_BELOW, Change
 from xsd.store.node import Node
+from xsd.store.quota import MEMORY, Quotas
 from xsd.store.tree import find
+from xsd.store.usage import MESSAGE_BYTES, Usage
 from xsd.store.watches import Spot, Watch, WatchIndex
 
 
@@ -34,8 +36,49 @@ class Event:
         return f"Event({self.shown!r}, {self.watch.token!r})"
 
 
+@final
+class Audience:
+    """How many events guests have room for.
+
+    A commit of a thousand nodes that a guest watches a hundred times would be a
+    hundred thousand events. Those that cannot be kept for it (see the quota
+    ``memory``) are not made, but for one, so that the loss is noticed.
+    """
+
+    __slots__ = ("_quotas", "_room", "_usage")
+
+    def __init__(self, quotas: Quotas, usage: Usage) -> None:
+        self._quotas = quotas
+        self._usage = usage
+        self._room: dict[int, int] = {}
+
+    def begin(self) -> None:
+        """Begin anew, with the room that there is now."""
+        if self._room:
+            self._room.clear()
+
+    def has_room(self, caller: Caller) -> bool:
+        """Tell whether a watcher can be told something more."""
+        if caller.privileged:
+            return True
+        room = self._room.get(caller.domid)
+        if room is None:
+            limit = self._quotas.limit(caller.domid, MEMORY)
+            if limit == 0:
+                return True
+            free = max(limit - self._usage.memory.of(caller.domid), 0)
+            room = self._room[caller.domid] = free // MESSAGE_BYTES + 1
+        return room > 0
+
+    def tell(self, caller: Caller, count: int) -> None:
+        """Count events that are due to a watcher."""
+        if caller.domid in self._room:
+            self._room[caller.domid] -= count
+
+
 def events_for(
     index: WatchIndex,
+    audience: Audience,
     changes: list[Change],
     before: Node,
     after: Node,
@@ -50,6 +93,7 @@ def events_for(
 
     Args:
         index: All watches.
+        audience: Who can be told how much.
         changes: In their order.
         before: Top node of the store before; the same as `after` if the changes
             were made in place.
@@ -64,23 +108,24 @@ def events_for(
     events: list[Event] = []
     if not index.count:
         return events
+    audience.begin()
     told: set[Path] = set()
     for change in changes:
         # Who watches a special name waits for domains, not for its permissions.
         if change.kind == IMPLIED or is_special(change.path):
             continue
         if change.removed is None:
-            _tell_of(index.hits(change.path), change, before, after, events)
+            _tell_of(index.hits(change.path), audience, change, before, after, events)
             continue
         if leaves_first:
             _tell_below(index, change, told, events, leaves_first=True)
         if change.kind == REMOVED:
-            _tell_of(index.hits(change.path), change, before, after, events)
+            _tell_of(index.hits(change.path), audience, change, before, after, events)
         else:
             spot = index.spot(change.path)
             if spot is not None:
                 watches = list(spot.watches.values())
-                _tell_of(watches, change, before, after, events)
+                _tell_of(watches, audience, change, before, after, events)
         if not leaves_first:
             _tell_below(index, change, told, events, leaves_first=False)
         if change.kind == REMOVED_BELOW:
@@ -95,6 +140,7 @@ def may_read(caller: Caller, perms: Permissions | None) -> bool:
 
 def _tell_of(
     watches: list[Watch],
+    audience: Audience,
     change: Change,
     before: Node,
     after: Node,
@@ -109,16 +155,20 @@ def _tell_of(
         # Most watches in a row are of one domain.
         if caller is not last:
             last = caller
-            told = (
-                caller.privileged
-                or may_read(caller, change.perms)
-                or may_read(caller, change.old_perms)
-                or _may_read_parent(caller, change.path, before)
-                or _may_read_parent(caller, change.path, after)
+            told = caller.privileged or (
+                audience.has_room(caller)
+                and (
+                    may_read(caller, change.perms)
+                    or may_read(caller, change.old_perms)
+                    or _may_read_parent(caller, change.path, before)
+                    or _may_read_parent(caller, change.path, after)
+                )
             )
         if told:
             text = text or format_path(change.path)
             events.append(Event(watch, text))
+            if not caller.privileged:
+                audience.tell(caller, 1)
 
 
 def _may_read_parent(caller: Caller, path: Path, top: Node) -> bool:

@@ -14,10 +14,11 @@ from protocol.perms import (
     owner_only,
 )
 from xsd.store.census import Census
+from xsd.store.changes import Change
 from xsd.store.commit import changes_between, outgrown, replay
 from xsd.store.domains import Domain, Domains
 from xsd.store.estate import drop_rights, topmost_owned
-from xsd.store.events import Event, events_for, may_read
+from xsd.store.events import Audience, Event, events_for, may_read
 from xsd.store.live import Live
 from xsd.store.node import Node
 from xsd.store.past import OpenTransactions
@@ -61,6 +62,7 @@ class Store:
     """
 
     __slots__ = (
+        "_audience",
         "_clock",
         "domains",
         "live",
@@ -75,6 +77,7 @@ class Store:
         self._clock = Clock()
         self.quotas = Quotas(privileged_domid)
         self.usage = Usage()
+        self._audience = Audience(self.quotas, self.usage)
         self.domains = Domains(census)
         self.watches = WatchIndex()
         self.transactions = OpenTransactions()
@@ -260,7 +263,7 @@ class Store:
         self.usage.memory.merge(growth.memory)
         changes = changes_between(transaction, before, branch.top)
         self.transactions.free_the_past(self.live.tree.displaced)
-        return events_for(self.watches, changes, before, branch.top, leaves_first=False)
+        return self._events(changes, before, branch.top, leaves_first=False)
 
     # Watches.
 
@@ -413,7 +416,20 @@ class Store:
         changes = self.live.take_changes()
         top = self.live.tree.top
         self.transactions.free_the_past(self.live.tree.displaced)
-        return events_for(self.watches, changes, top, top, leaves_first=True)
+        return self._events(changes, top, top, leaves_first=True)
+
+    def _events(
+        self, changes: list[Change], before: Node, after: Node, *, leaves_first: bool
+    ) -> list[Event]:
+        """See `events_for`."""
+        return events_for(
+            self.watches,
+            self._audience,
+            changes,
+            before,
+            after,
+            leaves_first=leaves_first,
+        )
 
     def _check_quota(self, caller: Caller, name: str, account: Account) -> None:
         if not caller.privileged:
