@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Final, final
 from protocol.ops import FEATURES
 from protocol.path import Path
 from protocol.reply import encode_event
+from xsd.engine import tracing
 from xsd.engine.connection import Connection
 from xsd.engine.guests import Guests, NoGuests
+from xsd.engine.journal import Journal, NoJournal
 from xsd.engine.outcome import Notice
 from xsd.store import Event, Store
 from xsd.store.quota import PATH_MAX
@@ -25,6 +27,8 @@ class Core:
     Attributes:
         store: The store.
         guests: The channels of other domains.
+        journal: The log.
+        tracing: What is traced.
         keep_orphans: Leave the nodes of domains that end to dom0.
         connections: Every connection by its number.
         dirty: Those that have something new to send, or are to be ended.
@@ -40,6 +44,7 @@ class Core:
         "connections",
         "dirty",
         "guests",
+        "journal",
         "keep_orphans",
         "notices",
         "now_ms",
@@ -47,11 +52,14 @@ class Core:
         "protection",
         "stalled",
         "store",
+        "tracing",
     )
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.guests: Guests = NoGuests()
+        self.journal: Journal = NoJournal()
+        self.tracing = tracing.Tracing()
         self.keep_orphans = False
         self.connections: dict[int, Connection] = {}
         self.dirty: dict[int, Connection] = {}
@@ -78,6 +86,8 @@ class Core:
 
     def forget(self, connection: Connection) -> None:
         """Drop a connection's watches and transactions."""
+        if self.tracing.obj:
+            self._trace_forgotten(connection)
         for watch in connection.watches.values():
             self.store.unwatch(watch)
         connection.watches.clear()
@@ -86,6 +96,8 @@ class Core:
         connection.transactions.clear()
         if self.protection is not None and self.protection.connection is connection:
             self.protection = None
+            if self.tracing.wrl:
+                self.notices.append(tracing.about("wrl.over", connection))
 
     def connections_of(self, domid: int) -> list[Connection]:
         """The connections of a domain itself; dom0's sockets are not meant."""
@@ -101,6 +113,8 @@ class Core:
         Returns:
             The events of its nodes, and @releaseDomain if it was introduced.
         """
+        if self.tracing.obj:
+            self.notices.append(tracing.domain("obj.domain_ended", domid))
         for connection in self.connections_of(domid):
             self.forget(connection)
             connection.lost = True
@@ -136,6 +150,7 @@ class Core:
             cause: Whose request caused them. What a guest causes others counts as
                 under way for it until they have read it (XSA-326).
         """
+        traced = self.tracing.io
         tally = None
         if cause is not None and not cause.caller.privileged:
             tally = cause.tally
@@ -143,6 +158,8 @@ class Core:
             watch = event.watch
             connection = self.connections.get(watch.connection)
             if connection is None or connection.lost:
+                if watch.connection == tracing.TRACER:
+                    self.notices.append(tracing.change(event, self.store))
                 continue
             frame = encode_event(event.shown, watch.token)
             if frame is None:
@@ -154,9 +171,25 @@ class Core:
                 outbox.append(frame, tally, queued_ms)
             elif not outbox.append_event(frame, tally, queued_ms):
                 continue
+            if traced:
+                self.notices.append(tracing.event(connection, frame))
             if outbox.size > UNSENT_MAX:
                 self._cut_off(connection)
             self.dirty[connection.id] = connection
+
+    def trace_accounts(self) -> None:
+        """Have logged what domains use more or less of, if that is traced."""
+        if self.tracing.acc:
+            self.notices.extend(self.tracing.accounts(self.store))
+
+    def _trace_forgotten(self, connection: Connection) -> None:
+        for watch in connection.watches.values():
+            self.notices.append(tracing.watch("obj.watch_removed", connection, watch))
+        for number in connection.transactions:
+            more: dict[str, object] = {"transaction": number, "commit": False}
+            self.notices.append(
+                tracing.about("obj.transaction_ended", connection, more)
+            )
 
     def _cut_off(self, connection: Connection) -> None:
         connection.lost = True
