@@ -1,11 +1,15 @@
 """Debian's xenstore-control: the commands that ours and Xen's C daemon share."""
 
 import re
+from collections.abc import Iterator
+from errno import EISDIR, ENOENT, ENOSPC
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.conformance.programs import Ran, Tools
+from tests.differential.peers import Peer, start_reference, start_subject
 
 QUOTAS: Final = {
     b"nodes": 1000,
@@ -48,7 +52,10 @@ def test_help_lists_the_commands(xs: Tools) -> None:
 
     commands = [line.partition(b"\t")[0] for line in ran.out.splitlines()]
     assert ran.code == 0
-    assert {b"check", b"print", b"quota", b"quota-soft", b"help"} <= set(commands)
+    assert {
+        *(b"check", b"log", b"logfile", b"memreport", b"print"),
+        *(b"quota", b"quota-soft", b"help"),
+    } <= set(commands)
 
 
 @pytest.mark.parametrize("text", ["hello", "", "two\nlines \x1b[31m"])
@@ -110,6 +117,14 @@ def test_quota_set_changes_a_limit(
         ["check", "0"],
         ["print"],
         ["print", "a", "b"],
+        ["log", "x"],
+        ["log", "on", "off"],
+        ["log", "+nothing"],
+        ["logfile"],
+        ["logfile", "a", "b"],
+        ["memreport", "a", "b"],
+        ["memreport", "/no/such/directory/report"],
+        ["memreport", "/"],
         ["quota", "set", "nodes"],
         ["quota", "set", "nodes", "0"],
         ["quota", "set", "nodes", "-1"],
@@ -123,6 +138,100 @@ def test_a_command_that_is_none_is_refused(xs: Tools, words: list[str]) -> None:
     """Status 3, and the program prints what the daemon's `help` says."""
     assert is_refusal(xs.control(*words))
     assert QUOTAS.items() <= table(xs.control("quota").out).items()
+
+
+def settle(xs: Tools) -> None:
+    """Have the log be complete: a reply may be sent before its line is written."""
+    assert xs.control("check") == Ran(out=b"OK\n")
+
+
+@pytest.fixture(params=["xsd", "c"])
+def fresh(request: pytest.FixtureRequest) -> Iterator[Peer]:
+    """A daemon of one's own, whose log may be sent elsewhere."""
+    peer = start_subject() if request.param == "xsd" else start_reference()
+    try:
+        yield peer
+    finally:
+        peer.stop()
+
+
+@pytest.fixture
+def ours() -> Iterator[Peer]:
+    """The same, for what 4.17 cannot do or does worse."""
+    peer = start_subject()
+    try:
+        yield peer
+    finally:
+        peer.stop()
+
+
+@pytest.mark.slow
+def test_the_log_goes_to_another_file(fresh: Peer, tmp_path: Path) -> None:
+    """From then on, and with each request; `log off` ends that."""
+    xs, log = Tools(fresh.socket), tmp_path / "log"
+
+    assert xs.control("logfile", str(log)) == Ran(out=b"OK\n")
+    assert xs("write", "/t/traced", "1") == Ran()
+    assert xs.control("log", "off") == Ran(out=b"OK\n")
+    assert xs("write", "/t/secret", "1") == Ran()
+    assert xs.control("log", "on") == Ran(out=b"OK\n")
+    assert xs("write", "/t/again", "1") == Ran()
+    settle(xs)
+
+    text = log.read_bytes()
+    assert b"/t/traced" in text
+    assert b"/t/again" in text
+    assert b"secret" not in text
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.slow
+def test_a_report_goes_to_the_log_or_to_a_file(fresh: Peer, tmp_path: Path) -> None:
+    """It is added to what is there; without a log in a file one must be named."""
+    xs, log, report = Tools(fresh.socket), tmp_path / "log", tmp_path / "report"
+
+    assert is_refusal(xs.control("memreport"))
+    assert xs.control("memreport", str(report)) == Ran(out=b"OK\n")
+    once = report.read_bytes()
+    assert xs.control("memreport", str(report)) == Ran(out=b"OK\n")
+    assert once
+    assert report.read_bytes().startswith(once)
+    assert len(report.read_bytes()) > len(once)
+
+    assert xs.control("logfile", str(log)) == Ran(out=b"OK\n")
+    assert xs.control("memreport") == Ran(out=b"OK\n")
+    settle(xs)
+    assert re.search(rb"\b(bytes in|resident_bytes)\b", log.read_bytes())
+
+
+@pytest.mark.slow
+def test_switches_are_shown_and_set_one_by_one(ours: Peer) -> None:
+    """As by the newest C daemon."""
+    xs = Tools(ours.socket)
+
+    assert b"\nwrl     : off\n" in xs.control("log").out
+    assert xs.control("log", "+wrl") == Ran(out=b"OK\n")
+    assert b"\nwrl     : on\n" in xs.control("log").out
+    assert xs.control("log", "-wrl") == Ran(out=b"OK\n")
+    assert b"\nwrl     : off\n" in xs.control("log").out
+
+
+@pytest.mark.slow
+def test_a_log_that_cannot_be_opened_is_an_error(ours: Peer, tmp_path: Path) -> None:
+    """The old one stays in use; a report that a disk does not take is one, too."""
+    xs, log = Tools(ours.socket), tmp_path / "log"
+    assert xs.control("logfile", str(log)) == Ran(out=b"OK\n")
+
+    for words, errno in (
+        (("logfile", "/no/such/directory/log"), ENOENT),
+        (("logfile", str(tmp_path)), EISDIR),
+        (("memreport", "/dev/full"), ENOSPC),
+    ):
+        told = b"Error %d when trying to execute command.\n" % errno
+        assert xs.control(*words) == Ran(3, err=told)
+    assert xs.control("print", "still here") == Ran(out=b"OK\n")
+    settle(xs)
+    assert b'"text": "still here"' in log.read_bytes()
 
 
 def test_without_a_command_it_prints_its_usage(xs: Tools) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import structlog
 
+from xsd.client import Client
 from xsd.daemon import main
 from xsd.daemon.config import Config
 from xsd.daemon.logsetup import StreamSink, configure
@@ -233,9 +234,31 @@ def test_a_log_file_that_cannot_be_opened_anew_stays_in_use(place: Place) -> Non
 
 
 @pytest.mark.slow
+def test_a_log_that_was_sent_elsewhere_is_opened_anew_there(place: Place) -> None:
+    """CONTROL logfile, then a rotation; what it was at the start is left alone."""
+    first, second = place.path / "first", place.path / "second"
+    process = place.start("-T", str(first))
+    with Client(str(place.socket), timeout=WAIT_S) as dom0:
+        dom0.control("logfile", str(second))
+        first.unlink()
+        second.rename(place.path / "second.1")
+
+        process.send_signal(signal.SIGHUP)
+        wait_until(second.exists, process)
+        dom0.write("/after", b"")
+        end(process)
+
+    assert not first.exists()
+    lines = [json.loads(s) for s in second.read_text().splitlines()]
+    assert lines[0]["event"] == "log.reopened"
+    assert [s["message"] for s in lines if s["event"] == "io.request"] == ["WRITE"]
+
+
+@pytest.mark.slow
 def test_settings_that_do_nothing_yet_are_named(place: Place) -> None:
     """Nobody is to believe that they hold."""
-    process = place.start("--priv-domid", "3", "-E", "5", "--keep-orphans")
+    words = ("--priv-domid", "3", "-E", "5", "--keep-orphans", "--trace-control=+acc")
+    process = place.start(*words)
 
     named = {
         line["setting"]: line["value"]

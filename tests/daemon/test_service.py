@@ -2,6 +2,8 @@
 
 import asyncio
 import errno
+import io
+import json
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +16,8 @@ import uvloop
 from protocol.errors import XenStoreError
 from xsd.client import Client
 from xsd.daemon.config import SOCKET_PATH_MAX, Config
+from xsd.daemon.logbook import Log
+from xsd.daemon.logsetup import FileSink, StreamSink, configure
 from xsd.daemon.service import Service, log_notice, make_store
 from xsd.engine import Engine, Notice
 from xsd.hypervisor.base import Channel, DomainState, Hypervisor
@@ -303,6 +307,59 @@ def test_notices_reach_the_log() -> None:
             "exc_info": None,
         },
     ]
+
+
+def test_what_an_operator_asked_for_is_written_whatever_the_level() -> None:
+    """Traces are for debugging, and have been switched on."""
+    stream = io.StringIO()
+    configure(StreamSink(stream), log_level="error")
+    try:
+        log_notice(Notice("debug", "io.request", {"payload": b"/a\n"}, wanted=True))
+        log_notice(Notice("debug", "request.refused", {"path": b"/a"}))
+    finally:
+        structlog.reset_defaults()
+
+    (line,) = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (line["event"], line["level"]) == ("io.request", "debug")
+    assert line["payload"] == r"/a\n"
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+def test_it_is_traced_from_the_start_if_the_log_is_a_file(
+    tmp_path: Path, *, is_file: bool
+) -> None:
+    """What the settings say; else once somebody switches it on."""
+    path, trace = tmp_path / "socket", tmp_path / "trace"
+    config = Config(
+        socket=path, hypervisor="emulated", trace_switches=frozenset({"tdb"})
+    )
+    stream = io.StringIO()
+    kept = Log(FileSink(trace) if is_file else StreamSink(stream))
+
+    def talk() -> None:
+        with Client(str(path), timeout=20) as dom0:
+            dom0.write("/first", b"")
+            dom0.control("log", "on")
+            dom0.write("/second", b"")
+
+    async def run() -> None:
+        service = Service(config)
+        service.keep_log(kept)
+        service.start()
+        try:
+            await asyncio.to_thread(talk)
+        finally:
+            service.stop()
+            kept.close()
+            structlog.reset_defaults()
+
+    asyncio.run(run())
+
+    text = trace.read_text() if is_file else stream.getvalue()
+    told = [json.loads(line) for line in text.splitlines()]
+    changed = [line["path"] for line in told if line["event"] == "tdb.changed"]
+    assert changed == ["/first", "/second"][not is_file :]
+    assert {line["event"] for line in told} == {"tdb.changed"}
 
 
 def test_limits_reach_the_store_hard_and_soft() -> None:

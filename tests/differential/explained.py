@@ -98,7 +98,9 @@ class Explained:
 
 EINVAL: Final = b"ERROR EINVAL\0"
 ENOENT: Final = b"ERROR ENOENT\0"
+ENOSPC: Final = b"ERROR ENOSPC\0"
 ENOSYS: Final = b"ERROR ENOSYS\0"
+OK: Final = b"OK\0"
 
 _ONE_PATH: Final = frozenset(
     {Op.READ, Op.DIRECTORY, Op.GET_PERMS, Op.MKDIR, Op.RM},
@@ -111,7 +113,7 @@ _DOMID_ARGUMENTS: Final[dict[int, int]] = {
     Op.RESUME: 1,
     Op.SET_TARGET: 2,
 }
-_NOT_THERE: Final = ([b"log"], [b"logfile"], [b"memreport"], [b"live-update"])
+_SWITCH: Final = re.compile(rb"log [+-](obj|io|wrl|acc|tdb)")
 _EVERY_DOMAIN: Final = b"32757"
 _PATH_LIMIT: Final = 2048
 _PATH: Final = re.compile(rb"/|(/?[A-Za-z0-9_@-]+)(/[A-Za-z0-9_@-]+)*")
@@ -220,10 +222,30 @@ def _control_help(case: Case) -> bool:
     )
 
 
+def _control_log(case: Case) -> bool:
+    """4.17 knows on and off only."""
+    theirs, ours = case.answers
+    words = b" ".join(case.strings)
+    if case.request.op != Op.CONTROL or theirs != EINVAL:
+        return False
+    if words == b"log":
+        return not ours.startswith(b"ERROR ")
+    return ours == OK and _SWITCH.fullmatch(words) is not None
+
+
+def _control_file(case: Case) -> bool:
+    """A file that cannot be had, of which C says nothing."""
+    theirs, ours = case.answers
+    if case.request.op != Op.CONTROL or theirs != OK or len(case.strings) != 2:
+        return False
+    refused = case.strings[0] == b"logfile" and ours.startswith(b"ERROR ")
+    return refused or (case.strings[0] == b"memreport" and ours == ENOSPC)
+
+
 def _control_command_not_there(case: Case) -> bool:
     return (
         case.request.op == Op.CONTROL
-        and case.strings[:1] in _NOT_THERE
+        and case.strings[:1] == [b"live-update"]
         and case.answers[1] == EINVAL
     )
 
@@ -377,9 +399,21 @@ EXPLAINED: Final = (
         _control_text,
     ),
     Explained(
+        "control-log",
+        NEWEST,
+        "4.17 cannot show and set single trace switches",
+        _control_log,
+    ),
+    Explained(
+        "control-files",
+        OURS,
+        "a file that logfile or memreport cannot write is an error",
+        _control_file,
+    ),
+    Explained(
         "control-commands",
         OURS,
-        "some CONTROL commands are not there",
+        "live-update is not there",
         _control_command_not_there,
     ),
     Explained(

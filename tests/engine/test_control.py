@@ -79,6 +79,9 @@ def test_help_lists_every_command(dom0: Client) -> None:
 
     assert [line.split("\t")[0] for line in text.splitlines()] == [
         "check",
+        "log",
+        "logfile",
+        "memreport",
         "print",
         "quota",
         "quota-soft",

@@ -213,3 +213,15 @@ def test_a_commit_makes_no_more_events_than_a_guest_has_room_for(
     free = engine.store.quotas.limit(1, MEMORY) - engine.store.usage.memory.of(1)
     assert 0 < free < 300 * MESSAGE_BYTES
     assert count == {0: 300, 1: free // MESSAGE_BYTES + 1, 2: 300}
+
+
+def test_an_event_that_waits_already_is_not_lost(engine: Engine, dom0: Client) -> None:
+    """However full the memory of its watcher is."""
+    guest = guest_at_home(engine, 1)
+    guest.ok(Op.WATCH, b"a\0t\0")
+    dom0.ok(Op.WRITE, home(1) + b"/a\0")
+    engine.store.quotas.set(1, MEMORY, 1)
+    dom0.ok(Op.WRITE, home(1) + b"/a\0")
+
+    assert remarks(engine) == []
+    assert guest.take() == [event(b"a", b"t")]

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from protocol.limits import DOMID_FIRST_RESERVED, REL_PATH_MAX
+from xsd.engine.tracing import DEFAULT_SWITCHES
+from xsd.engine.tracing import SWITCHES as TRACE_SWITCHES
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
 
 INT_MAX: Final = 2**31 - 1
@@ -19,7 +21,6 @@ TRACE_DIRECTORY: Final = Path("/var/lib/xen/xenstore")
 
 QUOTAS: Final = tuple(DEFAULTS)
 SOFT_QUOTAS: Final = tuple(SOFT_DEFAULTS)
-TRACE_SWITCHES: Final = ("obj", "io", "wrl", "acc", "tdb")
 HYPERVISORS: Final = ("auto", "xen", "emulated")
 LOG_FORMATS: Final = ("auto", "console", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -48,7 +49,7 @@ class Config:
         foreground: Do not fork.
         pid_file: Locked and filled while the daemon runs, if given.
         trace_file: Where the log goes, if given.
-        trace_switches: Kinds of traces that are wanted.
+        trace_switches: What is traced, once tracing is on.
         quotas: Global hard quotas that differ from the store's defaults, by the
             names of `QUOTAS`; 0 is no limit.
         soft_quotas: The same for soft quotas.
@@ -68,7 +69,7 @@ class Config:
     foreground: bool = False
     pid_file: Path | None = None
     trace_file: Path | None = None
-    trace_switches: frozenset[str] = frozenset({"obj", "io"})
+    trace_switches: frozenset[str] = DEFAULT_SWITCHES
     quotas: Mapping[str, int] = field(default_factory=dict)
     soft_quotas: Mapping[str, int] = field(default_factory=dict)
     watch_event_timeout_s: int = 20

@@ -4,12 +4,14 @@ Paths, tokens and values come from guests. Whatever they contain, a line of the 
 stays one line and moves no terminal: everything outside printable ASCII is escaped.
 """
 
+import errno
 import io
 import os
 import select
 import sys
 import syslog
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TextIO, final
@@ -82,21 +84,53 @@ class StreamSink(Sink):
         return self._stream.isatty()
 
 
+def _open_to_append(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    return os.open(path, flags, 0o600)
+
+
+def open_carefully(path: Path) -> int:
+    """Open a file that was named while the daemon runs, to append to it.
+
+    Nobody who can write to the directory can have it be another file by a symbolic
+    link, or a file of theirs, or a pipe that keeps the daemon waiting for a reader.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        OSError: If the file cannot be opened or is not to be trusted.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    descriptor = os.open(path, flags, 0o600)
+    if os.fstat(descriptor).st_uid not in {0, os.geteuid()}:
+        os.close(descriptor)
+        raise PermissionError(errno.EACCES, "the file is somebody else's", str(path))
+    return descriptor
+
+
 @final
 class FileSink(Sink):
     """Lines to the end of a file of mode 0600.
+
+    Args:
+        path: The file.
+        opened: How to open it for appending.
 
     Raises:
         OSError: If the file cannot be opened at first.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, opened: Callable[[Path], int] = _open_to_append
+    ) -> None:
         self._path = path
+        self._opened = opened
         self._file = self._open()
 
     def _open(self) -> io.FileIO:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        return io.FileIO(os.open(self._path, flags, 0o600), "a")
+        return io.FileIO(self._opened(self._path), "a")
 
     def write(self, level: str, line: str) -> None:
         """Append the line."""

@@ -14,13 +14,13 @@ import uvloop
 from xsd import __version__
 from xsd.daemon.config import Config
 from xsd.daemon.daemonize import EXIT_FAILED, StartError
-from xsd.daemon.logsetup import Sink, configure, open_sink, standard_sink
+from xsd.daemon.logbook import Log
+from xsd.daemon.logsetup import open_sink, standard_sink
 from xsd.daemon.notify import notify
 from xsd.daemon.pidfile import PidFile, PidFileHeldError
 from xsd.daemon.service import Service
 
 _IDLE: Final = (
-    "trace_switches",
     "control_event_channel",
     "privileged_domid",
     "live_update",
@@ -48,10 +48,10 @@ def run(config: Config, on_ready: Callable[[], None] = _nobody_waits) -> int:
         StartError: If the daemon cannot start.
     """
     with ExitStack() as held:
-        sink = _started(config, held)
+        kept = _started(config, held)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(config, sink, on_ready))
+                runner.run(_serve(config, kept, on_ready))
         except StartError:
             raise
         except Exception:
@@ -61,7 +61,7 @@ def run(config: Config, on_ready: Callable[[], None] = _nobody_waits) -> int:
     return 0
 
 
-def _started(config: Config, held: ExitStack) -> Sink:
+def _started(config: Config, held: ExitStack) -> Log:
     """Take what the process needs before its loop, to be given back by `held`."""
     try:
         config.socket.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -79,14 +79,14 @@ def _started(config: Config, held: ExitStack) -> Sink:
         # As in the C daemon: a host can do without this file, but not without us.
         missing = _reason(error)
         sink = standard_sink(config)
-    held.callback(sink.close)
-    configure(sink, log_format=config.log_format, log_level=config.log_level)
+    kept = Log(sink, log_format=config.log_format, log_level=config.log_level)
+    held.callback(kept.close)
     if missing:
         log.warning("log.not_opened", reason=missing)
     # A client that goes away while it is written to is no reason to die.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     raise_descriptor_limit()
-    return sink
+    return kept
 
 
 def _reason(error: OSError) -> str:
@@ -94,14 +94,15 @@ def _reason(error: OSError) -> str:
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
-async def _serve(config: Config, sink: Sink, on_ready: Callable[[], None]) -> None:
+async def _serve(config: Config, kept: Log, on_ready: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.set_exception_handler(_log_loop_error)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, _reopen, sink)
+    loop.add_signal_handler(signal.SIGHUP, _reopen, kept)
     service = Service(config)
+    service.keep_log(kept)
     try:
         service.start()
     except OSError as error:
@@ -138,9 +139,9 @@ def _warn_of_idle_settings(config: Config) -> None:
             log.warning("setting.without_effect", setting=name, value=value)
 
 
-def _reopen(sink: Sink) -> None:
+def _reopen(kept: Log) -> None:
     try:
-        sink.reopen()
+        kept.reopen()
     except OSError as error:
         log.error("log.not_reopened", reason=str(error))  # noqa: TRY400  no defect
     else:

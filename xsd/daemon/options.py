@@ -15,7 +15,9 @@ OPTIONS: Final = (
     Option("hypervisor", "", "what", "auto, xen or emulated"),
     Option("log-level", "", "level", "debug, info, warning or error"),
     Option("log-format", "", "format", "auto, console or json"),
-    Option("trace-file", "T", "file", "log to this file; SIGHUP opens it anew"),
+    Option(
+        "trace-file", "T", "file", "log and trace to this file; SIGHUP opens it anew"
+    ),
     Option("trace-control", "", "switch", "+what or -what of obj, io, wrl, acc, tdb"),
     Option("entry-nb", "E", "n", "quota: nodes of a domain"),
     Option("entry-size", "S", "n", "quota: bytes of a node"),

@@ -8,6 +8,7 @@ import structlog
 
 from xsd.daemon.config import Config
 from xsd.engine import Engine, Notice
+from xsd.engine.logbook import Logbook
 from xsd.hypervisor import xen
 from xsd.hypervisor.base import Hypervisor
 from xsd.hypervisor.emulated import EmulatedHypervisor
@@ -25,6 +26,11 @@ PERIOD_S: Final = 1.0
 """How often it is looked for events that nobody has fetched, and at memory."""
 
 log = structlog.get_logger(__name__)
+
+wanted = structlog.wrap_logger(
+    None, wrapper_class=structlog.make_filtering_bound_logger(0)
+)
+"""For what an operator has asked for: it is written whatever the level."""
 
 
 @final
@@ -66,6 +72,12 @@ class Service:
         except BaseException:
             self.stop()
             raise
+
+    def keep_log(self, kept: Logbook) -> None:
+        """Have CONTROL change the log, and trace at once if it is a file, as C does."""
+        engine = self._pump.engine
+        engine.keep_log(kept)
+        engine.trace(self._config.trace_switches, on=kept.is_file)
 
     def stop(self) -> None:
         """End all clients and give everything back."""
@@ -128,5 +140,5 @@ def make_store(config: Config) -> Store:
 
 def log_notice(notice: Notice) -> None:
     """Log what the engine has to say."""
-    write = getattr(log, notice.level)
+    write = getattr(wanted if notice.wanted else log, notice.level)
     write(notice.event, exc_info=notice.error, **notice.fields)

@@ -110,9 +110,10 @@ class Connection:
         if not self.closing:
             self.decoder = FrameDecoder()
 
-    def drop(self, transaction: Transaction) -> None:
-        """Keep a transaction no longer."""
+    def drop(self, transaction: Transaction) -> int:
+        """Keep a transaction no longer; its id, or 0 if it is not kept."""
         for number, each in self.transactions.items():
             if each is transaction:
                 del self.transactions[number]
-                return
+                return number
+        return 0

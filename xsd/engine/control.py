@@ -7,6 +7,7 @@ from protocol import request as requests
 from protocol.errors import Errno, XenStoreError
 from protocol.number import c_int, parse_domid
 from protocol.reply import text_payload
+from xsd.engine import control_log
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.outcome import DONE, Notice, Outcome
@@ -176,6 +177,9 @@ def _expect(arguments: list[bytes], count: int) -> None:
 
 _COMMANDS: Final[dict[bytes, Command]] = {
     b"check": _check,
+    b"log": control_log.log,
+    b"logfile": control_log.logfile,
+    b"memreport": control_log.memreport,
     b"print": _print,
     b"quota": _quota,
     b"quota-soft": _quota_soft,
@@ -184,6 +188,9 @@ _COMMANDS: Final[dict[bytes, Command]] = {
 
 _HELP: Final = (
     b"check\t\n"
+    b"log\t[on|off|+<switch>|-<switch>]\n"
+    b"logfile\t<file>\n"
+    b"memreport\t[<file>]\n"
     b"print\t<string>\n"
     b"quota\t[set <name> <value>|<domid>|max [-r]]\n"
     b"quota-soft\t[set <name> <value>]\n"

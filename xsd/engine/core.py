@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Final, final
 from protocol.ops import FEATURES
 from protocol.path import Path
 from protocol.reply import encode_event
+from xsd.engine import tracing
 from xsd.engine.connection import Connection
 from xsd.engine.guests import Guests, NoGuests
+from xsd.engine.logbook import Logbook, NoLogbook
+from xsd.engine.outbox import Tally
 from xsd.engine.outcome import Notice
 from xsd.store import Event, Store
 from xsd.store.quota import MEMORY, PATH_MAX
@@ -29,6 +32,8 @@ class Core:
     Attributes:
         store: The store.
         guests: The channels of other domains.
+        logbook: The log.
+        tracing: What is traced.
         keep_orphans: Leave the nodes of domains that end to dom0.
         connections: Every connection by its number.
         dirty: Those that have something new to send, or are to be ended.
@@ -47,6 +52,7 @@ class Core:
         "dirty",
         "guests",
         "keep_orphans",
+        "logbook",
         "notices",
         "now_ms",
         "over_quota",
@@ -55,11 +61,14 @@ class Core:
         "remarked_ms",
         "stalled",
         "store",
+        "tracing",
     )
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.guests: Guests = NoGuests()
+        self.logbook: Logbook = NoLogbook()
+        self.tracing = tracing.Tracing()
         self.keep_orphans = False
         self.connections: dict[int, Connection] = {}
         self.dirty: dict[int, Connection] = {}
@@ -89,6 +98,8 @@ class Core:
 
     def forget(self, connection: Connection) -> None:
         """Drop a connection's watches and transactions."""
+        if self.tracing.obj:
+            self._trace_forgotten(connection)
         for watch in connection.watches.values():
             self.store.unwatch(watch)
         connection.watches.clear()
@@ -97,6 +108,8 @@ class Core:
         connection.transactions.clear()
         if self.protection is not None and self.protection.connection is connection:
             self.protection = None
+            if self.tracing.wrl:
+                self.notices.append(tracing.about("wrl.over", connection))
 
     def connections_of(self, domid: int) -> list[Connection]:
         """The connections of a domain itself; dom0's sockets are not meant."""
@@ -112,6 +125,8 @@ class Core:
         Returns:
             The events of its nodes, and @releaseDomain if it was introduced.
         """
+        if self.tracing.obj:
+            self.notices.append(tracing.domain("obj.domain_ended", domid))
         for connection in self.connections_of(domid):
             self.forget(connection)
             connection.outbox.clear()
@@ -151,6 +166,7 @@ class Core:
             cause: Whose request caused them. What a guest causes others counts as
                 under way for it until they have read it (XSA-326).
         """
+        traced = self.tracing.io
         tally = None
         if cause is not None and not cause.caller.privileged:
             tally = cause.tally
@@ -158,24 +174,39 @@ class Core:
             watch = event.watch
             connection = self.connections.get(watch.connection)
             if connection is None or connection.lost:
+                if watch.connection == tracing.TRACER:
+                    self.notices.append(tracing.change(event, self.store))
                 continue
             frame = encode_event(event.shown, watch.token)
             if frame is None:
                 continue
-            outbox = connection.outbox
-            queued_ms = -1
-            if not connection.caller.privileged:
-                # Only a guest's events may be lost for not being read.
-                queued_ms = self.now_ms
-                if not self._has_memory(connection, len(frame) + MESSAGE_BYTES):
-                    continue
-            if event.path[:1] == b"@":
-                outbox.append(frame, tally, queued_ms)
-            elif not outbox.append_event(frame, tally, queued_ms):
+            if not self._queue(connection, event, frame, tally):
                 continue
-            if outbox.size > UNSENT_MAX:
+            if traced:
+                self.notices.append(tracing.event(connection, frame))
+            if connection.outbox.size > UNSENT_MAX:
                 self._cut_off(connection)
             self.dirty[connection.id] = connection
+
+    def _queue(
+        self, connection: Connection, event: Event, frame: bytes, tally: Tally | None
+    ) -> bool:
+        """Queue one event; tell whether that was necessary and possible."""
+        outbox = connection.outbox
+        is_special = event.path[:1] == b"@"
+        if not is_special and outbox.holds(frame):
+            return False
+        queued_ms = -1
+        if not connection.caller.privileged:
+            # Only a guest's events may be lost for not being read.
+            queued_ms = self.now_ms
+            if not self._has_memory(connection, len(frame) + MESSAGE_BYTES):
+                return False
+        if is_special:
+            outbox.append(frame, tally, queued_ms)
+        else:
+            outbox.append_event(frame, tally, queued_ms)
+        return True
 
     def _has_memory(self, connection: Connection, more: int) -> bool:
         """Tell whether a guest has room for an event; the first one lost is told."""
@@ -231,6 +262,20 @@ class Core:
         else:
             self.over_soft.remove(domid)
             self.notices.append(Notice("info", "memory.below_soft_quota", fields))
+
+    def trace_accounts(self) -> None:
+        """Have logged what domains use more or less of, if that is traced."""
+        if self.tracing.acc:
+            self.notices.extend(self.tracing.accounts(self.store))
+
+    def _trace_forgotten(self, connection: Connection) -> None:
+        for watch in connection.watches.values():
+            self.notices.append(tracing.watch("obj.watch_removed", connection, watch))
+        for number in connection.transactions:
+            more: dict[str, object] = {"transaction": number, "commit": False}
+            self.notices.append(
+                tracing.about("obj.transaction_ended", connection, more)
+            )
 
     def _cut_off(self, connection: Connection) -> None:
         connection.lost = True

@@ -12,7 +12,7 @@ from protocol.frame import Frame
 from protocol.ops import OP_LIMIT, Op
 from protocol.reply import encode_error, encode_reply
 from protocol.request import parse_request
-from xsd.engine import handlers
+from xsd.engine import handlers, tracing
 from xsd.engine.connection import Connection
 from xsd.engine.control import control
 from xsd.engine.core import Core
@@ -82,6 +82,9 @@ for _op, _entry in _ENTRIES.items():
 
 def answer(core: Core, connection: Connection, frame: Frame) -> None:
     """Carry one request out; queue its reply and the events it causes."""
+    traced = core.tracing.requests
+    if traced and core.tracing.io:
+        core.notices.append(tracing.request(connection, frame))
     outcome = DONE
     try:
         outcome = _carry_out(core, connection, frame)
@@ -95,6 +98,8 @@ def answer(core: Core, connection: Connection, frame: Frame) -> None:
         reply = encode_error(frame, Errno.EIO)
         _note_defect(core, connection, frame, error)
     _reply(core, connection, reply)
+    if traced:
+        _trace_reply(core, connection, frame, reply)
     if outcome.reply_first:
         try:
             core.deliver(outcome.events, connection)
@@ -107,6 +112,15 @@ def _reply(core: Core, connection: Connection, reply: bytes) -> None:
     tally = None if connection.caller.privileged else connection.tally
     connection.outbox.append(reply, tally)
     core.dirty[connection.id] = connection
+
+
+def _trace_reply(
+    core: Core, connection: Connection, frame: Frame, reply: bytes
+) -> None:
+    """Have a reply logged, and what its request has changed in the accounts."""
+    if core.tracing.io:
+        core.notices.append(tracing.reply(connection, frame, reply))
+    core.trace_accounts()
 
 
 def _carry_out(core: Core, connection: Connection, frame: Frame) -> Outcome:
@@ -139,6 +153,8 @@ def _note_refusal(
 ) -> None:
     """Have a refusal logged, the first ones of a connection each."""
     if isinstance(error, QuotaExceeded):
+        if core.tracing.acc:
+            core.notices.append(tracing.refusal(connection, error))
         fields = _fields(connection, frame)
         if error.path:
             fields["path"] = error.path
@@ -163,11 +179,10 @@ def _note_refusal(
 
 
 def _fields(connection: Connection, frame: Frame) -> dict[str, object]:
-    entry = _TABLE[frame.op] if frame.op < OP_LIMIT else None
     return {
         "connection": connection.id,
         "domid": connection.caller.domid,
-        "request": str(frame.op) if entry is None else Op(frame.op).name,
+        "request": tracing.name_of(frame.op),
         "request_id": frame.req_id,
         "transaction": frame.tx_id,
     }

@@ -4,13 +4,16 @@ It has no socket, no clock and no thread. Everything in it happens between two
 requests or inside one of them.
 """
 
+from collections.abc import Iterable
 from typing import Final, final
 
 from protocol.perms import Caller
+from xsd.engine import tracing
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.dispatch import REFUSALS_LOGGED, answer
 from xsd.engine.guests import Guests
+from xsd.engine.logbook import Logbook
 from xsd.engine.outcome import Notice
 from xsd.engine.progress import must_wait
 from xsd.store import Store
@@ -53,11 +56,26 @@ class Engine:
         """Say whether the nodes of domains that end are left to dom0."""
         self._core.keep_orphans = keep
 
+    def keep_log(self, logbook: Logbook) -> None:
+        """Have operators change where the log goes, and write reports."""
+        self._core.logbook = logbook
+
+    def trace(self, switches: Iterable[str], *, on: bool) -> None:
+        """Have things traced, as CONTROL log does.
+
+        Args:
+            switches: Some of `tracing.SWITCHES`: what is traced.
+            on: Whether it is already, or once it is switched on.
+        """
+        self._core.tracing.set(self.store, on=on, switches=set(switches))
+
     def connect(self, caller: Caller) -> Connection:
         """A new client."""
         self._last += 1
         connection = Connection(self._last, caller, self.store.usage)
         self._core.connections[connection.id] = connection
+        if self._core.tracing.obj:
+            self._core.notices.append(tracing.about("obj.connected", connection))
         return connection
 
     def disconnect(self, connection: Connection) -> None:
@@ -73,6 +91,9 @@ class Engine:
         suppressed = connection.refusals - REFUSALS_LOGGED
         if suppressed > 0:
             self._note("info", "request.refusals_not_logged", connection, suppressed)
+        if self._core.tracing.obj:
+            self._core.notices.append(tracing.about("obj.disconnected", connection))
+        self._core.trace_accounts()
 
     def restart(self, connection: Connection) -> None:
         """Forget all that is under way with a client; it begins anew."""
@@ -203,6 +224,8 @@ class Engine:
         """
         core = self._core
         for domid in stopped:
+            if core.tracing.obj:
+                core.notices.append(tracing.domain("obj.domain_stopped", domid))
             core.deliver(self.store.shut_down(domid))
         for domid in ended:
             core.deliver(core.end(domid))
@@ -210,6 +233,7 @@ class Engine:
             # Watches without a depth are told once, whatever the number of domains.
             plain = self.store.tell_domain(RELEASE_DOMAIN, stopped[0], deep=False)
             core.deliver(plain)
+        core.trace_accounts()
 
     def take_dirty(self) -> list[Connection]:
         """Connections with something to send, or that are to be ended."""

@@ -12,7 +12,7 @@ from protocol.ops import FEATURE_WATCH_DEPTH, FEATURES
 from protocol.path import format_path
 from protocol.perms import names_a_domain, parse_permissions
 from protocol.reply import FALSE, TRUE, number_payload, text_payload
-from xsd.engine import progress
+from xsd.engine import progress, tracing
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.outcome import DONE, Outcome
@@ -144,6 +144,8 @@ def watch(
     )
     core.store.watch(new)
     connection.watches[key] = new
+    if core.tracing.obj:
+        core.notices.append(tracing.watch("obj.watch_added", connection, new))
     return Outcome(events=[Event(new, format_path(path))], reply_first=True)
 
 
@@ -159,6 +161,8 @@ def unwatch(
     if found is None:
         raise XenStoreError(Errno.ENOENT, "no such watch", request.path)
     core.store.unwatch(found)
+    if core.tracing.obj:
+        core.notices.append(tracing.watch("obj.watch_removed", connection, found))
     return DONE
 
 
@@ -184,7 +188,11 @@ def transaction_start(
         raise XenStoreError(Errno.EBUSY, "transactions do not nest")
     opened = core.store.start(connection.caller)
     progress.started(core, connection, opened)
-    return Outcome(number_payload(connection.keep(opened)))
+    number = connection.keep(opened)
+    if core.tracing.obj:
+        more: dict[str, object] = {"transaction": number}
+        core.notices.append(tracing.about("obj.transaction_started", connection, more))
+    return Outcome(number_payload(number))
 
 
 def transaction_end(
@@ -196,8 +204,11 @@ def transaction_end(
     """TRANSACTION_END: the transaction is gone whatever comes of it."""
     if transaction is None:
         raise XenStoreError(Errno.ENOENT, "no transaction named")
-    connection.drop(transaction)
-    progress.ended(core, connection, transaction)
+    number = connection.drop(transaction)
+    progress.ended(core, transaction)
+    if core.tracing.obj:
+        more: dict[str, object] = {"transaction": number, "commit": request.commit}
+        core.notices.append(tracing.about("obj.transaction_ended", connection, more))
     if not request.commit:
         core.store.abort(transaction)
         return DONE
@@ -233,7 +244,7 @@ def introduce(
             each.restart()
         if not known.caller.privileged:
             core.guests.reconnect(known, request.port)
-        return Outcome(events=store.introduce(request.domid, request.port))
+        return _introduced(core, request)
     domain = store.domains.know(request.domid, store.generation)
     try:
         core.guests.connect(domain, request.port)
@@ -241,7 +252,13 @@ def introduce(
         if known is None:
             store.forget(request.domid)
         raise
-    return Outcome(events=store.introduce(request.domid, request.port))
+    return _introduced(core, request)
+
+
+def _introduced(core: Core, request: requests.Introduce) -> Outcome:
+    if core.tracing.obj:
+        core.notices.append(tracing.domain("obj.domain_introduced", request.domid))
+    return Outcome(events=core.store.introduce(request.domid, request.port))
 
 
 def release(

@@ -94,19 +94,19 @@ class Outbox:
         self.size += len(frame)
         self._charge()
 
+    def holds(self, frame: bytes) -> bool:
+        """Tell whether an equal watch event still waits.
+
+        A client that reads slowly is so told once of what happened a thousand times.
+        """
+        return frame in self._events
+
     def append_event(
         self, frame: bytes, tally: Tally | None = None, queued_ms: int = -1
-    ) -> bool:
-        """Add a watch event, unless an equal one still waits.
-
-        A client that reads slowly is so told once of what happened a thousand
-        times. Returns whether it was added.
-        """
-        if frame in self._events:
-            return False
+    ) -> None:
+        """Add a watch event, for `holds` to find."""
         self._events.add(frame)
         self.append(frame, tally, queued_ms)
-        return True
 
     def peek(self, limit: int = CHUNK) -> bytes | memoryview:
         """The bytes to send next; empty if there are none.

@@ -48,9 +48,11 @@ class Notice:
         fields: The particulars. Bytes may hold anything and are for the log to
             make printable.
         error: The exception, for a defect of ours.
+        wanted: Whether an operator has asked for just this, so that it is written
+            whatever the level of the log.
     """
 
-    __slots__ = ("error", "event", "fields", "level")
+    __slots__ = ("error", "event", "fields", "level", "wanted")
 
     def __init__(
         self,
@@ -58,8 +60,11 @@ class Notice:
         event: str,
         fields: dict[str, object],
         error: BaseException | None = None,
+        *,
+        wanted: bool = False,
     ) -> None:
         self.level = level
         self.event = event
         self.fields = fields
         self.error = error
+        self.wanted = wanted

@@ -18,8 +18,9 @@ from typing import Final, final
 from protocol.errors import XenStoreError
 from protocol.frame import Frame
 from protocol.ops import Op
-from protocol.path import Path
+from protocol.path import Path, format_path
 from protocol.perms import NONE, Caller
+from xsd.engine import tracing
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.store import Transaction
@@ -74,14 +75,16 @@ def started(core: Core, connection: Connection, transaction: Transaction) -> Non
     before = connection.conflicted or Dependencies()
     until_ms = core.now_ms + PROTECT_MS
     core.protection = Protection(connection, transaction, before, until_ms)
+    if core.tracing.wrl:
+        more: dict[str, object] = {"conflicts": connection.conflicts}
+        core.notices.append(tracing.about("wrl.protected", connection, more))
 
 
-def ended(core: Core, connection: Connection, transaction: Transaction) -> None:
+def ended(core: Core, transaction: Transaction) -> None:
     """Let others go on if they waited for this transaction."""
     protection = core.protection
     if protection is not None and protection.transaction is transaction:
-        core.protection = None
-        connection.conflicts = 0
+        _over(core, protection)
 
 
 def conflicted(connection: Connection, transaction: Transaction) -> None:
@@ -102,8 +105,7 @@ def must_wait(core: Core, connection: Connection, frame: Frame) -> bool:
     if protection is None or connection is protection.connection:
         return False
     if protection.until_ms <= core.now_ms or protection.connection.lost:
-        protection.connection.conflicts = 0
-        core.protection = None
+        _over(core, protection)
         return False
     if connection.waited_for is not None:
         return connection.waited_for is protection
@@ -114,8 +116,23 @@ def must_wait(core: Core, connection: Connection, frame: Frame) -> bool:
     for path in _changed_by(core, connection, frame):
         if protection.concerns(path, now) and _has_right(protected, path, now):
             connection.waited_for = protection
+            if core.tracing.wrl:
+                more: dict[str, object] = {
+                    "request": tracing.name_of(frame.op),
+                    "path": format_path(path),
+                    "waits_for": protection.connection.id,
+                }
+                core.notices.append(tracing.about("wrl.waits", connection, more))
             return True
     return False
+
+
+def _over(core: Core, protection: Protection) -> None:
+    """Nobody waits for this transaction any longer."""
+    protection.connection.conflicts = 0
+    core.protection = None
+    if core.tracing.wrl:
+        core.notices.append(tracing.about("wrl.over", protection.connection))
 
 
 def _has_right(caller: Caller, path: Path, top: Node) -> bool:

@@ -8,7 +8,12 @@ from tests.differential.model import c0, sequence
 _WRONG: Final = (
     *(("unknown",), ("HELP",), ("help", "x"), ("check", "x"), ("print",), ("",)),
     *(("print", "a", "b"), ("log", "x"), ("log", "on", "off"), ("log", "+nothing")),
-    *(("logfile", "a", "b"), ("memreport", "a", "b"), ("memreport", "/no/such/x")),
+    *(
+        ("logfile",),
+        ("logfile", "a", "b"),
+        ("memreport", "a", "b"),
+        ("memreport", "/no/such/x"),
+    ),
     *(("quota", "set"), ("quota", "set", "nodes"), ("quota", "set", "nodes", "0")),
     *(("quota", "set", "unknown", "5"), ("quota", "set", "nodes", "x"), ()),
     *(("quota", "set", "nodes", "-5"), ("quota", "get", "nodes"), ("quota", "7")),
@@ -39,7 +44,25 @@ SEQUENCES: Final = (
     sequence(
         "CONTROL log on and off", c0.control("log", "on"), c0.control("log", "off")
     ),
-    sequence("CONTROL log +obj", c0.control("log", "+obj")),
+    sequence("CONTROL log +obj", c0.control("log", "+obj"), c0.control("log", "-tdb")),
+    sequence(
+        "CONTROL logfile and memreport",
+        c0.control("logfile", "/dev/null"),
+        c0.write("/a", "1"),
+        c0.control("memreport"),
+        c0.control("log", "off"),
+        c0.write("/a", "2"),
+        c0.control("memreport"),
+        c0.control("logfile", "/no/such/log"),
+        c0.control("log", "off"),
+    ),
+    sequence(
+        "CONTROL memreport to a file",
+        c0.control("memreport", "/dev/null"),
+        c0.control("memreport", "/dev/full"),
+        c0.control("memreport", ""),
+        c0.control("memreport", "/"),
+    ),
     sequence("CONTROL quota", c0.control("quota")),
     sequence("CONTROL quota 0", c0.control("quota", "0")),
     sequence("CONTROL quota-soft", c0.control("quota-soft")),

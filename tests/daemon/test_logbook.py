@@ -1,0 +1,298 @@
+"""xsd.daemon.logbook: the log, as operators send it elsewhere."""
+
+import io
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from protocol.errors import Errno, XenStoreError
+from xsd.daemon import logbook
+from xsd.daemon.logbook import Log
+from xsd.daemon.logsetup import FileSink, StreamSink
+
+EVIL = b'log\n{"event": "forged"}\x1b[2J\xff'
+
+
+@pytest.fixture(autouse=True)
+def _structlog_as_before() -> Iterator[None]:
+    """Other tests find structlog's own configuration."""
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Log]:
+    """A log that goes to the file `first`."""
+    kept = Log(FileSink(tmp_path / "first"))
+    yield kept
+    kept.close()
+
+
+def name(path: Path) -> bytes:
+    """How an operator names a file."""
+    return os.fsencode(path)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """What a log file has."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def events(path: Path) -> list[str]:
+    """Names of the events that a log file has."""
+    return [line["event"] for line in lines(path)]
+
+
+def test_the_log_goes_to_another_file_from_then_on(tmp_path: Path, kept: Log) -> None:
+    """The old one says where; the new one is private."""
+    structlog.get_logger().info("before")
+    kept.redirect(name(tmp_path / "second"))
+    structlog.get_logger().info("after")
+
+    assert events(tmp_path / "first") == ["before", "log.redirected"]
+    assert lines(tmp_path / "first")[-1]["file"] == str(tmp_path / "second")
+    assert events(tmp_path / "second") == ["after"]
+    assert (tmp_path / "second").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_is_there_is_added_to(tmp_path: Path, kept: Log) -> None:
+    """Nothing of it is lost, even if it is the one in use."""
+    (tmp_path / "second").write_text('{"event": "old"}\n')
+    for _ in range(2):
+        kept.redirect(name(tmp_path / "second"))
+    structlog.get_logger().info("new")
+
+    assert events(tmp_path / "second") == ["old", "log.redirected", "new"]
+
+
+def test_a_log_on_a_stream_can_become_one_in_a_file(tmp_path: Path) -> None:
+    """And has a file's format then; the stream stays open, as it is not the log's."""
+    stream = io.StringIO()
+    kept = Log(StreamSink(stream), log_format="auto", log_level="warning")
+    was_file = kept.is_file
+
+    kept.redirect(name(tmp_path / "log"))
+    structlog.get_logger().info("too little")
+    structlog.get_logger().warning("enough")
+
+    assert (was_file, kept.is_file) == (False, True)
+    assert events(tmp_path / "log") == ["enough"]
+    stream.write("still open")
+    kept.close()
+
+
+def test_the_new_file_is_the_one_that_is_opened_anew(tmp_path: Path, kept: Log) -> None:
+    """After it was rotated; the first file is left alone."""
+    kept.redirect(name(tmp_path / "second"))
+    (tmp_path / "second").rename(tmp_path / "second.1")
+    (tmp_path / "first").unlink()
+
+    kept.reopen()
+    structlog.get_logger().info("new")
+
+    assert events(tmp_path / "second") == ["new"]
+    assert not (tmp_path / "first").exists()
+
+
+def test_a_link_in_the_place_of_the_new_file_is_not_followed_later(
+    tmp_path: Path, kept: Log
+) -> None:
+    """Opening anew is as careful as the first time."""
+    kept.redirect(name(tmp_path / "second"))
+    (tmp_path / "second").rename(tmp_path / "second.1")
+    (tmp_path / "second").symlink_to(tmp_path / "target")
+
+    with pytest.raises(OSError, match="symbolic links"):
+        kept.reopen()
+    structlog.get_logger().info("line")
+
+    assert events(tmp_path / "second.1") == ["line"]
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_relative_name_is_one_in_xens_directory(
+    tmp_path: Path, kept: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of `--trace-file`, wherever the daemon was started."""
+    monkeypatch.setattr(logbook, "TRACE_DIRECTORY", tmp_path)
+    kept.redirect(b"second")
+    kept.append(b"report", "text\n")
+
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {"first", "report", "second"}
+
+
+def impossible(tmp_path: Path, kind: str) -> Path:
+    """Make a file that a log cannot go to."""
+    path = tmp_path / kind
+    match kind:
+        case "missing":
+            return path / "log"
+        case "directory":
+            path.mkdir()
+        case "link":
+            (tmp_path / "target").write_text("")
+            path.symlink_to(tmp_path / "target")
+        case "loose":
+            path.symlink_to(tmp_path / "target")
+        case "pipe":
+            os.mkfifo(path)
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as bound:
+                bound.bind(str(path))
+        case "no-directory":
+            return tmp_path / "first" / "log"
+        case _:
+            return tmp_path / ("x" * 256)
+    return path
+
+
+KINDS = [
+    ("missing", Errno.ENOENT),
+    ("directory", Errno.EISDIR),
+    ("link", Errno.EINVAL),
+    ("loose", Errno.EINVAL),
+    ("pipe", Errno.EINVAL),
+    ("socket", Errno.EINVAL),
+    ("no-directory", Errno.EINVAL),
+    ("too-long", Errno.EINVAL),
+]
+
+
+@pytest.mark.parametrize(("kind", "errno"), KINDS)
+def test_a_log_that_cannot_be_opened_leaves_the_old_one(
+    tmp_path: Path, kept: Log, kind: str, errno: Errno
+) -> None:
+    """The client is told why, as far as XenStore has a name for it."""
+    path = impossible(tmp_path, kind)
+    with pytest.raises(XenStoreError) as raised:
+        kept.redirect(name(path))
+    structlog.get_logger().info("line")
+
+    assert raised.value.errno is errno
+    assert raised.value.path == name(path)
+    assert events(tmp_path / "first") == ["line"]
+    assert not (tmp_path / "target").exists() or not (tmp_path / "target").read_text()
+
+
+@pytest.mark.parametrize("kind", [kind for kind, _ in KINDS])
+def test_a_report_that_cannot_be_opened_is_einval(
+    tmp_path: Path, kept: Log, kind: str
+) -> None:
+    """As by C; the log has why."""
+    path = impossible(tmp_path, kind)
+    with pytest.raises(XenStoreError) as raised:
+        kept.append(name(path), "text")
+
+    assert raised.value.errno is Errno.EINVAL
+    assert raised.value.reason
+    assert not (tmp_path / "target").exists() or not (tmp_path / "target").read_text()
+
+
+def test_no_name_is_no_file(kept: Log) -> None:
+    """C would try the directory itself."""
+    with pytest.raises(XenStoreError, match="EINVAL: no file is named"):
+        kept.redirect(b"")
+    with pytest.raises(XenStoreError, match="EINVAL: no file is named"):
+        kept.append(b"", "text")
+
+
+def test_a_file_of_somebody_else_is_refused(
+    tmp_path: Path, kept: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who put it there could read what is traced."""
+    path = tmp_path / "theirs"
+    path.write_text("theirs")
+    if os.geteuid() == 0:
+        os.chown(path, 65534, 65534)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    with pytest.raises(XenStoreError) as raised:
+        kept.redirect(name(path))
+
+    assert raised.value.errno is Errno.EACCES
+    assert path.read_text() == "theirs"
+
+
+def test_a_name_cannot_forge_a_line(tmp_path: Path, kept: Log) -> None:
+    """Whatever an operator's program calls a file."""
+    kept.redirect(name(tmp_path) + b"/" + EVIL)
+
+    (line,) = lines(tmp_path / "first")
+    assert line["event"] == "log.redirected"
+    assert r"log\n{" in line["file"]
+    assert "\x1b" not in (tmp_path / "first").read_text()
+
+
+def test_a_pipe_that_nobody_reads_on_does_not_stop_the_daemon(
+    tmp_path: Path, kept: Log
+) -> None:
+    """Lines that it does not take are lost."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    kept.redirect(name(path))
+    for _ in range(3):
+        structlog.get_logger().info("x" * 60_000)
+
+    assert os.read(reader, 10).startswith(b"{")
+    os.close(reader)
+    structlog.get_logger().info("nobody is there")
+
+
+def test_a_log_on_a_full_disk_loses_lines(kept: Log) -> None:
+    """The daemon serves on, as with C."""
+    kept.redirect(b"/dev/full")
+    structlog.get_logger().info("line")
+
+    assert kept.is_file
+
+
+def test_a_report_is_added_to_a_file(tmp_path: Path, kept: Log) -> None:
+    """With a line that says of whom and when it is; it is private."""
+    for text in ("one\n", "two\n"):
+        kept.append(name(tmp_path / "report"), text)
+
+    heading = rf"xenstored \S+, process {os.getpid()}, \S+T\S+\+00:00\n"
+    found = (tmp_path / "report").read_text()
+    assert re.fullmatch(f"{heading}one\n\n{heading}two\n\n", found)
+    assert (tmp_path / "report").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_report_on_a_full_disk_is_an_error(kept: Log) -> None:
+    """Nobody is to look for it in vain."""
+    free = os.dup(0)
+    os.close(free)
+    with pytest.raises(XenStoreError) as raised:
+        kept.append(b"/dev/full", "text")
+
+    assert raised.value.errno is Errno.ENOSPC
+    again = os.dup(0)
+    os.close(again)
+    assert again == free
+
+
+def test_a_report_comes_whole_however_little_is_taken_at_once(
+    tmp_path: Path, kept: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write may take less than it was given."""
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
+    kept.append(name(tmp_path / "report"), "0123456789" * 3 + "\n")
+
+    assert (tmp_path / "report").read_text().endswith("\n" + "0123456789" * 3 + "\n\n")
+
+
+def test_the_process_occupies_some_memory(kept: Log) -> None:
+    """More than a mebibyte, and never more than the peak."""
+    figures = kept.process_bytes()
+
+    assert list(figures) == ["resident_bytes", "peak_bytes"]
+    assert 1 << 20 < figures["resident_bytes"] <= figures["peak_bytes"] + (1 << 20)

@@ -1,0 +1,166 @@
+"""xsd.engine.report: who uses what."""
+
+import gc
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from protocol.ops import Op
+from tests.engine.support import Client, guest_of
+from xsd.engine import Engine
+from xsd.engine.core import Core
+from xsd.engine.report import (
+    BYTES,
+    CONNECTION_BYTES,
+    NODE_BYTES,
+    TRANSACTION_BYTES,
+    WATCH_BYTES,
+    Report,
+    as_text,
+    report,
+)
+from xsd.store.node import Node
+
+
+def core_of(engine: Engine) -> Core:
+    """The state that a report is made of."""
+    return engine._core
+
+
+def test_a_domain_has_its_numbers_and_an_estimate(engine: Engine) -> None:
+    """Who has nothing but is known has zeros."""
+    dom0, guest = Client(engine), guest_of(engine, 5)
+    engine.store.introduce(7, 1)
+    dom0.ok(Op.WRITE, b"/local/domain/5\0")
+    dom0.ok(Op.SET_PERMS, b"/local/domain/5\0n5\0")
+    for name in (b"a", b"b"):
+        guest.ok(Op.WRITE, name + b"\0v")
+        guest.ask(Op.WATCH, name + b"\0t\0")
+    guest.start()
+    guest.send(guest.frame(Op.READ, b"a\0"))
+
+    found = report(core_of(engine))
+
+    assert found.domids == [0, 5, 7]
+    assert found.of(5) == {
+        "nodes": 3,
+        "watches": 2,
+        "transactions": 1,
+        "connections": 1,
+        "unsent_bytes": 17,
+        "memory_quota": engine.store.usage.memory.of(5),
+        BYTES: 3 * NODE_BYTES
+        + 2 * WATCH_BYTES
+        + TRANSACTION_BYTES
+        + CONNECTION_BYTES
+        + 17,
+    }
+    assert set(found.of(7).values()) == {0}
+
+
+def test_totals_are_the_sums_of_all_domains() -> None:
+    """Of each column."""
+    found = Report({"nodes": {0: 4, 5: 3}, "watches": {5: 1}}, [0, 5])
+
+    assert found.totals() == {"nodes": 7, "watches": 1}
+    assert found.total("nodes") == 7
+
+
+def test_the_text_has_the_process_the_totals_and_a_line_for_each_domain(
+    engine: Engine,
+) -> None:
+    """For people: a table."""
+    Client(engine)
+    guest_of(engine, 5)
+
+    text = as_text(report(core_of(engine)), {"resident_bytes": 123456})
+
+    lines = [line.split() for line in text.splitlines()]
+    nodes = 5 * NODE_BYTES
+    of_dom0 = engine.store.usage.memory.of(0)
+    both = CONNECTION_BYTES
+    assert text.endswith("\n")
+    assert lines == [
+        ["resident_bytes", ":", "123456"],
+        [],
+        ["number", "bytes,", "about"],
+        ["nodes", ":", "5", str(nodes)],
+        ["watches", ":", "0", "0"],
+        ["transactions", ":", "0", "0"],
+        ["connections", ":", "2", str(2 * both)],
+        ["unsent_bytes", ":", "0", "0"],
+        [],
+        [
+            *("domain", "nodes", "watches", "transactions", "connections"),
+            *("unsent_bytes", "memory_quota", "about_bytes"),
+        ],
+        ["0", "5", "0", "0", "1", "0", str(of_dom0), str(nodes + both)],
+        ["5", "0", "0", "0", "1", "0", "0", str(both)],
+    ]
+
+
+@pytest.mark.pure_only
+def test_a_report_looks_at_no_node(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, it takes no longer."""
+    dom0 = Client(engine)
+    for number in range(300):
+        dom0.ok(Op.WRITE, b"/a/%d\0v" % number)
+    with monkeypatch.context() as patch:
+        patch.setattr(Node, "child", _fail)
+        patch.setattr(Node, "children", _fail)
+
+        assert report(core_of(engine)).total("nodes") == 306
+
+
+def _fail(*_: object) -> None:
+    raise AssertionError
+
+
+@pytest.mark.pure_only
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["nodes", "watches", "transactions", "connections"])
+def test_estimates_are_of_the_right_size(engine: Engine, kind: str) -> None:
+    """Between half and twice of what a typical one takes."""
+    dom0 = Client(engine)
+    others = [Client(engine) for _ in range(500)]
+
+    def node(number: int) -> None:
+        path = b"/local/domain/%d/device/vif/0/key%d" % divmod(number, 25)
+        dom0.ok(Op.WRITE, path + b"\0value-%d" % number)
+
+    def watch(number: int) -> None:
+        path = b"/local/domain/%d/device/vif/0/key%d" % divmod(number, 25)
+        dom0.ask(Op.WATCH, path + b"\0token-%d\0" % number)
+
+    def transaction(number: int) -> None:
+        others[number].start()
+
+    def connection(_: int) -> None:
+        engine.connect(engine.store.privileged.caller)
+
+    makers: dict[str, Callable[[int], None]] = {
+        "nodes": node,
+        "watches": watch,
+        "transactions": transaction,
+        "connections": connection,
+    }
+    estimate = {
+        "nodes": NODE_BYTES,
+        "watches": WATCH_BYTES,
+        "transactions": TRANSACTION_BYTES,
+        "connections": CONNECTION_BYTES,
+    }[kind]
+    before = report(core_of(engine)).total(kind)
+    gc.collect()
+    tracemalloc.start()
+    for number in range(500):
+        makers[kind](number)
+    gc.collect()
+    size, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    made = report(core_of(engine)).total(kind) - before
+    assert estimate / 2 <= size / made <= estimate * 2

@@ -1,0 +1,78 @@
+"""CONTROL commands about the log: what is traced, where to, and a report."""
+
+from protocol.errors import Errno, XenStoreError
+from xsd.engine import report
+from xsd.engine.connection import Connection
+from xsd.engine.core import Core
+from xsd.engine.outcome import Notice
+from xsd.engine.tracing import SWITCHES
+
+
+def log(core: Core, _connection: Connection, arguments: list[bytes]) -> bytes:
+    """Show what is traced, or change it."""
+    if not arguments:
+        return _switches(core)
+    word = _only(arguments)
+    tracing = core.tracing
+    switches = set(tracing.switches)
+    if word in (b"on", b"off"):
+        tracing.set(core.store, on=word == b"on", switches=switches)
+        return b""
+    name = word[1:].decode("ascii", "replace")
+    if word[:1] not in (b"+", b"-") or name not in SWITCHES:
+        raise XenStoreError(Errno.EINVAL, "unknown switch", word)
+    if word[:1] == b"+":
+        switches.add(name)
+    else:
+        switches.discard(name)
+    tracing.set(core.store, on=tracing.on, switches=switches)
+    return b""
+
+
+def logfile(core: Core, _connection: Connection, arguments: list[bytes]) -> bytes:
+    """Send the log to another file, and trace from now on, as C does."""
+    core.logbook.redirect(_only(arguments))
+    tracing = core.tracing
+    tracing.set(core.store, on=True, switches=tracing.switches)
+    return b""
+
+
+def memreport(core: Core, connection: Connection, arguments: list[bytes]) -> bytes:
+    """Write down who uses what: into the log, or into a file."""
+    if not arguments and not core.logbook.is_file:
+        raise XenStoreError(Errno.EINVAL, "the log is no file, and none is named")
+    name = _only(arguments) if arguments else b""
+    process = core.logbook.process_bytes()
+    found = report.report(core)
+    if arguments:
+        core.logbook.append(name, report.as_text(found, process))
+        return b""
+    fields: dict[str, object] = {"connection": connection.id}
+    fields.update(process)
+    fields.update(found.totals())
+    core.notices.append(Notice("info", "memory.report", fields, wanted=True))
+    for domid in found.domids:
+        used: dict[str, object] = {"domid": domid}
+        used.update(found.of(domid))
+        core.notices.append(Notice("info", "memory.domain", used, wanted=True))
+    return b""
+
+
+def _switches(core: Core) -> bytes:
+    tracing = core.tracing
+    lines = [f"Tracing is {_on(tracing.on)}, its switches are:"]
+    lines += [f"{name:<8}: {_on(name in tracing.switches)}" for name in SWITCHES]
+    return "\n".join([*lines, ""]).encode()
+
+
+def _on(on: bool) -> str:
+    return "on" if on else "off"
+
+
+def _only(arguments: list[bytes]) -> bytes:
+    """The one argument that a command takes."""
+    if len(arguments) != 1:
+        raise XenStoreError(
+            Errno.EINVAL, f"{len(arguments)} arguments in the place of 1"
+        )
+    return arguments[0]

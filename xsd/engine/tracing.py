@@ -1,0 +1,243 @@
+"""What is traced, if an operator wants it: requests, objects, accounts, changes."""
+
+# C's daemon has five switches and one trace file. The switches are the same here, and
+# mean what there is here to be told:
+#
+#     obj   connections, watches, transactions and domains come and go
+#     io    each request when it is carried out, each reply and event when it is queued
+#     wrl   the protection of a transaction, which C's write rate limit corresponds to:
+#           whose is protected, who has to wait, that it is over (see progress.py)
+#     acc   each number of nodes, watches and transactions of a domain that has changed,
+#           and each refusal for a quota
+#     tdb   each change of the store that a watch on / is told, which is what it is: a
+#           watch of domain 0, of no connection
+#
+# Requests hold what guests write, passwords too, so nothing is traced unless somebody
+# asks for it. What is traced goes out as notices that no level of the log suppresses.
+# While nothing is traced a request costs one look at a flag more.
+
+import sys
+from typing import Final, final
+
+from protocol.frame import Frame
+from protocol.ops import Op
+from protocol.path import ROOT
+from xsd.engine.connection import Connection
+from xsd.engine.outcome import Notice
+from xsd.store import Event, Store, Watch
+from xsd.store.quota import QuotaExceeded
+from xsd.store.tree import find
+from xsd.store.watches import UNLIMITED
+
+SWITCHES: Final = ("obj", "io", "wrl", "acc", "tdb")
+"""Names of the switches, in C's order."""
+
+DEFAULT_SWITCHES: Final = frozenset({"obj", "io"})
+
+PAYLOAD_SHOWN: Final = 256
+"""Bytes of a payload that are shown; its length is told in any case."""
+
+TRACER: Final = 0
+"""In the place of a connection's number: the watch that traces changes."""
+
+_HEADER: Final = 16
+
+
+@final
+class Tracing:
+    """What is traced at the moment.
+
+    Attributes:
+        on: Whether anything is.
+        switches: What is, while it is on.
+        obj: Whether the coming and going of objects is.
+        io: Whether requests, replies and events are.
+        wrl: Whether the protection of transactions is.
+        acc: Whether what domains use is.
+        tdb: Whether changes of the store are.
+        requests: Whether there is anything to say of each request.
+    """
+
+    __slots__ = (
+        "_seen",
+        "_watch",
+        "acc",
+        "io",
+        "obj",
+        "on",
+        "requests",
+        "switches",
+        "tdb",
+        "wrl",
+    )
+
+    def __init__(self) -> None:
+        self.on = False
+        self.switches: set[str] = set(DEFAULT_SWITCHES)
+        self.obj = False
+        self.io = False
+        self.wrl = False
+        self.acc = False
+        self.tdb = False
+        self.requests = False
+        self._seen: dict[str, dict[int, int]] = {}
+        self._watch: Watch | None = None
+
+    def set(self, store: Store, *, on: bool, switches: set[str]) -> None:
+        """Trace from now on.
+
+        Args:
+            store: What the changes are traced of.
+            on: Whether anything is traced.
+            switches: Names of what is.
+        """
+        self.on = on
+        self.switches = switches
+        self.obj = on and "obj" in switches
+        self.io = on and "io" in switches
+        self.wrl = on and "wrl" in switches
+        self.acc = on and "acc" in switches
+        self.tdb = on and "tdb" in switches
+        self.requests = self.io or self.acc
+        if self.tdb and self._watch is None:
+            self._watch = Watch(
+                TRACER, store.privileged.caller, ROOT, b"/", b"", UNLIMITED
+            )
+            store.watch(self._watch)
+        elif self._watch is not None and not self.tdb:
+            store.unwatch(self._watch)
+            self._watch = None
+        self._seen = _accounts(store) if self.acc else {}
+
+    def accounts(self, store: Store) -> list[Notice]:
+        """What domains use more or less of than when it was last asked."""
+        notices: list[Notice] = []
+        now = _accounts(store)
+        for name, used in now.items():
+            before = self._seen.get(name, {})
+            if used == before:
+                continue
+            for domid in sorted({*before, *used}):
+                was, has = before.get(domid, 0), used.get(domid, 0)
+                if was != has:
+                    fields: dict[str, object] = {
+                        "domid": domid,
+                        "what": name,
+                        "before": was,
+                        "now": has,
+                    }
+                    notices.append(_traced("acc.changed", fields))
+        self._seen = now
+        return notices
+
+
+def request(connection: Connection, frame: Frame) -> Notice:
+    """A request that is about to be carried out."""
+    return _message(
+        "io.request",
+        connection,
+        frame.op,
+        frame.req_id,
+        frame.tx_id,
+        frame.payload,
+    )
+
+
+def reply(connection: Connection, asked: Frame, sent: bytes) -> Notice:
+    """The reply to a request, as it is queued."""
+    op = int.from_bytes(sent[:4], sys.byteorder)
+    payload = sent[_HEADER:]
+    return _message("io.reply", connection, op, asked.req_id, asked.tx_id, payload)
+
+
+def event(connection: Connection, sent: bytes) -> Notice:
+    """A watch event, as it is queued."""
+    payload = sent[_HEADER:]
+    return _message("io.event", connection, Op.WATCH_EVENT, 0, 0, payload)
+
+
+def about(
+    name: str, connection: Connection, more: dict[str, object] | None = None
+) -> Notice:
+    """Something that has happened to a connection or to what it has."""
+    fields: dict[str, object] = {
+        "connection": connection.id,
+        "domid": connection.caller.domid,
+    }
+    if more is not None:
+        fields.update(more)
+    return _traced(name, fields)
+
+
+def watch(name: str, connection: Connection, of: Watch) -> Notice:
+    """A watch that comes or goes."""
+    return about(name, connection, {"path": of.shown, "token": of.token})
+
+
+def domain(name: str, domid: int) -> Notice:
+    """A domain that comes, shuts down or goes."""
+    return _traced(name, {"domid": domid})
+
+
+def refusal(connection: Connection, error: QuotaExceeded) -> Notice:
+    """A request that a quota does not allow."""
+    more: dict[str, object] = {
+        "owner": error.domid,
+        "quota": error.quota,
+        "limit": error.limit,
+        "path": error.path,
+    }
+    return about("acc.refused", connection, more)
+
+
+def change(of: Event, store: Store) -> Notice:
+    """A change of the store; whether the node is there is told as of now."""
+    path = ROOT if of.path == b"/" else tuple(of.path.split(b"/"))
+    node = find(store.live.tree.top, path)
+    if node is None:
+        return _traced("tdb.removed", {"path": of.path})
+    fields: dict[str, object] = {
+        "path": of.path,
+        "length": len(node.value),
+        "permissions": node.perms.text,
+    }
+    return _traced("tdb.changed", fields)
+
+
+def name_of(op: int) -> str:
+    """The name of a message type, or its number if it has none."""
+    try:
+        return Op(op).name
+    except ValueError:
+        return str(op)
+
+
+def _accounts(store: Store) -> dict[str, dict[int, int]]:
+    """What each domain uses now."""
+    return {
+        "nodes": dict(store.usage.nodes.used),
+        "watches": dict(store.usage.watches.used),
+        "transactions": dict(store.usage.transactions.used),
+    }
+
+
+def _message(
+    name: str,
+    connection: Connection,
+    op: int,
+    request_id: int,
+    transaction: int,
+    payload: bytes,
+) -> Notice:
+    more: dict[str, object] = {
+        "message": name_of(op),
+        "request_id": request_id,
+        "transaction": transaction,
+        "length": len(payload),
+        "payload": payload[:PAYLOAD_SHOWN],
+    }
+    return about(name, connection, more)
+
+
+def _traced(name: str, fields: dict[str, object]) -> Notice:
+    return Notice("debug", name, fields, wanted=True)
