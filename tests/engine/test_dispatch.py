@@ -122,6 +122,7 @@ def test_request_without_use_for_a_transaction_may_name_a_known_one(
     assert dom0.reply(op, GOOD[op], tx) == dom0.reply(op, GOOD[op])
 
 
+@pytest.mark.pure_only
 @pytest.mark.parametrize("op", GOOD)
 def test_defect_of_a_handler_is_eio(
     dom0: Client, op: Op, monkeypatch: pytest.MonkeyPatch

@@ -281,6 +281,7 @@ def test_lost_connection_is_not_read(engine: Engine) -> None:
     assert guest.take() == []
 
 
+@pytest.mark.pure_only
 def test_requests_behind_the_one_that_ends_the_connection_are_not_answered(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -230,6 +230,7 @@ async def test_replies_that_are_not_read_hold_up_who_asked(rings: Rings) -> None
         assert len(await guest.frames(200)) == 200
 
 
+@pytest.mark.pure_only
 @on_rings(manners=("eager",))
 async def test_guest_for_whom_too_much_waits_is_ignored(rings: Rings) -> None:
     """There is no connection to be closed."""

@@ -280,6 +280,7 @@ async def test_slow_reader_of_events_is_cut_off(served: Served) -> None:
     await writer.request(Op.GET_DOMAIN_PATH, b"0\0")
 
 
+@pytest.mark.pure_only
 @serving
 async def test_client_is_cut_off_while_nothing_else_waits_for_it(
     served: Served,

@@ -146,7 +146,7 @@ def changes_between(
     present = Finder(after)
     mine = Finder(transaction.tree.top)
     for path, touch in transaction.touched.items():
-        old = former.find(path)
+        old: Node | None = former.find(path)
         new = present.find(path)
         if (
             old is not None
