@@ -1,23 +1,31 @@
 """The daemon's life: start, serve, stop."""
 
 import asyncio
+import faulthandler
 import os
 import resource
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
 import uvloop
 
 from xsd import __version__
-from xsd.daemon.config import Config
+from xsd.daemon.activation import ActivationError, Adopted, Passed, choose
+from xsd.daemon.config import Config, Settings
 from xsd.daemon.daemonize import EXIT_FAILED, StartError
 from xsd.daemon.logsetup import Sink, configure, open_sink, standard_sink
 from xsd.daemon.notify import notify
 from xsd.daemon.pidfile import PidFile, PidFileHeldError
+from xsd.daemon.reload import Reloader
 from xsd.daemon.service import Service
+from xsd.daemon.watchdog import watchdog_period_s
 
 _IDLE: Final = (
     "trace_switches",
@@ -34,12 +42,20 @@ def _nobody_waits() -> None:
     """Do nothing: in the foreground nobody waits for the start."""
 
 
-def run(config: Config, on_ready: Callable[[], None] = _nobody_waits) -> int:
+def run(
+    config: Config,
+    on_ready: Callable[[], None] = _nobody_waits,
+    *,
+    passed: Sequence[Passed] = (),
+    settings: Settings | None = None,
+) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         config: The settings.
         on_ready: Is called once clients are served.
+        passed: Descriptors from whoever has started us.
+        settings: Where `config` is from; without them SIGHUP reloads nothing.
 
     Returns:
         The exit code: 0 after a clean end, 1 after a defect of ours, which is logged.
@@ -48,10 +64,12 @@ def run(config: Config, on_ready: Callable[[], None] = _nobody_waits) -> int:
         StartError: If the daemon cannot start.
     """
     with ExitStack() as held:
+        config, adopted = _adopted(config, passed, held)
         sink = _started(config, held)
+        serving = _serve(config, sink, on_ready, adopted, settings or Settings())
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(config, sink, on_ready))
+                runner.run(serving)
         except StartError:
             raise
         except Exception:
@@ -59,6 +77,20 @@ def run(config: Config, on_ready: Callable[[], None] = _nobody_waits) -> int:
             return EXIT_FAILED
         log.info("daemon.stopped")
     return 0
+
+
+def _adopted(
+    config: Config, passed: Sequence[Passed], held: ExitStack
+) -> tuple[Config, Adopted]:
+    """Choose from what was passed; the socket's path is where it listens."""
+    try:
+        adopted = choose(passed, config.socket)
+    except ActivationError as error:
+        raise StartError(f"cannot use the socket that was passed: {error}") from error
+    if adopted.listener is not None:
+        held.callback(adopted.listener.close)
+        config = replace(config, socket=Path(adopted.listener.getsockname()))
+    return config, adopted
 
 
 def _started(config: Config, held: ExitStack) -> Sink:
@@ -94,17 +126,26 @@ def _reason(error: OSError) -> str:
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
-async def _serve(config: Config, sink: Sink, on_ready: Callable[[], None]) -> None:
+async def _serve(
+    config: Config,
+    sink: Sink,
+    on_ready: Callable[[], None],
+    adopted: Adopted,
+    settings: Settings,
+) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.set_exception_handler(_log_loop_error)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, _reopen, sink)
-    service = Service(config)
+    service = Service(config, adopted.listener)
+    reloader = Reloader(settings, service.change, partial(_set_log, sink))
+    loop.add_signal_handler(signal.SIGHUP, _hang_up, sink, reloader)
     try:
         service.start()
+        _watch_over(service)
     except OSError as error:
+        service.stop()
         reason = f"cannot listen on {config.socket}: {_reason(error)}"
         raise StartError(reason) from error
     try:
@@ -115,6 +156,8 @@ async def _serve(config: Config, sink: Sink, on_ready: Callable[[], None]) -> No
             pid=os.getpid(),
             version=__version__,
         )
+        for what in adopted.others:
+            log.warning("socket.not_used", what=what)
         _warn_of_idle_settings(config)
         _tell_manager("READY=1")
         on_ready()
@@ -124,10 +167,38 @@ async def _serve(config: Config, sink: Sink, on_ready: Callable[[], None]) -> No
         service.stop()
 
 
+def _watch_over(service: Service) -> None:
+    """Tell the service manager again and again that clients are served."""
+    period_s = watchdog_period_s(os.environ, os.getpid())
+    if period_s:
+        # The manager ends us by SIGABRT: then it is shown what we were at.
+        faulthandler.enable()
+        service.watch_over(
+            period_s, lambda: _tell_manager(f"WATCHDOG=1\nSTATUS={service.status}")
+        )
+
+
+def _set_log(sink: Sink, log_format: str, log_level: str) -> None:
+    configure(sink, log_format=log_format, log_level=log_level)
+
+
+def _hang_up(sink: Sink, reloader: Reloader) -> None:
+    """Open the log anew, and read the configuration again."""
+    now_us = time.monotonic_ns() // 1000
+    _tell_manager(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
+    try:
+        _reopen(sink)
+        reloader.reload()
+    finally:
+        _tell_manager("READY=1")
+
+
 def raise_descriptor_limit() -> None:
     """Raise the soft limit of open files to the hard one: each client needs one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # A service manager that has done so may forbid the call.
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _warn_of_idle_settings(config: Config) -> None:
