@@ -13,8 +13,9 @@ import uvloop
 
 from protocol.errors import XenStoreError
 from xsd.client import Client
-from xsd.daemon.config import SOCKET_PATH_MAX, Config
+from xsd.daemon.config import Config
 from xsd.daemon.service import Service, log_notice, make_store
+from xsd.daemon.settings import SOCKET_PATH_MAX
 from xsd.engine import Engine, Notice
 from xsd.hypervisor.base import Channel, DomainState, Hypervisor
 from xsd.store import Store
