@@ -305,7 +305,7 @@ def test_only_a_file_that_was_named_has_to_be_there(
         ({"XSD_CONFIG": str(missing)}, []),
         ({}, [("config", str(missing))]),
     ):
-        with pytest.raises(ConfigFileError, match="none.toml: No such file"):
+        with pytest.raises(ConfigFileError, match=r"none\.toml: No such file"):
             Origin.of(environ, options).read()
 
 
@@ -339,11 +339,12 @@ def test_a_socket_path_of_the_file_that_is_too_long_is_its_mistake() -> None:
     with pytest.raises(ConfigFileError) as refused:
         gather(Path("/f.toml"), in_file, {}, [])
 
-    assert refused.value.problems == (
+    assert str(refused.value) == (
         f"/f.toml: daemon.socket: {in_file['daemon.socket']} has 108 bytes,"
-        " a socket's path at most 107",
+        " a socket's path at most 107"
     )
-    assert gather(Path("/f.toml"), in_file, {}, [("socket", "/s")]).config()
+    other = gather(Path("/f.toml"), in_file, {}, [("socket", "/s")])
+    assert other.config().socket == Path("/s")
 
 
 def test_a_live_update_is_no_setting() -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from xsd.daemon.configfile import ConfigFileError, read_file
 
+SECTIONS = "the sections are daemon, domains, log, quota, quota.soft, timeout"
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -116,8 +118,7 @@ def test_what_is_nested_too_deeply_is_no_toml(file: Path) -> None:
         ),
         (
             "rhubarb = 1",
-            "rhubarb: no such key; the sections are"
-            " daemon, domains, log, quota, quota.soft, timeout",
+            f"rhubarb: no such key; {SECTIONS}",
         ),
         ("[qouta]\nnodes = 1", "qouta: no such section; did you mean [quota]?"),
         (
@@ -126,8 +127,7 @@ def test_what_is_nested_too_deeply_is_no_toml(file: Path) -> None:
         ),
         (
             "[rhubarb]\nnodes = 1",
-            "rhubarb: no such section; the sections are"
-            " daemon, domains, log, quota, quota.soft, timeout",
+            f"rhubarb: no such section; {SECTIONS}",
         ),
         ("quota = 5", "quota: is a section, to be written as [quota]"),
         (

@@ -126,7 +126,7 @@ def booted() -> Iterator[Container]:
     """Boot a container and end it."""
     with (
         _LOCK.open("w") as lock,
-        tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name,  # noqa: S108
+        tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)  # one at a time: they have the same name
         scratch = Path(name)

@@ -66,10 +66,10 @@ def run(
     with ExitStack() as held:
         config, adopted = _adopted(config, passed, held)
         sink = _started(config, held)
-        serving = _serve(config, sink, on_ready, adopted, settings or Settings())
+        settings = settings or Settings()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(serving)
+                runner.run(_serve(config, sink, on_ready, adopted, settings))
         except StartError:
             raise
         except Exception:
@@ -173,9 +173,12 @@ def _watch_over(service: Service) -> None:
     if period_s:
         # The manager ends us by SIGABRT: then it is shown what we were at.
         faulthandler.enable()
-        service.watch_over(
-            period_s, lambda: _tell_manager(f"WATCHDOG=1\nSTATUS={service.status}")
-        )
+        service.watch_over(period_s, partial(_tell_of_life, service))
+
+
+def _tell_of_life(service: Service) -> None:
+    # Clients do not wait for a manager that has something else to do.
+    _tell_manager(f"WATCHDOG=1\nSTATUS={service.status}", wait=False)
 
 
 def _set_log(sink: Sink, log_format: str, log_level: str) -> None:
@@ -218,9 +221,9 @@ def _reopen(sink: Sink) -> None:
         log.info("log.reopened")
 
 
-def _tell_manager(state: str) -> None:
+def _tell_manager(state: str, *, wait: bool = True) -> None:
     try:
-        notify(state, os.environ)
+        notify(state, os.environ, wait=wait)
     except OSError as error:
         log.warning("systemd.not_told", state=state, reason=str(error))
 

@@ -118,6 +118,10 @@ class Service:
                     self._timeout_s = value
                     self._stop_timer()
                     self._expire_events()
+                case ["log", _]:
+                    pass  # not the service's
+                case _:
+                    raise AssertionError(key)
 
     @property
     def status(self) -> str:
