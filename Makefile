@@ -1,6 +1,7 @@
 # make serve    run the daemon here, without root and without Xen
 # make test     run all tests (ARGS="-k watch" is handed to pytest)
-# make test-systemd   try the units in systemd/ in a container; takes root
+# make test-systemd
+#               try the units in a container with a systemd of its own; takes root
 # make lint     check format, style, types and import directions
 # make clean    remove what the others made, .venv included
 #

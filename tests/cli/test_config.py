@@ -135,6 +135,15 @@ def test_a_wrong_option_is_status_2(
     assert not file.exists()
 
 
+def test_an_option_that_the_daemon_ignores_is_ignored(xsd: Run, file: Path) -> None:
+    """With the same words, and the settings are shown all the same."""
+    result = xsd("config", "show", "--nonsense")
+
+    assert (result.status, result.err) == (0, b"ignored: unknown option '--nonsense'\n")
+    assert result.out == xsd("config", "show").out
+    assert not file.exists()
+
+
 def test_the_keys_are_described(xsd: Run) -> None:
     """Each with what it may be, its default, and how else it is given."""
     text = xsd("config", "keys").out.decode()

@@ -127,3 +127,26 @@ def test_switches_are_written_in_one_order() -> None:
     """Whatever the order of a set."""
     assert render(frozenset({"io", "obj", "acc"})) == '["obj", "io", "acc"]'
     assert render(None) == "(not set)"
+
+
+def test_the_documentation_has_the_table() -> None:
+    """A row for each setting, in the order of the file."""
+    page = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+    lines = page.read_text().splitlines()
+    documented = [line for line in lines if line.startswith(("| `", "### `["))]
+
+    expected = []
+    for section in SECTIONS:
+        expected.append(f"### `[{section}]`")
+        expected += [row(each) for each in SETTINGS.values() if each.section == section]
+    assert [line for line in documented if line in expected] == expected
+
+
+def row(setting: Setting) -> str:
+    """Return a setting's line in the table of the documentation."""
+    default = "" if setting.default is None else f"`{render(setting.default)}`"
+    expected = setting.expected + (f", {setting.unit}" if setting.unit else "")
+    options = ", ".join(f"`--{option}`" for option in setting.options)
+    live = "yes" if setting.live else "no"
+    cells = [f"`{setting.name}`", expected, default, options, live, setting.text]
+    return f"| {' | '.join(cells)} |"

@@ -70,6 +70,7 @@ def _show(words: Sequence[str]) -> int:
         return _wrong(error.problems)
     except (ConfigError, UsageError) as error:
         return _wrong([str(error)])
+    _complain(line.ignored)
     _print(shown(settings))
     return 0
 
@@ -172,8 +173,12 @@ def _print(lines: Iterable[str]) -> None:
 
 
 def _wrong(problems: Iterable[str]) -> int:
-    sys.stderr.flush()
-    for problem in problems:
-        sys.stderr.buffer.write(os.fsencode(problem) + b"\n")
-    sys.stderr.buffer.flush()
+    _complain(problems)
     return EXIT_WRONG
+
+
+def _complain(lines: Iterable[str]) -> None:
+    sys.stderr.flush()
+    for line in lines:
+        sys.stderr.buffer.write(os.fsencode(line) + b"\n")
+    sys.stderr.buffer.flush()

@@ -61,7 +61,6 @@ class UnixServer:
         self._clients: set[SocketLink] = set()
         self._listener: socket.socket | None = None
         self._inode = 0
-        self._is_own = True
 
     def start(self, listener: socket.socket | None = None) -> None:
         """Begin to listen, in the place of a daemon that is gone if need be.
@@ -74,7 +73,7 @@ class UnixServer:
             OSError: EADDRINUSE if somebody serves there already, EEXIST if there is
                 something else than a socket, or as the system says.
         """
-        self._is_own = listener is None
+        self._inode = 0  # which no file has
         if listener is None:
             listener = self._listen()
             self._inode = self._path.stat().st_ino
@@ -113,7 +112,7 @@ class UnixServer:
         # The path may be another daemon's by now; while we listen on it, it cannot
         # become one's between the two calls.
         with suppress(OSError):
-            if self._is_own and self._path.stat().st_ino == self._inode:
+            if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
         listener.close()
         for client in list(self._clients):
