@@ -1,6 +1,8 @@
 # make serve    run the daemon here, without root and without Xen
 # make test     run all tests (ARGS="-k watch" is handed to pytest)
 # make test-compiled    the same on modules compiled by mypyc (needs a C compiler)
+# make test-systemd
+#               try the units in a container with a systemd of its own; takes root
 # make lint     check format, style, types and import directions
 # make clean    remove what the others made, .venv included
 #
@@ -14,7 +16,7 @@ here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
-.PHONY: serve test test-compiled lint clean
+.PHONY: serve test test-compiled test-systemd lint clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -46,6 +48,9 @@ test-compiled: .venv/bin/python
 	    && HATCH_BUILD_HOOKS_ENABLE=1 .venv/bin/pip wheel -q --no-deps -w dist . \
 	    && .venv/bin/pip install -q --editable '.[test]' \
 	    && XSD_PEERS='$(peers)' .venv/bin/python -m pytest -m "not pure_only" $(ARGS)
+
+test-systemd: .venv/.develop
+	@$(bin)/python -m tests.systemd.units
 
 lint: .venv/.develop
 	$(bin)/ruff format --check .

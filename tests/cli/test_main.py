@@ -15,7 +15,7 @@ from xsd import __version__
 from xsd.cli.main import COMMANDS
 from xsd.client import Client
 
-CLIENTS = [name for name in COMMANDS if name != "serve"]
+CLIENTS = [name for name in COMMANDS if name not in {"serve", "config"}]
 WORDS = {
     "write": ["/t/a", "1"],
     "chmod": ["/t", "n0"],

@@ -1,11 +1,13 @@
-"""Settings: defaults < environment < command line, and what each may be."""
+"""Settings: defaults < file < environment < command line."""
 
 import dataclasses
 from pathlib import Path
 
 import pytest
 
-from xsd.daemon.config import INT_MAX, Config, ConfigError, load
+from xsd.daemon.config import FIELDS, Config, ConfigError, Origin, gather, load
+from xsd.daemon.configfile import DEFAULT_FILE, ConfigFileError
+from xsd.daemon.settings import INT_MAX, SETTINGS
 
 
 def test_without_any_setting_the_paths_are_those_of_the_c_daemon() -> None:
@@ -204,3 +206,148 @@ def test_a_configuration_cannot_be_changed() -> None:
     """It is made once, before the start."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().foreground = True  # type: ignore[misc]
+
+
+def test_the_table_and_the_configuration_have_the_same_defaults() -> None:
+    """And each setting has its field."""
+    defaults = Config()
+    plain = {key for key in SETTINGS if not key.startswith("quota.")}
+
+    assert set(FIELDS) == plain
+    for key, name in FIELDS.items():
+        assert getattr(defaults, name) == SETTINGS[key].default
+
+
+def test_the_file_is_weaker_than_the_environment_and_that_than_an_option(
+    tmp_path: Path,
+) -> None:
+    """Each wins over those before it; who has won is known."""
+    file = tmp_path / "xsd.toml"
+    file.write_text(
+        '[daemon]\nsocket = "/f/s"\nrundir = "/f"\n[quota]\nnodes = 1\nwatches = 2\n'
+    )
+    options = [("config", str(file)), ("entry-nb", "3")]
+
+    from_file = Origin.of({}, options).read()
+    from_variable = Origin.of({"XENSTORED_PATH": "/e/s"}, options).read()
+    from_option = Origin.of(
+        {"XENSTORED_PATH": "/e/s"}, [*options, ("socket", "/o/s")]
+    ).read()
+
+    assert from_file.config().quotas == {"nodes": 3, "watches": 2}
+    assert from_file.file == file
+    assert from_file.sources["quota.watches"] == str(file)
+    assert from_file.sources["quota.nodes"] == "--entry-nb"
+    assert from_file.sources["quota.memory"] == "default"
+    for settings, socket, source in (
+        (from_file, "/f/s", str(file)),
+        (from_variable, "/e/s", "XENSTORED_PATH"),
+        (from_option, "/o/s", "--socket"),
+    ):
+        assert settings.config().socket == Path(socket)
+        assert settings.config().rundir == Path("/f")
+        assert settings.sources["daemon.socket"] == source
+
+
+@pytest.mark.parametrize("order", ["rundir socket", "socket rundir"])
+def test_in_a_file_the_socket_wins_over_the_rundir(order: str) -> None:
+    """Whichever stands first."""
+    values = {"rundir": Path("/r"), "socket": Path("/s")}
+    in_file = {f"daemon.{name}": values[name] for name in order.split()}
+
+    assert gather(Path("/f"), in_file, {}, []).config().socket == Path("/s")
+
+
+def test_the_rundir_of_the_environment_wins_over_the_socket_of_the_file() -> None:
+    """Clients look there."""
+    settings = gather(
+        Path("/f"), {"daemon.socket": Path("/s")}, {"XENSTORED_RUNDIR": "/r"}, []
+    )
+
+    assert settings.config().socket == Path("/r/socket")
+    assert settings.sources["daemon.socket"] == "XENSTORED_RUNDIR"
+
+
+def test_trace_switches_of_the_command_line_change_those_of_the_file() -> None:
+    """They are turned on and off one by one."""
+    in_file = {"log.trace": frozenset({"acc", "wrl"})}
+    options = [("trace-control", "-wrl"), ("trace-control", "+tdb")]
+
+    config = gather(Path("/f"), in_file, {}, options).config()
+
+    assert config.trace_switches == {"acc", "tdb"}
+
+
+def test_the_file_is_named_by_an_option_a_variable_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon changes its directory when it goes to the background."""
+    monkeypatch.chdir(tmp_path)
+    variable = {"XSD_CONFIG": "v.toml"}
+
+    assert Origin.of(variable, [("config", "o.toml")]).path == tmp_path / "o.toml"
+    assert Origin.of(variable, []).path == tmp_path / "v.toml"
+    assert Origin.of({"XSD_CONFIG": ""}, []).path == DEFAULT_FILE
+
+
+def test_only_a_file_that_was_named_has_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody needs one."""
+    missing = tmp_path / "none.toml"
+    monkeypatch.setattr("xsd.daemon.config.DEFAULT_FILE", missing)
+
+    settings = Origin.of({}, []).read()
+
+    assert settings.file is None
+    assert settings.config() == Config()
+    for environ, options in (
+        ({"XSD_CONFIG": str(missing)}, []),
+        ({}, [("config", str(missing))]),
+    ):
+        with pytest.raises(ConfigFileError, match=r"none\.toml: No such file"):
+            Origin.of(environ, options).read()
+
+
+def test_the_default_file_is_used_if_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a word about it."""
+    file = tmp_path / "xsd.toml"
+    file.write_text("[quota]\nnodes = 7\n")
+    monkeypatch.setattr("xsd.daemon.config.DEFAULT_FILE", file)
+
+    assert Origin.of({}, []).read().config().quotas == {"nodes": 7}
+
+
+def test_settings_are_read_again_from_where_they_came(tmp_path: Path) -> None:
+    """With the environment and the options of the start."""
+    file = tmp_path / "xsd.toml"
+    file.write_text("[quota]\nnodes = 1\nwatches = 1\n")
+    environ = {"XSD_CONFIG": str(file)}
+    settings = Origin.of(environ, [("watch-nb", "5")]).read()
+    environ["XSD_CONFIG"] = "/elsewhere"
+    file.write_text("[quota]\nnodes = 2\nwatches = 2\n")
+
+    assert settings.again().config().quotas == {"nodes": 2, "watches": 5}
+
+
+def test_a_socket_path_of_the_file_that_is_too_long_is_its_mistake() -> None:
+    """Not one of the command line; and none if another socket is used."""
+    in_file = {"daemon.socket": Path("/" + "x" * 107)}
+
+    with pytest.raises(ConfigFileError) as refused:
+        gather(Path("/f.toml"), in_file, {}, [])
+
+    assert str(refused.value) == (
+        f"/f.toml: daemon.socket: {in_file['daemon.socket']} has 108 bytes,"
+        " a socket's path at most 107"
+    )
+    other = gather(Path("/f.toml"), in_file, {}, [("socket", "/s")])
+    assert other.config().socket == Path("/s")
+
+
+def test_a_live_update_is_no_setting() -> None:
+    """A daemon says it to its successor, and no file does."""
+    assert gather(None, {}, {}, [("live-update", "")]).config().live_update
+    assert not any("live-update" in key for key in SETTINGS)

@@ -320,7 +320,7 @@ def test_a_daemon_that_fails_leaves_its_traceback_in_the_log(
 ) -> None:
     """A defect of ours ends it with code 1, and the pid file does not stay."""
 
-    def fail(_: Config) -> None:
+    def fail(*_: object) -> None:
         raise KeyError("nothing")
 
     monkeypatch.setattr(main, "Service", fail)

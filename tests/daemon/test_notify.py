@@ -39,3 +39,19 @@ def test_a_manager_that_is_gone_is_an_os_error(tmp_path: Path) -> None:
     """The caller logs it."""
     with pytest.raises(FileNotFoundError):
         notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "gone")})
+
+
+def test_nobody_waits_for_a_manager_that_does_not_read(
+    manager: tuple[str, socket.socket],
+) -> None:
+    """If that is not wanted: what finds no room is lost, and that is told."""
+    name, receiver = manager
+
+    def fill() -> None:
+        while notify("WATCHDOG=1", {"NOTIFY_SOCKET": name}, wait=False):
+            pass
+
+    with pytest.raises(BlockingIOError):
+        fill()
+    assert receiver.recv(100) == b"WATCHDOG=1"
+    assert notify("WATCHDOG=1", {"NOTIFY_SOCKET": name}, wait=False)

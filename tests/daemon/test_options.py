@@ -2,8 +2,9 @@
 
 import pytest
 
-from xsd.daemon.config import Config, load
+from xsd.daemon.config import Config, gather, load
 from xsd.daemon.options import OPTIONS, parse
+from xsd.daemon.settings import SETTINGS
 
 VALUES = {
     "hypervisor": "xen",
@@ -48,14 +49,50 @@ def test_each_option_of_the_c_daemon_reaches_the_configuration(
     assert load({}, line.settings) != Config()
 
 
-@pytest.mark.parametrize("option", [o.name for o in OPTIONS if not o.gone])
+NO_SETTINGS = {"config", "help", "version"}
+
+
+@pytest.mark.parametrize(
+    "option", [o.name for o in OPTIONS if not o.gone and o.name not in NO_SETTINGS]
+)
 def test_each_option_has_a_setting(option: str) -> None:
     """The table of options and the table of settings have the same keys."""
     known = next(o for o in OPTIONS if o.name == option)
     words = [f"--{option}", VALUES.get(option, "5")] if known.value else [f"--{option}"]
     line = parse(words)
 
-    assert line.wants_help or line.wants_version or load({}, line.settings) != Config()
+    assert load({}, line.settings) != Config()
+
+
+def test_the_options_in_the_table_of_settings_are_those_of_the_command_line() -> None:
+    """The documentation is made from it."""
+    described = {
+        option.split()[0] for each in SETTINGS.values() for option in each.options
+    }
+    known = {option.name for option in OPTIONS if not option.gone}
+
+    assert described == known - NO_SETTINGS - {"live-update"}
+
+
+def test_an_option_makes_the_setting_that_the_table_says() -> None:
+    """As one can see by its source."""
+    for setting in SETTINGS.values():
+        for option in setting.options:
+            name, _, value = option.partition(" ")
+            number = value.replace("=n", "=5").replace("=s", "=5")
+            given = number or VALUES.get(name, "5")
+
+            settings = gather(None, {}, {}, [(name, given)])
+
+            assert settings.sources[setting.key] == f"--{name}"
+
+
+def test_the_file_of_settings_is_named() -> None:
+    """For the loader, which looks for it first."""
+    assert parse(["--config", "x.toml", "-N"]).settings == (
+        ("config", "x.toml"),
+        ("no-fork", ""),
+    )
 
 
 @pytest.mark.parametrize("letter", "DILPRV")

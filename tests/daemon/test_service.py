@@ -15,10 +15,11 @@ import uvloop
 
 from protocol.errors import XenStoreError
 from xsd.client import Client
-from xsd.daemon.config import SOCKET_PATH_MAX, Config
+from xsd.daemon.config import Config
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import FileSink, StreamSink, configure
 from xsd.daemon.service import Service, log_notice, make_store
+from xsd.daemon.settings import SETTINGS, SOCKET_PATH_MAX
 from xsd.engine import Engine, Notice
 from xsd.hypervisor.base import Channel, DomainState, Hypervisor
 from xsd.store import Store
@@ -274,6 +275,77 @@ def test_unread_events_are_looked_for_unless_they_may_wait_for_ever(
 
     assert set(looked) == ({7000} if timeout_s else set())
     assert len(looked) != 1
+
+
+def test_the_time_that_events_may_wait_can_be_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds from then on; for ever, too, and no longer for ever."""
+    looked: list[int] = []
+
+    def look(_: Engine, now_ms: int, after_ms: int) -> None:
+        assert now_ms >= 0
+        looked.append(after_ms)
+
+    monkeypatch.setattr(Engine, "expire_events", look)
+    monkeypatch.setattr("xsd.daemon.service.PERIOD_S", 0.0)
+
+    async def turns() -> set[int]:
+        looked.clear()
+        for _turn in range(100):
+            await asyncio.sleep(0)
+        return set(looked)
+
+    async def work(service: Service) -> None:
+        for seconds in (7, 8, 0, 9):
+            service.change({"timeout.watch-event": seconds})
+            assert await turns() == ({seconds * 1000} if seconds else set())
+            # One timer, however often it has been changed.
+            assert len(looked) <= 101
+
+    serve(Config(socket=tmp_path / "socket", hypervisor="emulated"), work)
+
+
+def test_limits_and_orphans_can_be_changed(tmp_path: Path) -> None:
+    """Each by its key; the others stay as they are."""
+    path = tmp_path / "socket"
+
+    def talk() -> None:
+        with Client(str(path), timeout=20) as dom0:
+            dom0.introduce(5, 1, 1)
+            dom0.write("/own", b"")
+            dom0.set_permissions("/own", [b"n5"])
+            dom0.release(5)
+            assert dom0.get_permissions("/own") == [b"n0"]
+
+    async def work(service: Service) -> None:
+        names = service.store.quotas.names()
+        before = {name: service.store.quotas.get(-1, name) for name in names}
+        service.change(
+            {
+                "quota.memory": 8,
+                "quota.soft.memory": 9,
+                "domains.keep-orphans": True,
+            }
+        )
+        after = {name: service.store.quotas.get(-1, name) for name in names}
+        assert after == {**before, "memory": 8, "soft-memory": 9}
+        await asyncio.to_thread(talk)
+
+    serve(Config(socket=path, hypervisor="emulated"), work)
+
+
+def test_a_setting_that_cannot_be_changed_is_a_defect(tmp_path: Path) -> None:
+    """Whoever makes one reloadable has to say here what is to be done."""
+
+    async def work(service: Service) -> None:
+        for setting in SETTINGS.values():
+            if setting.live and setting.section != "log":
+                service.change({setting.key: setting.default})
+        with pytest.raises(AssertionError, match=r"daemon\.socket"):
+            service.change({"daemon.socket": Path("/s")})
+
+    serve(Config(socket=tmp_path / "socket", hypervisor="emulated"), work)
 
 
 def test_a_service_may_be_stopped_twice(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class Place:
     def environ(self, **changes: str) -> dict[str, str]:
         """Return an environment in which nothing of the test's caller matters."""
         environ = environment()
-        for name in ("XENSTORED_PATH", "NOTIFY_SOCKET"):
+        for name in ("XENSTORED_PATH", "XSD_CONFIG", "NOTIFY_SOCKET"):
             environ.pop(name, None)
         return {**environ, "XENSTORED_RUNDIR": str(self.rundir), **changes}
 

@@ -301,6 +301,60 @@ async def test_server_can_be_started_again(served: Served) -> None:
     assert (await (await served.connect()).request(Op.READ, b"/a\0")).payload == b"v"
 
 
+@serving
+async def test_a_listener_of_somebody_else_is_served_and_left_alone(
+    served: Served,
+) -> None:
+    """Who waits there already is served; the path and its socket outlive the server."""
+    path = str(served.directory / "theirs")
+    with listening(path) as theirs:
+        early = Peer(path)
+        server = another(served, path)
+        server.start(theirs.dup())
+        await early.request(Op.GET_DOMAIN_PATH, b"0\0")
+        server.close()
+        server.close()
+
+        assert await early.rest() == []
+        assert is_socket(path)
+        late = Peer(path)
+        accepted, _ = theirs.accept()
+        for sock in (early, late, accepted):
+            sock.close()
+
+
+@serving
+async def test_own_listener_after_one_of_somebody_else_is_taken_away(
+    served: Served,
+) -> None:
+    """Each start says anew whose it is."""
+    path = str(served.directory / "theirs")
+    server = another(served, path)
+    with listening(path) as theirs:
+        server.start(theirs.dup())
+        server.close()
+    server.start()
+    server.close()
+
+    assert not exists(path)
+
+
+@serving
+async def test_a_connected_socket_is_served(served: Served) -> None:
+    """Like one that was accepted, until its other end closes."""
+    ours, theirs = socket.socketpair()
+    served.server.serve(theirs)
+    peer = await served.connect()
+    (first, _) = served.connections
+    loop = asyncio.get_running_loop()
+    ours.setblocking(False)
+    await loop.sock_sendall(ours, peer.frame(Op.GET_DOMAIN_PATH, b"0\0"))
+
+    assert (await loop.sock_recv(ours, 100))[16:] == b"/local/domain/0\0"
+    ours.close()
+    await served.until(lambda: first not in served.connections)
+
+
 def test_a_socket_can_be_taken_away_from_who_listens_there(directory: Path) -> None:
     """By whoever has the socket that it is named after; nothing else is touched."""
     path = directory / "socket.dom5"

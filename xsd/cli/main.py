@@ -16,6 +16,7 @@ from xsd.cli.common import CommandError, CommandParser
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("xsd.cli.serve:serve", "run the daemon"),
+    "config": ("xsd.cli.config:config", "check and show the daemon's configuration"),
     "read": ("xsd.cli.nodes:read", "print values"),
     "write": ("xsd.cli.nodes:write", "set values"),
     "list": ("xsd.cli.nodes:list_", "print the names of children"),

@@ -1,29 +1,35 @@
-"""The daemon's settings: defaults < environment < command line, in a frozen record."""
+"""The daemon's settings: defaults < file < environment < command line.
+
+What each is called and may be stands in `settings.py`.
+"""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, final
 
 from protocol.limits import DOMID_FIRST_RESERVED, REL_PATH_MAX
+from xsd.daemon.configfile import DEFAULT_FILE, ConfigFileError, read_file
+from xsd.daemon.settings import (
+    HYPERVISORS,
+    INT_MAX,
+    LOG_FORMATS,
+    LOG_LEVELS,
+    QUOTAS,
+    RUNDIR,
+    SETTINGS,
+    SOCKET_PATH_MAX,
+    SOFT_QUOTAS,
+    TRACE_SWITCHES,
+    Value,
+)
 from xsd.engine.tracing import DEFAULT_SWITCHES
-from xsd.engine.tracing import SWITCHES as TRACE_SWITCHES
-from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
 
-INT_MAX: Final = 2**31 - 1
-
-SOCKET_PATH_MAX: Final = 107
-"""Most bytes of a Unix socket's path: `sun_path` of unix(7) less its NUL."""
-
-RUNDIR: Final = Path("/var/run/xenstored")
 TRACE_DIRECTORY: Final = Path("/var/lib/xen/xenstore")
 
-QUOTAS: Final = tuple(DEFAULTS)
-SOFT_QUOTAS: Final = tuple(SOFT_DEFAULTS)
-HYPERVISORS: Final = ("auto", "xen", "emulated")
-LOG_FORMATS: Final = ("auto", "console", "json")
-LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+BY_DEFAULT: Final = "default"
+"""The source of a setting that nobody has made."""
 
 
 class ConfigError(Exception):
@@ -50,8 +56,8 @@ class Config:
         pid_file: Locked and filled while the daemon runs, if given.
         trace_file: Where the log goes, if given.
         trace_switches: What is traced, once tracing is on.
-        quotas: Global hard quotas that differ from the store's defaults, by the
-            names of `QUOTAS`; 0 is no limit.
+        quotas: Global hard quotas that somebody has set, by the names of `QUOTAS`;
+            0 is no limit.
         soft_quotas: The same for soft quotas.
         watch_event_timeout_s: Seconds that a watch event may wait for its reader.
         keep_orphans: Keep the nodes of domains that are gone.
@@ -83,76 +89,229 @@ class Config:
     log_level: str = "info"
 
 
-def load(environ: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> Config:
-    """Put the settings together and check them.
+FIELDS: Final = {
+    "daemon.rundir": "rundir",
+    "daemon.socket": "socket",
+    "daemon.pid-file": "pid_file",
+    "daemon.foreground": "foreground",
+    "domains.hypervisor": "hypervisor",
+    "domains.control": "control_domid",
+    "domains.control-event-channel": "control_event_channel",
+    "domains.privileged": "privileged_domid",
+    "domains.keep-orphans": "keep_orphans",
+    "log.level": "log_level",
+    "log.format": "log_format",
+    "log.file": "trace_file",
+    "log.trace": "trace_switches",
+    "timeout.watch-event": "watch_event_timeout_s",
+}
+"""Setting -> field of `Config`; the quotas are in two fields together."""
 
-    Args:
-        environ: The environment; XENSTORED_RUNDIR and XENSTORED_PATH are used, an
-            empty value counts as none.
-        settings: Keys, which are the long names of the command line's options, and
-            their values, the later of two the stronger.
+
+@final
+class Settings:
+    """All settings, and who has made them.
+
+    Attributes:
+        origin: Where they can be read again, if anywhere.
+        file: The file that was read, if any.
+        values: Every setting of `SETTINGS` by its key.
+        sources: By the same key: `default`, a path, a variable, or an option.
+        live_update: State is taken over from the process before; no setting, since
+            only a daemon says so to its successor.
+    """
+
+    __slots__ = ("file", "live_update", "origin", "sources", "values")
+
+    def __init__(self, file: Path | None = None) -> None:
+        self.origin: Origin | None = None
+        self.file = file
+        self.values = {key: setting.default for key, setting in SETTINGS.items()}
+        self.sources = dict.fromkeys(SETTINGS, BY_DEFAULT)
+        self.live_update = False
+
+    def set(self, key: str, value: Value, source: str) -> None:
+        """Take a value in the place of the one before."""
+        self.values[key] = value
+        self.sources[key] = source
+
+    def again(self) -> "Settings":
+        """Read them again.
+
+        Raises:
+            ConfigFileError: As `Origin.read`.
+            ConfigError: As `Origin.read`.
+        """
+        return self if self.origin is None else self.origin.read()
+
+    def config(self) -> Config:
+        """Return them as the daemon's parts want them."""
+        fields: dict[str, Any] = {
+            name: self.values[key] for key, name in FIELDS.items()
+        }
+        return Config(
+            **fields,
+            quotas=self._made("quota.", QUOTAS),
+            soft_quotas=self._made("quota.soft.", SOFT_QUOTAS),
+            live_update=self.live_update,
+        )
+
+    def _made(self, prefix: str, names: Iterable[str]) -> dict[str, int]:
+        made: dict[str, int] = {}
+        for name in names:
+            value = self.values[prefix + name]
+            if isinstance(value, int) and self.sources[prefix + name] != BY_DEFAULT:
+                made[name] = value
+        return made
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where settings come from; they can be read again.
+
+    Attributes:
+        path: The file.
+        named: The user has named it, so it has to be there.
+        environ: The environment of the start.
+        options: Options of the command line and their values, in order.
+    """
+
+    path: Path
+    named: bool
+    environ: Mapping[str, str]
+    options: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(
+        cls, environ: Mapping[str, str], options: Iterable[tuple[str, str]]
+    ) -> "Origin":
+        """Return the origin for an environment and a command line.
+
+        The file is named by `--config`, else by XSD_CONFIG.
+        """
+        given = tuple(options)
+        named = [value for name, value in given if name == "config"]
+        name = named[-1] if named else environ.get("XSD_CONFIG", "")
+        path = Path(name).absolute() if name else DEFAULT_FILE
+        return cls(path, bool(name), dict(environ), given)
+
+    def read(self) -> Settings:
+        """Put the settings together and check them.
+
+        Raises:
+            ConfigFileError: If the file is missing or has a mistake.
+            ConfigError: If the environment or the command line has one.
+        """
+        found = read_file(self.path, optional=not self.named)
+        file = None if found is None else self.path
+        settings = gather(file, found or {}, self.environ, self.options)
+        settings.origin = self
+        return settings
+
+
+def load(environ: Mapping[str, str], options: Iterable[tuple[str, str]]) -> Config:
+    """Put the settings of an environment and a command line together, without a file.
 
     Raises:
-        ConfigError: For an unknown key or an impossible value.
+        ConfigError: For an unknown option or an impossible value.
     """
-    config = Config()
-    # In this order: XENSTORED_PATH wins over the socket in XENSTORED_RUNDIR.
-    for key in ("XENSTORED_RUNDIR", "XENSTORED_PATH"):
-        if environ.get(key):
-            config = _checked(config, key, environ[key])
-    for key, value in settings:
-        config = _checked(config, key, value)
-    size = len(os.fsencode(config.socket))
+    return gather(None, {}, environ, options).config()
+
+
+def gather(
+    file: Path | None,
+    in_file: Mapping[str, Value],
+    environ: Mapping[str, str],
+    options: Iterable[tuple[str, str]],
+) -> Settings:
+    """Put settings together, the later of two the stronger.
+
+    Args:
+        file: Where `in_file` comes from.
+        in_file: Values of settings by their keys.
+        environ: The environment; XENSTORED_RUNDIR and XENSTORED_PATH are used, an
+            empty value counts as none.
+        options: The long names of the command line's options and their values.
+
+    Raises:
+        ConfigError: For an unknown option or an impossible value.
+        ConfigFileError: If a value of the file cannot be used.
+    """
+    settings = Settings(file)
+    # In this order: who names a socket means more than who names a directory.
+    for key in sorted(in_file, key=lambda key: key == "daemon.socket"):
+        _take(settings, key, in_file[key], str(file))
+    for name in ("XENSTORED_RUNDIR", "XENSTORED_PATH"):
+        if environ.get(name):
+            _take(settings, *_checked(name, environ[name], settings), name)
+    for name, value in options:
+        if name == "live-update":
+            settings.live_update = True
+        elif name != "config":
+            _take(settings, *_checked(name, value, settings), f"--{name}")
+    _check_socket(settings)
+    return settings
+
+
+def _take(settings: Settings, key: str, value: Value, source: str) -> None:
+    settings.set(key, value, source)
+    if key == "daemon.rundir" and isinstance(value, Path):
+        settings.set("daemon.socket", value / "socket", source)
+
+
+def _check_socket(settings: Settings) -> None:
+    path = settings.config().socket
+    size = len(os.fsencode(path))
     if size > SOCKET_PATH_MAX:
-        reason = f"{config.socket} has {size} bytes, a socket's path at most"
-        raise ConfigError("socket", f"{reason} {SOCKET_PATH_MAX}")
-    return config
+        reason = f"{path} has {size} bytes, a socket's path at most {SOCKET_PATH_MAX}"
+        if settings.sources["daemon.socket"] == str(settings.file):
+            raise ConfigFileError([f"{settings.file}: daemon.socket: {reason}"])
+        raise ConfigError("socket", reason)
 
 
-def _checked(config: Config, key: str, value: str) -> Config:
+def _checked(name: str, text: str, settings: Settings) -> tuple[str, Value]:
+    """Return the setting that an option or a variable makes, and its value."""
     try:
-        return _changed(config, key, value)
+        return _read(name, text, settings)
     except ValueError as error:
-        raise ConfigError(key, str(error)) from None
+        raise ConfigError(name, str(error)) from None
 
 
-def _changed(config: Config, key: str, value: str) -> Config:
-    if key in _FIELDS:
-        name, read = _FIELDS[key]
-        return replace(config, **{name: read(value)})
-    match key:
-        case "XENSTORED_RUNDIR":
-            rundir = _path(value)
-            return replace(config, rundir=rundir, socket=rundir / "socket")
+def _read(name: str, text: str, settings: Settings) -> tuple[str, Value]:
+    if name in _OPTIONS:
+        key, read = _OPTIONS[name]
+        return key, read(text)
+    match name:
         case "trace-control":
-            return replace(config, trace_switches=_switched(config, value))
+            before = settings.config().trace_switches
+            return "log.trace", _switched(before, text)
         case "quota-soft":
-            soft = dict((_named_number(value, SOFT_QUOTAS),))
-            return replace(config, soft_quotas={**config.soft_quotas, **soft})
+            quota, number = _named_number(text, SOFT_QUOTAS)
+            return f"quota.soft.{quota}", number
         case _:
-            quota, number = _quota(key, value)
-            return replace(config, quotas={**config.quotas, quota: number})
+            quota, number = _quota(name, text)
+            return f"quota.{quota}", number
 
 
-def _quota(key: str, value: str) -> tuple[str, int]:
-    if key == "quota":
+def _quota(name: str, text: str) -> tuple[str, int]:
+    if name == "quota":
         # C's help text says path-length, its table path-max: both are in use.
-        quota, number = _named_number(value, (*QUOTAS, "path-length"))
+        quota, number = _named_number(text, (*QUOTAS, "path-length"))
         return quota.replace("-length", "-max"), number
-    if key not in _QUOTA_OPTIONS:
+    if name not in _QUOTA_OPTIONS:
         raise ValueError("no such setting")
-    number = _number(value)
-    if key == "path-max":
+    number = _number(text)
+    if name == "path-max":
         # As the C daemon does for this option, though not for `quota`.
         number = min(number, REL_PATH_MAX)
-    return _QUOTA_OPTIONS[key], number
+    return _QUOTA_OPTIONS[name], number
 
 
-def _switched(config: Config, value: str) -> frozenset[str]:
-    sign, name = value[:1], _one_of(value[1:], TRACE_SWITCHES)
+def _switched(before: frozenset[str], text: str) -> frozenset[str]:
+    sign, name = text[:1], _one_of(text[1:], TRACE_SWITCHES)
     if sign not in {"+", "-"}:
-        raise ValueError(f"{value!r} begins neither with + nor with -")
-    before = config.trace_switches
+        raise ValueError(f"{text!r} begins neither with + nor with -")
     return before | {name} if sign == "+" else before - {name}
 
 
@@ -214,22 +373,22 @@ def _log_level(value: str) -> str:
     return _one_of(value, LOG_LEVELS)
 
 
-# Setting -> field of Config and how its text is read.
-_FIELDS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
-    "XENSTORED_PATH": ("socket", _path),
-    "socket": ("socket", _path),
-    "no-fork": ("foreground", _yes),
-    "pid-file": ("pid_file", _path),
-    "trace-file": ("trace_file", _trace_path),
-    "timeout": ("watch_event_timeout_s", _timeout),
-    "keep-orphans": ("keep_orphans", _yes),
-    "event": ("control_event_channel", _number),
-    "master-domid": ("control_domid", _domid),
-    "priv-domid": ("privileged_domid", _domid),
-    "live-update": ("live_update", _yes),
-    "hypervisor": ("hypervisor", _hypervisor),
-    "log-format": ("log_format", _log_format),
-    "log-level": ("log_level", _log_level),
+# Option or variable -> setting and how its text is read.
+_OPTIONS: Final[dict[str, tuple[str, Callable[[str], Value]]]] = {
+    "XENSTORED_RUNDIR": ("daemon.rundir", _path),
+    "XENSTORED_PATH": ("daemon.socket", _path),
+    "socket": ("daemon.socket", _path),
+    "no-fork": ("daemon.foreground", _yes),
+    "pid-file": ("daemon.pid-file", _path),
+    "trace-file": ("log.file", _trace_path),
+    "timeout": ("timeout.watch-event", _timeout),
+    "keep-orphans": ("domains.keep-orphans", _yes),
+    "event": ("domains.control-event-channel", _number),
+    "master-domid": ("domains.control", _domid),
+    "priv-domid": ("domains.privileged", _domid),
+    "hypervisor": ("domains.hypervisor", _hypervisor),
+    "log-format": ("log.format", _log_format),
+    "log-level": ("log.level", _log_level),
 }
 
 _QUOTA_OPTIONS: Final = {

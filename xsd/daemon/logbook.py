@@ -57,6 +57,12 @@ class Log(Logbook):
         """Give back what is open."""
         self._sink.close()
 
+    def change(self, log_format: str, log_level: str) -> None:
+        """Write in another format or of other levels from now on; see `configure`."""
+        self._format = log_format
+        self._level = log_level
+        self._configure()
+
     def redirect(self, name: bytes) -> None:
         """Send the log to another file; what it was so far says where it goes.
 

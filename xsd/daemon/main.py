@@ -1,24 +1,32 @@
 """The daemon's life: start, serve, stop."""
 
 import asyncio
+import faulthandler
 import os
 import resource
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
 import uvloop
 
 from xsd import __version__
-from xsd.daemon.config import Config
+from xsd.daemon.activation import ActivationError, Adopted, Passed, choose
+from xsd.daemon.config import Config, Settings
 from xsd.daemon.daemonize import EXIT_FAILED, StartError
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import open_sink, standard_sink
 from xsd.daemon.notify import notify
 from xsd.daemon.pidfile import PidFile, PidFileHeldError
+from xsd.daemon.reload import Reloader
 from xsd.daemon.service import Service
+from xsd.daemon.watchdog import watchdog_period_s
 
 _IDLE: Final = (
     "control_event_channel",
@@ -34,12 +42,20 @@ def _nobody_waits() -> None:
     """Do nothing: in the foreground nobody waits for the start."""
 
 
-def run(config: Config, on_ready: Callable[[], None] = _nobody_waits) -> int:
+def run(
+    config: Config,
+    on_ready: Callable[[], None] = _nobody_waits,
+    *,
+    passed: Sequence[Passed] = (),
+    settings: Settings | None = None,
+) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         config: The settings.
         on_ready: Is called once clients are served.
+        passed: Descriptors from whoever has started us.
+        settings: Where `config` is from; without them SIGHUP reloads nothing.
 
     Returns:
         The exit code: 0 after a clean end, 1 after a defect of ours, which is logged.
@@ -48,10 +64,12 @@ def run(config: Config, on_ready: Callable[[], None] = _nobody_waits) -> int:
         StartError: If the daemon cannot start.
     """
     with ExitStack() as held:
+        config, adopted = _adopted(config, passed, held)
         kept = _started(config, held)
+        settings = settings or Settings()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(config, kept, on_ready))
+                runner.run(_serve(config, kept, on_ready, adopted, settings))
         except StartError:
             raise
         except Exception:
@@ -59,6 +77,20 @@ def run(config: Config, on_ready: Callable[[], None] = _nobody_waits) -> int:
             return EXIT_FAILED
         log.info("daemon.stopped")
     return 0
+
+
+def _adopted(
+    config: Config, passed: Sequence[Passed], held: ExitStack
+) -> tuple[Config, Adopted]:
+    """Choose from what was passed; the socket's path is where it listens."""
+    try:
+        adopted = choose(passed, config.socket)
+    except ActivationError as error:
+        raise StartError(f"cannot use the socket that was passed: {error}") from error
+    if adopted.listener is not None:
+        held.callback(adopted.listener.close)
+        config = replace(config, socket=Path(adopted.listener.getsockname()))
+    return config, adopted
 
 
 def _started(config: Config, held: ExitStack) -> Log:
@@ -94,18 +126,27 @@ def _reason(error: OSError) -> str:
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
-async def _serve(config: Config, kept: Log, on_ready: Callable[[], None]) -> None:
+async def _serve(
+    config: Config,
+    kept: Log,
+    on_ready: Callable[[], None],
+    adopted: Adopted,
+    settings: Settings,
+) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.set_exception_handler(_log_loop_error)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, _reopen, kept)
-    service = Service(config)
+    service = Service(config, adopted.listener)
     service.keep_log(kept)
+    reloader = Reloader(settings, service.change, kept.change)
+    loop.add_signal_handler(signal.SIGHUP, _hang_up, kept, reloader)
     try:
         service.start()
+        _watch_over(service)
     except OSError as error:
+        service.stop()
         reason = f"cannot listen on {config.socket}: {_reason(error)}"
         raise StartError(reason) from error
     try:
@@ -116,6 +157,8 @@ async def _serve(config: Config, kept: Log, on_ready: Callable[[], None]) -> Non
             pid=os.getpid(),
             version=__version__,
         )
+        for what in adopted.others:
+            log.warning("socket.not_used", what=what)
         _warn_of_idle_settings(config)
         _tell_manager("READY=1")
         on_ready()
@@ -125,10 +168,37 @@ async def _serve(config: Config, kept: Log, on_ready: Callable[[], None]) -> Non
         service.stop()
 
 
+def _watch_over(service: Service) -> None:
+    """Tell the service manager again and again that clients are served."""
+    period_s = watchdog_period_s(os.environ, os.getpid())
+    if period_s:
+        # The manager ends us by SIGABRT: then it is shown what we were at.
+        faulthandler.enable()
+        service.watch_over(period_s, partial(_tell_of_life, service))
+
+
+def _tell_of_life(service: Service) -> None:
+    # Clients do not wait for a manager that has something else to do.
+    _tell_manager(f"WATCHDOG=1\nSTATUS={service.status}", wait=False)
+
+
+def _hang_up(kept: Log, reloader: Reloader) -> None:
+    """Open the log anew, and read the configuration again."""
+    now_us = time.monotonic_ns() // 1000
+    _tell_manager(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
+    try:
+        _reopen(kept)
+        reloader.reload()
+    finally:
+        _tell_manager("READY=1")
+
+
 def raise_descriptor_limit() -> None:
     """Raise the soft limit of open files to the hard one: each client needs one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # A service manager that has done so may forbid the call.
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _warn_of_idle_settings(config: Config) -> None:
@@ -148,9 +218,9 @@ def _reopen(kept: Log) -> None:
         log.info("log.reopened")
 
 
-def _tell_manager(state: str) -> None:
+def _tell_manager(state: str, *, wait: bool = True) -> None:
     try:
-        notify(state, os.environ)
+        notify(state, os.environ, wait=wait)
     except OSError as error:
         log.warning("systemd.not_told", state=state, reason=str(error))
 

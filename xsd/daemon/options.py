@@ -10,6 +10,7 @@ OPTIONS: Final = (
     Option("help", "Hh", "", "print this text and exit"),
     Option("version", "", "", "print the version and exit"),
     Option("no-fork", "N", "", "stay in the foreground"),
+    Option("config", "", "file", "settings; else $XSD_CONFIG, /etc/xen/xsd.toml"),
     Option("pid-file", "F", "file", "lock it and write the process id to it"),
     Option("socket", "", "path", "listen here, not on <rundir>/socket"),
     Option("hypervisor", "", "what", "auto, xen or emulated"),

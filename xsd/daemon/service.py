@@ -1,12 +1,16 @@
 """Store, engine, hypervisor and transports, put together from the settings."""
 
 import asyncio
+import socket
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Final, final
 
 import structlog
 
 from xsd.daemon.config import Config
+from xsd.daemon.settings import Value
+from xsd.daemon.watchdog import Watchdog
 from xsd.engine import Engine, Notice
 from xsd.engine.logbook import Logbook
 from xsd.hypervisor import xen
@@ -42,17 +46,28 @@ class Service:
         hypervisor: ``xen``, ``emulated`` or ``none``, for the log.
     """
 
-    def __init__(self, config: Config) -> None:
-        """Put things together; nothing is served before `start`."""
+    def __init__(self, config: Config, listener: socket.socket | None = None) -> None:
+        """Put things together; nothing is served before `start`.
+
+        Args:
+            config: The settings.
+            listener: A socket that listens on the settings' path already.
+        """
         self.store = make_store(config)
         self.hypervisor = "emulated"
         self._config = config
+        self._listener = listener
+        self._timeout_s = config.watch_event_timeout_s
         engine = Engine(self.store)
         engine.keep_orphans(keep=config.keep_orphans)
         loop = asyncio.get_running_loop()
         self._pump = Pump(engine, log_notice, loop)
+        self._server = UnixServer(
+            self._pump, str(config.socket), lambda: self.store.privileged.caller
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._held = ExitStack()
+        self._watches_itself = False
 
     def start(self) -> None:
         """Serve.
@@ -63,9 +78,8 @@ class Service:
         """
         path = str(self._config.socket)
         try:
-            server = UnixServer(self._pump, path, lambda: self.store.privileged.caller)
-            server.start()
-            self._held.callback(server.close)
+            self._server.start(self._listener)
+            self._held.callback(self._server.close)
             self._serve_domains(path)
             self._held.callback(self._stop_timer)
             self._look_around()
@@ -82,6 +96,52 @@ class Service:
     def stop(self) -> None:
         """End all clients and give everything back."""
         self._held.close()
+
+    def watch_over(self, period_s: float, tell: Callable[[], None]) -> None:
+        """Make a request of oneself every so often.
+
+        Args:
+            period_s: Seconds between two requests.
+            tell: Is called for each reply.
+
+        Raises:
+            OSError: If there are no sockets to be had.
+        """
+        watchdog = Watchdog(period_s, tell)
+        self._held.callback(watchdog.stop)
+        watchdog.start(self._server.serve)
+        self._watches_itself = True
+
+    def change(self, settings: Mapping[str, Value]) -> None:
+        """Take new values of settings that need no restart; all others stay.
+
+        Args:
+            settings: Values by the keys of `SETTINGS`.
+        """
+        for key, value in settings.items():
+            match key.split("."):
+                case ["quota", "soft", name] if isinstance(value, int):
+                    self.store.quotas.set(EVERY_DOMAIN, SOFT_PREFIX + name, value)
+                case ["quota", name] if isinstance(value, int):
+                    self.store.quotas.set(EVERY_DOMAIN, name, value)
+                case ["domains", "keep-orphans"]:
+                    self._pump.engine.keep_orphans(keep=value is True)
+                case ["timeout", "watch-event"] if isinstance(value, int):
+                    self._timeout_s = value
+                case ["log", "trace"] if isinstance(value, frozenset):
+                    self._pump.engine.trace(value)
+                case ["log", _]:
+                    pass  # not the service's
+                case _:
+                    raise AssertionError(key)
+
+    @property
+    def status(self) -> str:
+        """How much there is to do, in words for the service manager."""
+        connections = len(self._pump.engine.connections) - self._watches_itself
+        introduced = sum(domain.introduced for domain in self.store.domains.all())
+        # The control domain is one of them.
+        return f"connections: {connections}, guests: {introduced - 1}"
 
     def _serve_domains(self, path: str) -> None:
         wanted = self._config.hypervisor
@@ -116,7 +176,7 @@ class Service:
         loop = asyncio.get_running_loop()
         now_ms = int(loop.time() * 1000)
         engine = self._pump.engine
-        after_s = self._config.watch_event_timeout_s
+        after_s = self._timeout_s
         if after_s:
             engine.expire_events(now_ms, after_s * 1000)
         engine.look_at_memory(now_ms)

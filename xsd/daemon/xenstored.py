@@ -8,8 +8,10 @@ from functools import partial
 from typing import Final
 
 from xsd import __version__
+from xsd.daemon.activation import take_passed
 from xsd.daemon.arguments import UsageError, usage
-from xsd.daemon.config import ConfigError, load
+from xsd.daemon.config import ConfigError, Origin
+from xsd.daemon.configfile import ConfigFileError
 from xsd.daemon.daemonize import StartError, fill_standard_streams, spawn
 from xsd.daemon.options import OPTIONS, parse
 
@@ -21,7 +23,7 @@ def main() -> int:
 
     Returns:
         0 if a daemon serves (for `-N`: has served), 1 if it cannot start, 2 if the
-        command line is wrong.
+        command line or the configuration is wrong.
     """
     return start("xenstored", sys.argv[1:], foreground=False)
 
@@ -52,10 +54,12 @@ def start(program: str, arguments: Sequence[str], *, foreground: bool) -> int:
         if line.wants_version:
             sys.stdout.write(f"{program} (xsd) {__version__}\n")
             return 0
-        config = load(os.environ, line.settings)
-    except (UsageError, ConfigError) as error:
-        sys.stderr.write(f"{program}: {error}\n")
+        settings = Origin.of(os.environ, line.settings).read()
+    except (UsageError, ConfigError, ConfigFileError) as error:
+        for problem in str(error).splitlines():
+            sys.stderr.write(f"{program}: {problem}\n")
         return EXIT_USAGE
+    config = settings.config()
     for sentence in line.ignored:
         sys.stderr.write(f"{program}: {sentence}\n")
     if foreground:
@@ -63,10 +67,13 @@ def start(program: str, arguments: Sequence[str], *, foreground: bool) -> int:
     # Only now, so that --help and mistakes do not wait for uvloop and the engine.
     from xsd.daemon.main import run  # noqa: PLC0415
 
+    # Before a fork: they are meant for this process.
+    passed = take_passed(os.environ, os.getpid())
+    serve_clients = partial(run, config, passed=passed, settings=settings)
     if not config.foreground:
-        return spawn(partial(run, config))
+        return spawn(serve_clients)
     try:
-        return run(config)
+        return serve_clients()
     except StartError as error:
         sys.stderr.write(f"{program}: {error}\n")
         return error.code

@@ -60,14 +60,16 @@ class Engine:
         """Have operators change where the log goes, and write reports."""
         self._core.logbook = logbook
 
-    def trace(self, switches: Iterable[str], *, on: bool) -> None:
+    def trace(self, switches: Iterable[str], *, on: bool | None = None) -> None:
         """Have things traced, as CONTROL log does.
 
         Args:
             switches: Some of `tracing.SWITCHES`: what is traced.
-            on: Whether it is already, or once it is switched on.
+            on: Whether it is already, or once it is switched on; None leaves that.
         """
-        self._core.tracing.set(self.store, on=on, switches=set(switches))
+        state = self._core.tracing
+        on = state.on if on is None else on
+        state.set(self.store, on=on, switches=set(switches))
 
     def connect(self, caller: Caller) -> Connection:
         """A new client."""

@@ -62,13 +62,31 @@ class UnixServer:
         self._listener: socket.socket | None = None
         self._inode = 0
 
-    def start(self) -> None:
+    def start(self, listener: socket.socket | None = None) -> None:
         """Begin to listen, in the place of a daemon that is gone if need be.
+
+        Args:
+            listener: A socket that listens on the path already. It is somebody
+                else's: `close` closes it here and leaves the path alone.
 
         Raises:
             OSError: EADDRINUSE if somebody serves there already, EEXIST if there is
                 something else than a socket, or as the system says.
         """
+        self._inode = 0  # which no file has
+        if listener is None:
+            listener = self._listen()
+            self._inode = self._path.stat().st_ino
+        listener.setblocking(False)
+        self._listener = listener
+        self._loop.add_reader(listener, self._on_connection)
+
+    def serve(self, sock: socket.socket) -> None:
+        """Serve a socket that is connected already, until its other end closes."""
+        sock.setblocking(False)
+        SocketLink(self._pump, self._loop, self._clients, sock, self._identify())
+
+    def _listen(self) -> socket.socket:
         with _locked(self._path.parent):
             _clear_way(self._path)
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -82,10 +100,7 @@ class UnixServer:
             finally:
                 os.umask(mask)
             listener.listen(_BACKLOG)
-        listener.setblocking(False)
-        self._inode = self._path.stat().st_ino
-        self._listener = listener
-        self._loop.add_reader(listener, self._on_connection)
+        return listener
 
     def close(self) -> None:
         """Stop listening, end all clients and take the socket away."""
@@ -115,8 +130,7 @@ class UnixServer:
             except OSError as error:
                 self._on_accept_failed(listener, error)
                 return
-            sock.setblocking(False)
-            SocketLink(self._pump, self._loop, self._clients, sock, self._identify())
+            self.serve(sock)
 
     def _on_accept_failed(self, listener: socket.socket, error: OSError) -> None:
         fields: dict[str, object] = {

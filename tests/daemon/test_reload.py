@@ -1,0 +1,337 @@
+"""SIGHUP: what changed in the configuration changes in the daemon, or is named."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, final
+
+import pytest
+import structlog
+
+from protocol.ops import Op
+from tests.support.processes import PATIENCE_S, Place, end
+from xsd.client import Client
+from xsd.daemon.config import Origin
+from xsd.daemon.reload import Reloader
+from xsd.daemon.settings import Value
+
+
+@final
+class Running:
+    """What a reloader has done to a daemon.
+
+    Attributes:
+        file: The configuration.
+        changes: What the service was given, each time.
+        logs: Formats and levels that the log was given.
+    """
+
+    def __init__(self, file: Path, *options: tuple[str, str]) -> None:
+        self.file = file
+        self.changes: list[dict[str, Value]] = []
+        self.logs: list[tuple[str, str]] = []
+        settings = Origin.of({"XSD_CONFIG": str(file)}, options).read()
+        self.reloader = Reloader(settings, self._change, self._log)
+
+    def reload(self, text: str) -> Sequence[Mapping[str, Any]]:
+        """Write the file and reload it; return what was logged."""
+        self.file.write_text(text)
+        with structlog.testing.capture_logs() as lines:
+            self.reloader.reload()
+        return lines
+
+    def _change(self, settings: Mapping[str, Value]) -> None:
+        self.changes.append(dict(settings))
+
+    def _log(self, log_format: str, log_level: str) -> None:
+        self.logs.append((log_format, log_level))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file that sets one quota."""
+    found = tmp_path / "xsd.toml"
+    found.write_text("[quota]\nnodes = 5\n")
+    return found
+
+
+def test_what_has_changed_is_made_and_logged(file: Path) -> None:
+    """From what to what; what is as it was is not touched."""
+    running = Running(file)
+
+    lines = running.reload("[quota]\nnodes = 6\nwatches = 128\n")
+
+    assert running.changes == [{"quota.nodes": 6}]
+    assert running.logs == []
+    assert lines == [
+        {
+            "event": "config.changed",
+            "log_level": "info",
+            "setting": "quota.nodes",
+            "before": "5",
+            "after": "6",
+            "source": str(file),
+        },
+        {
+            "event": "config.reloaded",
+            "log_level": "info",
+            "changed": 1,
+            "file": str(file),
+        },
+    ]
+
+
+def test_what_is_no_longer_set_is_the_default_again(file: Path) -> None:
+    """As after a restart."""
+    running = Running(file)
+
+    lines = running.reload("")
+
+    assert running.changes == [{"quota.nodes": 1000}]
+    assert lines[0]["source"] == "default"
+
+
+def test_the_next_reload_compares_with_the_last_one(file: Path) -> None:
+    """What an operator has changed meanwhile by other means stays."""
+    running = Running(file)
+
+    for text in ("[quota]\nnodes = 6\n", "[quota]\nnodes = 6\nwatches = 7\n"):
+        running.reload(text)
+
+    assert running.changes == [{"quota.nodes": 6}, {"quota.watches": 7}]
+
+
+def test_what_takes_a_restart_is_named_each_time(file: Path) -> None:
+    """It is not made, and so is still to be done after the next reload."""
+    running = Running(file)
+
+    for _ in range(2):
+        lines = running.reload('[quota]\nnodes = 5\n[daemon]\npid-file = "/p"\n')
+
+        assert running.changes.pop() == {}
+        assert lines[0] == {
+            "event": "config.needs_restart",
+            "log_level": "warning",
+            "setting": "daemon.pid-file",
+            "before": "(not set)",
+            "after": '"/p"',
+        }
+
+
+def test_a_file_with_a_mistake_changes_nothing(file: Path) -> None:
+    """Not even what is right in it; the reasons are logged, all of them."""
+    running = Running(file)
+
+    lines = running.reload('[quota]\nnodes = 6\nwatches = true\n[log]\nlevel = "x"\n')
+
+    assert (running.changes, running.logs) == ([], [])
+    (line,) = lines
+    assert (line["event"], line["log_level"]) == ("config.not_reloaded", "error")
+    assert [problem.split(": ")[1] for problem in line["problems"]] == [
+        "quota.watches",
+        "log.level",
+    ]
+    running.reload("[quota]\nnodes = 7\n")
+    assert running.changes == [{"quota.nodes": 7}]
+
+
+def test_a_file_that_is_gone_changes_nothing(file: Path) -> None:
+    """It was named, so somebody wants it."""
+    running = Running(file)
+    file.unlink()
+
+    with structlog.testing.capture_logs() as lines:
+        running.reloader.reload()
+
+    assert running.changes == []
+    assert lines[0]["problems"] == [f"{file}: No such file or directory"]
+
+
+def test_the_command_line_still_wins(file: Path) -> None:
+    """As at the start."""
+    running = Running(file, ("entry-nb", "9"))
+
+    lines = running.reload("[quota]\nnodes = 6\n")
+
+    assert running.changes == [{}]
+    assert [line["event"] for line in lines] == ["config.reloaded"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "levels"),
+    [("info", "error", ["info", "error"]), ("error", "debug", ["debug", "debug"])],
+)
+def test_a_change_of_the_level_is_logged_at_the_lower_one(
+    file: Path, before: str, after: str, levels: list[str]
+) -> None:
+    """So that it is seen."""
+    file.write_text(f'[log]\nlevel = "{before}"\n')
+    running = Running(file)
+
+    running.reload(f'[log]\nlevel = "{after}"\nformat = "json"\n')
+
+    assert running.logs == [("json", level) for level in levels]
+
+
+# In a process.
+
+
+@final
+class Manager:
+    """A service manager that listens.
+
+    Attributes:
+        address: What NOTIFY_SOCKET is to be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.address = str(path)
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._sock.bind(str(path))
+        self._sock.settimeout(PATIENCE_S)
+
+    def hear(self) -> str:
+        """Return the next message."""
+        return self._sock.recv(1000).decode()
+
+    def hear_until(self, beginning: str) -> str:
+        """Return the next message with that beginning."""
+        while not (message := self.hear()).startswith(beginning):
+            pass
+        return message
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._sock.close()
+
+
+@pytest.fixture
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A directory without a daemon yet."""
+    with Place(tmp_path_factory.mktemp("xs")) as found:
+        yield found
+
+
+@pytest.fixture
+def manager(place: Place) -> Iterator[Manager]:
+    """A service manager."""
+    found = Manager(place.path / "notify")
+    yield found
+    found.close()
+
+
+def quota(client: Client, name: str) -> int:
+    """Return a quota as the daemon has it."""
+    return int(client.request(Op.GET_QUOTA, name.encode() + b"\0")[:-1])
+
+
+def hang_up(process: "subprocess.Popen[bytes]", manager: Manager) -> int:
+    """Have a daemon reload; return when it says that it began, in microseconds."""
+    process.send_signal(signal.SIGHUP)
+    begun = manager.hear_until("RELOADING=1\n")
+    assert manager.hear() == "READY=1"
+    return int(begun.partition("MONOTONIC_USEC=")[2])
+
+
+@pytest.mark.slow
+def test_a_daemon_reloads_what_it_can(place: Place, manager: Manager) -> None:
+    """Quotas, time-outs, orphans, the log; what an operator has set stays."""
+    file = place.path / "xsd.toml"
+    file.write_text("[quota]\nnodes = 5\nwatches = 6\n")
+    process = place.start(
+        "--config", str(file), "-t", "3", NOTIFY_SOCKET=manager.address
+    )
+    with place.client() as client:
+        client.request(Op.SET_QUOTA, b"watches\x0066\0")
+        file.write_text(
+            "[quota]\nnodes = 50\nwatches = 6\ntransactions = 9\n"
+            "[quota.soft]\nmemory = 7\n[timeout]\nwatch-event = 0\n"
+            '[domains]\nkeep-orphans = true\n[log]\nlevel = "debug"\n'
+            '[daemon]\npid-file = "/run/elsewhere"\n'
+        )
+        before_us = time.monotonic_ns() // 1000
+
+        assert before_us <= hang_up(process, manager) <= time.monotonic_ns() // 1000
+
+        names = ("nodes", "watches", "transactions", "soft-memory")
+        assert [quota(client, name) for name in names] == [50, 66, 3, 7]
+        client.introduce(5, 1, 1)
+        client.write("/own", b"")
+        client.set_permissions("/own", [b"n5"])
+        client.release(5)
+        assert client.exists("/own")
+    assert end(process) == 0
+    changed = {line["setting"] for line in place.lines("config.changed")}
+    assert changed == {
+        "quota.nodes",
+        "quota.soft.memory",
+        "timeout.watch-event",
+        "domains.keep-orphans",
+        "log.level",
+    }
+    (restart,) = place.lines("config.needs_restart")
+    assert restart["setting"] == "daemon.pid-file"
+    assert place.lines("log.reopened")
+
+
+@pytest.mark.slow
+def test_a_daemon_goes_on_with_what_it_has_if_the_file_is_wrong(
+    place: Place, manager: Manager
+) -> None:
+    """And is ready again for its service manager."""
+    file = place.path / "xsd.toml"
+    file.write_text("[quota]\nnodes = 5\n")
+    process = place.start(XSD_CONFIG=str(file), NOTIFY_SOCKET=manager.address)
+    file.write_text("[quota]\nnodes = 6\nwatches\n")
+
+    hang_up(process, manager)
+
+    with place.client() as client:
+        assert quota(client, "nodes") == 5
+    assert place.lines("config.not_reloaded")[0]["problems"] == [
+        f"{file}:3:8: no TOML: Expected '=' after a key in a key/value pair"
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fork", [[], ["-N"]])
+def test_a_daemon_does_not_start_with_a_wrong_file(
+    place: Place, fork: list[str]
+) -> None:
+    """Code 2, and a line for each mistake."""
+    file = place.path / "xsd.toml"
+    file.write_text("[quota]\nnodes = -1\n[log]\nfiel = 1\n")
+
+    done = place.run(*fork, "--config", str(file))
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"xenstored: {file}: quota.nodes: -1 is not a whole number from 0 to"
+        f" 2147483647\nxenstored: {file}: log.fiel: no such key;"
+        " did you mean log.file?\n"
+    )
+    assert not place.socket.exists()
+
+
+@pytest.mark.slow
+def test_a_daemon_tells_a_manager_that_wants_it_that_it_lives(
+    place: Place, manager: Manager
+) -> None:
+    """From the start on and as long as it answers; what it has to do, too."""
+    with ExitStack() as held:
+        process = place.start(NOTIFY_SOCKET=manager.address, WATCHDOG_USEC="30000")
+        manager.hear_until("READY=1")
+        manager.hear_until("WATCHDOG=1\nSTATUS=connections: 0, guests: 0")
+        held.enter_context(place.client())
+        manager.hear_until("WATCHDOG=1\nSTATUS=connections: 1, guests: 0")
+        process.send_signal(signal.SIGABRT)
+        assert process.wait(PATIENCE_S) == -signal.SIGABRT
+    said = place.text().partition("Fatal Python error: Aborted")
+    place.log.write_text(said[0])
+
+    # Where it was when its manager gave it up.
+    assert "xsd/daemon/main.py" in said[2]

@@ -1,0 +1,209 @@
+"""A systemd of one's own: as process 1 of a container over the host's /usr."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import site
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, final
+
+from tests.support.processes import wait_until
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+UNITS: Final = ROOT / "systemd"
+SHIPPED_PROGRAM: Final = "/usr/bin/xenstored"
+PROGRAM: Final = "/opt/xsd/bin/xenstored"
+"""Where the container has the daemon: its /usr is the host's and cannot be changed."""
+
+XENSTORE_CONTROL: Final = "/usr/lib/xen-4.17/bin/xenstore-control"
+"""The program itself: the one in /usr/sbin wants to know which Xen runs."""
+
+NEEDED: Final = {
+    "/lib/systemd/systemd": "systemd",
+    "/sbin/init": "systemd-sysv",
+    "dbus-daemon": "dbus",
+    "systemd-nspawn": "systemd-container",
+    "nsenter": "util-linux",
+    "choom": "util-linux",
+    "start-stop-daemon": "dpkg",
+    "xenstore-ls": "xenstore-utils",
+    XENSTORE_CONTROL: "xen-utils-4.17",
+}
+"""Program -> Debian's package."""
+
+_LOCK: Final = Path("/run/lock/xsd-test-systemd")
+_MOST_S: Final = 60
+
+
+def missing_packages() -> list[str]:
+    """Return the packages that have to be installed first."""
+    return sorted(
+        {name for program, name in NEEDED.items() if not shutil.which(program)}
+    )
+
+
+@final
+class Container:
+    """A booted container.
+
+    Attributes:
+        etc: Its /etc/xen.
+        system: Its directory of units; `systemctl daemon-reload` reads it anew.
+    """
+
+    def __init__(self, scratch: Path, leader: int) -> None:
+        self.etc = scratch / "etc"
+        self.system = scratch / "system"
+        self._leader = leader
+        self._since = time.time()
+
+    def run(
+        self, *words: str, check: bool = True
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command inside.
+
+        Raises:
+            AssertionError: If it fails, unless that is allowed by `check`.
+        """
+        done = subprocess.run(
+            ["nsenter", "-t", str(self._leader), "-a", *words],  # noqa: S607
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_MOST_S,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(words)}: {done.stderr.strip()}")
+        return done
+
+    def show(self, name: str, unit: str = "xenstored.service") -> str:
+        """Return a property of a unit."""
+        return self.run("systemctl", "show", "-P", name, unit).stdout.strip()
+
+    def journal(self) -> str:
+        """Return what was logged of the service since `clean`, the oldest first."""
+        words = (
+            f"journalctl -u xenstored.service -o cat --no-pager --since=@{self._since}"
+        )
+        return self.run(*words.split()).stdout
+
+    def drop_in(self, name: str, text: str) -> None:
+        """Add to the service what a file of `xenstored.service.d` says."""
+        file = self.system / "xenstored.service.d" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        self.run("systemctl", "daemon-reload")
+
+    def clean(self) -> None:
+        """Stop everything and forget what was set."""
+        self.run("systemctl", "stop", "xenstored.socket", "xenstored.service")
+        self.run("systemctl", "reset-failed", "xenstored.*", check=False)
+        shutil.rmtree(self.system / "xenstored.service.d", ignore_errors=True)
+        for file in self.etc.iterdir():
+            file.unlink()
+        self.run("systemctl", "daemon-reload")
+        self._since = time.time()
+
+
+def copy_units(to: Path, program: str) -> None:
+    """Copy the units and their drop-ins, with the daemon at another place."""
+    for file in UNITS.rglob("*"):
+        if file.is_file():
+            copy = to / file.relative_to(UNITS)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(file.read_text().replace(SHIPPED_PROGRAM, program))
+
+
+@contextlib.contextmanager
+def booted() -> Iterator[Container]:
+    """Boot a container and end it."""
+    with (
+        _LOCK.open("w") as lock,
+        tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one at a time: they have the same name
+        scratch = Path(name)
+        words = ["systemd-nspawn", *_options(scratch), *_binds(scratch), "--boot"]
+        words += ["systemd.firstboot=no", "systemd.unit=basic.target"]
+        with (scratch / "boot").open("wb") as log:
+            process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        try:
+            yield _ready(scratch, process)
+        finally:
+            # SIGTERM ends the container with it.
+            process.send_signal(signal.SIGTERM)
+            process.wait(_MOST_S)
+
+
+def _ready(scratch: Path, process: "subprocess.Popen[bytes]") -> Container:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+
+    def leader() -> int:
+        assert process.poll() is None, (scratch / "boot").read_text()
+        # Before the container's first process there are helpers that end.
+        found = children.read_text().split()
+        return int(found[0]) if found else 0
+
+    def is_up() -> bool:
+        words = ("systemctl", "is-system-running")
+        container = Container(scratch, leader())
+        state = container.run(*words, check=False).stdout.strip()
+        return state in {"running", "degraded"}
+
+    wait_until(is_up, "the container does not boot")
+    return Container(scratch, leader())
+
+
+def _options(scratch: Path) -> list[str]:
+    return [
+        "--quiet",
+        "--directory=/",
+        "--volatile=yes",
+        f"--machine={scratch.name}",
+        "--register=no",
+        "--keep-unit",
+        "--private-network",
+    ]
+
+
+def _binds(scratch: Path) -> list[str]:
+    """Prepare what the container sees beside /usr."""
+    system, etc, tmpfiles = (scratch / name for name in ("system", "etc", "tmpfiles"))
+    etc.mkdir()
+    copy_units(system, PROGRAM)
+    (system / "tmpfiles.d").rename(tmpfiles)
+    shutil.rmtree(system / "xenstored.service.d")
+    program = scratch / "xenstored"
+    python = "/opt/xsd/python/bin/python3"
+    binds = {
+        system: "/run/systemd/system",
+        etc: "/etc/xen",
+        tmpfiles: "/run/tmpfiles.d",
+        program: PROGRAM,
+        Path(site.getsitepackages()[0]): "/opt/xsd/packages",
+        ROOT / "xsd": "/opt/xsd/code/xsd",
+        ROOT / "protocol": "/opt/xsd/code/protocol",
+    }
+    # ProtectHome= hides an interpreter in somebody's home.
+    if sys.base_prefix == "/usr":
+        python = os.path.realpath(sys.executable)
+    else:
+        binds[Path(sys.base_prefix)] = "/opt/xsd/python"
+    program.write_text(
+        "#!/bin/sh\n"
+        "export PYTHONPATH=/opt/xsd/code:/opt/xsd/packages PYTHONDONTWRITEBYTECODE=1\n"
+        # Where it looks for its own library otherwise is hidden, too.
+        "export LD_LIBRARY_PATH=/opt/xsd/python/lib\n"
+        f'exec {python} -m xsd.daemon.xenstored "$@"\n'
+    )
+    program.chmod(0o755)
+    return [f"--bind-ro={source}:{target}" for source, target in binds.items()]

@@ -1,0 +1,310 @@
+"""`make test-systemd`: the units under a real systemd, which takes root.
+
+Each check prints a line. The exit status is 1 if one fails, 2 if something is missing.
+"""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tests.support.processes import wait_until
+from tests.systemd.container import (
+    PROGRAM,
+    UNITS,
+    XENSTORE_CONTROL,
+    Container,
+    booted,
+    copy_units,
+    missing_packages,
+)
+
+SERVICE: Final = "xenstored.service"
+SOCKET: Final = "xenstored.socket"
+PATH: Final = "/run/xenstored/socket"
+PID_FILE: Final = "/run/xenstored/xenstored.pid"
+EXPOSURE_MAX: Final = 2.0
+STOP_MAX_S: Final = 1.0
+
+
+def answers(container: Container) -> bool:
+    """Tell whether Debian's client is answered."""
+    return container.run("xenstore-exists", "/tool", check=False).returncode == 0
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds that something takes."""
+    begin = time.monotonic()
+    work()
+    return time.monotonic() - begin
+
+
+def exists(container: Container, path: str) -> bool:
+    """Tell whether there is something at a path of the container."""
+    return container.run("test", "-e", path, check=False).returncode == 0
+
+
+def exposure(container: Container) -> float:
+    """Return what `systemd-analyze security` says of the service, 0 to 10."""
+    said = container.run("systemd-analyze", "security", "--no-pager", SERVICE).stdout
+    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
+    assert found, said
+    return float(found[1])
+
+
+def quota(container: Container, name: str) -> int:
+    """Return a quota as CONTROL shows it."""
+    said = container.run(XENSTORE_CONTROL, "quota").stdout
+    found = re.search(rf"^{name} *: *([0-9]+)", said, re.MULTILINE)
+    assert found, said
+    return int(found[1])
+
+
+def verify(_container: Container) -> str:
+    """systemd finds nothing to say of the units, with and without their drop-ins."""
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        copy_units(scratch, "/bin/true")
+        units = [str(scratch / SERVICE), str(scratch / SOCKET)]
+        drop_ins = sorted(path.stem for path in UNITS.glob("xenstored.service.d/*"))
+        for kept in [*drop_ins, ""]:
+            done = subprocess.run(
+                ["systemd-analyze", "verify", "--man=no", *units],  # noqa: S607
+                check=False,
+                capture_output=True,
+                text=True,
+            )
+            assert (done.returncode, done.stderr) == (0, ""), done.stderr
+            if kept:
+                (scratch / "xenstored.service.d" / f"{kept}.conf").unlink()
+    return f"the units, and with {', '.join(drop_ins)}"
+
+
+def tmpfiles(container: Container) -> str:
+    """The directory of the socket is there at boot, and Debian's name for the pid."""
+    mode = container.run("stat", "-c", "%a", "/run/xenstored").stdout.strip()
+    link = container.run("readlink", "/run/xenstore.pid").stdout.strip()
+    assert (mode, link) == ("755", PID_FILE)
+    return f"/run/xenstored {mode}, /run/xenstore.pid -> {link}"
+
+
+def start(container: Container) -> str:
+    """When the start is over, clients are answered at once."""
+    took = timed(lambda: container.run("systemctl", "start", SERVICE))
+    container.run("xenstore-write", "/test/a", "1")
+    assert container.run("xenstore-read", "/test/a").stdout == "1\n"
+    mode = container.run("stat", "-c", "%a", PATH).stdout.strip()
+    assert mode == "600", mode
+    status = container.show("StatusText")
+    assert status == "connections: 0, guests: 0", status
+    return f"{took:.2f} s until it is ready; {status}"
+
+
+def socket_activation(container: Container) -> str:
+    """The first client starts the daemon; systemd's socket outlives it."""
+    container.run("systemctl", "start", SOCKET)
+    assert container.show("ActiveState") == "inactive"
+    inode = container.run("stat", "-c", "%i", PATH).stdout
+    took = timed(lambda: container.run("xenstore-ls", "-f"))
+    assert container.show("ActiveState") == "active"
+    container.run("systemctl", "stop", SERVICE)
+    assert container.run("stat", "-c", "%i", PATH).stdout == inode
+    container.run("xenstore-ls", "-f")
+    assert container.show("ActiveState") == "active"
+    assert "socket.not_used" not in container.journal()
+    return f"first reply after {took:.2f} s; after a stop the next client starts it"
+
+
+def kill(container: Container) -> str:
+    """After kill -9 there is a daemon again."""
+    container.run("systemctl", "start", SERVICE)
+    return f"answers again after {_killed(container):.2f} s"
+
+
+def kill_with_socket(container: Container) -> str:
+    """A client of the time between waits, and is not refused."""
+    container.run("systemctl", "start", SOCKET)
+    assert answers(container)
+    pid = container.show("MainPID")
+    container.run("kill", "-9", pid)
+    took = timed(lambda: container.run("xenstore-ls"))
+    assert container.show("MainPID") not in {"0", pid}
+    return f"the first client after it is answered after {took:.2f} s"
+
+
+def _killed(container: Container) -> float:
+    pid = container.show("MainPID")
+
+    def again() -> bool:
+        return answers(container) and container.show("MainPID") not in {"0", pid}
+
+    container.run("kill", "-9", pid)
+    took = timed(lambda: wait_until(again, "it does not come back"))
+    assert container.show("NRestarts") == "1"
+    return took
+
+
+def watchdog(container: Container) -> str:
+    """A daemon that does not answer itself is killed and started anew."""
+    container.drop_in("watchdog.conf", "[Service]\nWatchdogSec=1\n")
+    container.run("systemctl", "start", SERVICE)
+    pid = container.show("MainPID")
+    begin = container.show("WatchdogTimestampMonotonic")
+
+    def fed() -> bool:
+        return container.show("WatchdogTimestampMonotonic") != begin
+
+    wait_until(fed, "the watchdog is not told anything")
+    container.run("kill", "-STOP", pid)
+
+    def again() -> bool:
+        return container.show("NRestarts") == "1" and answers(container)
+
+    took = timed(lambda: wait_until(again, "it is not started anew"))
+    assert container.show("MainPID") not in {"0", pid}
+    return f"stopped, killed and answering again after {took:.2f} s of WatchdogSec=1"
+
+
+def reload(container: Container) -> str:
+    """A quota of the file holds at once; a file with a mistake changes nothing."""
+    settings = container.etc / "xsd.toml"
+    settings.write_text("[quota]\nnodes = 500\n")
+    container.run("systemctl", "start", SERVICE)
+    pid = container.show("MainPID")
+    assert quota(container, "nodes") == 500
+    settings.write_text('[quota]\nnodes = 700\n[daemon]\nsocket = "/run/other"\n')
+    container.run("systemctl", "reload", SERVICE)
+    wait_until(lambda: quota(container, "nodes") == 700, "the quota stays")
+    wait_until(lambda: "needs_restart" in container.journal(), "nothing is logged")
+    settings.write_text("[quota]\nnodes = 900\nwatches = true\n")
+    container.run("systemctl", "reload", SERVICE)
+    wait_until(lambda: "not_reloaded" in container.journal(), "nothing is logged")
+    assert quota(container, "nodes") == 700
+    assert (container.show("MainPID"), container.show("ActiveState")) == (pid, "active")
+    return "nodes 500 -> 700; a mistake leaves them"
+
+
+def mistake(container: Container) -> str:
+    """With a wrong file it does not start, and is not tried again."""
+    (container.etc / "xsd.toml").write_text("[quota]\nnode = 5\n")
+    assert container.run("systemctl", "start", SERVICE, check=False).returncode
+    found = container.show("ExecMainStatus"), container.show("NRestarts")
+    assert found == ("2", "0"), found
+    said = "quota.node: no such key; did you mean quota.nodes?"
+    wait_until(lambda: said in container.journal(), "nothing is logged")
+    return said
+
+
+def log_file(container: Container) -> str:
+    """The unit leaves room for a log of the daemon's own."""
+    settings = container.etc / "xsd.toml"
+    settings.write_text('[log]\nfile = "/var/log/xenstored/log"\n')
+    container.run("systemctl", "start", SERVICE)
+    said = container.run("cat", "/var/log/xenstored/log").stdout
+    assert "daemon.serving" in said, said
+    return "/var/log/xenstored/log"
+
+
+def stop(container: Container) -> str:
+    """It ends at once, with code 0, and leaves nothing."""
+    container.run("systemctl", "start", SERVICE)
+    took = timed(lambda: container.run("systemctl", "stop", SERVICE))
+    result = container.show("Result"), container.show("ExecMainStatus")
+    assert result == ("success", "0"), result
+    assert took < STOP_MAX_S, took
+    left = [path for path in (PATH, PID_FILE) if exists(container, path)]
+    assert not left, left
+    tasks = container.run("pgrep", "-f", "xsd.daemon", check=False).stdout
+    assert tasks == "", tasks
+    return f"exit code 0 after {took:.2f} s"
+
+
+def security(container: Container) -> str:
+    """It may do little."""
+    found = exposure(container)
+    assert found < EXPOSURE_MAX, found
+    return f"exposure {found}"
+
+
+def security_on_xen(container: Container) -> str:
+    """Nor may it do much more with Xen's devices."""
+    container.drop_in(
+        "xen.conf", (UNITS / "xenstored.service.d" / "xen.conf").read_text()
+    )
+    found = exposure(container)
+    assert found < EXPOSURE_MAX, found
+    return f"exposure {found} with xen.conf"
+
+
+def debian(container: Container) -> str:
+    """The command of Debian's /etc/init.d/xen finds that there is a daemon."""
+    container.run("systemctl", "start", SERVICE)
+    pid = container.show("MainPID")
+    pid_file = "/run/xenstore.pid"
+    starter = "start-stop-daemon --start --quiet --exec /usr/bin/choom --pidfile"
+    # There it is -1000, which the container may not set.
+    program = ("--", "-n", "0", PROGRAM, "--", "--pid-file", pid_file)
+    container.run(*starter.split(), pid_file, *program)
+    assert answers(container)
+    assert container.show("MainPID") == pid
+    assert container.run("cat", pid_file).stdout.strip() == pid
+    return "its second xenstored gives way"
+
+
+CHECKS: Final = (
+    verify,
+    tmpfiles,
+    start,
+    socket_activation,
+    kill,
+    kill_with_socket,
+    watchdog,
+    reload,
+    mistake,
+    log_file,
+    stop,
+    security,
+    security_on_xen,
+    debian,
+)
+
+
+def passes(check: Callable[[Container], str], container: Container) -> bool:
+    """Run a check and print what came of it."""
+    name = check.__name__.replace("_", " ")
+    try:
+        print(f"ok    {name:<18} {check(container)}", flush=True)
+    except AssertionError as error:
+        print(f"FAIL  {name:<18} {check.__doc__}\n{error}", flush=True)
+        with contextlib.suppress(AssertionError):
+            print(container.journal(), flush=True)
+        return False
+    else:
+        return True
+    finally:
+        container.clean()
+
+
+def main() -> int:
+    """Run all checks."""
+    if os.geteuid() != 0:
+        print("make test-systemd: a container takes root", file=sys.stderr)
+        return 2
+    if missing := missing_packages():
+        needed = " ".join(missing)
+        print(f"make test-systemd: apt-get install {needed}", file=sys.stderr)
+        return 2
+    with booted() as container:
+        passed = [passes(check, container) for check in CHECKS]
+    print(f"{sum(passed)} of {len(passed)} checks pass")
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
