@@ -1,5 +1,6 @@
 # make serve    run the daemon here, without root and without Xen
 # make test     run all tests (ARGS="-k watch" is handed to pytest)
+# make test-container   build the container image and try it (tests/container/run)
 # make lint     check format, style, types and import directions
 # make clean    remove what the others made, .venv included
 #
@@ -13,7 +14,7 @@ here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
-.PHONY: serve test lint clean
+.PHONY: serve test test-container lint clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -33,6 +34,9 @@ serve: .venv/.serve
 test: .venv/.develop
 	@$(bin)/python -m pytest $(ARGS)
 
+test-container: .venv/.develop
+	@tests/container/run $(ARGS)
+
 lint: .venv/.develop
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
@@ -42,7 +46,7 @@ lint: .venv/.develop
 clean:
 	rm -rf .venv run build dist htmlcov .coverage .coverage.* .hypothesis \
 	    .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find protocol xsd tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find examples protocol xsd tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are newer than pyproject.toml once its dependencies are installed.
 .venv/.serve: pyproject.toml | .venv/bin/python
