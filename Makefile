@@ -3,6 +3,7 @@
 # make test-compiled    the same on modules compiled by mypyc (needs a C compiler)
 # make test-systemd
 #               try the units in a container with a systemd of its own; takes root
+# make test-container   build the container image and try it (tests/container/run)
 # make lint     check format, style, types and import directions
 # make clean    remove what the others made, .venv included
 #
@@ -16,7 +17,7 @@ here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
-.PHONY: serve test test-compiled test-systemd lint clean
+.PHONY: serve test test-compiled test-container test-systemd lint clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -52,6 +53,9 @@ test-compiled: .venv/bin/python
 test-systemd: .venv/.develop
 	@$(bin)/python -m tests.systemd.units
 
+test-container: .venv/.develop
+	@tests/container/run $(ARGS)
+
 lint: .venv/.develop
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
@@ -61,7 +65,7 @@ lint: .venv/.develop
 clean:
 	rm -rf .venv run build dist htmlcov .coverage .coverage.* .hypothesis \
 	    .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find protocol xsd tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find examples protocol xsd tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are newer than pyproject.toml once its dependencies are installed.
 .venv/.serve: pyproject.toml | .venv/bin/python

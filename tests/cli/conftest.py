@@ -1,6 +1,7 @@
 """Fixtures for the tests of the command line."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -48,12 +49,34 @@ def xsd(
     monkeypatch.setenv("XENSTORED_PATH", str(daemon_socket))
 
     def run(*words: str | bytes) -> Result:
-        capfdbinary.readouterr()
-        try:
-            status = main([os.fsdecode(word) for word in words])
-        except SystemExit as exit_:
-            status = exit_.code if isinstance(exit_.code, int) else -1
-        captured = capfdbinary.readouterr()
-        return Result(captured.out, captured.err, status)
+        return _result([os.fsdecode(word) for word in words], capfdbinary)
 
     return run
+
+
+@pytest.fixture
+def called(
+    daemon_socket: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Run:
+    """As `xsd`, with the name by which it is called as the first word."""
+    monkeypatch.setenv("XENSTORED_PATH", str(daemon_socket))
+
+    def run(*words: str) -> Result:
+        monkeypatch.setattr(sys, "argv", list(words))
+        return _result(None, capfdbinary)
+
+    return run
+
+
+def _result(
+    arguments: list[str] | None, capture: pytest.CaptureFixture[bytes]
+) -> Result:
+    capture.readouterr()
+    try:
+        status = main(arguments)
+    except SystemExit as exit_:
+        status = exit_.code if isinstance(exit_.code, int) else -1
+    captured = capture.readouterr()
+    return Result(captured.out, captured.err, status)

@@ -142,33 +142,51 @@ def contents(client: Client) -> dict[bytes, tuple[bytes, list[bytes], list[bytes
 
 
 def original(words: list[str], socket: Path, need_program: NeedProgram) -> Result:
-    """Run the xenstore-* tool, and return what it did under our name."""
+    """Run the xenstore-* tool, and return what it did."""
     name = f"xenstore-{words[0]}"
+    return run([need_program(name, "xenstore-utils"), *words[1:]], socket)
+
+
+def run(words: list[str], socket: Path) -> Result:
+    """Run a client of the daemon."""
     done = subprocess.run(
-        [need_program(name, "xenstore-utils"), *words[1:]],
+        words,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
         env=client_environment(socket),
     )
-    ours = done.stderr.replace(f"{name}:".encode(), f"xsd {words[0]}:".encode())
-    return Result(done.stdout, ours, done.returncode)
+    return Result(done.stdout, done.stderr, done.returncode)
+
+
+def by_our_name(words: list[str], result: Result) -> Result:
+    """Return what `xsd` does if it does what the xenstore-* tool did."""
+    theirs, ours = f"xenstore-{words[0]}:", f"xsd {words[0]}:"
+    return result._replace(err=result.err.replace(theirs.encode(), ours.encode()))
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words)[:60])
 def test_command_does_what_the_original_does(
     xsd: Run,
+    called: Run,
     store: Client,
     daemon_socket: Path,
     need_program: NeedProgram,
     words: list[str],
 ) -> None:
-    """Output, errors, exit status and the store afterwards are the same."""
+    """Output, errors, exit status and the store afterwards are the same.
+
+    Run under the original's name it does not even differ in what it calls itself.
+    """
     expected = original(words, daemon_socket, need_program)
     expected_contents = contents(store)
     fill(store)
 
-    assert xsd(*words) == expected
+    assert xsd(*words) == by_our_name(words, expected)
+    assert contents(store) == expected_contents
+
+    fill(store)
+    assert called(f"/bin/xenstore-{words[0]}", *words[1:]) == expected
     assert contents(store) == expected_contents
 
 
@@ -179,9 +197,47 @@ def test_refused_watch_says_what_the_original_says(
     """But for an empty line that the original prints behind it."""
     expected = original(["watch", "-n", "1", *words], daemon_socket, need_program)
 
-    assert xsd("watch", "-n", "1", *words) == expected._replace(
-        err=expected.err.removesuffix(b"\n")
+    assert xsd("watch", "-n", "1", *words) == by_our_name(
+        ["watch"], expected._replace(err=expected.err.removesuffix(b"\n"))
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["read", "/t/a", "/t/none"],
+        ["write", "/t/a", "2"],
+        ["list", "/t"],
+        ["ls", "-fp", "/t"],
+        ["exists", "/t/none"],
+        ["rm", "/t/a/b"],
+        ["chmod", "/t/a", "n0", "r5"],
+        ["watch", "-n", "1", "/t"],
+    ],
+    ids=" ".join,
+)
+def test_link_by_the_name_of_the_original_stands_in_for_it(
+    store: Client,
+    tmp_path: Path,
+    daemon_socket: Path,
+    need_program: NeedProgram,
+    words: list[str],
+) -> None:
+    """So that scripts for the originals run where only `xsd` is installed."""
+    script = tmp_path / "xsd"
+    script.write_text(
+        f"#!{sys.executable}\n"
+        "import sys\nfrom xsd.cli.main import main\nsys.exit(main())\n"
+    )
+    script.chmod(0o755)
+    link = tmp_path / f"xenstore-{words[0]}"
+    link.symlink_to(script)
+    expected = original(words, daemon_socket, need_program)
+    expected_contents = contents(store)
+    fill(store)
+
+    assert run([str(link), *words[1:]], daemon_socket) == expected
+    assert contents(store) == expected_contents
 
 
 @pytest.mark.slow

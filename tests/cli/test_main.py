@@ -12,7 +12,7 @@ from protocol.errors import Errno, XenStoreError
 from tests.cli.conftest import Result, Run
 from tests.support.daemons import client_environment, environment
 from xsd import __version__
-from xsd.cli.main import COMMANDS
+from xsd.cli.main import COMMANDS, ORIGINALS
 from xsd.client import Client
 
 CLIENTS = [name for name in COMMANDS if name not in {"serve", "config"}]
@@ -20,6 +20,7 @@ WORDS = {
     "write": ["/t/a", "1"],
     "chmod": ["/t", "n0"],
     "watch": ["-n", "1", "/t"],
+    "health": [],
 }
 
 
@@ -67,6 +68,28 @@ def test_missing_daemon_is_told(xsd: Run, tmp_path: Path, name: str) -> None:
 
     assert (result.status, result.out) == (1, b"")
     assert result.err == message.encode() + b"No such file or directory\n"
+
+
+@pytest.mark.parametrize("name", ORIGINALS)
+def test_command_has_the_name_of_the_original_if_called_by_it(
+    called: Run, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """In what it complains of, and in its help."""
+    program = f"xenstore-{name}".encode()
+    monkeypatch.setenv("XENSTORED_PATH", "/none")
+
+    failed = called(f"/bin/xenstore-{name}", *WORDS.get(name, ["/t"]))
+    helped = called(f"xenstore-{name}", "--help")
+
+    assert (failed.status, failed.out) == (1, b"")
+    assert failed.err.startswith(program + b": no XenStore daemon listens at /none")
+    assert helped.out.startswith(b"usage: " + program + b" [-h] [--socket PATH]")
+
+
+@pytest.mark.parametrize("name", ["xenstore-serve", "xenstore-", "xenstore", "other"])
+def test_other_names_are_those_of_xsd(called: Run, name: str) -> None:
+    """A copy of the program may be called as one likes; there is no xenstore-serve."""
+    assert called(name, "--version") == Result(f"xsd {__version__}\n".encode())
 
 
 def test_socket_wins_over_the_environment(

@@ -19,6 +19,19 @@ _SOCKET_HELP: Final = (
 )
 
 
+def program(command: str) -> str:
+    """Return what messages begin with.
+
+    That is `xsd read`, or `xenstore-read` if the process was started by this name.
+
+    Args:
+        command: The subcommand, or "" for `xsd` itself.
+    """
+    original = f"xenstore-{command}"
+    called = os.path.basename(sys.argv[0])  # noqa: PTH119  pathlib is slow to import
+    return original if called == original else f"xsd {command}".rstrip()
+
+
 class CommandError(Exception):
     """The command has failed; the text is for the user."""
 
@@ -34,7 +47,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, command: str, description: str, examples: str) -> None:
         super().__init__(
-            prog=f"xsd {command}".rstrip(),
+            prog=program(command),
             description=description,
             epilog=examples,
             formatter_class=argparse.RawDescriptionHelpFormatter,

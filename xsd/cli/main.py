@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from protocol.errors import XenStoreError
-from xsd.cli.common import CommandError, CommandParser
+from xsd.cli.common import CommandError, CommandParser, program
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("xsd.cli.serve:serve", "run the daemon"),
@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "rm": ("xsd.cli.nodes:rm", "remove nodes and all below them"),
     "chmod": ("xsd.cli.chmod:chmod", "set permissions"),
     "watch": ("xsd.cli.watch:watch", "print the path of each change"),
+    "health": ("xsd.cli.health:health", "tell whether the daemon does its work"),
 }
 """By name: where the function is, and one line for `--help`."""
 
@@ -36,6 +37,9 @@ examples:
   xsd --socket ./socket ls                 what is in it
   xsd read --help                          more about one command
 """
+
+ORIGINALS: Final = ("read", "write", "list", "ls", "exists", "rm", "chmod", "watch")
+"""Commands that also go by the name `xenstore-COMMAND`, as through a link to `xsd`."""
 
 INTERRUPTED: Final = 130
 """Exit status after Ctrl-C: what a shell shows for a death by SIGINT."""
@@ -48,17 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     xenstore-* tools.
 
     Args:
-        arguments: The words after the program's name; None takes the process's.
+        arguments: The words after the program's name; None takes the process's, with
+            that name, which may be one of the xenstore-* tools'.
     """
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    name, *words = options.words
-    if name not in COMMANDS:
-        parser.error(f"no such command: {name}")
+    name, words, socket = _chosen(arguments)
     command = _load(COMMANDS[name][0])
     try:
         try:
-            return command(words, options.socket)
+            return command(words, socket)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -70,6 +71,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return 1
+
+
+def _chosen(arguments: Sequence[str] | None) -> tuple[str, list[str], str | None]:
+    """Return the command, the words after it and the socket given before it."""
+    if arguments is None:
+        for name in ORIGINALS:
+            if program(name) == f"xenstore-{name}":
+                return name, sys.argv[1:], None
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    name, *words = options.words
+    if name not in COMMANDS:
+        parser.error(f"no such command: {name}")
+    return name, words, options.socket
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,5 +120,5 @@ def _load(place: str) -> Callable[[Sequence[str], str | None], int]:
 def _complain(command: str, message: bytes) -> None:
     """Print to stderr as it is: paths and values may hold any byte."""
     sys.stderr.flush()
-    sys.stderr.buffer.write(b"xsd %s: %s\n" % (command.encode(), message))
+    sys.stderr.buffer.write(b"%s: %s\n" % (program(command).encode(), message))
     sys.stderr.buffer.flush()

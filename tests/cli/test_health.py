@@ -1,0 +1,307 @@
+"""xsd.cli.health: it says in time whether the daemon works, and leaves nothing."""
+
+import contextlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
+from pathlib import Path
+from typing import Final, final
+
+import pytest
+
+from protocol.frame import Frame, FrameDecoder, encode_frame
+from protocol.ops import Op
+from tests.cli.conftest import Result, Run
+from tests.support.daemons import client_environment
+from xsd.client import Client
+
+COMMAND: Final = [sys.executable, "-m", "xsd", "health"]
+OK: Final = re.compile(rb"ok \([0-9]+\.[0-9] ms\)\n")
+SHORT: Final = ("--timeout", "0.2")
+
+
+@final
+class ActedDaemon:
+    """A daemon for one client, which plays its part in a health check.
+
+    Attributes:
+        path: Where it listens.
+        play: Answers in the place of the usual ones, by the type of request: pieces to
+            send until the client has gone, or None to send nothing.
+        asked: Types of requests that have come, in order.
+        nodes: What the store holds.
+        silent: Is set when it has kept an answer back.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.path = str(directory / "socket")
+        self.play: dict[Op, Callable[[Frame], Iterable[bytes]] | None] = {}
+        self.asked: list[Op] = []
+        self.nodes: dict[bytes, bytes] = {b"/tool": b""}
+        self.silent = threading.Event()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(self.path)
+        self._listener.listen(1)
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Wait until the client has gone."""
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        decoder = FrameDecoder()
+        self._listener.settimeout(10)
+        end, _ = self._listener.accept()
+        # A client that goes without having read everything resets the connection, but
+        # what it has sent can still be read.
+        with end, contextlib.suppress(ConnectionResetError):
+            end.settimeout(10)
+            while data := end.recv(65536):
+                for frame in decoder.feed(data):
+                    self._answer(end, frame)
+
+    def _answer(self, end: socket.socket, frame: Frame) -> None:
+        op = Op(frame.op)
+        self.asked.append(op)
+        pieces: Iterable[bytes] = [self._usual(op, frame)]
+        if op in self.play:
+            played = self.play[op]
+            if played is None:
+                self.silent.set()
+                return
+            pieces = played(frame)
+        with contextlib.suppress(BrokenPipeError):
+            for piece in pieces:
+                end.sendall(piece)
+
+    def _usual(self, op: Op, frame: Frame) -> bytes:
+        path, _, rest = frame.payload.partition(b"\0")
+        if op == Op.READ:
+            return answer(frame, self.nodes[path])
+        if op == Op.WATCH:
+            self._token = rest.rstrip(b"\0")
+        elif op == Op.WRITE:
+            self.nodes[path] = rest
+        elif op == Op.RM:
+            self.nodes.pop(path, None)
+        return answer(frame, b"OK\0") + event(path, self._token)
+
+
+def event(path: bytes, token: bytes) -> bytes:
+    """Return a watch event as it travels."""
+    return encode_frame(Op.WATCH_EVENT, 0, 0, path + b"\0" + token + b"\0")
+
+
+def answer(frame: Frame, payload: bytes) -> bytes:
+    """Return a reply as it travels."""
+    return encode_frame(frame.op, frame.req_id, 0, payload)
+
+
+@pytest.fixture
+def acted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActedDaemon]:
+    """A daemon whose answers the test decides."""
+    daemon = ActedDaemon(tmp_path_factory.mktemp("xs"))
+    yield daemon
+    daemon.end()
+
+
+def tool(client: Client) -> list[bytes]:
+    """Return what is in /tool."""
+    return client.directory("/tool")
+
+
+def test_daemon_that_works_is_ok(xsd: Run, client: Client) -> None:
+    """In one line; the store is then as before."""
+    client.watch("/", "all")
+    client.next_event(10)
+    before = (client.directory("/"), tool(client))
+
+    result = xsd("health")
+
+    assert (result.status, result.err) == (0, b"")
+    assert OK.fullmatch(result.out)
+    assert (client.directory("/"), tool(client)) == before
+    written, removed = client.next_event(10), client.next_event(10)
+    assert written == removed
+    assert written is not None
+    assert re.fullmatch(rb"/tool/xsd-health-[0-9a-f]{16}", written.path)
+
+
+def test_store_without_tool_stays_so(xsd: Run, client: Client) -> None:
+    """A parent made for the check would be left behind."""
+    kept = [(b"/tool/" + name, client.read(b"/tool/" + name)) for name in tool(client)]
+    client.rm("/tool")
+    before = client.directory("/")
+    try:
+        result = xsd("health")
+
+        assert (result.status, client.directory("/")) == (0, before)
+    finally:
+        client.mkdir("/tool")
+        for path, value in kept:
+            client.write(path, value)
+
+
+@pytest.mark.slow
+def test_checks_at_the_same_time_do_not_meet(
+    client: Client, daemon_socket: Path
+) -> None:
+    """Each has a node of its own."""
+    before = tool(client)
+    environment = client_environment(daemon_socket)
+    running = [
+        subprocess.Popen(
+            COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        )
+        for _ in range(8)
+    ]
+
+    results = [
+        (*process.communicate(timeout=60), process.returncode) for process in running
+    ]
+
+    assert [(err, status) for _, err, status in results] == [(b"", 0)] * 8
+    assert all(OK.fullmatch(out) for out, _, _ in results)
+    assert tool(client) == before
+
+
+def test_played_daemon_passes(xsd: Run, acted: ActedDaemon) -> None:
+    """So that what follows fails for what it changes, and for nothing else."""
+    assert xsd("--socket", acted.path, "health").status == 0
+    acted.end()
+
+    assert acted.asked == [Op.READ, Op.WATCH, Op.WRITE, Op.READ, Op.RM]
+    assert acted.nodes == {b"/tool": b""}
+
+
+@pytest.mark.parametrize("op", [Op.WATCH, Op.WRITE, Op.RM], ids=lambda op: op.name)
+def test_silence_is_told_in_time(xsd: Run, acted: ActedDaemon, op: Op) -> None:
+    """Whatever the daemon is silent about; the node does not outlive the check."""
+    acted.play = {op: None}
+
+    result = xsd("--socket", acted.path, "health", *SHORT)
+    acted.end()
+
+    assert result == Result(b"", b"xsd health: no answer within 0.2 s\n", 1)
+    assert acted.nodes == {b"/tool": b""}
+    assert acted.asked[-1] == (Op.WATCH if op == Op.WATCH else Op.RM)
+
+
+def test_daemon_that_hangs_is_sent_nothing_that_would_stay(
+    xsd: Run, acted: ActedDaemon
+) -> None:
+    """When it goes on it finds a request to read, and a client that has gone."""
+    acted.play = {Op.READ: None}
+
+    assert xsd("--socket", acted.path, "health", *SHORT).status == 1
+    acted.end()
+
+    assert acted.asked == [Op.READ]
+
+
+def test_trickle_of_events_does_not_lengthen_the_time(
+    xsd: Run, acted: ActedDaemon
+) -> None:
+    """The limit is for everything together, not for each thing that comes."""
+    acted.play = {Op.WRITE: lambda _: repeat(event(b"/other", b"other"))}
+
+    result = xsd("--socket", acted.path, "health", *SHORT)
+
+    assert result == Result(b"", b"xsd health: no answer within 0.2 s\n", 1)
+
+
+@pytest.mark.parametrize("op", [Op.WATCH, Op.WRITE, Op.RM], ids=lambda op: op.name)
+def test_event_that_does_not_come_is_told(xsd: Run, acted: ActedDaemon, op: Op) -> None:
+    """A daemon that answers and fires no watches is sick as well."""
+    acted.play = {op: lambda frame: [answer(frame, b"OK\0")]}
+
+    result = xsd("--socket", acted.path, "health", *SHORT)
+    acted.end()
+
+    what = {Op.WATCH: "new watch", Op.WRITE: "write", Op.RM: "removal"}[op]
+    assert result == Result(
+        b"", f"xsd health: no event of the {what} in time\n".encode(), 1
+    )
+    assert acted.nodes == {b"/tool": b""}
+
+
+def test_event_of_another_node_is_told(xsd: Run, acted: ActedDaemon) -> None:
+    """With the node that it names."""
+    acted.play = {Op.WRITE: lambda frame: [answer(frame, b"OK\0"), event(b"/b", b"")]}
+
+    result = xsd("--socket", acted.path, "health")
+    acted.end()
+
+    assert result.err == b"xsd health: the event of the write names '/b'\n"
+    assert (result.status, acted.nodes) == (1, {b"/tool": b""})
+
+
+def test_wrong_value_is_told(xsd: Run, acted: ActedDaemon) -> None:
+    """A daemon that loses what is written is not healthy."""
+    acted.play = {Op.READ: lambda frame: [answer(frame, b"x")]}
+
+    result = xsd("--socket", acted.path, "health")
+    acted.end()
+
+    assert re.fullmatch(rb"xsd health: wrote '[0-9a-f]{16}' and read 'x'\n", result.err)
+    assert (result.status, acted.nodes) == (1, {b"/tool": b""})
+
+
+def test_refusal_is_told(xsd: Run, acted: ActedDaemon) -> None:
+    """As by a socket that is a guest's."""
+    refused = b"EACCES\0"
+    acted.play = {
+        Op.WRITE: lambda frame: [encode_frame(Op.ERROR, frame.req_id, 0, refused)]
+    }
+
+    result = xsd("--socket", acted.path, "health")
+
+    assert result.status == 1
+    assert result.err.startswith(b"xsd health: EACCES: WRITE refused")
+
+
+def test_terminated_check_removes_its_node(acted: ActedDaemon) -> None:
+    """Who stops it stops it in any place."""
+    acted.play = {Op.WRITE: None}
+    with subprocess.Popen(
+        [*COMMAND, "--timeout", "60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=client_environment(Path(acted.path)),
+    ) as process:
+        assert acted.silent.wait(30)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    acted.end()
+
+    assert (out, err, process.returncode) == (b"", b"", 128 + signal.SIGTERM)
+    assert acted.asked[-1] == Op.RM
+    assert acted.nodes == {b"/tool": b""}
+
+
+def test_signal_handler_is_given_back(xsd: Run) -> None:
+    """The check is a guest in its process."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    assert xsd("health").status == 0
+
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "3601", "x", ""])
+def test_time_limit_is_checked(xsd: Run, text: str) -> None:
+    """A check without an end would be none."""
+    result = xsd("health", f"--timeout={text}")
+
+    assert (result.status, result.out) == (1, b"")
+    assert result.err.endswith(
+        f"{text!r} is no number of seconds over 0 and up to 3600\n".encode()
+    )

@@ -1,0 +1,104 @@
+"""container/entrypoint: what it runs, and as whom."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ENTRYPOINT: Final = Path(__file__).parents[2] / "container" / "entrypoint"
+SOMEBODY: Final = 12345
+
+
+@pytest.fixture
+def programs() -> Iterator[Path]:
+    """A directory with programs that print their user, name and words."""
+    # Other users have to get there, who may not enter pytest's.
+    path = Path(tempfile.mkdtemp(prefix="xsd"))
+    path.chmod(0o755)
+    for name in ("xsd", "xenstored", "xenstore-ls"):
+        program = path / name
+        program.write_text('#!/bin/sh\necho "$(id -u) ${0##*/} $*"\nid -G\n')
+        program.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def rundir(programs: Path) -> Path:
+    """The directory for the sockets."""
+    path = programs / "run"
+    path.mkdir()
+    return path
+
+
+def entered(programs: Path, *words: str) -> list[str]:
+    """Return user and words of what the entrypoint runs, and in a line its groups."""
+    return subprocess.run(
+        [str(ENTRYPOINT), *words],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "XENSTORED_RUNDIR": str(programs / "run"),
+        },
+    ).stdout.splitlines()
+
+
+def need_root() -> None:
+    """Skip the test where nobody could change its user."""
+    if os.getuid() != 0:
+        pytest.skip("needs root")
+
+
+@pytest.mark.usefixtures("rundir")
+@pytest.mark.parametrize(
+    ("words", "run"),
+    [
+        (["xsd", "serve"], "xsd serve"),
+        (["-Q", "nodes=5"], "xsd serve -Q nodes=5"),
+        (["--help"], "xsd serve --help"),
+        (["xenstored", "-N"], "xenstored -N"),
+        (["xenstore-ls", "-f", "/a b"], "xenstore-ls -f /a b"),
+        (["xsd", "read", "/a"], "xsd read /a"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_options_are_the_daemons_and_other_words_a_command(
+    programs: Path, words: list[str], run: str
+) -> None:
+    """As with other images."""
+    assert entered(programs, *words)[0] == f"{os.getuid()} {run}"
+
+
+@pytest.mark.parametrize("words", [["xsd", "serve"], ["xenstored", "-N"], ["-N"]])
+def test_daemon_becomes_the_owner_of_the_directory(
+    programs: Path, rundir: Path, words: list[str]
+) -> None:
+    """With the owner's group, and none of root's."""
+    need_root()
+    os.chown(rundir, SOMEBODY, SOMEBODY)
+
+    command, groups = entered(programs, *words)
+
+    assert command.startswith(f"{SOMEBODY} x")
+    assert groups == str(SOMEBODY)
+
+
+@pytest.mark.parametrize("words", [["xsd", "health"], ["xenstore-ls"]])
+def test_client_stays_root(programs: Path, rundir: Path, words: list[str]) -> None:
+    """It may use a socket whoever has made it."""
+    need_root()
+    os.chown(rundir, SOMEBODY, SOMEBODY)
+
+    assert entered(programs, *words)[0].startswith("0 x")
+
+
+def test_missing_directory_changes_nobody(programs: Path) -> None:
+    """The daemon makes it, if it can."""
+    assert entered(programs, "xsd", "serve")[0] == f"{os.getuid()} xsd serve"

@@ -1,0 +1,172 @@
+"""A container engine and the containers of one test."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any, Final, Self, final
+
+from tests.support.processes import PATIENCE_S, wait_until
+from xsd.client import Client, DisconnectedError, NotListeningError
+
+CONFINED: Final = (
+    "--read-only",
+    "--cap-drop=all",
+    "--security-opt=no-new-privileges",
+    "--network=none",
+    "--pids-limit=64",
+)
+"""Options of everything that need not do more than serve on a socket."""
+
+
+@final
+class Engine:
+    """A container engine, and what it has started here.
+
+    Args:
+        program: `podman` or `docker`.
+        image: Ours, built already.
+    """
+
+    def __init__(self, program: str, image: str) -> None:
+        self.program = program
+        self.image = image
+        self._names: list[str] = []
+        self._volumes: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in self._names:
+            self.attempt("rm", "--force", "--volumes", name)
+        for volume in self._volumes:
+            self.attempt("volume", "rm", "--force", volume)
+
+    def __call__(self, *words: str) -> str:
+        """Run a command that has to succeed, and return what it prints."""
+        done = self.attempt(*words)
+        assert done.returncode == 0, f"{self.program} {words}: {done.stderr}"
+        return done.stdout.strip()
+
+    def attempt(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command."""
+        return subprocess.run(
+            [self.program, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=120,
+        )
+
+    def volume(self) -> str:
+        """Make a volume."""
+        name = f"xsd-check-{os.getpid()}-{len(self._volumes)}"
+        self("volume", "create", name)
+        self._volumes.append(name)
+        return name
+
+    def start(
+        self, *options: str, command: tuple[str, ...] = (), image: str = ""
+    ) -> "Container":
+        """Start a container and leave it to itself.
+
+        Args:
+            options: For `run`.
+            command: What to run; by default what the image says.
+            image: Another image than ours.
+        """
+        name = f"xsd-check-{os.getpid()}-{len(self._names)}"
+        self._names.append(name)
+        which = image or self.image
+        self("run", "--detach", f"--name={name}", *options, which, *command)
+        return Container(self, name)
+
+    def run(self, *options: str, command: tuple[str, ...], image: str = "") -> str:
+        """Run a command in a container of its own, and return what it prints."""
+        container = self.start(*options, command=command, image=image)
+        status = container.wait()
+        assert status == 0, f"{command}: status {status}: {container.logs()}"
+        return container.logs()
+
+
+@final
+class Container:
+    """One container.
+
+    Attributes:
+        name: Its name.
+    """
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self.name = name
+
+    def inspect(self, template: str) -> str:
+        """Return what the engine knows of it, as `{{.State.Pid}}`."""
+        return self._engine("inspect", f"--format={template}", self.name)
+
+    @property
+    def pid(self) -> int:
+        """Its first process, by the host's number."""
+        return int(self.inspect("{{.State.Pid}}"))
+
+    def attempt(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command in it."""
+        return self._engine.attempt("exec", self.name, *command)
+
+    def execute(self, *command: str) -> str:
+        """Run a command in it that has to succeed, and return what it prints."""
+        return self._engine("exec", self.name, *command)
+
+    def logs(self) -> str:
+        """Return what it has printed."""
+        done = self._engine.attempt("logs", self.name)
+        return done.stdout + done.stderr
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return the lines of the daemon's log."""
+        return [json.loads(line) for line in self.logs().splitlines()]
+
+    def wait(self) -> int:
+        """Wait until it ends, and return its exit code."""
+        return int(self._engine("wait", self.name))
+
+    def stop(self, seconds: int) -> int:
+        """Stop it, by force after some seconds, and return its exit code."""
+        self._engine("stop", f"--time={seconds}", self.name)
+        return int(self.inspect("{{.State.ExitCode}}"))
+
+    def kill(self) -> None:
+        """Kill its process, as the kernel would, without the engine's knowing."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait_until_healthy(self) -> None:
+        """Wait until the daemon in it works."""
+
+        def healthy() -> bool:
+            running = self.inspect("{{.State.Running}}") == "true"
+            assert running or self.inspect(
+                "{{.HostConfig.RestartPolicy.Name}}"
+            ) not in {
+                "",
+                "no",
+            }, self.logs()
+            return self.attempt("xsd", "health").returncode == 0
+
+        wait_until(healthy, f"{self.name} does not get healthy")
+
+
+def wait_until_served(path: Path) -> None:
+    """Wait until a daemon answers on a socket."""
+
+    def served() -> bool:
+        try:
+            with Client(str(path), timeout=PATIENCE_S) as client:
+                return client.get_domain_path(0) == b"/local/domain/0"
+        except (NotListeningError, DisconnectedError):
+            return False
+
+    wait_until(served, f"nobody serves on {path}")
