@@ -1,5 +1,7 @@
 # make serve    run the daemon here, without root and without Xen
 # make test     run all tests (ARGS="-k watch" is handed to pytest)
+# make fuzz     hostile guests against a daemon (SECONDS=300, SEED= of an earlier run)
+# make soak     a thousand domains come and go, three times (minutes)
 # make lint     check format, style, types and import directions
 # make clean    remove what the others made, .venv included
 #
@@ -8,12 +10,14 @@
 
 PYTHON ?= python3
 ARGS ?=
+SECONDS ?= 300
+SEED ?=
 
 here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
-.PHONY: serve test lint clean
+.PHONY: serve test fuzz soak lint clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -32,6 +36,12 @@ serve: .venv/.serve
 
 test: .venv/.develop
 	@$(bin)/python -m pytest $(ARGS)
+
+fuzz: .venv/.develop
+	@$(bin)/python -m tests.soak.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+soak: .venv/.develop
+	@$(bin)/python -m tests.soak.soak
 
 lint: .venv/.develop
 	$(bin)/ruff format --check .

@@ -1,0 +1,59 @@
+"""What long runs share: a daemon seen from outside, and an end in order."""
+
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from statistics import quantiles
+from types import FrameType
+from typing import Final
+
+from protocol.errors import Errno, XenStoreError
+from xsd.client import Client
+
+MIB: Final = 1024 * 1024
+
+
+def end_in_order() -> None:
+    """Have SIGTERM end this process as Ctrl-C does, with the processes it started."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def usage(dom0: Client, domid: int) -> dict[str, int] | None:
+    """Return the counters of a domain by their names, or None if it is not known."""
+    try:
+        text = dom0.control("quota", str(domid)).decode()
+    except XenStoreError as error:
+        if error.errno == Errno.ENOENT:
+            return None
+        raise
+    rows = [line.split(":") for line in text.splitlines()[1:] if line]
+    return {name.strip(): int(value) for name, value in rows}
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return how long a process has had a processor."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def events(log: Path) -> Counter[str]:
+    """Count the lines of a log in JSON by event; what is no JSON is an event, too."""
+    found: Counter[str] = Counter()
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            found[str(json.loads(line)["event"])] += 1
+        except (ValueError, KeyError, TypeError):
+            found[line] += 1
+    return found
+
+
+def p99(seconds: list[float]) -> float:
+    """Return what 99 of 100 do not exceed."""
+    return quantiles(seconds, n=100)[98]
