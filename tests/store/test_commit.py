@@ -1,11 +1,15 @@
 """Commits: what becomes of the store, and what is told of it."""
 
+from itertools import product
+
 import pytest
 
 from protocol.errors import XenStoreError
 from tests.store.support import Client, Steps, at, do, guest_of, perms, shape, watched
 from xsd.store import Store
 from xsd.store.check import verify
+from xsd.store.commit import DEEP_ABOVE, Finder
+from xsd.store.tree import find
 
 # What the store is afterwards.
 
@@ -409,3 +413,21 @@ def test_permissions_of_special_nodes_are_committed(dom0: Client) -> None:
     special = dom0.store.get_perms(dom0.caller, at(b"@introduceDomain"))
 
     assert special == perms(b"r0")
+
+
+# How deep paths are found.
+
+
+def test_a_deep_node_is_found_wherever_the_last_one_was(dom0: Client) -> None:
+    """Above, below, beside, or not there at all."""
+    top = b"/t" * DEEP_ABOVE
+    for name in (b"/a/b/c", b"/a/d", b"/e"):
+        dom0.write(top + name)
+    names = (b"", b"/a", b"/a/b", b"/a/b/c", b"/a/d", b"/e", b"/x", b"/a/x/c", b"/e/x")
+    paths = [at(top + name) for name in names]
+    tree = dom0.store.live.tree.top
+    finder = Finder(tree)
+
+    for sequence in product(paths, repeat=3):
+        for path in sequence:
+            assert finder.find(path) is find(tree, path)

@@ -12,6 +12,8 @@ lost its content. (The rules are those of QEMU's emulated XenStore, with each
 deleted subtree told to its ancestors separately.)
 """
 
+from typing import Final, final
+
 from protocol.errors import Errno, XenStoreError
 from protocol.path import Path
 from protocol.perms import OWNER, WRITE, Caller
@@ -28,6 +30,49 @@ from xsd.store.quota import Account
 from xsd.store.transaction import Transaction
 from xsd.store.tree import Clock, Tree, find
 from xsd.store.view import owners_of
+
+DEEP_ABOVE: Final = 32
+"""Levels up to which the way from the top is the quickest."""
+
+
+@final
+class Finder:
+    """Finds nodes of one version, deep ones the quicker the nearer the last one is.
+
+    A path of 1,000 levels that was made anew is 1,000 paths, each below the one
+    before; the way from the top for each would be 500 times as long.
+    """
+
+    __slots__ = ("_path", "_spine", "_top")
+
+    def __init__(self, top: Node) -> None:
+        self._top = top
+        self._path: Path = ()
+        self._spine = [top]
+
+    def find(self, path: Path) -> Node | None:
+        """The node of that path, or None if it is missing."""
+        if len(path) <= DEEP_ABOVE:
+            return find(self._top, path)
+        spine = self._spine
+        last = self._path
+        shared = len(last)
+        if path[:shared] != last:
+            # Often it is beside the last one, or the one above.
+            shared -= 1
+            if path[:shared] != last[:shared]:
+                shared = 0
+        del spine[shared + 1 :]
+        node = spine[shared]
+        for name in path[shared:]:
+            below = node.child(name)
+            if below is None:
+                self._path = path[: len(spine) - 1]
+                return None
+            spine.append(below)
+            node = below
+        self._path = path
+        return node
 
 
 def replay(
@@ -69,8 +114,9 @@ def replay(
 def _by_creation(transaction: Transaction) -> list[tuple[int, Path, Node]]:
     """What a transaction touched and left: parents first, siblings in their order."""
     left: list[tuple[int, Path, Node]] = []
+    mine = Finder(transaction.tree.top)
     for path in transaction.touched:
-        node = find(transaction.tree.top, path)
+        node = mine.find(path)
         if node is not None:
             left.append((node.created, path, node))
     left.sort()  # no two nodes have the same generation
@@ -114,9 +160,10 @@ def outgrown(
     A directory can get there without anybody's fault: by what several transactions
     create in it, of which each would leave it small enough.
     """
+    present = Finder(after)
     for touched in transaction.touched:
         for path in (touched, touched[:-1]):
-            node = find(after, path) if path else None
+            node = present.find(path) if path else None
             if node is not None and node.record_size() > limit:
                 old = find(before, path)
                 if old is None or node.record_size() > old.record_size():
@@ -130,10 +177,11 @@ def changes_between(
     """What a commit changed, in the order of first change, once for each path."""
     changes: list[Change] = []
     walked: set[Node] = set()
-    mine = transaction.tree.top
+    then, now = Finder(before), Finder(after)
+    mine = Finder(transaction.tree.top)
     for path, touch in transaction.touched.items():
-        old: Node | None = find(before, path)
-        new = find(after, path)
+        old = then.find(path)
+        new = now.find(path)
         if (
             old is not None
             and touch.removed
@@ -142,7 +190,7 @@ def changes_between(
             _find_losses(transaction, path, old, new, after, changes, walked)
         if new is None:
             continue
-        node = find(mine, path)
+        node = mine.find(path)
         assert node is not None  # noqa: S101  what is there afterwards is ours
         if touch.by_name >= node.created:
             changes.append(_change(CHANGED, path, old, new))
