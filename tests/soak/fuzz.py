@@ -20,8 +20,8 @@ from statistics import median
 from typing import Final, NamedTuple, Self, final
 
 from protocol.errors import Errno, XenStoreError
-from tests.soak.hostile import ACTS, PUBLIC
-from tests.soak.observe import MIB, cpu_seconds, end_in_order, events, p99, usage
+from tests.soak.hostile import ACTS, PUBLIC, home
+from tests.soak.observe import MIB, cpu_seconds, end_in_order, events, nodes, p99, usage
 from tests.soak.polite import PATIENCE_S, PAUSE_S, Polite
 from tests.support.daemons import CHECKOUT, Daemon, environment, start_xsd
 from tests.support.processes import memory
@@ -124,6 +124,7 @@ class Run:
         self._open_public()
         self._turn()
         self._before = usage(self._dom0, 0)
+        self._nodes = self._look_at_nodes()
 
     def __enter__(self) -> Self:
         return self
@@ -245,7 +246,14 @@ class Run:
         after = usage(self._dom0, 0)
         if after != self._before:
             self.faults.append(f"dom0 had {self._before}, now {after}")
+        changed = self._nodes ^ self._look_at_nodes()
+        if changed:
+            self.faults.append(f"nodes are left or gone: {sorted(changed)[:5]}")
         self._dom0.control("check")
+
+    def _look_at_nodes(self) -> frozenset[bytes]:
+        """Return what should stay as it is: all but what the polite clients have."""
+        return nodes(self._dom0, b"/bystander", home(POLITE))
 
     def _open_public(self) -> None:
         """Have the nodes that all guests may write, empty, whatever they did."""

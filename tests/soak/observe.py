@@ -37,6 +37,19 @@ def usage(dom0: Client, domid: int) -> dict[str, int] | None:
     return {name.strip(): int(value) for name, value in rows}
 
 
+def nodes(dom0: Client, *but: bytes) -> frozenset[bytes]:
+    """Return all paths with their permissions, but for some and those below them."""
+    found = set()
+    rest = [b"/"]
+    while rest:
+        path = rest.pop()
+        if path not in but:
+            found.add(b" ".join([path, *dom0.get_permissions(path)]))
+            above = path.rstrip(b"/") + b"/"
+            rest += [above + name for name in dom0.directory(path)]
+    return frozenset(found)
+
+
 def cpu_seconds(pid: int) -> float:
     """Return how long a process has had a processor."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

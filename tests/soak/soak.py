@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.soak.observe import MIB, end_in_order, events, usage
+from tests.soak.observe import MIB, end_in_order, events, nodes, usage
 from tests.soak.toolstack import BACKEND, FRONTEND, Toolstack
 from tests.support.daemons import start_xsd
 from tests.support.processes import descriptors, memory, wait_until
@@ -33,19 +33,22 @@ class State(NamedTuple):
         domains: What the hypervisor has.
         known: Domains of which the store knows.
         descriptors: Open files of the daemon.
+        nodes: All nodes with their permissions.
     """
 
     dom0: dict[str, int] | None
     domains: list[int]
     known: list[int]
     descriptors: int
+    nodes: frozenset[bytes]
 
 
 def look(toolstack: Toolstack, pid: int, count: int) -> State:
     """Look at a daemon."""
     known = [n for n in range(1, count + 1) if usage(toolstack.dom0, n) is not None]
     dom0 = usage(toolstack.dom0, 0)
-    return State(dom0, toolstack.domains(), known, descriptors(pid))
+    there = nodes(toolstack.dom0)
+    return State(dom0, toolstack.domains(), known, descriptors(pid), there)
 
 
 def come_and_go(toolstack: Toolstack, pid: int, count: int) -> int:
@@ -87,7 +90,8 @@ def soak(directory: Path, count: int, rounds: int) -> list[str]:
             toolstack.dom0.control("check")
             state = look(toolstack, daemon.pid, count)
             if state != start:
-                faults.append(f"round {number} left {state}, before it was {start}")
+                more = sorted(state.nodes - start.nodes)[:5]
+                faults.append(f"round {number} left {state[:-1]} and {more}")
             left.append(memory(daemon.pid))
             print(
                 f"round {number}: {count} domains, {time.monotonic() - begin:.0f} s,"

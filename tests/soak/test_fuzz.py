@@ -55,9 +55,10 @@ def test_what_a_round_leaves_behind_is_a_fault(run: Run, directory: Path) -> Non
         dom0.introduce(HOSTILE[0], 1, 1)
         run.settle()
 
-    still_known, more_nodes = run.faults
+    still_known, counted, seen = run.faults
     assert still_known.startswith("dom1 is still known")
-    assert more_nodes.startswith("dom0 had")
+    assert counted.startswith("dom0 had")
+    assert seen == "nodes are left or gone: [b'/more n0']"
 
 
 def test_what_should_not_be_logged_is_a_fault(run: Run, directory: Path) -> None:

@@ -41,4 +41,5 @@ def test_what_stays_of_a_domain_is_seen(directory: Path) -> None:
         assert left.dom0 != start.dom0
         assert (left.domains, left.known) == ([3], [3])
         assert left.descriptors > start.descriptors
+        assert b"/local/domain/3 n3" in left.nodes - start.nodes
         domain.close()
