@@ -4,6 +4,8 @@
 # make test-systemd
 #               try the units in a container with a systemd of its own; takes root
 # make test-container   build the container image and try it (tests/container/run)
+# make fuzz     hostile guests against a daemon (SECONDS=300, SEED= of an earlier run)
+# make soak     a thousand domains come and go, three times (minutes)
 # make lint     check format, style, types and import directions
 # make clean    remove what the others made, .venv included
 #
@@ -12,12 +14,14 @@
 
 PYTHON ?= python3
 ARGS ?=
+SECONDS ?= 300
+SEED ?=
 
 here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
-.PHONY: serve test test-compiled test-container test-systemd lint clean
+.PHONY: serve test test-compiled test-container test-systemd fuzz soak lint clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -55,6 +59,12 @@ test-systemd: .venv/.develop
 
 test-container: .venv/.develop
 	@tests/container/run $(ARGS)
+
+fuzz: .venv/.develop
+	@$(bin)/python -m tests.soak.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+soak: .venv/.develop
+	@$(bin)/python -m tests.soak.soak
 
 lint: .venv/.develop
 	$(bin)/ruff format --check .

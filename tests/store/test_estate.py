@@ -63,6 +63,22 @@ def test_entries_that_name_it_are_dropped(left: Store, dom0: Client) -> None:
     assert left.live.take_changes() == []
 
 
+def test_each_node_with_inherited_rights_is_seen(left: Store, dom0: Client) -> None:
+    """Neighbours may share their permissions, and others may stand between them."""
+    for name in (b"1", b"2", b"3"):
+        dom0.write(b"/a/named/" + name)
+        dom0.write(b"/a/unnamed/" + name)
+    dom0.write(b"/a/named/1/below")
+    dom0.set_perms(b"/a/named/2", b"n0", b"r6")
+    drop_rights(left.live, 5, 0)
+
+    for path in (b"/a/named/1", b"/a/named/1/below", b"/a/named/3", b"/a/named"):
+        assert dom0.get_perms(path) == b"n0\0r6\0"
+    for path in (b"/a/named/2", b"/a/unnamed/2"):
+        assert dom0.get_perms(path) == b"n0\0r6\0"
+    assert verify(left) == []
+
+
 def test_reserved_numbers_are_nobodys_rights(left: Store, dom0: Client) -> None:
     """An entry for all domains is not about one of them."""
     dom0.set_perms(b"/a/named", b"n0", b"r32757")

@@ -1,13 +1,15 @@
 """Versions of the tree: what they share and what they do not."""
 
+from itertools import product
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.path import Path
 from protocol.perms import owner_only
-from tests.store.support import perms
+from tests.store.support import at, perms
 from xsd.store.node import Node
-from xsd.store.tree import Clock, Finder, Tree, find
+from xsd.store.tree import DEEP_ABOVE, Clock, Finder, Tree, find
 
 NOBODY = owner_only(0)
 
@@ -223,17 +225,16 @@ def contents(top: Node) -> list[tuple[Path, bytes]]:
     return found
 
 
-def test_a_finder_finds_what_find_does() -> None:
-    """Near the top and deep below, what is there and what is missing, in any order."""
+def test_a_deep_node_is_found_wherever_the_last_one_was() -> None:
+    """Above, below, beside, or not there at all."""
+    top = b"/t" * DEEP_ABOVE
     _clock, tree = new_tree()
-    names = [b"%d" % number for number in range(100)]
-    for length in range(1, len(names) + 1):
-        add(tree, *names[:length])
+    for name in (b"/a/b/c", b"/a/d", b"/e"):
+        add(tree, *at(top + name))
+    names = (b"", b"/a", b"/a/b", b"/a/b/c", b"/a/d", b"/e", b"/x", b"/a/x/c", b"/e/x")
+    paths = [at(top + name) for name in names]
     finder = Finder(tree.top)
-    lengths = [100, 99, 40, 41, 3, 31, 32, 33, 100]
-    paths = [tuple(names[:length]) for length in lengths]
-    missing = [(*path[:-1], b"no") for path in paths]
-    below = [(*path, b"no", b"more") for path in missing]
 
-    for path in (*paths, *missing, *below, *paths):
-        assert finder.find(path) is find(tree.top, path)
+    for sequence in product(paths, repeat=3):
+        for path in sequence:
+            assert finder.find(path) is find(tree.top, path)

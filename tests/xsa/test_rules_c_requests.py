@@ -1,5 +1,6 @@
 """Rules that concern every request: one reply each, in turn, with bytes as bytes."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -15,7 +16,7 @@ from tests.xsa.support import Bystander, home
 from xsd.engine import Engine, Notice, dispatch
 from xsd.engine.core import Core
 from xsd.store.quota import DEFAULTS, NODES, WATCHES
-from xsd.transport.ring import ROUNDS
+from xsd.transport.ring import ROUNDS, TURN_MS
 
 ALL_BYTES: Final = bytes(range(256))
 
@@ -170,11 +171,8 @@ def test_a_ring_that_is_always_full_leaves_others_their_turn(host: Host) -> None
     assert answered
 
 
-@pytest.mark.pure_only
-def test_a_ring_that_fills_itself_is_left_after_some_rounds(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Even if there is more whenever the daemon looks."""
+def longest_turn(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Serve a ring that is never empty for some time; return the looks of a turn."""
     guest = host.guest(1)
     looks = 0
     longest = 0
@@ -212,8 +210,29 @@ def test_a_ring_that_fills_itself_is_left_after_some_rounds(
     host.until(lambda: total >= 200)
     host.run(monkeypatch.undo)
 
-    assert 0 < longest <= ROUNDS
     assert host.is_served()
+    return longest
+
+
+@pytest.mark.pure_only
+def test_a_ring_that_fills_itself_is_left_after_some_rounds(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if there is more whenever the daemon looks."""
+    monkeypatch.setattr("xsd.transport.ring.monotonic", lambda: 0.0)
+
+    assert longest_turn(host, monkeypatch) == ROUNDS
+
+
+@pytest.mark.pure_only
+def test_a_ring_whose_requests_take_long_is_left_after_one_round(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A guest cannot have one costly request after the other before others' turn."""
+    clock = itertools.count(0.0, TURN_MS / 1000)
+    monkeypatch.setattr("xsd.transport.ring.monotonic", lambda: next(clock))
+
+    assert longest_turn(host, monkeypatch) == 1
 
 
 @pytest.mark.slow

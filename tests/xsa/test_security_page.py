@@ -15,7 +15,7 @@ from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.store.past import PAST_MAX
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
 from xsd.store.usage import LEVEL_BYTES, MESSAGE_BYTES, NODE_BYTES, WATCH_BYTES
-from xsd.transport.ring import ROUNDS
+from xsd.transport.ring import ROUNDS, TURN_MS
 from xsd.transport.unix import RECEIVE_MAX
 
 HERE: Final = Path(__file__).resolve().parent
@@ -99,7 +99,7 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
 
     assert [row[1] for row in table] == [
         f"{PAYLOAD_MAX:,} bytes",
-        f"{ROUNDS} times {RING_SIZE:,} bytes",
+        f"{ROUNDS} times {RING_SIZE:,} bytes, fewer if they take {TURN_MS} ms",
         f"{RECEIVE_MAX // KIB} KiB, of which {TURN} requests are answered",
         f"{HIGH_WATER // KIB} KiB",
         f"{UNSENT_MAX // MIB} MiB",

@@ -16,7 +16,9 @@ def topmost_owned(top: Node, domid: int) -> list[Path]:
             found.append(path)
             continue
         for name, below in reversed(node.children()):
-            rest.append(((*path, name), below))
+            # Most nodes are other domains' leaves; their paths need not be known.
+            if below.perms.owner == domid or below.child_count():
+                rest.append(((*path, name), below))
     return found
 
 
@@ -43,12 +45,26 @@ def _permissions_naming(top: Node, domid: int) -> list[tuple[Path, Permissions]]
         return []
     found: list[tuple[Path, Permissions]] = []
     rest: list[tuple[Path, Node]] = [((), top)]
+    # Permissions are inherited, so that neighbours share them as a rule.
+    last, named = top.perms, _names(top.perms, domid)
+    if named:
+        found.append(((), last))
     while rest:
         path, node = rest.pop()
-        for entry in node.perms.entries:
-            if entry.domid == domid:
-                found.append((path, node.perms))
-                break
         for name, below in node.children():
-            rest.append(((*path, name), below))
+            if below.perms is not last:
+                last = below.perms
+                named = _names(last, domid)
+            if named:
+                found.append(((*path, name), last))
+            if below.child_count():
+                rest.append(((*path, name), below))
     return found
+
+
+def _names(perms: Permissions, domid: int) -> bool:
+    """Tell whether permissions name a domain."""
+    for entry in perms.entries:  # noqa: SIM110  mypyc makes no closure of a loop
+        if entry.domid == domid:
+            return True
+    return False

@@ -169,33 +169,45 @@ def find(top: Node, path: Path) -> Node | None:
     return node
 
 
-_DEEP: Final = 32
-"""Levels from which on it pays to remember the way."""
+DEEP_ABOVE: Final = 32
+"""Levels up to which the way from the top is the quickest."""
 
 
 @final
 class Finder:
-    """Finds many paths below a top node that does not change meanwhile.
+    """Finds nodes of one version, deep ones the quicker the nearer the last one is.
 
-    A commit may concern a thousand nodes, each below the one before: from the top
-    down to every one of them would be half a million steps.
+    A path of 1,000 levels that was made anew is 1,000 paths, each below the one
+    before; the way from the top for each would be 500 times as long.
     """
 
-    __slots__ = ("_found", "_top")
+    __slots__ = ("_path", "_spine", "_top")
 
     def __init__(self, top: Node) -> None:
         self._top = top
-        self._found: dict[Path, Node | None] = {}
+        self._path: Path = ()
+        self._spine = [top]
 
     def find(self, path: Path) -> Node | None:
-        """The node of a path, or None."""
-        if len(path) < _DEEP:
+        """The node of that path, or None if it is missing."""
+        if len(path) <= DEEP_ABOVE:
             return find(self._top, path)
-        if path in self._found:
-            return self._found[path]
-        above = path[:-1]
-        found = self._found
-        parent = found[above] if above in found else find(self._top, above)
-        node = None if parent is None else parent.child(path[-1])
-        self._found[path] = node
+        spine = self._spine
+        last = self._path
+        shared = len(last)
+        if path[:shared] != last:
+            # Often it is beside the last one, or the one above.
+            shared -= 1
+            if path[:shared] != last[:shared]:
+                shared = 0
+        del spine[shared + 1 :]
+        node = spine[shared]
+        for name in path[shared:]:
+            below = node.child(name)
+            if below is None:
+                self._path = path[: len(spine) - 1]
+                return None
+            spine.append(below)
+            node = below
+        self._path = path
         return node

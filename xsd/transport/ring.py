@@ -12,6 +12,7 @@ ring is looked at once more.
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 from typing import Final, final
 
 from protocol.errors import Errno, XenStoreError
@@ -35,6 +36,10 @@ from xsd.transport.pump import Link, Pump
 
 ROUNDS: Final = 8
 """Rings full of requests that are taken from a domain before others' turn."""
+
+TURN_MS: Final = 5
+"""Milliseconds after which none is taken before others' turn: a single request can cost
+more, and a guest that is quick can have one in each ring."""
 
 
 def _do_nothing() -> None:
@@ -253,6 +258,7 @@ class RingLink(Link):
             self._pump.engine.restart(self._connection)
             self.restart()
         engine = self._pump.engine
+        end = monotonic() + TURN_MS / 1000
         for _ in range(ROUNDS):
             # The guest may have notified because it has made room.
             self.send()
@@ -271,6 +277,9 @@ class RingLink(Link):
                 break
             self._notify()
             engine.receive(connection, data, self._now_ms())
+            if monotonic() >= end:
+                self._later()
+                break
         else:
             self._later()
         if self._connection.closing and not self._connection.backlog:

@@ -1,0 +1,276 @@
+"""A hostile guest: what a guest can do with its page, at random and again and again.
+
+    python -m tests.soak.hostile SOCKET DOMID SEED STEPS SECONDS
+
+Ends after so many steps or seconds, whichever is not 0, and prints how often it did
+what. It is a process of its own, so the daemon reads the page while it changes.
+"""
+
+import json
+import os
+import struct
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+from typing import Final, Self, final
+
+from protocol.errors import XenStoreError
+from protocol.frame import encode_frame
+from protocol.limits import PAYLOAD_MAX, RING_SIZE
+from protocol.ops import Op
+from protocol.ring import RECONNECT, RingError
+from tests.fuzz.generate import Fuzzer
+from xsd.client import Client, DisconnectedError
+from xsd.testing import Guest, PretendedHost
+from xsd.testing.ring import CONNECTION, REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD
+
+TIMEOUT_S: Final = 0.5
+"""Seconds that the guest waits for room or a reply; then it dies and comes back."""
+
+PATIENCE_S: Final = 60.0
+"""Seconds in which its toolstack must have an answer."""
+
+PUBLIC: Final = (b"/a", b"/d", b"/w", b"/shared")
+"""Nodes that every guest may read and write."""
+
+_MASK: Final = 0xFFFFFFFF
+_INDEXES: Final = (REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD)
+_IDS: Final = range(1, 12)
+
+
+def home(domid: int) -> bytes:
+    """The home of a domain."""
+    return b"/local/domain/%d" % domid
+
+
+def frames(op: Op, payloads: list[bytes]) -> bytes:
+    """Requests of one kind."""
+    return b"".join(encode_frame(op, 1, 0, payload) for payload in payloads)
+
+
+@final
+class Hostile:
+    """The guest, and the toolstack that has to make it again when it has died.
+
+    Attributes:
+        done: How often each thing was done.
+    """
+
+    def __init__(self, socket: str, domid: int, seed: int) -> None:
+        self.done: Counter[str] = Counter()
+        self._domid = domid
+        self._random = Random(seed)  # noqa: S311  nothing secret
+        self._fuzzer = Fuzzer(seed)
+        self._dom0 = Client(socket, timeout=PATIENCE_S)
+        self._host = PretendedHost(f"{socket}.hypervisor", timeout=PATIENCE_S)
+        self._guest = self._born()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._die()
+        self._host.close()
+        self._dom0.close()
+
+    def step(self) -> None:
+        """Do one thing."""
+        name = self._random.choices(list(ACTS), list(ACTS.values()))[0]
+        act: Callable[[], None] = getattr(self, name)
+        self.done[name] += 1
+        try:
+            act()
+        except (DisconnectedError, RingError, TimeoutError) as error:
+            self.done[type(error).__name__] += 1
+            self.reborn()
+
+    # Life and death
+
+    def _born(self) -> Guest:
+        guest = self._host.create(
+            self._domid, lazy=self._fuzzer.chance(50), timeout=TIMEOUT_S
+        )
+        self._dom0.mkdir(home(self._domid))
+        self._dom0.set_permissions(home(self._domid), [b"n%d" % self._domid])
+        self._dom0.introduce(self._domid, 1, guest.port)
+        return guest
+
+    def _die(self) -> None:
+        self._host.kill(self._domid)
+        self._guest.close()
+
+    def reborn(self) -> None:
+        """Be another domain of the same number, with a clean ring."""
+        self._die()
+        self._guest = self._born()
+
+    def introduced_again(self) -> None:
+        self._dom0.introduce(self._domid, 1, self._guest.port)
+
+    # What breaks the protocol
+
+    def index_jumps(self) -> None:
+        """Move an index to where the guest should not."""
+        fields = self._guest.fields
+        field = self._random.choice(_INDEXES)
+        steps = (RING_SIZE, RING_SIZE + 1, -1, 1, self._random.getrandbits(32))
+        fields[field] = (fields[field] + self._random.choice(steps)) & _MASK
+        self._guest.notify()
+
+    def index_race(self) -> None:
+        """Have a thread change an index to and fro while the daemon is at work."""
+        fields = self._guest.fields
+        field = self._random.choice(_INDEXES)
+        flips = self._random.choice((RING_SIZE, RING_SIZE + 1, self._fuzzer.below(99)))
+
+        def flip() -> None:
+            for _ in range(3000):
+                fields[field] = (fields[field] + flips) & _MASK
+                fields[field] = (fields[field] - flips) & _MASK
+
+        thread = threading.Thread(target=flip)
+        thread.start()
+        try:
+            for _ in range(20):
+                self._guest.send_bytes(self._fuzzer.frames(10, _IDS))
+        finally:
+            thread.join()
+
+    def torn_frame(self) -> None:
+        """Begin a frame and go on with something else, or with nothing."""
+        frame = self._fuzzer.frames(1, _IDS)
+        self._put(frame[: self._fuzzer.below(len(frame))])
+        if self._fuzzer.chance(50):
+            self._put(self._fuzzer.noise(self._fuzzer.below(200)))
+        if self._fuzzer.chance(50):
+            self.reconnect()
+
+    def oversized_frame(self) -> None:
+        """Announce more than a payload may have."""
+        size = self._random.choice((PAYLOAD_MAX + 1, 1 << 31, _MASK))
+        self._put(struct.pack("=IIII", Op.WRITE, 1, 0, size) + b"x" * 64)
+
+    def noise(self) -> None:
+        """Fill the ring with what are no requests."""
+        self._guest.send_bytes(self._fuzzer.noise(3 * RING_SIZE))
+
+    def reconnect(self) -> None:
+        """Ask for a new beginning, at any moment."""
+        self._guest.fields[CONNECTION] = RECONNECT
+        self._guest.notify()
+
+    def notifications(self) -> None:
+        """Notify without need."""
+        for _ in range(500):
+            self._guest.notify()
+
+    # What asks for too much
+
+    def flood(self) -> None:
+        """Ask as fast as the daemon answers, right and wrong things."""
+        self._guest.send_bytes(self._fuzzer.frames(300, _IDS))
+        self._guest.receive_bytes()
+
+    def deaf(self) -> None:
+        """Ask and read nothing, while others and oneself cause events."""
+        self._put(frames(Op.WATCH, [path + b"\0t\0" for path in PUBLIC]))
+        for _ in range(30):
+            self._put(self._fuzzer.frames(10, _IDS))
+        if self._fuzzer.chance(50):
+            self.reconnect()
+
+    def writes(self) -> None:
+        """Write where others have transactions and watches."""
+        node = b"/shared/%d\0" % self._fuzzer.below(4)
+        self._guest.send_bytes(frames(Op.WRITE, [node + b"%d" % n for n in range(300)]))
+
+    def many_nodes(self) -> None:
+        """Make more nodes than the quota allows, or deeper ones."""
+        if self._fuzzer.chance(50):
+            paths = [b"n/%d\0" % number for number in range(1100)]
+        else:
+            paths = [
+                b"/".join([b"d"] * depth) + b"\0"
+                for depth in (self._random.randrange(900, 1025), 1000, 200)
+            ]
+        self._guest.send_bytes(frames(self._random.choice((Op.WRITE, Op.MKDIR)), paths))
+        self._guest.send_bytes(frames(Op.RM, [b"n\0", b"d\0"]))
+
+    def many_watches(self) -> None:
+        """Set more watches than the quota allows, some on paths of 1,000 levels."""
+        deep = b"/w" * 1000
+        watches = [deep + b"/%d\0t\0" % number for number in range(20)]
+        watches += [b"n\0%d\0" % number for number in range(130)]
+        self._guest.send_bytes(frames(Op.WATCH, watches))
+
+    def large_values(self) -> None:
+        """Write values around the largest, and too many permissions."""
+        sizes = (2000, 2047, 2048, 2049, PAYLOAD_MAX - 2)
+        self._guest.send_bytes(
+            frames(Op.WRITE, [b"v\0" + b"x" * size for size in sizes])
+        )
+        entries = [b"v\0n%d\0" % self._domid + b"r9\0" * more for more in (3, 4, 5, 99)]
+        self._guest.send_bytes(frames(Op.SET_PERMS, entries))
+
+    def many_transactions(self) -> None:
+        """Open more than the quota allows and rewrite everything in between."""
+        writes = frames(Op.WRITE, [b"t/%d\0%d" % (n, n) for n in range(40)])
+        for _ in range(12):
+            self._guest.send_bytes(frames(Op.TRANSACTION_START, [b"\0"]) + writes)
+
+    def large_transaction(self) -> None:
+        """Depend on more nodes than a transaction may, and commit what there is."""
+        self.reborn()
+        with suppress(XenStoreError), self._guest.transaction() as transaction:
+            for number in range(self._random.choice((100, 1100))):
+                with suppress(XenStoreError):
+                    transaction.write(b"big/%d" % number, b"x" * 100)
+
+    def _put(self, data: bytes) -> None:
+        """Write what there is room for; read nothing and wait for nothing."""
+        for _ in range(4):
+            data = data[self._guest.ring.write_requests(data) :]
+            self._guest.notify()
+
+
+ACTS: Final = {
+    "flood": 20,
+    "writes": 20,
+    "deaf": 10,
+    "index_jumps": 6,
+    "index_race": 6,
+    "torn_frame": 6,
+    "reconnect": 6,
+    "reborn": 6,
+    "many_nodes": 4,
+    "many_watches": 4,
+    "many_transactions": 4,
+    "large_values": 4,
+    "large_transaction": 2,
+    "introduced_again": 3,
+    "notifications": 3,
+    "oversized_frame": 2,
+    "noise": 2,
+}
+"""What it does, and how often in a hundred times or so."""
+
+
+def main(socket: str, domid: str, seed: str, steps: str, seconds: str) -> None:
+    """Be hostile for so many steps or seconds."""
+    # A guest has processors of its own; it must not take those of the daemon.
+    os.nice(19)
+    deadline = time.monotonic() + float(seconds)
+    left = int(steps)
+    with Hostile(socket, int(domid), int(seed)) as hostile:
+        while left or time.monotonic() < deadline:
+            hostile.step()
+            left -= bool(left)
+        print(json.dumps(hostile.done))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
