@@ -57,8 +57,8 @@ class Client:
         return encode_frame(op, self._last, tx, payload)
 
     def send(self, data: bytes) -> None:
-        """Send bytes."""
-        self.engine.receive(self.connection, data, 0)
+        """Send bytes, when any rest that the client has to take is over."""
+        self.engine.receive(self.connection, data, self.connection.rests_until_ms)
 
     def take(self) -> list[Message]:
         """Take what came: every reply must be the one that is due next."""

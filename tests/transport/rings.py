@@ -268,8 +268,8 @@ class Rings:
         turns = 0
         while turns < _QUIET_TURNS:
             await asyncio.sleep(0)
-            readable = select.select([descriptor], [], [], 0)[0]
-            turns = 0 if readable else turns + 1
+            busy = self.server._queue or select.select([descriptor], [], [], 0)[0]
+            turns = 0 if busy else turns + 1
 
     def connection(self, domid: int) -> Connection:
         """The engine's end of a domain's ring."""

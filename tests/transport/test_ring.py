@@ -389,6 +389,7 @@ async def test_reconnecting_again_and_again_is_of_no_use(rings: Rings) -> None:
         guest.ring.connection = RECONNECT
         guest.guest.notify()
         await other.request(Op.GET_DOMAIN_PATH, b"6\0")
+    await rings.quiet()
 
     assert guest.ring.connection == CONNECTED
     assert len(rings.engine.connections) == 3

@@ -10,12 +10,11 @@ from xsd.daemon.config import Config
 from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
 from xsd.engine.dispatch import REFUSALS_LOGGED
-from xsd.engine.engine import TURN
+from xsd.engine.engine import EFFORT_FREE, EFFORT_PER_MS, REST_MAX_MS, TURN
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.store.past import PAST_MAX
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
 from xsd.store.usage import LEVEL_BYTES, MESSAGE_BYTES, NODE_BYTES, WATCH_BYTES
-from xsd.transport.ring import ROUNDS, TURN_MS
 from xsd.transport.unix import RECEIVE_MAX
 
 HERE: Final = Path(__file__).resolve().parent
@@ -99,7 +98,7 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
 
     assert [row[1] for row in table] == [
         f"{PAYLOAD_MAX:,} bytes",
-        f"{ROUNDS} times {RING_SIZE:,} bytes, fewer if they take {TURN_MS} ms",
+        f"{RING_SIZE:,} bytes",
         f"{RECEIVE_MAX // KIB} KiB, of which {TURN} requests are answered",
         f"{HIGH_WATER // KIB} KiB",
         f"{UNSENT_MAX // MIB} MiB",
@@ -108,6 +107,10 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
         f"{REFUSALS_LOGGED}",
         f"{PROTECT_AFTER}",
         f"{PROTECT_MS} ms",
+        (
+            f"{EFFORT_FREE}, beyond that 1 ms for {EFFORT_PER_MS}, "
+            f"{REST_MAX_MS:,} ms at most"
+        ),
     ]
 
 

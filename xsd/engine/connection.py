@@ -36,6 +36,7 @@ class Connection:
         refusals: Requests refused so far.
         conflicts: Transactions in a row that failed because of others.
         conflicted: What the last of these relied on.
+        rests_until_ms: When a guest is served again that has asked for much work.
         tally: What a guest has under way; see the quota ``outstanding``.
         waited_for: The protection that its next request had to wait for; once only.
     """
@@ -53,6 +54,7 @@ class Connection:
         "lost",
         "outbox",
         "refusals",
+        "rests_until_ms",
         "tally",
         "transactions",
         "waited_for",
@@ -73,6 +75,7 @@ class Connection:
         self.refusals = 0
         self.conflicts = 0
         self.conflicted: Dependencies | None = None
+        self.rests_until_ms = 0
         self.tally = Tally()
         self.waited_for: Protection | None = None
         self._last_transaction = 0

@@ -27,6 +27,16 @@ HIGH_WATER: Final = 256 * 1024
 """Unsent bytes from which on a client's requests are left until it has read some."""
 
 
+EFFORT_FREE: Final = 200
+"""Nodes and events that a guest's request may be concerned with without a rest."""
+
+EFFORT_PER_MS: Final = 5
+"""How many more of them make one millisecond of rest."""
+
+REST_MAX_MS: Final = 1000
+"""The longest rest."""
+
+
 @final
 class Engine:
     """Serves connections from one store.
@@ -128,18 +138,26 @@ class Engine:
         core = self._core
         core.now_ms = now_ms
         frames = connection.backlog
+        outbox = connection.outbox
+        usage = self.store.usage
+        is_guest = not connection.caller.privileged
         done = 0
         for frame in frames:
-            if done == TURN or connection.lost or not self.has_room(connection):
+            if done == TURN or outbox.size > HIGH_WATER or connection.lost:
+                break
+            if is_guest and self._has_much_under_way(connection):
                 break
             if core.protection is not None and must_wait(core, connection, frame):
                 core.stalled[connection.id] = connection
                 break
+            before = usage.effort
             answer(core, connection, frame)
+            if is_guest and usage.effort > before + EFFORT_FREE:
+                self._let_rest(connection, usage.effort - before)
             connection.waited_for = None
             done += 1
         connection.backlog = frames[done:] if done < len(frames) else []
-        if not connection.caller.privileged:
+        if is_guest:
             if done:
                 core.look_at_usage(connection)
             if self._has_much_under_way(connection):
@@ -184,11 +202,14 @@ class Engine:
 
     @property
     def held_until_ms(self) -> int:
-        """When clients that wait for a transaction go on in any case; 0 for none."""
-        protection = self._core.protection
-        if protection is None or not self._core.stalled:
-            return 0
-        return protection.until_ms
+        """When clients that wait for others' sake go on in any case; 0 for none."""
+        core = self._core
+        until_ms = 0 if core.protection is None else core.protection.until_ms
+        for connection in core.stalled.values():
+            if connection.rests_until_ms > core.now_ms:
+                rests_ms = connection.rests_until_ms
+                until_ms = min(until_ms, rests_ms) if until_ms else rests_ms
+        return until_ms if core.stalled else 0
 
     def look_at_clock(self, now_ms: int) -> None:
         """Take note of the time, so that `take_ready` finds who need not wait."""
@@ -251,18 +272,31 @@ class Engine:
         return notices
 
     def _has_much_under_way(self, connection: Connection) -> bool:
-        """Tell whether a guest has reached its quota of what is not read yet.
+        """Tell whether a guest has to wait for others, or for its reading.
 
-        At its quota of memory it is left alone until it has read what waits. What
-        else it has there only its own requests can make less.
+        That is while it rests, while as much is under way because of it as may be, and
+        at its quota of memory until it has read what waits. What else it has there
+        only its own requests can make less.
         """
         domid = connection.caller.domid
         quotas = self.store.quotas
-        if 0 < quotas.limit(domid, OUTSTANDING) <= connection.tally.count:
+        if (
+            connection.rests_until_ms > self._core.now_ms
+            or 0 < quotas.limit(domid, OUTSTANDING) <= connection.tally.count
+        ):
             return True
         if not connection.outbox.size:
             return False
         return 0 < quotas.limit(domid, MEMORY) <= self.store.usage.memory.of(domid)
+
+    def _let_rest(self, connection: Connection, effort: int) -> None:
+        """Leave a guest alone for a while that has asked for much work.
+
+        Nobody else was served meanwhile. As long as most of the time is others', it
+        does not matter to them how large the largest commit may be.
+        """
+        rest_ms = min((effort - EFFORT_FREE) // EFFORT_PER_MS, REST_MAX_MS)
+        connection.rests_until_ms = self._core.now_ms + rest_ms
 
     def _end(self, connection: Connection) -> None:
         """Read nothing more: the stream of requests makes no sense any longer."""

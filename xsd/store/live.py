@@ -85,5 +85,8 @@ class Live(View):
         if growth > 0:
             self.check_memory(payer, growth, format_path(path))
 
+    def _worked(self, count: int) -> None:
+        self.usage.effort += count
+
     def _saw_size(self, domid: int, size: int) -> None:
         self.usage.node_size.saw(domid, size)

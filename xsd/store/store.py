@@ -248,6 +248,8 @@ class Store:
         transaction.check()
         if not transaction.touched:
             return []
+        # Compared, made and told of.
+        self.usage.effort += 3 * len(transaction.touched)
         live = self.live
         before = live.tree.top
         if transaction.is_current():
@@ -422,7 +424,7 @@ class Store:
         self, changes: list[Change], before: Node, after: Node, *, leaves_first: bool
     ) -> list[Event]:
         """See `events_for`."""
-        return events_for(
+        events = events_for(
             self.watches,
             self._audience,
             changes,
@@ -430,6 +432,8 @@ class Store:
             after,
             leaves_first=leaves_first,
         )
+        self.usage.effort += len(events)
+        return events
 
     def _check_quota(self, caller: Caller, name: str, account: Account) -> None:
         if not caller.privileged:

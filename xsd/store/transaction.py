@@ -279,6 +279,9 @@ class Transaction(View):
         if more > 0:
             self._check_memory(path, more)
 
+    def _worked(self, count: int) -> None:
+        self._live.usage.effort += count
+
     def _saw_size(self, domid: int, size: int) -> None:
         self._live.usage.node_size.saw(domid, size)
 

@@ -121,11 +121,13 @@ class Usage:
         memory: Bytes: records of nodes by owner, watches; of guests also transactions
             and unsent output.
         unsent: The bytes of unsent output among these.
+        effort: Nodes and events that requests have been concerned with, ever.
         outstanding, transaction_nodes, node_permissions, path_max, node_size: The most
             that was asked for at a time; nothing is counted from day to day.
     """
 
     __slots__ = (
+        "effort",
         "memory",
         "node_permissions",
         "node_size",
@@ -144,6 +146,7 @@ class Usage:
         self.transactions = Account()
         self.memory = Account()
         self.unsent = Account()
+        self.effort = 0
         self.outstanding = Account()
         self.transaction_nodes = Account()
         self.node_permissions = Account()

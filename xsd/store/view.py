@@ -94,6 +94,10 @@ class View(ABC):
         """
 
     @abstractmethod
+    def _worked(self, count: int) -> None:
+        """Note how many nodes a request is concerned with beside the one it names."""
+
+    @abstractmethod
     def _saw_size(self, domid: int, size: int) -> None:
         """Note how big a node a domain has made."""
 
@@ -210,6 +214,7 @@ class View(ABC):
         self._require(caller, path, node, WRITE, SUBTREE)
         gone = self.tree.remove(path, spine)
         for domid, count in gone.nodes.items():
+            self._worked(count // 4)  # a node is removed sooner than made
             self._charge(domid, -count, -gone.sizes[domid])
         self._charge(spine[-1].perms.owner, 0, -name_size(path[-1]))
         self._removed(path, node)
@@ -293,6 +298,7 @@ class View(ABC):
         self._depend(path, len(spine) - 1, EXISTENCE | PERMS)
         perms = nearest.perms.inherited_by(caller)
         missing = len(path) + 1 - len(spine)
+        self._worked(missing)
         size = missing * empty_size(perms) + len(value)
         first = len(spine) - 1
         for index in range(first + 1, len(path)):

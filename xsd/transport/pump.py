@@ -31,7 +31,7 @@ class Pump:
         on_notice: Is given what the log should say.
     """
 
-    __slots__ = ("_links", "_loop", "_timer", "engine", "on_notice")
+    __slots__ = ("_links", "_loop", "_timer", "_timer_ms", "engine", "on_notice")
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class Pump:
         """
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = 0
         self.engine = engine
         self.on_notice = on_notice
         self._links: dict[int, Link] = {}
@@ -79,14 +80,24 @@ class Pump:
             link = self._links.get(connection.id)
             if link is not None:
                 link.wake()
-        if self._timer is None and self._loop is not None:
-            until_ms = self.engine.held_until_ms
-            if until_ms:
-                self._timer = self._loop.call_at(until_ms / 1000, self._on_time)
+        until_ms = self.engine.held_until_ms
+        if until_ms:
+            self._wake_at(until_ms)
         self._tell()
 
+    def _wake_at(self, until_ms: int) -> None:
+        """Look again at that time, if not sooner."""
+        if self._loop is None:
+            return
+        if self._timer is not None:
+            if self._timer_ms <= until_ms:
+                return
+            self._timer.cancel()
+        self._timer_ms = until_ms
+        self._timer = self._loop.call_at(until_ms / 1000, self._on_time)
+
     def _on_time(self) -> None:
-        """Some have waited for a transaction as long as they have to."""
+        """Some have waited for others as long as they have to."""
         self._timer = None
         if self._loop is not None:
             # The clock counts whole milliseconds.

@@ -11,9 +11,9 @@ ring is looked at once more.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
-from time import monotonic
-from typing import Final, final
+from typing import final
 
 from protocol.errors import Errno, XenStoreError
 from protocol.limits import RING_SIZE
@@ -33,13 +33,6 @@ from xsd.engine.guests import Guests
 from xsd.hypervisor.base import DYING, SHUT_DOWN, Channel, Hypervisor
 from xsd.store.domains import Domain
 from xsd.transport.pump import Link, Pump
-
-ROUNDS: Final = 8
-"""Rings full of requests that are taken from a domain before others' turn."""
-
-TURN_MS: Final = 5
-"""Milliseconds after which none is taken before others' turn: a single request can cost
-more, and a guest that is quick can have one in each ring."""
 
 
 def _do_nothing() -> None:
@@ -74,6 +67,9 @@ class RingServer(Guests):
         self._loop = asyncio.get_running_loop()
         self._links: dict[int, RingLink] = {}
         self._by_port: dict[int, RingLink] = {}
+        # Guests whose turn it is, one after the other.
+        self._queue: deque[RingLink] = deque()
+        self._scheduled = False
 
     def start(self) -> None:
         """Serve our own domain's kernel, if it has a ring, and wait for events."""
@@ -141,10 +137,46 @@ class RingServer(Guests):
         for port in ports:
             link = self._by_port.get(port)
             if link is not None:
-                link.serve()
+                self._queue_up(link)
         if domains_changed:
             self.look_at_domains()
-        self._pump.flush()
+            self._pump.flush()
+
+    # Turns.
+
+    def _queue_up(self, link: "RingLink") -> None:
+        """Have a link served when it is its turn; our own kernel's goes first."""
+        if not link.queued:
+            link.queued = True
+            if link.domain.caller.privileged:
+                self._queue.appendleft(link)
+            else:
+                self._queue.append(link)
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if self._queue and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._on_turn)
+
+    def _on_turn(self) -> None:
+        """Serve the first link in the queue, and no other.
+
+        Between two guests the loop looks at everybody else's sockets, so that nobody
+        waits for more than one of them, however many there are.
+        """
+        self._scheduled = False
+        link = self._queue.popleft()
+        link.queued = False
+        if not link.ended:
+            try:
+                if link.take_turn():
+                    self._queue_up(link)
+            except Exception as error:  # noqa: BLE001  the others must not suffer
+                fields: dict[str, object] = {"domid": link.domain.domid}
+                self._pump.on_notice(Notice("error", "domain.failed", fields, error))
+            self._pump.flush()
+        self._schedule()
 
     def look_at_domains(self) -> None:
         """Find out which domains have ended or shut down, and have it told."""
@@ -172,7 +204,9 @@ class RingServer(Guests):
     # Links.
 
     def _link(self, domain: Domain, channel: Channel) -> "RingLink":
-        link = RingLink(self._pump, self._hypervisor, self._loop, domain, channel)
+        link = RingLink(
+            self._pump, self._hypervisor, self._loop, domain, channel, self._queue_up
+        )
         self._links[domain.domid] = link
         self._by_port[channel.port] = link
         return link
@@ -204,6 +238,8 @@ class RingLink(Link):
         domain: Whose it is.
         channel: Page and event channel.
         ignored: The domain broke the protocol; it is not served any more.
+        ended: The page is not ours any more.
+        queued: It waits for its turn.
     """
 
     def __init__(
@@ -213,16 +249,18 @@ class RingLink(Link):
         loop: asyncio.AbstractEventLoop,
         domain: Domain,
         channel: Channel,
+        queue_up: "Callable[[RingLink], None]",
     ) -> None:
         self.domain = domain
         self.channel = channel
         self.ignored = False
+        self.ended = False
+        self.queued = False
+        self._queue_up = queue_up
         self._pump = pump
         self._hypervisor = hypervisor
         self._loop = loop
         self._ring = Ring(channel.page)
-        self._scheduled = False
-        self._ended = False
         self._connection = pump.engine.connect(domain.caller)
         pump.add(self._connection, self)
         self._ring.server_features = domain.features
@@ -230,7 +268,7 @@ class RingLink(Link):
     def greet(self) -> None:
         """Tell the domain that there is somebody, and look at what it has written."""
         self._notify()
-        self.serve()
+        self._queue_up(self)
 
     def begin(self) -> None:
         """Begin with an empty ring, whatever a former connection left in the page."""
@@ -248,46 +286,46 @@ class RingLink(Link):
 
     def end(self) -> None:
         """Let go of the page."""
-        self._ended = True
+        self.ended = True
         self._pump.drop(self._connection)
         self._ring.release()
 
-    def serve(self) -> None:
-        """Take requests from the ring and answer them, up to a turn's worth."""
+    def take_turn(self) -> bool:
+        """Answer what waits in the ring, which is one ring full at most.
+
+        Returns:
+            Whether there may be more by now.
+        """
         if self._ring.connection == RECONNECT:
             self._pump.engine.restart(self._connection)
             self.restart()
         engine = self._pump.engine
-        end = monotonic() + TURN_MS / 1000
-        for _ in range(ROUNDS):
-            # The guest may have notified because it has made room.
-            self.send()
-            if self.ignored or self._ended:
-                return
-            connection = self._connection
-            engine.resume(connection, self._now_ms())
-            if connection.backlog or not engine.has_room(connection):
-                break
-            try:
-                data = self._ring.read_requests(RING_SIZE)
-            except RingError as error:
-                self._ignore(ERROR_RING_INDEX, str(error))
-                return
-            if not data:
-                break
-            self._notify()
-            engine.receive(connection, data, self._now_ms())
-            if monotonic() >= end:
-                self._later()
-                break
-        else:
-            self._later()
-        if self._connection.closing and not self._connection.backlog:
-            self._ignore(ERROR_PROTOCOL, str(self._connection.decoder.error))
+        connection = self._connection
+        # The guest may have notified because it has made room.
+        self.send()
+        if self.ignored:
+            return False
+        engine.resume(connection, self._now_ms())
+        if connection.backlog or not engine.has_room(connection):
+            return False
+        if connection.closing:
+            self._ignore(ERROR_PROTOCOL, str(connection.decoder.error))
+            return False
+        try:
+            data = self._ring.read_requests(RING_SIZE)
+        except RingError as error:
+            self._ignore(ERROR_RING_INDEX, str(error))
+            return False
+        if not data:
+            return False
+        self._notify()
+        engine.receive(connection, data, self._now_ms())
+        # Only a look after the notification tells that there is no more.
+        return True
 
     def send(self) -> None:
         """Put what waits for the domain into its ring, as far as there is room."""
-        if self._ended or self.ignored:
+        if self.ended or self.ignored:
             return
         if self._connection.lost:
             self._ignore(ERROR_COMMUNICATION, "too much waits for it")
@@ -313,18 +351,7 @@ class RingLink(Link):
 
     def wake(self) -> None:
         """Go on with requests that had to wait."""
-        self._later()
-
-    def _later(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._serve_later)
-
-    def _serve_later(self) -> None:
-        self._scheduled = False
-        if not self._ended:
-            self.serve()
-            self._pump.flush()
+        self._queue_up(self)
 
     def _ignore(self, code: int, reason: str) -> None:
         """Serve the domain no more, but remember it until it is gone."""
