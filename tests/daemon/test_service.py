@@ -16,7 +16,7 @@ from xsd.client import Client
 from xsd.daemon.config import SOCKET_PATH_MAX, Config
 from xsd.daemon.service import Service, log_notice, make_store
 from xsd.engine import Engine, Notice
-from xsd.hypervisor.base import Channel, DomainState, Hypervisor
+from xsd.hypervisor.base import Channel, DomainState, Hypervisor, PortIn
 from xsd.store import Store
 from xsd.testing.guests import PretendedHost
 
@@ -155,7 +155,9 @@ class StandIn(Hypervisor):
     def own(self) -> Channel | None:
         return None
 
-    def connect(self, domid: int, remote_port: int) -> Channel:
+    def connect(
+        self, domid: int, remote_port: int, port_in: PortIn | None = None
+    ) -> Channel:
         raise OSError(errno.EINVAL, "no such domain")
 
     def rebind(self, channel: Channel, remote_port: int) -> None:
