@@ -1,5 +1,6 @@
 # make serve    run the daemon here, without root and without Xen
 # make test     run all tests (ARGS="-k watch" is handed to pytest)
+# make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
 # make lint     check format, style, types and import directions
 # make clean    remove what the others made, .venv included
 #
@@ -13,7 +14,7 @@ here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
-.PHONY: serve test lint clean
+.PHONY: serve test test-xen lint clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -32,6 +33,9 @@ serve: .venv/.serve
 
 test: .venv/.develop
 	@$(bin)/python -m pytest $(ARGS)
+
+test-xen: .venv/.develop
+	@$(bin)/python -m tests.xen.run $(ARGS)
 
 lint: .venv/.develop
 	$(bin)/ruff format --check .
