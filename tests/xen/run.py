@@ -86,6 +86,9 @@ class Results:
 
     def take(self, line: str) -> None:
         """Take a line that a machine has printed."""
+        if line.startswith("@note "):
+            sys.stdout.write(f"{line.removeprefix('@note ')}\n")
+            return
         if not line.startswith("@result "):
             self._text.append(line)
             return

@@ -61,6 +61,7 @@ class Config:
         hypervisor: `xen`, `emulated`, or `auto`: Xen where there is one.
         log_format: `auto` (console on a terminal, else JSON), `console` or `json`.
         log_level: The least severe level that is logged.
+        record_file: Where everything that comes in is recorded, if given.
     """
 
     rundir: Path = RUNDIR
@@ -80,6 +81,7 @@ class Config:
     hypervisor: str = "auto"
     log_format: str = "auto"
     log_level: str = "info"
+    record_file: Path | None = None
 
 
 def load(environ: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> Config:
@@ -229,6 +231,7 @@ _FIELDS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "hypervisor": ("hypervisor", _hypervisor),
     "log-format": ("log_format", _log_format),
     "log-level": ("log_level", _log_level),
+    "record": ("record_file", _path),
 }
 
 _QUOTA_OPTIONS: Final = {

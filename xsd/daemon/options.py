@@ -15,6 +15,7 @@ OPTIONS: Final = (
     Option("hypervisor", "", "what", "auto, xen or emulated"),
     Option("log-level", "", "level", "debug, info, warning or error"),
     Option("log-format", "", "format", "auto, console or json"),
+    Option("record", "", "file", "record what comes in, for debugging"),
     Option("trace-file", "T", "file", "log to this file; SIGHUP opens it anew"),
     Option("trace-control", "", "switch", "+what or -what of obj, io, wrl, acc, tdb"),
     Option("entry-nb", "E", "n", "quota: nodes of a domain"),

@@ -7,6 +7,8 @@ from typing import Final, final
 import structlog
 
 from xsd.daemon.config import Config
+from xsd.daemon.daemonize import StartError
+from xsd.daemon.record import FileRecorder
 from xsd.engine import Engine, Notice
 from xsd.hypervisor import xen
 from xsd.hypervisor.base import Hypervisor
@@ -54,12 +56,15 @@ class Service:
         Raises:
             OSError: If the socket or the hypervisor cannot be had; what had been
                 begun is undone.
+            StartError: If the recording that is wanted cannot be made.
         """
         path = str(self._config.socket)
         try:
             server = UnixServer(self._pump, path, lambda: self.store.privileged.caller)
             server.start()
             self._held.callback(server.close)
+            # Not before, for the file may be that of a daemon that serves there.
+            self._record()
             self._serve_domains(path)
             self._held.callback(self._stop_timer)
             self._expire_events()
@@ -70,6 +75,20 @@ class Service:
     def stop(self) -> None:
         """End all clients and give everything back."""
         self._held.close()
+
+    def _record(self) -> None:
+        """Record what comes in, if that is wanted."""
+        path = self._config.record_file
+        if path is None:
+            return
+        try:
+            recorder = FileRecorder(path)
+        except OSError as error:
+            reason = f"cannot record to {path}: {error.strerror}"
+            raise StartError(reason) from error
+        self._held.callback(recorder.close)
+        self._pump.record(recorder)
+        log.warning("traffic.recorded", file=str(path))
 
     def _serve_domains(self, path: str) -> None:
         wanted = self._config.hypervisor

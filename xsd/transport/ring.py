@@ -286,7 +286,7 @@ class RingLink(Link):
             if not data:
                 break
             self._notify()
-            engine.receive(connection, data, self._now_ms())
+            self._pump.receive(connection, data, self._now_ms())
         else:
             self._later()
         if self._connection.closing and not self._connection.backlog:

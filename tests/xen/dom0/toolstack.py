@@ -136,9 +136,18 @@ class Dom0:
         rows = [line.split() for line in xl("list").splitlines()[1:]]
         return {row[0]: int(row[1]) for row in rows if row[1] != "0"}
 
-    def guest(self, kind: str = "pv", *, devices: bool = True) -> "Guest":
-        """Return a guest with a name of its own, not created yet."""
-        return Guest(self, f"guest{next(self._names)}", kind, devices=devices)
+    def guest(
+        self, kind: str = "pv", *, devices: bool = True, script: str = "block"
+    ) -> "Guest":
+        """Return a guest with a name of its own, not created yet.
+
+        Args:
+            kind: `pv` or `pvh`.
+            devices: It has a network and a disk.
+            script: What the toolstack runs to attach the disk.
+        """
+        name = f"guest{next(self._names)}"
+        return Guest(self, name, kind, script if devices else None)
 
     def wait_no_guests(self) -> None:
         """Wait until Xen has no guest any more, dying ones included."""
@@ -164,7 +173,7 @@ class Guest:
         domid: Its domain, once it was created.
     """
 
-    def __init__(self, dom0: Dom0, name: str, kind: str, *, devices: bool) -> None:
+    def __init__(self, dom0: Dom0, name: str, kind: str, script: str | None) -> None:
         self.name = name
         self.domid = 0
         self.config = FILES / f"{name}.cfg"
@@ -181,10 +190,11 @@ class Guest:
             'on_crash = "destroy"',
         ]
         FILES.mkdir(exist_ok=True)
-        if devices:
+        if script is not None:
             loop = make_disk(self._disk)
             lines.append(f"vif = ['bridge={BRIDGE}']")
-            lines.append(f"disk = ['phy:{loop},xvda,w']")
+            disk = f"script={script},vdev=xvda,access=rw,target={loop}"
+            lines.append(f"disk = ['{disk}']")
         self.config.write_text("\n".join(lines) + "\n", encoding="ascii")
 
     @property
