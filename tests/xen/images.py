@@ -108,8 +108,8 @@ def build(directory: Path) -> None:
         SystemExit: If this machine lacks something; the text says what.
         CalledProcessError: If a step fails, after it has said why.
     """
-    names = ("dom0/init", "dom0/initrd", "domu/init", "images.py")
-    newest = max((_HERE / name).stat().st_mtime for name in names)
+    sources = [*_HERE.glob("dom0/init*"), *_HERE.glob("domu/*"), Path(__file__)]
+    newest = max(path.stat().st_mtime for path in sources)
     built = images(directory)["dom0.img"]
     if built.exists() and built.stat().st_mtime > newest:
         return
@@ -293,6 +293,16 @@ def _make_guest(root: Path, modules: Modules, into: Path, directory: Path) -> No
     place.mkdir(exist_ok=True)
     _pack(into, root / "bin/busybox", place / "initrd")
     shutil.copy(directory / "vmlinux", place / "vmlinux")
+    _run(
+        "gcc",
+        *("-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib"),
+        # It has no stack protector's data, no exceptions, and no room for SSE.
+        *("-fno-stack-protector", "-fno-asynchronous-unwind-tables"),
+        *("-fcf-protection=none", "-mgeneral-regs-only"),
+        *("-fno-pic", "-no-pie", "-static", "-Wl,-Ttext-segment=0x100000"),
+        *("-Wl,--build-id=none", "-o", place / "hostile"),
+        *(_HERE / "domu/hostile.S", _HERE / "domu/hostile.c"),
+    )
 
 
 def _make_disk(root: Path, modules: Modules, directory: Path) -> None:

@@ -39,6 +39,17 @@ def pv_guest_lives(dom0: Dom0) -> None:
         guest.wait_ended()
 
 
+def brief_life(dom0: Dom0) -> None:
+    """A PV guest comes, is connected, and goes."""
+    with nothing_left(dom0):
+        guest = dom0.guest()
+        guest.create()
+        guest.wait_connected()
+        assert guest.must("xenstore-read name") == guest.name
+        xl("shutdown", guest.name)
+        guest.wait_ended()
+
+
 def pvh_guest_lives(dom0: Dom0) -> None:
     """The same for a PVH guest, which may need several attempts to boot."""
     with nothing_left(dom0):

@@ -5,7 +5,11 @@ All of it runs in dom0, as root. A `ScenarioError` or a failed assertion ends on
 
 import contextlib
 import itertools
+import os
+import socket
+import struct
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,6 +84,11 @@ class Dom0:
         self.client = Client(timeout=PATIENCE_S)
         self._tokens = itertools.count()
         self._names = itertools.count(1)
+
+    def note(self, text: str) -> None:
+        """Have a line printed among the results."""
+        sys.stdout.write(f"@note     {text}\n")
+        sys.stdout.flush()
 
     # The store
 
@@ -288,3 +297,23 @@ def nothing_left(dom0: Dom0) -> Iterator[None]:
         more = "".join(f"\n+ {path}" for path in sorted(after - before))
         less = "".join(f"\n- {path}" for path in sorted(before - after))
         raise ScenarioError(f"the store is not as it was:{more}{less}")
+
+
+def daemon_pid() -> int:
+    """Process id of our daemon, whatever its pid file says."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect("/run/xenstored/socket")
+        # Of whoever listens, since it was he who called listen(2).
+        peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    pid: int = struct.unpack("=iII", peer)[0]
+    return pid
+
+
+def daemon_seconds() -> float:
+    """Processor time of the daemon so far."""
+    files = ("xenstored.pid", "xenstore.pid", "xen/xenstored.pid")
+    (file,) = filter(Path.exists, (Path("/run") / name for name in files))
+    process = Path("/proc") / file.read_text("ascii").strip()
+    # After the name, which may have blanks: utime and stime are fields 14 and 15.
+    fields = (process / "stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
