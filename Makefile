@@ -14,7 +14,7 @@ here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
-.PHONY: serve test test-xen lint clean
+.PHONY: serve test test-xen bench-xen lint clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -36,6 +36,12 @@ test: .venv/.develop
 
 test-xen: .venv/.develop
 	@$(bin)/python -m tests.xen.run $(ARGS)
+
+bench-xen: .venv/.develop
+	@for daemon in c ocaml xsd; do \
+	    echo "== $$daemon"; \
+	    $(bin)/python -m tests.xen.run --xenstored $$daemon speed $(ARGS) || exit; \
+	done
 
 lint: .venv/.develop
 	$(bin)/ruff format --check .
