@@ -9,7 +9,7 @@ import gzip
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final, final
 
@@ -98,6 +98,10 @@ class World(ABC):
         """Make a domain and return the port that INTRODUCE is to be told."""
 
     @abstractmethod
+    def destroy(self, domid: int) -> None:
+        """End a domain; the daemon may notice it later."""
+
+    @abstractmethod
     def ring(self, domid: int) -> "Line":
         """The guest of a domain that was made and introduced."""
 
@@ -126,38 +130,93 @@ class Line:
 
 def replay(exchanges: Iterable[Exchange], world: World) -> Iterator[Exchange]:
     """Make the same requests; return them with the replies that there are now."""
-    lines: dict[int, Line] = {}
-    ports: dict[int, int] = {}
+    player = _Player(world)
     for each in exchanges:
         if each.op == CLOSE:
-            if each.connection in lines:
-                lines.pop(each.connection).close()
+            player.end(each)
             yield each
-            continue
-        line = lines.get(each.connection)
+        else:
+            frame = player.request(each)
+            reply = frame.payload
+            if frame.op == Op.DIRECTORY_PART:
+                reply = _GENERATION + b"\0" + reply.partition(b"\0")[2]
+            yield replace(each, reply_op=frame.op, reply=reply.decode(_ENCODING))
+    player.close()
+
+
+@final
+class _Player:
+    """Connections and domains of a replay, by the numbers of the recording."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lines: dict[int, Line] = {}
+        self._ports: dict[int, int] = {}
+        self._control = world.socket()
+        # Ids of transactions, by those of the recording, and those not used yet.
+        self._transactions: dict[tuple[int, int], int] = {}
+        self._started: dict[int, list[int]] = {}
+
+    def request(self, each: Exchange) -> Frame:
+        """Make a request."""
+        line = self._lines.get(each.connection)
         if line is None:
-            line = world.ring(each.domid) if each.domid else world.socket()
-            lines[each.connection] = line
+            domid = each.domid
+            line = self._world.ring(domid) if domid else self._world.socket()
+            self._lines[each.connection] = line
         payload = each.request.encode(_ENCODING)
+        if each.op == Op.SET_PERMS and not each.domid:
+            # The toolstack has made a domain before it gives rights to it.
+            for entry in payload.split(b"\0")[1:-1]:
+                self._make(int(entry[1:]))
         if each.op == Op.INTRODUCE:
-            domid = int(payload.split(b"\0")[0])
-            if domid not in ports:
-                ports[domid] = world.create(domid)
-            # The event channel is another one here.
-            payload = b"%d\x001\0%d\0" % (domid, ports[domid])
-        frame = line.request(each.op, each.tx, payload)
-        reply = frame.payload
-        if frame.op == Op.DIRECTORY_PART:
-            reply = _GENERATION + b"\0" + reply.partition(b"\0")[2]
-        yield Exchange(
-            each.connection,
-            each.domid,
-            each.op,
-            each.tx,
-            each.request,
-            frame.op,
-            reply.decode(_ENCODING),
-        )
+            payload = self._introduce(int(payload.split(b"\0")[0]))
+        frame = line.request(each.op, self._transaction(each), payload)
+        if frame.op == Op.TRANSACTION_START:
+            number = int(frame.payload.removesuffix(b"\0"))
+            self._started.setdefault(each.connection, []).append(number)
+        return frame
+
+    def end(self, each: Exchange) -> None:
+        """End a connection; a ring ends with its domain."""
+        line = self._lines.pop(each.connection, None)
+        if each.domid in self._ports:
+            del self._ports[each.domid]
+            self._world.destroy(each.domid)
+            # Until the daemon has noticed.
+            while self._is_introduced(each.domid):
+                pass
+        if line is not None:
+            line.close()
+
+    def close(self) -> None:
+        """Close what the recording leaves open."""
+        for line in (*self._lines.values(), self._control):
+            line.close()
+
+    def _make(self, domid: int) -> None:
+        if domid and domid not in self._ports:
+            self._ports[domid] = self._world.create(domid)
+
+    def _introduce(self, domid: int) -> bytes:
+        self._make(domid)
+        # The event channel is another one here.
+        return b"%d\x001\0%d\0" % (domid, self._ports[domid])
+
+    def _is_introduced(self, domid: int) -> bool:
+        frame = self._control.request(Op.IS_DOMAIN_INTRODUCED, 0, b"%d\0" % domid)
+        return frame.payload == b"T\0"
+
+    def _transaction(self, each: Exchange) -> int:
+        """Id that a transaction has here; 0 for none, or what nobody has started."""
+        key = each.connection, each.tx
+        started = self._started.get(each.connection)
+        if each.tx and key not in self._transactions and started:
+            self._transactions[key] = started.pop(0)
+        number = self._transactions.get(key, each.tx)
+        if each.op == Op.TRANSACTION_END:
+            self._transactions.pop(key, None)
+        return number
 
 
 @final
@@ -182,6 +241,11 @@ class Pretended(World):
         """See `World.create`."""
         self._guests[domid] = self._host.create(domid)
         return self._guests[domid].port
+
+    def destroy(self, domid: int) -> None:
+        """See `World.destroy`."""
+        self._guests.pop(domid).close()
+        self._host.kill(domid)
 
     def ring(self, domid: int) -> Line:
         """See `World.ring`."""

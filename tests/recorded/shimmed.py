@@ -21,6 +21,7 @@ class Shimmed(World):
         self._shim = Shim(directory / "shim")
         self._path = directory / "socket"
         self._guests: dict[int, Any] = {}
+        self._dead: list[Any] = []
 
     def socket(self) -> Line:
         """See `World.socket`."""
@@ -32,6 +33,13 @@ class Shimmed(World):
         port: int = self._guests[domid].port
         return port
 
+    def destroy(self, domid: int) -> None:
+        """See `World.destroy`."""
+        guest = self._guests.pop(domid)
+        guest.mark("dying")
+        guest.virq()
+        self._dead.append(guest)
+
     def ring(self, domid: int) -> Line:
         """See `World.ring`."""
         line = _line(self._guests[domid])
@@ -40,7 +48,7 @@ class Shimmed(World):
 
     def close(self) -> None:
         """Let the guests go."""
-        for guest in self._guests.values():
+        for guest in (*self._guests.values(), *self._dead):
             guest.close()
 
 

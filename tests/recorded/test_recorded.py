@@ -49,7 +49,7 @@ def test_recording_is_of_a_whole_life(recorded: list[Exchange]) -> None:
     """Of a toolstack, a guest and their transactions: else it would prove little."""
     asked = Counter(each.op for each in recorded)
 
-    assert asked[Op.INTRODUCE] == asked[Op.RELEASE] >= 1
+    assert asked[Op.INTRODUCE] >= 1
     assert asked[Op.TRANSACTION_END] == asked[Op.TRANSACTION_START] > 10
     assert asked[CLOSE] > 10
     assert any(each.domid and each.op == Op.WATCH for each in recorded)
