@@ -53,13 +53,14 @@ def brief_life(dom0: Dom0) -> None:
 def pvh_guest_lives(dom0: Dom0) -> None:
     """The same for a PVH guest, which may need several attempts to boot."""
     with nothing_left(dom0):
-        for _ in range(PVH_ATTEMPTS):
+        for attempts in range(1, PVH_ATTEMPTS + 1):
             guest = dom0.guest("pvh")
             guest.create()
             try:
                 guest.do("true")
             except ScenarioError:
                 # If it was the daemon's fault, the other attempts fail as well.
+                dom0.note(f"the PVH guest did not boot, attempt {attempts}")
                 attempt("xl", "destroy", guest.name)
                 dom0.wait_no_guests()
             else:

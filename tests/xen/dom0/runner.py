@@ -18,7 +18,7 @@ from typing import Final
 
 from tests.xen.dom0 import crowd, hostile, lives, speed, start
 from tests.xen.dom0.starts import STARTS
-from tests.xen.dom0.toolstack import Dom0, ScenarioError, daemon_seconds, run
+from tests.xen.dom0.toolstack import Dom0, ScenarioError, attempt, daemon_seconds, run
 
 Scenario = Callable[[Dom0], None]
 SCENARIOS: Final[dict[str, Scenario]] = {
@@ -56,9 +56,8 @@ def run_scenario(name: str, dom0: Dom0) -> None:
     except Exception:  # noqa: BLE001  whatever it is, the others are run
         result = "FAIL"
         say(traceback.format_exc())
+        say(attempt("xenstore-ls", "-f")[1])
     say(f"@result {name} {result} {time.monotonic() - begun:.1f}")
-    if result == "FAIL":
-        say(run("xenstore-ls", "-f"))
     try:
         dom0.clean()
     except ScenarioError:
