@@ -203,14 +203,15 @@ def domid_is_used_again(dom0: Dom0) -> None:
 def set_domid(image: Path, domid: int) -> None:
     """Have `xl restore` give the domain of a saved image an id of our choice."""
     data = image.read_bytes()
-    # A magic of 32 bytes, byte order, two words of flags, length of the JSON text.
-    header = struct.Struct("=32sIIII")
-    magic, order, mandatory, optional, length = header.unpack_from(data)
+    # A magic of 32 bytes, byte order, two words of flags, length of what follows: that
+    # of the JSON text, and the text.
+    header = struct.Struct("=32sIIIII")
+    magic, order, mandatory, optional, _, length = header.unpack_from(data)
     config = json.loads(data[header.size : header.size + length].rstrip(b"\0"))
     config["c_info"]["domid"] = domid
     text = json.dumps(config).encode() + b"\0"
     image.write_bytes(
-        header.pack(magic, order, mandatory, optional, len(text))
+        header.pack(magic, order, mandatory, optional, 4 + len(text), len(text))
         + text
         + data[header.size + length :]
     )

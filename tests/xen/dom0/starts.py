@@ -70,7 +70,8 @@ def install() -> None:
     """Install the daemon as docs/operations.md says, but without a network."""
     run("python3", "-m", "venv", PLACE)
     pip = ("install", "--no-index", "--find-links", WHEELS, "xenstored")
-    run(f"{PLACE}/bin/pip", "--disable-pip-version-check", *pip)
+    # Where the runner finds it, it counts as installed for pip.
+    run("env", "-u", "PYTHONPATH", f"{PLACE}/bin/pip", *pip)
 
 
 def by_launch_xenstore() -> None:
