@@ -6,6 +6,7 @@
 # make test-container   build the container image and try it (tests/container/run)
 # make fuzz     hostile guests against a daemon (SECONDS=300, SEED= of an earlier run)
 # make soak     a thousand domains come and go, three times (minutes)
+# make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
 # make lint     check format, style, types and import directions
 # make clean    remove what the others made, .venv included
 #
@@ -21,7 +22,8 @@ here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
-.PHONY: serve test test-compiled test-container test-systemd fuzz soak lint clean
+.PHONY: serve test test-compiled test-container test-systemd test-xen bench-xen fuzz soak
+.PHONY: lint clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -65,6 +67,15 @@ fuzz: .venv/.develop
 
 soak: .venv/.develop
 	@$(bin)/python -m tests.soak.soak
+
+test-xen: .venv/.develop
+	@$(bin)/python -m tests.xen.run $(ARGS)
+
+bench-xen: .venv/.develop
+	@for daemon in c ocaml xsd; do \
+	    echo "== $$daemon"; \
+	    $(bin)/python -m tests.xen.run --xenstored $$daemon speed $(ARGS) || exit; \
+	done
 
 lint: .venv/.develop
 	$(bin)/ruff format --check .

@@ -36,6 +36,12 @@ def test_path_wins_over_rundir_and_the_command_line_over_both() -> None:
     assert load(environ, [("socket", "/run/c")]).socket == Path("/run/c")
 
 
+def test_nothing_is_recorded_unless_a_file_is_named() -> None:
+    """What clients send may be secret."""
+    assert load({}, []).record_file is None
+    assert load({}, [("record", "/var/r")]).record_file == Path("/var/r")
+
+
 def test_an_empty_variable_counts_as_none() -> None:
     """`XENSTORED_PATH= xenstored` means the default."""
     assert load({"XENSTORED_PATH": "", "XENSTORED_RUNDIR": ""}, []) == Config()

@@ -5,8 +5,8 @@ ones in the order in which the transaction first looked at any of them. Ours tel
 what is different afterwards, in the order of the changes. So
 
 * the same events may come in another order ("commit-order");
-* where something was removed, less is told of what came back or was removed
-  with its parent, and more of what was lost below what came back
+* where something was removed, less is told of what came back or was only written
+  before it went with its parent, and more of what was lost below what came back
   ("net-commit-events").
 
 Nothing else may differ; in particular nothing outside of removed trees.
@@ -78,6 +78,10 @@ class _Log:
     def named(self, path: bytes) -> bool:
         """Whether a change was about the path itself."""
         return any(named == path for _, named in self.changes)
+
+    def removed_by_name(self, path: bytes) -> bool:
+        """Whether an RM was about the path itself."""
+        return (Op.RM, path) in self.changes
 
     def lasts(self, path: bytes) -> bool:
         """Whether the path was written and then not removed any more."""
@@ -169,7 +173,8 @@ def explain_commit(
 def _may_be_missing(log: _Log, path: bytes) -> bool:
     if log.lasts(path) or log.just_removed(path) or not log.removals(path):
         return False
-    return log.resurrects(path) or log.named(path)
+    # What an RM named and took away for good is told, whatever becomes of its parent.
+    return log.resurrects(path) or (log.named(path) and not log.removed_by_name(path))
 
 
 def _may_be_extra(log: _Log, path: bytes) -> bool:

@@ -28,7 +28,7 @@ def test_domain_state_holds_state_and_unique_id() -> None:
 def test_channel_gets_another_port_when_it_is_rebound() -> None:
     """Domain and page stay."""
     page = memoryview(bytearray(4096))
-    channel = Channel(5, 1, page)
+    channel = Channel(5, 1, page, 7)
 
     channel.port = 2
 

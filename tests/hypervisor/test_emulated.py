@@ -3,13 +3,14 @@
 import errno
 import mmap
 import os
+import struct
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support.descriptors import few_descriptors_left, open_descriptors
-from tests.support.pretended import Host
+from tests.support.pretended import PORT_WORD, Host, port_in_page
 from tests.support.turns import TurnTaker
 from xsd.hypervisor.base import DYING, RUNNING, SHUT_DOWN
 from xsd.hypervisor.emulated import EVENTS_MAX, EmulatedHypervisor
@@ -281,6 +282,40 @@ def test_domid_used_again_is_another_domain(host: Host) -> None:
     assert state is not None
     assert state.unique_id == 2
     assert host.hypervisor.pending() == ([new.port], False)
+
+
+# A port that the page names
+
+
+def test_port_in_the_page_is_bound(host: Host) -> None:
+    """In the place of the one that was told, which need not exist."""
+    port = host.create()
+    os.pwrite(host.control.descriptors[0], struct.pack("=I", port), 4 * PORT_WORD)
+
+    channel = host.hypervisor.connect(5, port + 1, port_in_page)
+
+    assert channel.remote_port == port
+    assert host.hypervisor.pending() == ([channel.port], False)
+
+
+def test_page_that_names_no_port_changes_nothing(host: Host) -> None:
+    """The one that was told is bound."""
+    port = host.create()
+
+    assert host.hypervisor.connect(5, port, port_in_page).remote_port == port
+
+
+def test_wrong_port_in_the_page_leaves_nothing_mapped(host: Host) -> None:
+    """The domain can be connected once it names none."""
+    port = host.create()
+    page = host.control.descriptors[0]
+    os.pwrite(page, struct.pack("=I", 77), 4 * PORT_WORD)
+    with pytest.raises(OSError, match="no unbound port 77") as caught:
+        host.hypervisor.connect(5, port, port_in_page)
+    os.pwrite(page, bytes(4), 4 * PORT_WORD)
+
+    assert refused(caught)
+    assert host.hypervisor.connect(5, port, port_in_page).remote_port == port
 
 
 # Event channels that change

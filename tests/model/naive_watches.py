@@ -68,7 +68,8 @@ class NaiveWatches:
         """Tell of each path once, in the order in which the transaction changed them.
 
         Told is what was named and is there; and of each tree that was removed,
-        parents first, what has gone and what came back as another.
+        parents first, what has gone and what came back as another. A node that has gone
+        with its parent is told to its own watches, and to others if it was named, too.
         """
         named: set[Path] = set()
         old, present = set(before), set(before)
@@ -86,17 +87,27 @@ class NaiveWatches:
             way = [step.path[:length] for length in range(1, len(step.path))]
             changed += [*[each for each in way if each not in present], step.path]
             present |= set() if step.removes else {*way, step.path}
-        order: list[Path] = []
+        order: list[tuple[Path, bool]] = []
         for top in dict.fromkeys(changed):
             lost = at_or_below(before, top) if top in removed else []
-            order += [path for path in lost if path not in named]
-            order += [top] if top in named else []
+            order += [(path, path == top) for path in lost if path not in named]
+            order += [(top, True)] if top in named else []
         told: list[Told] = []
-        for path in dict.fromkeys(order):
+        seen: dict[Path, bool] = {}
+        for path, by_name in order:
             was, new = before.get(path), after.get(path)
+            only_at = new is None and path[:-1] not in after and not by_name
+            if seen.get(path, False) or (path in seen and only_at):
+                continue
+            all_seen = path not in seen
+            seen[path] = not only_at
             if new is None:
-                only_at = path[:-1] not in after
-                told += self._tell(before, after, path, only_at=only_at)
+                at = self._tell(before, after, path, only_at=True)
+                everybody = self._tell(before, after, path)
+                if only_at:
+                    told += at
+                else:
+                    told += [x for x in everybody if all_seen or x not in at]
             elif (
                 was is None
                 or path in named

@@ -6,6 +6,7 @@ from xsd.store.changes import (
     IMPLIED,
     REMOVED,
     REMOVED_BELOW,
+    REMOVED_WITHIN,
     Change,
     removal,
 )
@@ -29,7 +30,7 @@ def test_a_change_prints_its_kind_and_path() -> None:
     """For whoever reads a failed test."""
     printed = [
         repr(Change(kind, at(b"/a/b"), b"v", PERMISSIONS, None, None))
-        for kind in (CHANGED, IMPLIED, REMOVED, REMOVED_BELOW)
+        for kind in (CHANGED, IMPLIED, REMOVED, REMOVED_BELOW, REMOVED_WITHIN)
     ]
 
     assert printed == [
@@ -37,4 +38,5 @@ def test_a_change_prints_its_kind_and_path() -> None:
         "Change(IMPLIED, b'/a/b')",
         "Change(REMOVED, b'/a/b')",
         "Change(REMOVED_BELOW, b'/a/b')",
+        "Change(REMOVED_WITHIN, b'/a/b')",
     ]

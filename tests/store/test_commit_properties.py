@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from protocol.path import Path
 from tests.store.support import Client, Shape, Steps, Told, do, dom0_of, shape, watched
 from xsd.store import Store
-from xsd.store.changes import CHANGED, IMPLIED, REMOVED, Change
+from xsd.store.changes import CHANGED, IMPLIED, REMOVED, REMOVED_WITHIN, Change
 from xsd.store.check import verify
 from xsd.store.commit import changes_between
 from xsd.store.node import Node
@@ -103,6 +103,10 @@ def apply(state: Contents, change: Change) -> None:
     if change.kind in (CHANGED, IMPLIED):
         state[change.path] = (change.value, change.perms.text)
         assert change.path[:-1] in state or len(change.path) == 1
+        return
+    if change.kind == REMOVED_WITHIN:
+        # It went with its parent; this is for those who watch from above.
+        assert change.path not in state
         return
     assert change.path in state
     assert change.kind != REMOVED or change.path[:-1] in state

@@ -2,11 +2,20 @@
 
 import select
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 from tests.support.turns import TurnTaker
 from xsd.hypervisor.base import Channel
 from xsd.hypervisor.emulated import EmulatedHypervisor
+
+PORT_WORD: Final = 2076 // 4
+"""Where a page, as words of 32 bits, names a port (xs_wire.h)."""
+
+
+def port_in_page(page: memoryview) -> int:
+    """Return the port that a page names."""
+    with page.cast("I") as words:
+        return words[PORT_WORD]
 
 
 @final

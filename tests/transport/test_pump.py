@@ -6,7 +6,7 @@ from protocol.frame import encode_frame
 from protocol.ops import Op
 from xsd.engine import Connection, Engine, Notice
 from xsd.store import Store
-from xsd.transport.pump import Link, Pump
+from xsd.transport.pump import Link, Pump, Recorder
 
 
 @final
@@ -53,6 +53,46 @@ def test_flush_sends_to_everybody_a_request_concerns() -> None:
 
     assert writer.got == encode_frame(Op.WRITE, 2, 0, b"OK\0")
     assert watcher.got == encode_frame(Op.WATCH_EVENT, 0, 0, b"/a\0token\0")
+
+
+@final
+class Noting(Recorder):
+    """A recorder that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, str, bytes]] = []
+
+    def opened(self, connection: Connection) -> None:
+        self.told.append((connection.id, "open", b""))
+
+    def received(self, connection: Connection, data: bytes) -> None:
+        self.told.append((connection.id, "data", data))
+
+    def closed(self, connection: Connection) -> None:
+        self.told.append((connection.id, "close", b""))
+
+
+def test_recorder_is_told_of_what_comes_in_and_it_is_answered() -> None:
+    """Bytes as they came; a connection's end once."""
+    pump, _, writer, _ = two_links()
+    recorder = Noting()
+    pump.record(recorder)
+    late = Remembering(pump.engine.connect(pump.engine.store.privileged.caller))
+    pump.add(late.connection, late)
+    write = encode_frame(Op.WRITE, 2, 0, b"/a\0value")
+    pump.receive(writer.connection, write[:9], 0)
+    pump.receive(writer.connection, write[9:], 0)
+    pump.flush()
+    pump.drop(late.connection)
+    pump.drop(late.connection)
+
+    assert writer.got == encode_frame(Op.WRITE, 2, 0, b"OK\0")
+    assert recorder.told == [
+        (late.connection.id, "open", b""),
+        (writer.connection.id, "data", write[:9]),
+        (writer.connection.id, "data", write[9:]),
+        (late.connection.id, "close", b""),
+    ]
 
 
 def test_what_is_refused_reaches_the_log() -> None:

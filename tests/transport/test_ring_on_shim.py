@@ -23,6 +23,7 @@ from protocol.ring import (
     ERROR_RING_INDEX,
     RECONNECT,
 )
+from tests.support.pretended import PORT_WORD
 from tests.support.shimmed import PATIENCE_S, Shim, start_xsd_on_shim
 
 pytestmark = pytest.mark.slow
@@ -293,6 +294,24 @@ def test_event_channel_may_change(xen: Xen) -> None:
 
     (xen.shim.directory / "evtchn-5").write_text("300")
     assert xen.introduce(guest, 300) == OK
+    guest.port = 300
+    guest.buffer.clear()
+    assert payload(guest, Op.GET_DOMAIN_PATH, b"5") == b"/local/domain/5\0"
+
+
+def test_port_in_the_page_wins(xen: Xen) -> None:
+    """At each INTRODUCE; a wrong one costs the guest that wrote it, nobody else."""
+    guest = xen.create(5)
+    guest.words[PORT_WORD] = 999
+    assert xen.introduce(guest) == EINVAL
+    assert not xen.is_introduced(5)
+    guest.words[PORT_WORD] = guest.port
+    assert xen.introduce(guest, 999) == OK
+    assert payload(guest, Op.GET_DOMAIN_PATH, b"5") == b"/local/domain/5\0"
+
+    (xen.shim.directory / "evtchn-5").write_text("300")
+    guest.words[PORT_WORD] = 300
+    assert xen.introduce(guest) == OK
     guest.port = 300
     guest.buffer.clear()
     assert payload(guest, Op.GET_DOMAIN_PATH, b"5") == b"/local/domain/5\0"

@@ -68,6 +68,7 @@ class Config:
         hypervisor: `xen`, `emulated`, or `auto`: Xen where there is one.
         log_format: `auto` (console on a terminal, else JSON), `console` or `json`.
         log_level: The least severe level that is logged.
+        record_file: Where everything that comes in is recorded, if given.
     """
 
     rundir: Path = RUNDIR
@@ -87,6 +88,7 @@ class Config:
     hypervisor: str = "auto"
     log_format: str = "auto"
     log_level: str = "info"
+    record_file: Path | None = None
 
 
 FIELDS: Final = {
@@ -103,6 +105,7 @@ FIELDS: Final = {
     "log.format": "log_format",
     "log.file": "trace_file",
     "log.trace": "trace_switches",
+    "log.record": "record_file",
     "timeout.watch-event": "watch_event_timeout_s",
 }
 """Setting -> field of `Config`; the quotas are in two fields together."""
@@ -388,6 +391,7 @@ _OPTIONS: Final[dict[str, tuple[str, Callable[[str], Value]]]] = {
     "priv-domid": ("domains.privileged", _domid),
     "hypervisor": ("domains.hypervisor", _hypervisor),
     "log-format": ("log.format", _log_format),
+    "record": ("log.record", _path),
     "log-level": ("log.level", _log_level),
 }
 

@@ -16,6 +16,7 @@ OPTIONS: Final = (
     Option("hypervisor", "", "what", "auto, xen or emulated"),
     Option("log-level", "", "level", "debug, info, warning or error"),
     Option("log-format", "", "format", "auto, console or json"),
+    Option("record", "", "file", "record what comes in, for debugging"),
     Option(
         "trace-file", "T", "file", "log and trace to this file; SIGHUP opens it anew"
     ),

@@ -9,6 +9,8 @@ from typing import Final, final
 import structlog
 
 from xsd.daemon.config import Config
+from xsd.daemon.daemonize import StartError
+from xsd.daemon.record import FileRecorder
 from xsd.daemon.settings import Value
 from xsd.daemon.watchdog import Watchdog
 from xsd.engine import Engine, Notice
@@ -75,11 +77,14 @@ class Service:
         Raises:
             OSError: If the socket or the hypervisor cannot be had; what had been
                 begun is undone.
+            StartError: If the recording that is wanted cannot be made.
         """
         path = str(self._config.socket)
         try:
             self._server.start(self._listener)
             self._held.callback(self._server.close)
+            # Not before, for the file may be that of a daemon that serves there.
+            self._record()
             self._serve_domains(path)
             self._held.callback(self._stop_timer)
             self._look_around()
@@ -142,6 +147,20 @@ class Service:
         introduced = sum(domain.introduced for domain in self.store.domains.all())
         # The control domain is one of them.
         return f"connections: {connections}, guests: {introduced - 1}"
+
+    def _record(self) -> None:
+        """Record what comes in, if that is wanted."""
+        path = self._config.record_file
+        if path is None:
+            return
+        try:
+            recorder = FileRecorder(path)
+        except OSError as error:
+            reason = f"cannot record to {path}: {error.strerror}"
+            raise StartError(reason) from error
+        self._held.callback(recorder.close)
+        self._pump.record(recorder)
+        log.warning("traffic.recorded", file=str(path))
 
     def _serve_domains(self, path: str) -> None:
         wanted = self._config.hypervisor

@@ -313,6 +313,13 @@ _TABLE: Final = (
         live=True,
         options=("trace-control",),
     ),
+    Setting(
+        "log.record",
+        Kind.PATH,
+        None,
+        "Where all that clients and guests send is recorded, for debugging.",
+        options=("record",),
+    ),
     *_quotas(),
     Setting(
         "timeout.watch-event",

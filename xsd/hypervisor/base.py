@@ -4,6 +4,7 @@ Nothing here knows what a XenStore is: pages, event channels and domains only.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Final, final
 
 RUNNING: Final = 0
@@ -12,6 +13,12 @@ SHUT_DOWN: Final = 1
 
 DYING: Final = 2
 """The domain is being destroyed, or gone; it never comes back."""
+
+
+PortIn = Callable[[memoryview], int]
+"""Looks for the number of a domain's port in its page; 0 if none is there.
+
+It must not keep a view of the page."""
 
 
 @final
@@ -39,14 +46,18 @@ class Channel:
         domid: The domain.
         port: Our end of the event channel.
         page: The 4,096 bytes that are shared with the domain.
+        remote_port: The domain's end of the event channel.
     """
 
-    __slots__ = ("domid", "page", "port")
+    __slots__ = ("domid", "page", "port", "remote_port")
 
-    def __init__(self, domid: int, port: int, page: memoryview) -> None:
+    def __init__(
+        self, domid: int, port: int, page: memoryview, remote_port: int
+    ) -> None:
         self.domid = domid
         self.port = port
         self.page = page
+        self.remote_port = remote_port
 
 
 class Hypervisor(ABC):
@@ -70,8 +81,17 @@ class Hypervisor(ABC):
         """The channel of the domain we run in, if its kernel has one with us."""
 
     @abstractmethod
-    def connect(self, domid: int, remote_port: int) -> Channel:
-        """Map a domain's ring page and bind its event channel."""
+    def connect(
+        self, domid: int, remote_port: int, port_in: PortIn | None = None
+    ) -> Channel:
+        """Map a domain's ring page and bind its event channel.
+
+        Args:
+            domid: The domain.
+            remote_port: Its end of the event channel.
+            port_in: Is shown the page before anything is bound; the port that it
+                finds there is bound in the place of the other.
+        """
 
     @abstractmethod
     def rebind(self, channel: Channel, remote_port: int) -> None:

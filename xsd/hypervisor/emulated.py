@@ -43,6 +43,7 @@ from xsd.hypervisor.base import (
     Channel,
     DomainState,
     Hypervisor,
+    PortIn,
 )
 from xsd.hypervisor.control import Answer, ControlSocket
 
@@ -134,7 +135,9 @@ class EmulatedHypervisor(Hypervisor):
                 return binding.channel
         return self.connect(0, domain.events.port)
 
-    def connect(self, domid: int, remote_port: int) -> Channel:
+    def connect(
+        self, domid: int, remote_port: int, port_in: PortIn | None = None
+    ) -> Channel:
         """Map a domain's page and bind its event channel, both once only.
 
         Raises:
@@ -144,15 +147,19 @@ class EmulatedHypervisor(Hypervisor):
         domain = self._domains.get(domid)
         if domain is None or domain.state == DYING or domain.mapped:
             raise _invalid(f"domain {domid} cannot be connected")
-        events = _checked_port(domain, remote_port)
         mapping = mmap.mmap(domain.page, PAGE_SIZE)
+        page = memoryview(mapping)
         try:
+            if port_in is not None:
+                remote_port = port_in(page) or remote_port
+            events = _checked_port(domain, remote_port)
             port = self._bind(events)
         except OSError:
+            page.release()
             mapping.close()
             raise
         domain.mapped = True
-        channel = Channel(domid, port, memoryview(mapping))
+        channel = Channel(domid, port, page, remote_port)
         self._bindings[port] = _Binding(channel, domain, events, mapping)
         return channel
 
@@ -177,6 +184,7 @@ class EmulatedHypervisor(Hypervisor):
         self._bindings[port] = binding
         binding.use(events)
         channel.port = port
+        channel.remote_port = remote_port
 
     def disconnect(self, channel: Channel) -> None:
         """Undo `connect`; a domain that was dying is gone then.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol, final
 
 from protocol.limits import DOMID_FIRST_RESERVED
-from xsd.hypervisor.base import Channel, DomainState, Hypervisor
+from xsd.hypervisor.base import Channel, DomainState, Hypervisor, PortIn
 from xsd.hypervisor.xendomains import MANAGE_SONAME, control_sonames, open_domains
 from xsd.hypervisor.xenlibrary import HANDLE, Call, Library, load
 
@@ -183,10 +183,18 @@ class XenHypervisor(Hypervisor):
         self.notify(self._own)
         return self._own
 
-    def connect(self, domid: int, remote_port: int) -> Channel:
+    def connect(
+        self, domid: int, remote_port: int, port_in: PortIn | None = None
+    ) -> Channel:
         """Map a domain's ring page and bind its event channel.
 
         The domain is not told: notify it once the page is as it should be.
+
+        Args:
+            domid: The domain.
+            remote_port: Its end of the event channel.
+            port_in: See `Hypervisor.connect`. The page is the domain's: what is found
+                there may be any number of 32 bits.
 
         Returns:
             Its page has format ``B`` and can be written. It must not be used after
@@ -200,6 +208,8 @@ class XenHypervisor(Hypervisor):
             raise OSError(errno.EINVAL, f"{domid} is no domain")
         access = mmap.PROT_READ | mmap.PROT_WRITE
         grant = _Grant(self._map(domid, _RING_GRANT, access), self._unmap)
+        if port_in is not None:
+            remote_port = port_in(grant.page) or remote_port
         return self._bound(domid, remote_port, grant.page, grant)
 
     def _bound(
@@ -211,7 +221,7 @@ class XenHypervisor(Hypervisor):
             page.release()
             mapping.close()
             raise
-        channel = Channel(domid, port, page)
+        channel = Channel(domid, port, page, remote_port)
         self._mappings[channel] = mapping
         return channel
 
@@ -224,6 +234,7 @@ class XenHypervisor(Hypervisor):
         """
         port: int = self._bind(channel.domid, remote_port)
         old, channel.port = channel.port, port
+        channel.remote_port = remote_port
         # The domain may have closed its end, and then nothing is lost.
         with contextlib.suppress(OSError):
             self._unbind(old)

@@ -23,13 +23,16 @@ REMOVED: Final = 2
 REMOVED_BELOW: Final = 3
 """As REMOVED, and a later change of the same commit took the parent too."""
 
+REMOVED_WITHIN: Final = 4
+"""An RM named the node, and an earlier change of the same commit took its parent."""
+
 
 @final
 class Change:
     """One step from the old state of the store to the new one.
 
     Attributes:
-        kind: CHANGED, IMPLIED, REMOVED or REMOVED_BELOW.
+        kind: CHANGED, IMPLIED, REMOVED, REMOVED_BELOW or REMOVED_WITHIN.
         path: The node; for removals the topmost one.
         value: Value afterwards; before it, for removals.
         perms: Permissions afterwards; before it, for removals.
@@ -59,8 +62,8 @@ class Change:
         self.removed = removed
 
     def __repr__(self) -> str:
-        kind = ("CHANGED", "IMPLIED", "REMOVED", "REMOVED_BELOW")[self.kind]
-        return f"Change({kind}, {b'/'.join(self.path)!r})"
+        kinds = ("CHANGED", "IMPLIED", "REMOVED", "REMOVED_BELOW", "REMOVED_WITHIN")
+        return f"Change({kinds[self.kind]}, {b'/'.join(self.path)!r})"
 
 
 def removal(kind: int, path: Path, node: Node) -> Change:

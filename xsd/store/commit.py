@@ -9,7 +9,9 @@ What really changed is then found by comparing the versions before and after at
 the paths that the transaction touched: a node that was written and removed again
 has not changed, a node that was removed and came back has changed only if it
 lost its content. (The rules are those of QEMU's emulated XenStore, with each
-deleted subtree told to its ancestors separately.)
+deleted subtree told to its ancestors separately, and each node that an RM named:
+Linux wants to be told of device/vif/0, even if the toolstack has removed the empty
+device/vif in the same transaction.)
 """
 
 from protocol.errors import Errno, XenStoreError
@@ -20,6 +22,7 @@ from xsd.store.changes import (
     IMPLIED,
     REMOVED,
     REMOVED_BELOW,
+    REMOVED_WITHIN,
     Change,
     removal,
 )
@@ -148,12 +151,11 @@ def changes_between(
     for path, touch in transaction.touched.items():
         old: Node | None = former.find(path)
         new = present.find(path)
-        if (
-            old is not None
-            and touch.removed
-            and not _is_at_or_below(walked, before, path)
-        ):
-            _find_losses(transaction, path, old, new, after, changes, walked)
+        if old is not None and touch.removed:
+            if not _is_at_or_below(walked, before, path):
+                _find_losses(transaction, path, old, new, after, changes, walked)
+            elif new is None and present.find(path[:-1]) is None:
+                changes.append(removal(REMOVED_WITHIN, path, old))
         if new is None:
             continue
         node = mine.find(path)

@@ -4,7 +4,7 @@ from typing import final
 
 from protocol.path import Path, format_path, is_special
 from protocol.perms import READ, Caller, Permissions
-from xsd.store.changes import IMPLIED, REMOVED, REMOVED_BELOW, Change
+from xsd.store.changes import IMPLIED, REMOVED_BELOW, REMOVED_WITHIN, Change
 from xsd.store.node import Node
 from xsd.store.quota import MEMORY, Quotas
 from xsd.store.tree import find
@@ -88,8 +88,8 @@ def events_for(
     """The events that changes cause, in the order in which they are sent.
 
     A watch sees the change of a node at or below its path. Of a removed tree,
-    those at or above its topmost node are told that node, and each watch below is
-    told its own path if a node was there.
+    those at or above a node that an RM named are told that node, and each watch below
+    the topmost one is told its own path if a node was there.
 
     Args:
         index: All watches.
@@ -117,15 +117,15 @@ def events_for(
         if change.removed is None:
             _tell_of(index.hits(change.path), audience, change, before, after, events)
             continue
+        watches = index.hits(change.path)
+        if change.kind == REMOVED_WITHIN:
+            # Those at the node and below it were told with its parent.
+            above = [watch for watch in watches if watch.path != change.path]
+            _tell_of(above, audience, change, before, after, events)
+            continue
         if leaves_first:
             _tell_below(index, change, told, events, leaves_first=True)
-        if change.kind == REMOVED:
-            _tell_of(index.hits(change.path), audience, change, before, after, events)
-        else:
-            spot = index.spot(change.path)
-            if spot is not None:
-                watches = list(spot.watches.values())
-                _tell_of(watches, audience, change, before, after, events)
+        _tell_of(watches, audience, change, before, after, events)
         if not leaves_first:
             _tell_below(index, change, told, events, leaves_first=False)
         if change.kind == REMOVED_BELOW:

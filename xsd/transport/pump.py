@@ -22,6 +22,22 @@ class Link(ABC):
         """Go on with requests that had to wait for other clients."""
 
 
+class Recorder(ABC):
+    """Is told of everything that comes in."""
+
+    @abstractmethod
+    def opened(self, connection: Connection) -> None:
+        """A client or a guest has come."""
+
+    @abstractmethod
+    def received(self, connection: Connection, data: bytes) -> None:
+        """Bytes have come, which are not answered yet."""
+
+    @abstractmethod
+    def closed(self, connection: Connection) -> None:
+        """A client or a guest has gone."""
+
+
 @final
 class Pump:
     """Carries output to the links, whichever transport they belong to.
@@ -29,9 +45,19 @@ class Pump:
     Attributes:
         engine: What answers.
         on_notice: Is given what the log should say.
+        receive: `Engine.receive`; links are to call it here.
     """
 
-    __slots__ = ("_links", "_loop", "_timer", "_timer_ms", "engine", "on_notice")
+    __slots__ = (
+        "_links",
+        "_loop",
+        "_recorder",
+        "_timer",
+        "_timer_ms",
+        "engine",
+        "on_notice",
+        "receive",
+    )
 
     def __init__(
         self,
@@ -48,15 +74,31 @@ class Pump:
                 for the next request of anybody.
         """
         self._loop = loop
+        self._recorder: Recorder | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
         self.engine = engine
         self.on_notice = on_notice
+        self.receive: Callable[[Connection, bytes, int], None] = engine.receive
         self._links: dict[int, Link] = {}
+
+    def record(self, recorder: Recorder) -> None:
+        """Tell a recorder from now on what comes in."""
+        self._recorder = recorder
+        self.receive = self._receive_recorded
+
+    def _receive_recorded(
+        self, connection: Connection, data: bytes, now_ms: int
+    ) -> None:
+        if self._recorder is not None:
+            self._recorder.received(connection, data)
+        self.engine.receive(connection, data, now_ms)
 
     def add(self, connection: Connection, link: Link) -> None:
         """Carry a connection's output to a link from now on."""
         self._links[connection.id] = link
+        if self._recorder is not None:
+            self._recorder.opened(connection)
 
     def drop(self, connection: Connection) -> bool:
         """End a connection.
@@ -66,6 +108,8 @@ class Pump:
         """
         if self._links.pop(connection.id, None) is None:
             return False
+        if self._recorder is not None:
+            self._recorder.closed(connection)
         self.engine.disconnect(connection)
         self._tell()
         return True

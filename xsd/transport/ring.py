@@ -39,6 +39,20 @@ def _do_nothing() -> None:
     """Nobody else minds."""
 
 
+def port_in(page: memoryview) -> int:
+    """Return the port that a domain's page names, or 0.
+
+    Xen fills it in for a domain that it has made itself, without a toolstack, and it
+    is then right about it where INTRODUCE is not. Any other domain can write there
+    what it likes: that is a port of its own all the same, or none.
+    """
+    ring = Ring(page)
+    try:
+        return ring.evtchn_port
+    finally:
+        ring.release()
+
+
 @final
 class RingServer(Guests):
     """Serves the domains of a hypervisor, and watches over their lives."""
@@ -99,7 +113,7 @@ class RingServer(Guests):
         if self._lenient and self._hypervisor.state(domain.domid) is None:
             return
         try:
-            channel = self._hypervisor.connect(domain.domid, port)
+            channel = self._hypervisor.connect(domain.domid, port, port_in)
         except OSError as error:
             reason = f"dom{domain.domid} cannot be connected: {error}"
             raise XenStoreError(Errno.EINVAL, reason) from error
@@ -110,18 +124,20 @@ class RingServer(Guests):
         link = self._links.get(domain.domid)
         if link is None:
             return
-        old = link.channel.port
+        channel = link.channel
+        port = port_in(channel.page) or port
+        old = channel.port
         try:
             # The number may be the same and the event channel another one.
-            self._hypervisor.rebind(link.channel, port)
+            self._hypervisor.rebind(channel, port)
         except OSError as error:
             # The C daemon does not mind either; the old channel goes on. Xen does
             # not bind a port twice, so one that is bound already ends here too.
-            if port != domain.port:
+            if port != channel.remote_port:
                 self._note("warning", "domain.not_rebound", domain, str(error))
         else:
             del self._by_port[old]
-            self._by_port[link.channel.port] = link
+            self._by_port[channel.port] = link
         link.restart()
 
     def disconnect(self, domain: Domain) -> None:
@@ -319,7 +335,7 @@ class RingLink(Link):
         if not data:
             return False
         self._notify()
-        engine.receive(connection, data, self._now_ms())
+        self._pump.receive(connection, data, self._now_ms())
         # Only a look after the notification tells that there is no more.
         return True
 

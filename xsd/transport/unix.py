@@ -230,7 +230,7 @@ class SocketLink(Link):
             self._on_end_of_input()
             return
         connection = self.connection
-        self._pump.engine.receive(connection, data, self._now_ms())
+        self._pump.receive(connection, data, self._now_ms())
         self._pump.flush()
         if connection.backlog or connection.outbox.size or connection.closing:
             self._adjust()

@@ -1,0 +1,83 @@
+"""The recording of what comes in."""
+
+import json
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from xsd.daemon.record import FileRecorder
+from xsd.engine import Connection, Engine
+from xsd.store import Store
+
+
+@pytest.fixture
+def connection() -> Connection:
+    """A client of dom0."""
+    engine = Engine(Store())
+    return engine.connect(engine.store.privileged.caller)
+
+
+def lines_of(path: Path) -> list[dict[str, object]]:
+    """Read a recording, without its times."""
+    lines = [json.loads(line) for line in path.read_text("ascii").splitlines()]
+    times = [line.pop("at") for line in lines]
+    assert times == sorted(times)
+    return lines
+
+
+def test_each_byte_comes_back(tmp_path: Path, connection: Connection) -> None:
+    """Whatever a client sends, and each line is there at once."""
+    path = tmp_path / "record"
+    recorder = FileRecorder(path)
+    recorder.opened(connection)
+    recorder.received(connection, bytes(range(256)))
+    recorder.closed(connection)
+
+    who = {"connection": connection.id, "domid": 0}
+    text = bytes(range(256)).decode("latin-1")
+    assert lines_of(path) == [
+        who | {"what": "open"},
+        who | {"what": "data", "bytes": text},
+        who | {"what": "close"},
+    ]
+    recorder.close()
+
+
+def test_only_its_owner_reads_it(tmp_path: Path) -> None:
+    """There may be passwords in it."""
+    FileRecorder(tmp_path / "record").close()
+
+    assert (tmp_path / "record").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    """Somebody else may have put it there, to have a file of ours emptied."""
+    (tmp_path / "file").write_text("kept", "ascii")
+    (tmp_path / "record").symlink_to("file")
+
+    with pytest.raises(OSError, match="symbolic links"):
+        FileRecorder(tmp_path / "record")
+    assert (tmp_path / "file").read_text("ascii") == "kept"
+
+
+def test_after_the_end_nothing_is_written(
+    tmp_path: Path, connection: Connection
+) -> None:
+    """Its descriptor may be a client's by then."""
+    recorder = FileRecorder(tmp_path / "record")
+    recorder.close()
+    recorder.close()
+    recorder.received(connection, b"late")
+
+    assert lines_of(tmp_path / "record") == []
+
+
+def test_a_full_disk_ends_the_recording_only(connection: Connection) -> None:
+    """It is told once, and the daemon goes on."""
+    recorder = FileRecorder(Path("/dev/full"))
+    with capture_logs() as logs:
+        recorder.received(connection, b"one")
+        recorder.received(connection, b"two")
+
+    assert [line["event"] for line in logs] == ["record.failed"]

@@ -1,0 +1,319 @@
+"""What scenarios work with: Xen's toolstack, the store, guests that do as told.
+
+All of it runs in dom0, as root. A `ScenarioError` or a failed assertion ends one.
+"""
+
+import contextlib
+import itertools
+import os
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, final
+
+from protocol.errors import Errno, XenStoreError
+from xsd.client import Client
+
+PATIENCE_S: Final = 300.0
+"""Seconds that anything may take on an emulated machine with others beside it."""
+
+BRIDGE: Final = "xenbr0"
+ADDRESS: Final = "10.9.9.1"
+CONNECTED: Final = "4"
+DISK: Final = "51712"
+"""Device number of xvda."""
+
+FILES: Final = Path("/run/scenarios")
+CONSOLES: Final = Path("/var/log/xen/console")
+DISK_BYTES: Final = 1 << 20
+
+
+class ScenarioError(Exception):
+    """Something did not go as it must; the text says what, and what there was."""
+
+
+def run(*words: str, timeout_s: float = PATIENCE_S) -> str:
+    """Run a program and return what it prints.
+
+    Raises:
+        ScenarioError: If it fails, or takes longer.
+    """
+    status, output = attempt(*words, timeout_s=timeout_s)
+    if status:
+        raise ScenarioError(f"{' '.join(words)}: exit code {status}\n{output}")
+    return output
+
+
+def attempt(*words: str, timeout_s: float = PATIENCE_S) -> tuple[int, str]:
+    """Run a program that may fail; return its exit code and what it printed."""
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        said = (error.stdout or b"").decode(errors="replace")
+        raise ScenarioError(
+            f"{' '.join(words)}: no end after {timeout_s:.0f} s\n{said}"
+        ) from None
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
+def xl(*words: str) -> str:
+    """Run Xen's toolstack."""
+    return run("xl", *words)
+
+
+@final
+class Dom0:
+    """The host's side.
+
+    Attributes:
+        client: A client of the daemon that is being tested.
+    """
+
+    def __init__(self) -> None:
+        self.client = Client(timeout=PATIENCE_S)
+        self._tokens = itertools.count()
+        self._names = itertools.count(1)
+
+    def note(self, text: str) -> None:
+        """Have a line printed among the results."""
+        sys.stdout.write(f"@note     {text}\n")
+        sys.stdout.flush()
+
+    # The store
+
+    def read(self, path: str) -> str | None:
+        """Return a node's value, or None if there is none."""
+        try:
+            return self.client.read(path).decode(errors="replace")
+        except XenStoreError as error:
+            if error.errno == Errno.ENOENT:
+                return None
+            raise
+
+    def wait(
+        self,
+        path: str,
+        wanted: Callable[[str | None], bool],
+        timeout_s: float = PATIENCE_S,
+    ) -> str | None:
+        """Wait, by a watch, until a node is as wanted; return its value.
+
+        Raises:
+            ScenarioError: If it is not in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        # A client of its own: no event of another wait can be among these.
+        with Client(timeout=PATIENCE_S) as client:
+            client.watch(path, "wait")
+            while True:
+                left = deadline - time.monotonic()
+                event = client.next_event(max(left, 0))
+                value = self.read(path)
+                if wanted(value):
+                    return value
+                if event is None:
+                    raise ScenarioError(f"{path} is {value!r} after {timeout_s:.0f} s")
+
+    def wait_for(self, path: str, value: str) -> None:
+        """Wait until a node has a value."""
+        self.wait(path, lambda found: found == value)
+
+    def wait_gone(self, path: str) -> None:
+        """Wait until there is no such node."""
+        self.wait(path, lambda found: found is None)
+
+    def paths(self) -> set[str]:
+        """Return every path of the store, but the two that the toolstack leaves."""
+        listed = run("xenstore-ls", "-f").splitlines()
+        return {line.split(" = ")[0] for line in listed} - {"/libxl", "/vm"}
+
+    # Guests
+
+    def domids(self) -> dict[str, int]:
+        """Return the guests that Xen has, by their names."""
+        rows = [line.split() for line in xl("list").splitlines()[1:]]
+        return {row[0]: int(row[1]) for row in rows if row[1] != "0"}
+
+    def guest(
+        self, kind: str = "pv", *, devices: bool = True, script: str = "block"
+    ) -> "Guest":
+        """Return a guest with a name of its own, not created yet.
+
+        Args:
+            kind: `pv` or `pvh`.
+            devices: It has a network and a disk.
+            script: What the toolstack runs to attach the disk.
+        """
+        name = f"guest{next(self._names)}"
+        return Guest(self, name, kind, script if devices else None)
+
+    def wait_no_guests(self) -> None:
+        """Wait until Xen has no guest any more, dying ones included."""
+        deadline = time.monotonic() + PATIENCE_S
+        while left := self.domids():
+            if time.monotonic() > deadline:
+                raise ScenarioError(f"guests that do not end: {left}")
+            time.sleep(0.2)
+
+    def clean(self) -> None:
+        """Destroy all guests, whatever a scenario has left."""
+        for name in self.domids():
+            attempt("xl", "destroy", name)
+        self.wait_no_guests()
+
+
+@final
+class Guest:
+    """A guest whose init does what it is told through the store.
+
+    Attributes:
+        name: As the toolstack knows it.
+        domid: Its domain, once it was created.
+    """
+
+    def __init__(self, dom0: Dom0, name: str, kind: str, script: str | None) -> None:
+        self.name = name
+        self.domid = 0
+        self.config = FILES / f"{name}.cfg"
+        self._dom0 = dom0
+        self._disk = FILES / f"{name}.disk"
+        self._numbers = itertools.count(1)
+        lines = [
+            f'name = "{name}"',
+            f'type = "{kind}"',
+            'kernel = "/guest/vmlinux"',
+            'ramdisk = "/guest/initrd"',
+            'extra = "console=hvc0 quiet panic=5"',
+            "memory = 192",
+            'on_crash = "destroy"',
+        ]
+        FILES.mkdir(exist_ok=True)
+        if script is not None:
+            loop = make_disk(self._disk)
+            lines.append(f"vif = ['bridge={BRIDGE}']")
+            disk = f"script={script},vdev=xvda,access=rw,target={loop}"
+            lines.append(f"disk = ['{disk}']")
+        self.config.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+    @property
+    def home(self) -> str:
+        """Its part of the store."""
+        return f"/local/domain/{self.domid}"
+
+    @property
+    def console(self) -> str:
+        """What it has printed, as xenconsoled has it."""
+        log = CONSOLES / f"guest-{self.name}.log"
+        return log.read_text("utf-8", errors="replace") if log.exists() else ""
+
+    @property
+    def disk(self) -> bytes:
+        """What is on its disk."""
+        return self._disk.read_bytes()
+
+    def create(self) -> None:
+        """Create it by `xl create`."""
+        xl("create", "-q", str(self.config))
+        self.find()
+
+    def find(self) -> None:
+        """Learn its domain from the toolstack."""
+        self.domid = int(xl("domid", self.name))
+
+    def back(self, kind: str, device: str) -> str:
+        """Path of dom0's end of one of its devices."""
+        return f"/local/domain/0/backend/{kind}/{self.domid}/{device}"
+
+    def front(self, kind: str, device: str) -> str:
+        """Path of its own end."""
+        return f"{self.home}/device/{kind}/{device}"
+
+    def wait_connected(self) -> None:
+        """Wait until both ends of its network and its disk are connected."""
+        for kind, device in (("vif", "0"), ("vbd", DISK)):
+            self._dom0.wait_for(f"{self.back(kind, device)}/state", CONNECTED)
+            self._dom0.wait_for(f"{self.front(kind, device)}/state", CONNECTED)
+
+    def do(self, command: str, timeout_s: float = PATIENCE_S) -> tuple[int, str]:
+        """Have it run a command of its shell; return exit code and output."""
+        number = str(next(self._numbers))
+        self._dom0.client.write(f"{self.home}/data/run", f"{number} {command}".encode())
+        begun = f"{number} "
+        done = self._dom0.wait(
+            f"{self.home}/data/done",
+            lambda value: value is not None and value.startswith(begun),
+            timeout_s,
+        )
+        assert done is not None
+        _, status, output = done.split(" ", 2)
+        return int(status), output
+
+    def must(self, command: str) -> str:
+        """Have it run a command that must succeed; return the output."""
+        status, output = self.do(command)
+        if status:
+            raise ScenarioError(f"{self.name}: {command}: exit code {status}\n{output}")
+        return output
+
+    def wait_ended(self) -> None:
+        """Wait until the toolstack has taken its part of the store away."""
+        self._dom0.wait_gone(self.home)
+        deadline = time.monotonic() + PATIENCE_S
+        while self.name in self._dom0.domids():
+            if time.monotonic() > deadline:
+                raise ScenarioError(f"{self.name} does not end")
+            time.sleep(0.2)
+
+
+def make_disk(path: Path) -> str:
+    """Make a file for a disk and return the device that leads to it."""
+    path.write_bytes(f"disk {path.name}\n".encode().ljust(DISK_BYTES, b"\0"))
+    return run("losetup", "-f", "--show", str(path)).strip()
+
+
+@contextlib.contextmanager
+def nothing_left(dom0: Dom0) -> Iterator[None]:
+    """Check that the store has the same paths afterwards as before.
+
+    Raises:
+        ScenarioError: If not; the text has the paths.
+    """
+    before = dom0.paths()
+    yield
+    dom0.wait_no_guests()
+    after = dom0.paths()
+    if before != after:
+        more = "".join(f"\n+ {path}" for path in sorted(after - before))
+        less = "".join(f"\n- {path}" for path in sorted(before - after))
+        raise ScenarioError(f"the store is not as it was:{more}{less}")
+
+
+def daemon_pid() -> int:
+    """Process id of our daemon, whatever its pid file says."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect("/run/xenstored/socket")
+        # Of whoever listens, since it was he who called listen(2).
+        peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    pid: int = struct.unpack("=iII", peer)[0]
+    return pid
+
+
+def daemon_seconds() -> float:
+    """Processor time of the daemon so far."""
+    files = ("xenstored.pid", "xenstore.pid", "xen/xenstored.pid")
+    (file,) = filter(Path.exists, (Path("/run") / name for name in files))
+    process = Path("/proc") / file.read_text("ascii").strip()
+    # After the name, which may have blanks: utime and stime are fields 14 and 15.
+    fields = (process / "stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

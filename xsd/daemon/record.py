@@ -1,0 +1,80 @@
+r"""A file with everything that clients and guests send, for debugging.
+
+One JSON object a line, in the order in which the daemon has taken the bytes::
+
+    {"at": 5230, "connection": 7, "domid": 0, "what": "open"}
+    {"at": 5231, "connection": 7, "domid": 0, "what": "data", "bytes": "\u0002..."}
+    {"at": 5240, "connection": 7, "domid": 0, "what": "close"}
+
+`at` is milliseconds since the start of the recording; a connection is a socket's or a
+ring's and its number is never used again; `bytes` are those of the wire, one character
+each (Latin-1), cut as they came: a frame may begin in one line and end in another.
+What is sent to clients is not recorded.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Final, final
+
+import structlog
+
+from xsd.engine import Connection
+from xsd.transport.pump import Recorder
+
+_MODE: Final = 0o600
+"""Values may be passwords."""
+
+log = structlog.get_logger(__name__)
+
+
+@final
+class FileRecorder(Recorder):
+    """Writes the file, each line at once.
+
+    If that fails, the disk being full for instance, recording ends and serving goes on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Make the file, in the place of one that is there.
+
+        Raises:
+            OSError: If it cannot be made.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._fd = os.open(path, flags, _MODE)
+        self._begun = time.monotonic()
+
+    def opened(self, connection: Connection) -> None:
+        """See `Recorder.opened`."""
+        self._write(connection, {"what": "open"})
+
+    def received(self, connection: Connection, data: bytes) -> None:
+        """See `Recorder.received`."""
+        self._write(connection, {"what": "data", "bytes": data.decode("latin-1")})
+
+    def closed(self, connection: Connection) -> None:
+        """See `Recorder.closed`."""
+        self._write(connection, {"what": "close"})
+
+    def close(self) -> None:
+        """End the recording; a second time does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _write(self, connection: Connection, fields: dict[str, str]) -> None:
+        if self._fd < 0:
+            return
+        line = {
+            "at": int((time.monotonic() - self._begun) * 1000),
+            "connection": connection.id,
+            "domid": connection.caller.domid,
+            **fields,
+        }
+        try:
+            os.write(self._fd, json.dumps(line).encode() + b"\n")
+        except OSError as error:
+            log.error("record.failed", reason=str(error))  # noqa: TRY400  no defect
+            self.close()
