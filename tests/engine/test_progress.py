@@ -191,3 +191,95 @@ def test_a_commit_in_between_begins_the_count_anew(engine: Engine) -> None:
 
     assert reader.connection.conflicts == 0
     assert not attempt(reader, writer)
+
+
+def guests_of(engine: Engine) -> tuple[Client, Client]:
+    """Two guests that may write the node of `attempt`."""
+    dom0 = Client(engine)
+    reader, writer = guest_of(engine, 1), guest_of(engine, 2)
+    for node in (b"/a", b"/b"):
+        dom0.ok(Op.WRITE, node + b"\0v")
+        dom0.ok(Op.SET_PERMS, node + b"\0b0\0")
+    return reader, writer
+
+
+def test_dom0_does_not_wait_until_a_guests_protection_is_over(engine: Engine) -> None:
+    """Its own takes that one's place, and guests wait for it."""
+    guest, other = guests_of(engine)
+    fail_often_enough(guest, other)
+    dom0 = Client(engine)
+    fail_often_enough(dom0, other)
+    guest.start()
+    waiting = guest_of(engine, 3)
+    waiting.send(waiting.frame(Op.WRITE, b"/a\0late"))
+    assert attempt(dom0, other)
+    dom0.take()
+
+    assert len(other.take()) == 0
+    engine.look_at_clock(0)
+    assert other.connection in engine.take_ready()
+
+
+def test_a_guest_waits_for_every_protection_of_dom0(engine: Engine) -> None:
+    """Also a request that has waited for a guest's before."""
+    guest, other = guests_of(engine)
+    fail_often_enough(guest, other)
+    dom0 = Client(engine)
+    fail_often_enough(dom0, other)
+    tx = guest.start()
+    guest.ask(Op.READ, b"/a\0", tx)
+    other.send(other.frame(Op.WRITE, b"/a\0late"))
+    assert other.take() == []
+    protected = dom0.start()
+    dom0.ask(Op.READ, b"/a\0", protected)
+    engine.resume(other.connection, 0)
+    assert other.take() == []
+    dom0.ok(Op.WRITE, b"/b\0v", protected)
+
+    assert dom0.reply(Op.TRANSACTION_END, b"T\0", protected)[1] == OK
+    engine.resume(other.connection, 0)
+    assert other.take() == [(Op.WRITE, OK)]
+
+
+def test_a_guests_request_waits_for_one_guest_only(engine: Engine) -> None:
+    """Or two of them could make it wait for ever."""
+    guest, other = guests_of(engine)
+    third = guest_of(engine, 3)
+    fail_often_enough(guest, other)
+    fail_often_enough(third, other)
+    tx = guest.start()
+    guest.ask(Op.READ, b"/a\0", tx)
+    other.send(other.frame(Op.WRITE, b"/a\0late"))
+    assert other.take() == []
+    guest.ok(Op.TRANSACTION_END, b"F\0", tx)
+    tx = third.start()
+    third.ask(Op.READ, b"/a\0", tx)
+    engine.resume(other.connection, 0)
+
+    assert other.take() == [(Op.WRITE, OK)]
+
+
+@pytest.mark.parametrize(("late", "attempts"), [(False, 1), (True, PROTECT_AFTER + 1)])
+def test_who_failed_although_protected_is_protected_again(
+    engine: Engine, attempts: int, *, late: bool
+) -> None:
+    """Unless it took too long, and so made others wait for nothing."""
+    reader, writer = two(engine)
+    fail_often_enough(reader, writer)
+    tx = reader.start()
+    reader.ask(Op.READ, b"/a\0", tx)
+    reader.ok(Op.WRITE, b"/b\0v", tx)
+    # What must not happen as long as others wait: here it does.
+    writer.connection.waited_for = engine._core.protection
+    engine._core.protection, kept = None, engine._core.protection
+    writer.ok(Op.WRITE, b"/a\0other")
+    engine._core.protection = kept
+    end = reader.frame(Op.TRANSACTION_END, b"T\0", tx)
+    engine.receive(reader.connection, end, PROTECT_MS if late else 0)
+    assert reader.take() == [(Op.ERROR, b"EAGAIN\0")]
+    count = 1
+    while not attempt(reader, writer):
+        count += 1
+        writer.take()
+
+    assert count == attempts - late

@@ -205,7 +205,7 @@ def transaction_end(
     if transaction is None:
         raise XenStoreError(Errno.ENOENT, "no transaction named")
     number = connection.drop(transaction)
-    progress.ended(core, transaction)
+    progress.ended(core, transaction, commit=request.commit)
     if core.tracing.obj:
         more: dict[str, object] = {"transaction": number, "commit": request.commit}
         core.notices.append(tracing.about("obj.transaction_ended", connection, more))

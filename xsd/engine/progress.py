@@ -7,11 +7,13 @@
 # what the one before relied on, wait. They are not refused and nothing is lost; what
 # else these clients do comes after, since requests of one connection keep their order.
 #
-# One transaction is protected at a time. If the protection did not help, because the
-# client took longer, it has to fail as often again first. A request waits for one
-# transaction at most, or two clients could make it wait for ever. A guest's protection
-# does not hold a privileged client up: nobody has to wait for a guest who is not one;
-# and it holds nobody up at nodes that the guest has no right to, which it can name.
+# One transaction is protected at a time, a privileged client's before a guest's. If
+# that did not help although the client was in time, its next one is protected, too; if
+# it took longer, it has to fail as often again first. A request waits for one
+# transaction at most, or two clients could make it wait for ever; but guests wait for
+# each of a privileged client. A guest's protection does not hold a privileged client
+# up: nobody has to wait for a guest who is not one; and it holds nobody up at nodes
+# that the guest has no right to, which it can name.
 
 from typing import Final, final
 
@@ -70,8 +72,13 @@ class Protection:
 
 def started(core: Core, connection: Connection, transaction: Transaction) -> None:
     """Protect a transaction that begins, if its client has failed often enough."""
-    if connection.conflicts < PROTECT_AFTER or core.protection is not None:
+    if connection.conflicts < PROTECT_AFTER:
         return
+    other = core.protection
+    if other is not None:
+        if not _outranks(connection.caller, other.connection.caller):
+            return
+        _over(core, other)
     before = connection.conflicted or Dependencies()
     until_ms = core.now_ms + PROTECT_MS
     core.protection = Protection(connection, transaction, before, until_ms)
@@ -80,11 +87,13 @@ def started(core: Core, connection: Connection, transaction: Transaction) -> Non
         core.notices.append(tracing.about("wrl.protected", connection, more))
 
 
-def ended(core: Core, transaction: Transaction) -> None:
+def ended(core: Core, transaction: Transaction, *, commit: bool) -> None:
     """Let others go on if they waited for this transaction."""
     protection = core.protection
     if protection is not None and protection.transaction is transaction:
         _over(core, protection)
+        in_time = core.now_ms < protection.until_ms
+        protection.connection.conflicts = PROTECT_AFTER - 1 if commit and in_time else 0
 
 
 def conflicted(connection: Connection, transaction: Transaction) -> None:
@@ -105,12 +114,13 @@ def must_wait(core: Core, connection: Connection, frame: Frame) -> bool:
     if protection is None or connection is protection.connection:
         return False
     if protection.until_ms <= core.now_ms or protection.connection.lost:
+        protection.connection.conflicts = 0
         _over(core, protection)
         return False
-    if connection.waited_for is not None:
-        return connection.waited_for is protection
+    if connection.waited_for is protection:
+        return True
     protected = protection.connection.caller
-    if connection.caller.privileged and not protected.privileged:
+    if _may_pass(connection, protected):
         return False
     now = core.store.live.tree.top
     for path in _changed_by(core, connection, frame):
@@ -129,10 +139,21 @@ def must_wait(core: Core, connection: Connection, frame: Frame) -> bool:
 
 def _over(core: Core, protection: Protection) -> None:
     """Nobody waits for this transaction any longer."""
-    protection.connection.conflicts = 0
     core.protection = None
     if core.tracing.wrl:
         core.notices.append(tracing.about("wrl.over", protection.connection))
+
+
+def _may_pass(connection: Connection, protected: Caller) -> bool:
+    """Tell whether a client's next request need not wait for somebody's transaction."""
+    if connection.waited_for is None:
+        return _outranks(connection.caller, protected)
+    return not _outranks(protected, connection.caller)
+
+
+def _outranks(one: Caller, other: Caller) -> bool:
+    """Tell whether somebody need not wait for somebody else."""
+    return one.privileged and not other.privileged
 
 
 def _has_right(caller: Caller, path: Path, top: Node) -> bool:
