@@ -1,5 +1,6 @@
 """The commands `xenstored` and `xsd serve`, as far as the command line decides."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -86,3 +87,23 @@ def test_xsd_serve_stays_in_the_foreground_and_names_ignored_options(
         "xsd serve: ignored: unknown option '--new'",
         f"xsd serve: cannot start: {tmp_path / 'file'}: File exists",
     ]
+
+
+def test_sigterm_ends_a_daemon_that_does_not_serve_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also as process 1 of a container, which has no default for signals."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(*_: object, **__: object) -> int:
+        signal.raise_signal(signal.SIGTERM)
+        return 1
+
+    monkeypatch.setattr("xsd.daemon.main.run", run)
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            run_main(monkeypatch, "-N")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert stopped.value.code == 0

@@ -11,7 +11,7 @@ from protocol.frame import encode_frame
 from protocol.ops import Op
 from tests.engine.support import OK, Client, event, guest_of, refusal, take_bytes
 from xsd.engine import HIGH_WATER, Engine
-from xsd.engine.engine import TURN
+from xsd.engine.engine import GUEST_TURN, TURN
 from xsd.store import Store
 from xsd.store.check import verify
 
@@ -143,6 +143,19 @@ def test_bad_header_behind_a_held_back_backlog_waits_for_it(dom0: Client) -> Non
 
     assert closing == [False, True]
     assert len(dom0.take()) == TURN + 1
+
+
+def test_a_guests_turn_is_shorter(engine: Engine) -> None:
+    """Somebody else may be waiting behind each of many guests."""
+    guest = guest_of(engine, 5)
+    frames = [guest.frame(Op.READ, b"/no%d\0" % n) for n in range(GUEST_TURN + 3)]
+    guest.send(b"".join(frames))
+
+    assert len(guest.take()) == GUEST_TURN
+    assert engine.is_ready(guest.connection)
+    engine.resume(guest.connection, 0)
+    assert len(guest.take()) == 3
+    assert not engine.is_ready(guest.connection)
 
 
 def test_turn_is_limited_and_goes_on_later(dom0: Client) -> None:

@@ -260,6 +260,9 @@ class EngineWorld(World):
                 self.engine.disconnect(connection)
         for connection in self.engine.take_ready():
             self.engine.resume(connection, 0)
+        for connection in self.engine.connections:
+            while self.engine.is_ready(connection):
+                self.engine.resume(connection, 0)
 
     def close(self) -> None:
         assert verify(self.engine.store) == []

@@ -10,7 +10,13 @@ from xsd.daemon.config import Config
 from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
 from xsd.engine.dispatch import REFUSALS_LOGGED
-from xsd.engine.engine import EFFORT_FREE, EFFORT_PER_MS, REST_MAX_MS, TURN
+from xsd.engine.engine import (
+    EFFORT_FREE,
+    EFFORT_PER_MS,
+    GUEST_TURN,
+    REST_MAX_MS,
+    TURN,
+)
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.store.past import PAST_MAX
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
@@ -98,7 +104,7 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
 
     assert [row[1] for row in table] == [
         f"{PAYLOAD_MAX:,} bytes",
-        f"{RING_SIZE:,} bytes",
+        f"{RING_SIZE:,} bytes, of which {GUEST_TURN} requests are answered",
         f"{RECEIVE_MAX // KIB} KiB, of which {TURN} requests are answered",
         f"{HIGH_WATER // KIB} KiB",
         f"{UNSENT_MAX // MIB} MiB",

@@ -1,11 +1,13 @@
 """The commands `xenstored` and `xsd serve`: command line in, exit code out."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 
 from xsd import __version__
 from xsd.daemon.activation import take_passed
@@ -64,6 +66,9 @@ def start(program: str, arguments: Sequence[str], *, foreground: bool) -> int:
         sys.stderr.write(f"{program}: {sentence}\n")
     if foreground:
         config = replace(config, foreground=True)
+    if config.foreground:
+        # The kernel keeps signals without a handler from process 1 of a container.
+        signal.signal(signal.SIGTERM, _end)
     # Only now, so that --help and mistakes do not wait for uvloop and the engine.
     from xsd.daemon.main import run  # noqa: PLC0415
 
@@ -77,6 +82,11 @@ def start(program: str, arguments: Sequence[str], *, foreground: bool) -> int:
     except StartError as error:
         sys.stderr.write(f"{program}: {error}\n")
         return error.code
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Stop before the daemon serves; from then on its loop sees to the signal."""
+    sys.exit(0)
 
 
 if __name__ == "__main__":

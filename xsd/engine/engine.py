@@ -23,6 +23,9 @@ from xsd.store.store import RELEASE_DOMAIN
 TURN: Final = 256
 """Requests of one connection that are answered before others have their turn."""
 
+GUEST_TURN: Final = 16
+"""The same of a guest, of which there may be many with much to ask."""
+
 HIGH_WATER: Final = 256 * 1024
 """Unsent bytes from which on a client's requests are left until it has read some."""
 
@@ -141,9 +144,10 @@ class Engine:
         outbox = connection.outbox
         usage = self.store.usage
         is_guest = not connection.caller.privileged
+        turn = GUEST_TURN if is_guest else TURN
         done = 0
         for frame in frames:
-            if done == TURN or outbox.size > HIGH_WATER or connection.lost:
+            if done == turn or outbox.size > HIGH_WATER or connection.lost:
                 break
             if is_guest and self._has_much_under_way(connection):
                 break

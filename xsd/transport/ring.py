@@ -307,7 +307,7 @@ class RingLink(Link):
         self._ring.release()
 
     def take_turn(self) -> bool:
-        """Answer what waits in the ring, which is one ring full at most.
+        """Answer some of what waits: of one ring full, and a turn's worth, at most.
 
         Returns:
             Whether there may be more by now.
@@ -322,11 +322,17 @@ class RingLink(Link):
         if self.ignored:
             return False
         engine.resume(connection, self._now_ms())
-        if connection.backlog or not engine.has_room(connection):
+        if connection.backlog:
+            return engine.is_ready(connection)
+        if not engine.has_room(connection):
             return False
         if connection.closing:
             self._ignore(ERROR_PROTOCOL, str(connection.decoder.error))
             return False
+        return self._receive()
+
+    def _receive(self) -> bool:
+        """Take what is in the ring; tell whether there was something."""
         try:
             data = self._ring.read_requests(RING_SIZE)
         except RingError as error:
@@ -335,7 +341,7 @@ class RingLink(Link):
         if not data:
             return False
         self._notify()
-        self._pump.receive(connection, data, self._now_ms())
+        self._pump.receive(self._connection, data, self._now_ms())
         # Only a look after the notification tells that there is no more.
         return True
 
