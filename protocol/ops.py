@@ -46,5 +46,7 @@ FEATURE_ERROR: Final = 2
 FEATURE_WATCH_DEPTH: Final = 4
 FEATURE_DOMID_ANY: Final = 8
 
-FEATURES: Final = FEATURE_ERROR | FEATURE_WATCH_DEPTH | FEATURE_DOMID_ANY
-"""What this server offers, the same set as Xen's C daemon."""
+FEATURES: Final = (
+    FEATURE_RECONNECTION | FEATURE_ERROR | FEATURE_WATCH_DEPTH | FEATURE_DOMID_ANY
+)
+"""What this server offers: all there are. Xen's C daemon has no reconnection."""

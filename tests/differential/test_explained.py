@@ -42,7 +42,7 @@ MEANT = [
     ("special-permissions", c0.get_perms("@releaseDomain"), EINVAL, "n0\0r32757\0"),
     ("special-permissions", c0.set_perms("@x", "n0"), EINVAL, ENOENT),
     ("watch-depth", c0.watch("/a", "t", "1"), EINVAL, OK),
-    ("features-and-quotas", c0.request(Op.GET_FEATURE), ENOSYS, "14\0"),
+    ("features-and-quotas", c0.request(Op.GET_FEATURE), ENOSYS, "15\0"),
     ("control-help", c0.control("help"), "a\0", "b\0"),
     ("control-log", c0.control("log"), EINVAL, "io      : on\n\0"),
     ("control-log", c0.control("log", "+io"), EINVAL, OK),

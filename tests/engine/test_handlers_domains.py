@@ -195,10 +195,10 @@ def test_features_of_the_caller_and_of_others(engine: Engine) -> None:
     guest, dom0 = guest_of(engine, 5), Client(engine)
 
     for client in (guest, dom0):
-        assert client.reply(Op.GET_FEATURE) == (Op.GET_FEATURE, b"14\0")
+        assert client.reply(Op.GET_FEATURE) == (Op.GET_FEATURE, b"15\0")
     assert guest.errno(Op.GET_FEATURE, b"0\0") is EACCES
     assert guest.errno(Op.GET_FEATURE, b"5\0") is EACCES
-    assert dom0.reply(Op.GET_FEATURE, b"5\0") == (Op.GET_FEATURE, b"14\0")
+    assert dom0.reply(Op.GET_FEATURE, b"5\0") == (Op.GET_FEATURE, b"15\0")
     assert dom0.errno(Op.GET_FEATURE, b"7\0") is ENOENT
 
 
@@ -214,7 +214,7 @@ def test_features_are_those_of_all_for_a_caller_that_is_not_known(
     """Such as one whose domain was released a moment ago."""
     client = Client(engine, Caller(9, privileged=False))
 
-    assert client.reply(Op.GET_FEATURE) == (Op.GET_FEATURE, b"14\0")
+    assert client.reply(Op.GET_FEATURE) == (Op.GET_FEATURE, b"15\0")
 
 
 def test_features_are_set_before_a_domain_is_introduced(engine: Engine) -> None:
@@ -222,8 +222,8 @@ def test_features_are_set_before_a_domain_is_introduced(engine: Engine) -> None:
     dom0 = Client(engine)
     engine.store.domains.know(5, engine.store.generation)
 
-    assert dom0.errno(Op.SET_FEATURE, b"5\x001\0") is EINVAL
     assert dom0.errno(Op.SET_FEATURE, b"5\x0016\0") is EINVAL
+    assert dom0.errno(Op.SET_FEATURE, b"5\x0017\0") is EINVAL
     assert dom0.reply(Op.SET_FEATURE, b"5\x002\0") == (Op.SET_FEATURE, OK)
     assert dom0.reply(Op.GET_FEATURE, b"5\0") == (Op.GET_FEATURE, b"2\0")
     assert guest_of(engine, 5).reply(Op.GET_FEATURE) == (Op.GET_FEATURE, b"2\0")

@@ -24,8 +24,8 @@ def test_message_types_have_the_numbers_of_xs_wire() -> None:
     assert [int(op) for op in Op] == [n for n in range(OP_LIMIT) if n != 20]
 
 
-def test_features_are_those_of_the_c_daemon() -> None:
-    """Error field, watch depth and DOMID_ANY are offered, reconnection is not."""
+def test_all_features_are_offered() -> None:
+    """Those of the C daemon (error field, watch depth, DOMID_ANY) and reconnection."""
     assert (FEATURE_RECONNECTION, FEATURE_ERROR) == (1, 2)
     assert (FEATURE_WATCH_DEPTH, FEATURE_DOMID_ANY) == (4, 8)
-    assert FEATURES == 14
+    assert FEATURES == 15

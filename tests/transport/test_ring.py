@@ -369,6 +369,19 @@ async def test_guest_that_asks_to_reconnect_begins_anew(rings: Rings) -> None:
     assert await rings.events(watcher) == []
 
 
+@on_rings(manners=("eager",))
+async def test_reconnection_is_for_those_it_was_offered_to(rings: Rings) -> None:
+    """For others that field of the page means nothing."""
+    guest = await rings.create(5)
+    await rings.ask(Op.SET_FEATURE, b"5", b"14")
+    await rings.introduce(guest)
+    guest.ring.connection = RECONNECT
+    reply = await guest.request(Op.GET_FEATURE)
+
+    assert reply.payload == b"14\0"
+    assert guest.ring.connection == RECONNECT
+
+
 @on_rings()
 async def test_guest_that_is_introduced_again_begins_anew(rings: Rings) -> None:
     """With the same arguments; nobody is told."""

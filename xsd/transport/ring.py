@@ -17,7 +17,7 @@ from typing import final
 
 from protocol.errors import Errno, XenStoreError
 from protocol.limits import RING_SIZE
-from protocol.ops import FEATURE_ERROR
+from protocol.ops import FEATURE_ERROR, FEATURE_RECONNECTION
 from protocol.ring import (
     CONNECTED,
     ERROR_COMMUNICATION,
@@ -312,7 +312,8 @@ class RingLink(Link):
         Returns:
             Whether there may be more by now.
         """
-        if self._ring.connection == RECONNECT:
+        offered = self.domain.features & FEATURE_RECONNECTION
+        if offered and self._ring.connection == RECONNECT:
             self._pump.engine.restart(self._connection)
             self.restart()
         engine = self._pump.engine
