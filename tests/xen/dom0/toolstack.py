@@ -312,7 +312,8 @@ def daemon_pid() -> int:
 def daemon_seconds() -> float:
     """Processor time of the daemon so far."""
     files = ("xenstored.pid", "xenstore.pid", "xen/xenstored.pid")
-    (file,) = filter(Path.exists, (Path("/run") / name for name in files))
+    # oxenstored writes two of them.
+    file = next(filter(Path.exists, (Path("/run") / name for name in files)))
     process = Path("/proc") / file.read_text("ascii").strip()
     # After the name, which may have blanks: utime and stime are fields 14 and 15.
     fields = (process / "stat").read_text("ascii").rpartition(")")[2].split()
