@@ -19,7 +19,6 @@ from tests.hypervisor.shim import (
     shim_process,
     under_shim,
 )
-from tests.support.pretended import PORT_WORD, port_in_page
 from xsd.hypervisor import xen as module
 from xsd.hypervisor import xendomains
 from xsd.hypervisor.base import DYING, RUNNING, SHUT_DOWN, Channel
@@ -377,34 +376,6 @@ def test_a_wrong_port_cannot_be_connected(shim: Shim) -> None:
         assert caught.value.errno == errno.EINVAL
         assert still == mapped
         assert xen.pending() == ([channel.port], False)
-
-
-@under_shim
-def test_a_port_in_the_page_is_bound(shim: Shim) -> None:
-    """In the place of the one that was told, which need not exist."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        guest.words[PORT_WORD] = guest.port
-        channel = xen.connect(5, 77, port_in_page)
-        guest.notify()
-
-        assert channel.remote_port == guest.port
-        assert xen.pending() == ([channel.port], False)
-
-
-@under_shim
-def test_a_wrong_port_in_the_page_leaves_nothing_mapped(shim: Shim) -> None:
-    """Whatever number it is; without one, the port that was told is bound."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        mapped = mappings_of("ring-5")
-        for wrong in (77, 0xFFFFFFFF):
-            guest.words[PORT_WORD] = wrong
-            with pytest.raises(OSError, match=rf"bind_interdomain\(5, {wrong}\)"):
-                xen.connect(5, guest.port, port_in_page)
-        still = mappings_of("ring-5")
-        guest.words[PORT_WORD] = 0
-
-        assert still == mapped
-        assert xen.connect(5, guest.port, port_in_page).remote_port == guest.port
 
 
 @under_shim

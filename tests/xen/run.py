@@ -97,6 +97,8 @@ class Results:
         if line.startswith("@note "):
             sys.stdout.write(f"{line.removeprefix('@note ')}\n")
             return
+        if line == "@end":
+            return
         if not line.startswith("@result "):
             self._text.append(line)
             return
@@ -110,8 +112,10 @@ class Results:
         self._text.clear()
 
     def rest(self) -> str:
-        """Return what was printed since the last result."""
-        return "\n".join(self._text)
+        """Take what was printed since the last result."""
+        text = "\n".join(self._text)
+        self._text.clear()
+        return text
 
 
 def parse() -> argparse.Namespace:
@@ -179,7 +183,7 @@ def run_machine(
         start(cache, prepare, results.take, logs=logs, timeout_s=arguments.timeout)
     except MachineError as error:
         sys.stdout.write(f"{error}\n")
-    if rest := results.rest().removesuffix("@end").strip():
+    if rest := results.rest().strip():
         sys.stdout.write(f"{rest}\n")
 
 

@@ -12,7 +12,7 @@ CROWD: Final = 8
 def eight_guests_at_once(dom0: Dom0) -> None:
     """Eight `xl create` side by side succeed, and every guest is connected."""
     with nothing_left(dom0):
-        guests = [dom0.guest(script="block-plain") for _ in range(CROWD)]
+        guests = [dom0.guest(plain=True) for _ in range(CROWD)]
         create_at_once(guests)
         for guest in guests:
             guest.wait_connected()

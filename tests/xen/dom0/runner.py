@@ -41,7 +41,8 @@ def prepare_host() -> None:
     if not Path("/proc/xen/capabilities").exists():
         run("mount", "-t", "xenfs", "xenfs", "/proc/xen")
     run("modprobe", "-a", "xen-netback", "xen-blkback", "loop", "bridge")
-    shutil.copy(Path(__file__).with_name("block-plain"), "/etc/xen/scripts")
+    for script in ("block-plain", "vif-plain"):
+        shutil.copy(Path(__file__).with_name(script), "/etc/xen/scripts")
     run("ip", "link", "add", "xenbr0", "type", "bridge")
     run("ip", "addr", "add", "10.9.9.1/24", "dev", "xenbr0")
     run("ip", "link", "set", "xenbr0", "up")

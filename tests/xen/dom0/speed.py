@@ -15,7 +15,7 @@ def speed(dom0: Dom0) -> None:
     returned: list[float] = []
     connected: list[float] = []
     for _ in range(TIMES):
-        guest = dom0.guest(script="block-plain")
+        guest = dom0.guest(plain=True)
         began = time.monotonic()
         guest.create()
         returned.append(time.monotonic() - began)
@@ -28,7 +28,7 @@ def speed(dom0: Dom0) -> None:
         f" connected after {median(connected):.1f} s"
     )
     before = daemon_seconds()
-    guests = [dom0.guest(script="block-plain") for _ in range(CROWD)]
+    guests = [dom0.guest(plain=True) for _ in range(CROWD)]
     began = time.monotonic()
     create_at_once(guests)
     created = time.monotonic() - began

@@ -27,6 +27,10 @@ CONNECTED: Final = "4"
 DISK: Final = "51712"
 """Device number of xvda."""
 
+SCRIPTS: Final = ("vif-bridge", "block")
+PLAIN: Final = ("vif-plain", "block-plain")
+"""What attaches a network and a disk."""
+
 FILES: Final = Path("/run/scenarios")
 CONSOLES: Final = Path("/var/log/xen/console")
 DISK_BYTES: Final = 1 << 20
@@ -146,17 +150,25 @@ class Dom0:
         return {row[0]: int(row[1]) for row in rows if row[1] != "0"}
 
     def guest(
-        self, kind: str = "pv", *, devices: bool = True, script: str = "block"
+        self, kind: str = "pv", *, devices: bool = True, plain: bool = False
     ) -> "Guest":
         """Return a guest with a name of its own, not created yet.
 
         Args:
             kind: `pv` or `pvh`.
             devices: It has a network and a disk.
-            script: What the toolstack runs to attach the disk.
+            plain: They are attached by the scripts `vif-plain` and `block-plain`.
         """
         name = f"guest{next(self._names)}"
-        return Guest(self, name, kind, script if devices else None)
+        lines: list[str] = []
+        if devices:
+            FILES.mkdir(exist_ok=True)
+            loop = make_disk(FILES / f"{name}.disk")
+            vif, block = PLAIN if plain else SCRIPTS
+            disk = f"script={block},vdev=xvda,access=rw,target={loop}"
+            lines.append(f"vif = ['bridge={BRIDGE},script={vif}']")
+            lines.append(f"disk = ['{disk}']")
+        return Guest(self, name, kind, lines)
 
     def wait_no_guests(self) -> None:
         """Wait until Xen has no guest any more, dying ones included."""
@@ -182,7 +194,7 @@ class Guest:
         domid: Its domain, once it was created.
     """
 
-    def __init__(self, dom0: Dom0, name: str, kind: str, script: str | None) -> None:
+    def __init__(self, dom0: Dom0, name: str, kind: str, devices: list[str]) -> None:
         self.name = name
         self.domid = 0
         self.config = FILES / f"{name}.cfg"
@@ -197,13 +209,9 @@ class Guest:
             'extra = "console=hvc0 quiet panic=5"',
             "memory = 192",
             'on_crash = "destroy"',
+            *devices,
         ]
         FILES.mkdir(exist_ok=True)
-        if script is not None:
-            loop = make_disk(self._disk)
-            lines.append(f"vif = ['bridge={BRIDGE}']")
-            disk = f"script={script},vdev=xvda,access=rw,target={loop}"
-            lines.append(f"disk = ['{disk}']")
         self.config.write_text("\n".join(lines) + "\n", encoding="ascii")
 
     @property
@@ -312,7 +320,8 @@ def daemon_pid() -> int:
 def daemon_seconds() -> float:
     """Processor time of the daemon so far."""
     files = ("xenstored.pid", "xenstore.pid", "xen/xenstored.pid")
-    (file,) = filter(Path.exists, (Path("/run") / name for name in files))
+    # oxenstored writes two of them.
+    file = next(filter(Path.exists, (Path("/run") / name for name in files)))
     process = Path("/proc") / file.read_text("ascii").strip()
     # After the name, which may have blanks: utime and stime are fields 14 and 15.
     fields = (process / "stat").read_text("ascii").rpartition(")")[2].split()
