@@ -6,6 +6,7 @@
 # make test-container   build the container image and try it (tests/container/run)
 # make fuzz     hostile guests against a daemon (SECONDS=300, SEED= of an earlier run)
 # make soak     a thousand domains come and go, three times (minutes)
+# make docs     build the site of docs/ into build/docs
 # make lint     check format, style, types and import directions
 # make clean    remove what the others made, .venv included
 #
@@ -21,7 +22,7 @@ here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
-.PHONY: serve test test-compiled test-container test-systemd fuzz soak lint clean
+.PHONY: serve test test-compiled test-container test-systemd fuzz soak docs lint clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -66,6 +67,13 @@ fuzz: .venv/.develop
 soak: .venv/.develop
 	@$(bin)/python -m tests.soak.soak
 
+# Anew each time: else what has not changed is not looked at again.
+docs: .venv/.docs
+	@rm -rf build/docs
+	@$(bin)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet \
+	    -d build/doctrees docs build/docs
+	@echo "The site is in build/docs/index.html"
+
 lint: .venv/.develop
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
@@ -87,6 +95,11 @@ clean:
 	@echo "Installing the daemon and the tools for tests into .venv"
 	@$(bin)/python -m pip install --quiet --editable '.[test,lint]'
 	@touch $@ .venv/.serve
+
+.venv/.docs: pyproject.toml | .venv/.develop
+	@echo "Installing the generator of the site into .venv"
+	@$(bin)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \
