@@ -13,6 +13,7 @@ from tests.docs.follow import follow
 from tests.docs.pages import NEEDS, PAGES, ROOT, TEXT, Block, Command
 from tests.docs.terminal import Terminal, environment_of, pattern_of, prepare
 from tests.support.daemons import start_xsd
+from tests.support.processes import wait_until
 
 ALL = [block for page in PAGES for block in pages.blocks_of(page)]
 KNOWN = {"with a daemon", "in another terminal", "seen there", "file", "excerpt"}
@@ -222,17 +223,17 @@ def test_what_a_terminal_has_started_ends_with_it(scratch: Path) -> None:
     with Terminal(scratch, environment_of(scratch)) as terminal:
         terminal.leave("echo $$ >shell; echo begun; sleep 1000", "begun\n")
         group = int((scratch / "shell").read_text())
+        assert running(group)
 
-    assert not [
-        path
-        for path in Path("/proc").glob("[0-9]*/stat")
-        if fields_of(path)[2:3] == [str(group)]
-    ]
+    wait_until(lambda: not running(group), "something goes on")
 
 
-def fields_of(path: Path) -> list[str]:
-    """What the kernel says of a process, behind its name; its group is the third."""
-    try:
-        return path.read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
+def running(group: int) -> list[str]:
+    """The processes of a group, without those that only wait to be reaped."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            state, _, its_group, *_ = path.read_text().rpartition(")")[2].split()
+            if its_group == str(group) and state != "Z":
+                found.append(path.parent.name)
+    return found
