@@ -76,18 +76,48 @@ def test_a_page_can_be_typed(page: Path, scratch: Path) -> None:
 @pytest.mark.parametrize("block", ALL, ids=lambda block: block.where)
 def test_no_block_is_passed_over(block: Block) -> None:
     """Each is run, is written down, stands somewhere else, or is no more than text."""
+    assert fault_of(block) == ""
+
+
+def fault_of(block: Block) -> str:
+    """Why a block would be passed over, or nothing."""
     noted = block.note.partition(":")[0].strip()
     if block.is_directive:
-        return
-    assert block.language, "an indented block, or a fence without a language"
-    assert not noted or noted in KNOWN or is_needy(block), f"unknown: {block.note}"
+        return ""
+    if not block.language:
+        return "indented, or a fence without a language"
+    if noted and noted not in KNOWN and not is_needy(block):
+        return f"unknown: {block.note}"
     if block.language == "console":
-        assert pages.commands_of(block)
-    elif block.language == TEXT:
-        assert noted in {"", "seen there"}
-        assert not [line for line in block.text.splitlines() if line.startswith("$ ")]
-    else:
-        assert block.language == "python" or noted in {"file", "excerpt"}
+        return "" if pages.commands_of(block) else "no command"
+    if block.language == TEXT:
+        commands = [line for line in block.text.splitlines() if line.startswith("$ ")]
+        return (
+            "commands in a text" if commands or noted not in {"", "seen there"} else ""
+        )
+    is_used = block.language == "python" or noted in {"file", "excerpt"}
+    return "" if is_used else f"nothing is done with {block.language}"
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "note", "fault"),
+    [
+        ("console", "$ true\n", "", ""),
+        ("python", "pass\n", "", ""),
+        ("toml", "[log]\n", "file: xsd.toml", ""),
+        ("{toctree}", "x\n", "", ""),
+        ("", "xsd ls\n", "", "indented, or a fence without a language"),
+        ("console", "", "", "no command"),
+        ("console", "$ true\n", "skip this", "unknown: skip this"),
+        ("text", "$ true\n", "", "commands in a text"),
+        ("sh", "true\n", "", "nothing is done with sh"),
+    ],
+)
+def test_what_would_be_passed_over_is_found(
+    language: str, text: str, note: str, fault: str
+) -> None:
+    """Else a page could say what nobody has tried."""
+    assert fault_of(Block(PAGES[0], 1, language, text, note)) == fault
 
 
 @pytest.mark.parametrize(
@@ -95,25 +125,53 @@ def test_no_block_is_passed_over(block: Block) -> None:
 )
 def test_what_cannot_be_run_here_is_run_by_a_target(block: Block) -> None:
     """By one that there is, whose programs know each option and name of the block."""
-    need, _, target = (need_of(block) or "").partition(": ")
-    assert need in NEEDS, f"unknown need: {need}"
-    usual, places = NEEDS[need]
-    makefile = (ROOT / "Makefile").read_text()
-    words = target.split()
+    assert unknown_of(block) == ""
 
-    assert words[0] == "make"
-    assert words[1] == usual or need == "minutes"
-    assert f"\n{words[1]}:" in makefile
+
+def unknown_of(block: Block) -> str:
+    """What is not known of a block that is not run here, or nothing."""
+    need, _, target = (need_of(block) or "").partition(": ")
+    if need not in NEEDS:
+        return f"need: {need}"
+    usual, places = NEEDS[need]
+    name = target.removeprefix("make ")
+    if f"\n{name}:" not in (ROOT / "Makefile").read_text():
+        return f"target: {target}"
+    if name != usual and need != "minutes":
+        return f"target of {need}: {target}"
     known = sources_of(places)
     if f'ROOT / "docs" / "{block.page.name}"' in known:
-        return  # those programs type the page as it stands
-    unknown = {
+        return ""  # those programs type the page as it stands
+    words = [telling_words(each.text) for each in pages.commands_of(block)]
+    return " ".join(
         word
-        for command in pages.commands_of(block)
-        for word in telling_words(command.text)
+        for word in sorted(set().union(*words))
         if word not in known and f'"{word.lstrip("-")}"' not in known
-    }
-    assert not unknown
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "note", "unknown"),
+    [
+        ("$ make soak\n", "needs minutes: make soak", ""),
+        ("$ make nothing\n", "needs minutes: make test", "\nnothing:"),
+        ("$ true\n", "needs time: make test", "need: time"),
+        ("$ true\n", "needs minutes: make nothing", "target: make nothing"),
+        (
+            "$ true\n",
+            "needs root and systemd: make soak",
+            "target of root and systemd: make soak",
+        ),
+        (
+            "$ docker run --read-only --no-such-option xsd\n",
+            "needs a container engine: make test-container",
+            "--no-such-option",
+        ),
+    ],
+)
+def test_what_no_target_knows_is_found(text: str, note: str, unknown: str) -> None:
+    """An option that was never given, a target that is not there."""
+    assert unknown_of(Block(PAGES[0], 1, "console", text, note)) == unknown
 
 
 def telling_words(command: str) -> set[str]:
