@@ -125,20 +125,18 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # As Ctrl-C and the end of a session would; what is left is killed.
-        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._shell.pid, number)
-            if number == signal.SIGINT and self._shell.stdin is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    self._shell.stdin.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._shell.wait(PATIENCE_S)
-                break
-        assert self._shell.stdout is not None
-        self._shell.stdout.close()
+        # Not SIGINT, which who is started in the background ignores.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._shell.pid, signal.SIGTERM)
+        while self._more():
+            pass  # until nobody has this end of the pipe, or what is left is silent
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._shell.pid, signal.SIGKILL)
+        self._shell.wait(PATIENCE_S)
+        for stream in (self._shell.stdin, self._shell.stdout):
+            assert stream is not None
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
 
     def run(self, command: str) -> tuple[str, int]:
         """Type a command and wait for its end.
@@ -176,12 +174,16 @@ class Terminal:
         self._shell.stdin.flush()
 
     def _receive(self, command: str) -> None:
-        assert self._shell.stdout is not None
-        data = b""
-        if select.select([self._shell.stdout], [], [], PATIENCE_S)[0]:
-            data = os.read(self._shell.stdout.fileno(), 65536)
+        data = self._more()
         if not data:
             pytest.fail(
                 f"{command}: no end, after\n{self._printed.decode()}", pytrace=False
             )
         self._printed += data
+
+    def _more(self) -> bytes:
+        """What is printed next; nothing at the end, or after long silence."""
+        assert self._shell.stdout is not None
+        if not select.select([self._shell.stdout], [], [], PATIENCE_S)[0]:
+            return b""
+        return os.read(self._shell.stdout.fileno(), 65536)
