@@ -7,6 +7,7 @@
 # make fuzz     hostile guests against a daemon (SECONDS=300, SEED= of an earlier run)
 # make soak     a thousand domains come and go, three times (minutes)
 # make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
+# make docs     build the site of docs/ into build/docs
 # make lint     check format, style, types and import directions
 # make clean    remove what the others made, .venv included
 #
@@ -23,7 +24,7 @@ bin := .venv/bin
 socket := $(here)/run/socket
 
 .PHONY: serve test test-compiled test-container test-systemd test-xen bench-xen fuzz soak
-.PHONY: lint clean
+.PHONY: docs lint clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -77,6 +78,13 @@ bench-xen: .venv/.develop
 	    $(bin)/python -m tests.xen.run --xenstored $$daemon speed $(ARGS) || exit; \
 	done
 
+# Anew each time: else what has not changed is not looked at again.
+docs: .venv/.docs
+	@rm -rf build/docs
+	@$(bin)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet \
+	    -d build/doctrees docs build/docs
+	@echo "The site is in build/docs/index.html"
+
 lint: .venv/.develop
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
@@ -98,6 +106,11 @@ clean:
 	@echo "Installing the daemon and the tools for tests into .venv"
 	@$(bin)/python -m pip install --quiet --editable '.[test,lint]'
 	@touch $@ .venv/.serve
+
+.venv/.docs: pyproject.toml | .venv/.develop
+	@echo "Installing the generator of the site into .venv"
+	@$(bin)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \

@@ -1,14 +1,22 @@
 """The recording of what comes in."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from protocol.ops import Op
+from tests.support.services import serve
+from xsd.client import Client
+from xsd.daemon.config import Config
+from xsd.daemon.daemonize import StartError
 from xsd.daemon.record import FileRecorder
+from xsd.daemon.service import Service
 from xsd.engine import Connection, Engine
 from xsd.store import Store
+from xsd.testing.guests import PretendedHost
 
 
 @pytest.fixture
@@ -81,3 +89,58 @@ def test_a_full_disk_ends_the_recording_only(connection: Connection) -> None:
         recorder.received(connection, b"two")
 
     assert [line["event"] for line in logs] == ["record.failed"]
+
+
+# In the daemon.
+
+
+def test_what_comes_in_is_recorded_if_wanted(tmp_path: Path) -> None:
+    """From sockets and from rings, in one order, until the end."""
+    path, file = tmp_path / "socket", tmp_path / "record"
+
+    def talk() -> None:
+        with (
+            Client(str(path), timeout=20) as dom0,
+            PretendedHost(f"{path}.hypervisor", timeout=20) as host,
+            host.create(5) as guest,
+        ):
+            dom0.introduce(5, 1, guest.port)
+            assert guest.request(Op.GET_DOMAIN_PATH, b"5\0") == b"/local/domain/5\0"
+
+    async def work(_: Service) -> None:
+        await asyncio.to_thread(talk)
+
+    serve(Config(socket=path, hypervisor="emulated", record_file=file), work)
+
+    lines = [json.loads(line) for line in file.read_text("ascii").splitlines()]
+    whats = [(line["domid"], line["what"]) for line in lines]
+    assert whats[:4] == [(0, "open"), (0, "data"), (5, "open"), (5, "data")]
+    assert sorted(whats[4:]) == [(0, "close"), (5, "close")]
+
+
+def test_a_recording_that_cannot_be_made_is_no_start(tmp_path: Path) -> None:
+    """Whoever asked for it would miss it later."""
+    path, file = tmp_path / "socket", tmp_path / "missing" / "record"
+    config = Config(socket=path, hypervisor="emulated", record_file=file)
+
+    async def run() -> None:
+        with pytest.raises(StartError, match=f"cannot record to {file}: No such file"):
+            Service(config).start()
+
+    asyncio.run(run())
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_fails_leaves_the_recording_of_the_other(tmp_path: Path) -> None:
+    """Two daemons that are started with the same words."""
+    path, file = tmp_path / "socket", tmp_path / "record"
+    config = Config(socket=path, hypervisor="emulated", record_file=file)
+
+    async def work(_: Service) -> None:
+        file.write_text("recorded", "ascii")
+        with pytest.raises(OSError, match="another xenstored is serving there"):
+            Service(config).start()
+        assert file.read_text("ascii") == "recorded"
+
+    serve(config, work)

@@ -5,19 +5,16 @@ import errno
 import io
 import json
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import ClassVar, final
 
 import pytest
 import structlog
-import uvloop
 
 from protocol.errors import XenStoreError
-from protocol.ops import Op
+from tests.support.services import serve
 from xsd.client import Client
 from xsd.daemon.config import Config
-from xsd.daemon.daemonize import StartError
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import FileSink, StreamSink, configure
 from xsd.daemon.service import Service, log_notice, make_store
@@ -26,21 +23,6 @@ from xsd.engine import Engine, Notice
 from xsd.hypervisor.base import Channel, DomainState, Hypervisor, PortIn
 from xsd.store import Store
 from xsd.testing.guests import PretendedHost
-
-
-def serve(config: Config, work: Callable[[Service], Awaitable[None]]) -> None:
-    """Have a service run while something is done."""
-
-    async def run() -> None:
-        service = Service(config)
-        service.start()
-        try:
-            await work(service)
-        finally:
-            service.stop()
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
 
 
 def test_clients_and_pretended_domains_are_served(tmp_path: Path) -> None:
@@ -69,58 +51,6 @@ def test_clients_and_pretended_domains_are_served(tmp_path: Path) -> None:
     serve(Config(socket=path, hypervisor="emulated"), work)
 
     assert list(tmp_path.iterdir()) == []
-
-
-def test_what_comes_in_is_recorded_if_wanted(tmp_path: Path) -> None:
-    """From sockets and from rings, in one order, until the end."""
-    path, file = tmp_path / "socket", tmp_path / "record"
-
-    def talk() -> None:
-        with (
-            Client(str(path), timeout=20) as dom0,
-            PretendedHost(f"{path}.hypervisor", timeout=20) as host,
-            host.create(5) as guest,
-        ):
-            dom0.introduce(5, 1, guest.port)
-            assert guest.request(Op.GET_DOMAIN_PATH, b"5\0") == b"/local/domain/5\0"
-
-    async def work(_: Service) -> None:
-        await asyncio.to_thread(talk)
-
-    serve(Config(socket=path, hypervisor="emulated", record_file=file), work)
-
-    lines = [json.loads(line) for line in file.read_text("ascii").splitlines()]
-    whats = [(line["domid"], line["what"]) for line in lines]
-    assert whats[:4] == [(0, "open"), (0, "data"), (5, "open"), (5, "data")]
-    assert sorted(whats[4:]) == [(0, "close"), (5, "close")]
-
-
-def test_a_recording_that_cannot_be_made_is_no_start(tmp_path: Path) -> None:
-    """Whoever asked for it would miss it later."""
-    path, file = tmp_path / "socket", tmp_path / "missing" / "record"
-    config = Config(socket=path, hypervisor="emulated", record_file=file)
-
-    async def run() -> None:
-        with pytest.raises(StartError, match=f"cannot record to {file}: No such file"):
-            Service(config).start()
-
-    asyncio.run(run())
-
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_start_that_fails_leaves_the_recording_of_the_other(tmp_path: Path) -> None:
-    """Two daemons that are started with the same words."""
-    path, file = tmp_path / "socket", tmp_path / "record"
-    config = Config(socket=path, hypervisor="emulated", record_file=file)
-
-    async def work(_: Service) -> None:
-        file.write_text("recorded", "ascii")
-        with pytest.raises(OSError, match="another xenstored is serving there"):
-            Service(config).start()
-        assert file.read_text("ascii") == "recorded"
-
-    serve(config, work)
 
 
 def test_a_start_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ SHIPPED_PROGRAM: Final = "/usr/bin/xenstored"
 PROGRAM: Final = "/opt/xsd/bin/xenstored"
 """Where the container has the daemon: its /usr is the host's and cannot be changed."""
 
+SOURCES: Final = "/opt/xsd/code"
+"""Where it has the sources, as far as they are needed; the units name PROGRAM."""
+
 XENSTORE_CONTROL: Final = "/usr/lib/xen-4.17/bin/xenstore-control"
 """The program itself: the one in /usr/sbin wants to know which Xen runs."""
 
@@ -181,6 +184,7 @@ def _binds(scratch: Path) -> list[str]:
     etc.mkdir()
     copy_units(system, PROGRAM)
     (system / "tmpfiles.d").rename(tmpfiles)
+    copy_units(scratch / "sources", PROGRAM)
     shutil.rmtree(system / "xenstored.service.d")
     program = scratch / "xenstored"
     python = "/opt/xsd/python/bin/python3"
@@ -189,9 +193,10 @@ def _binds(scratch: Path) -> list[str]:
         etc: "/etc/xen",
         tmpfiles: "/run/tmpfiles.d",
         program: PROGRAM,
+        scratch / "sources": f"{SOURCES}/systemd",
         Path(site.getsitepackages()[0]): "/opt/xsd/packages",
-        ROOT / "xsd": "/opt/xsd/code/xsd",
-        ROOT / "protocol": "/opt/xsd/code/protocol",
+        ROOT / "xsd": f"{SOURCES}/xsd",
+        ROOT / "protocol": f"{SOURCES}/protocol",
     }
     # ProtectHome= hides an interpreter in somebody's home.
     if sys.base_prefix == "/usr":
@@ -200,7 +205,7 @@ def _binds(scratch: Path) -> list[str]:
         binds[Path(sys.base_prefix)] = "/opt/xsd/python"
     program.write_text(
         "#!/bin/sh\n"
-        "export PYTHONPATH=/opt/xsd/code:/opt/xsd/packages PYTHONDONTWRITEBYTECODE=1\n"
+        f"export PYTHONPATH={SOURCES}:/opt/xsd/packages PYTHONDONTWRITEBYTECODE=1\n"
         # Where it looks for its own library otherwise is hidden, too.
         "export LD_LIBRARY_PATH=/opt/xsd/python/lib\n"
         f'exec {python} -m xsd.daemon.xenstored "$@"\n'

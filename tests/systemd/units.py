@@ -14,9 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from tests.docs.pages import ROOT, blocks_of, commands_of
 from tests.support.processes import wait_until
 from tests.systemd.container import (
     PROGRAM,
+    SOURCES,
     UNITS,
     XENSTORE_CONTROL,
     Container,
@@ -257,6 +259,35 @@ def debian(container: Container) -> str:
     return "its second xenstored gives way"
 
 
+def documented(container: Container) -> str:
+    """What docs/configuration.md says is to be typed installs the daemon."""
+    page = ROOT / "docs" / "configuration.md"
+    blocks = [
+        [command.text for command in commands_of(block)]
+        for block in blocks_of(page)
+        if block.note == "needs root and systemd: make test-systemd"
+    ]
+    install, of_debian = blocks
+    # What every system has, but not one whose /etc is empty.
+    container.run("mkdir", "-p", "/etc/systemd/system", "/etc/tmpfiles.d")
+    container.run("mkdir", "-p", "/etc/default")
+    container.run("sh", "-ec", "\n".join([f"cd {SOURCES}", *install]))
+    assert answers(container)
+    found = container.show("FragmentPath")
+    assert found == "/etc/systemd/system/xenstored.service", found
+    assert container.show("UnitFileState") == "enabled"
+    container.run("rm", "/run/xenstore.pid")
+    container.run("sh", "-ec", "\n".join([f"cd {SOURCES}", *of_debian]))
+    assert container.run("readlink", "/run/xenstore.pid").stdout.strip() == PID_FILE
+    container.run("systemctl", "daemon-reload")
+    drop_ins = container.show("DropInPaths")
+    assert "distribution.conf" in drop_ins, drop_ins
+    assert "xen.conf" in drop_ins, drop_ins
+    container.run("systemctl", "disable", "--now", SERVICE)
+    container.run("sh", "-ec", "rm -r /etc/systemd/system/xenstored.*")
+    return f"{len(install)} commands, and {len(of_debian)} for Debian"
+
+
 CHECKS: Final = (
     verify,
     tmpfiles,
@@ -272,6 +303,7 @@ CHECKS: Final = (
     security,
     security_on_xen,
     debian,
+    documented,
 )
 
 

@@ -67,14 +67,18 @@ class FileRecorder(Recorder):
     def _write(self, connection: Connection, fields: dict[str, str]) -> None:
         if self._fd < 0:
             return
+        line = self._line(connection, fields)
+        try:
+            os.write(self._fd, line)
+        except OSError as error:
+            log.error("record.failed", reason=str(error))  # noqa: TRY400  no defect
+            self.close()
+
+    def _line(self, connection: Connection, fields: dict[str, str]) -> bytes:
         line = {
             "at": int((time.monotonic() - self._begun) * 1000),
             "connection": connection.id,
             "domid": connection.caller.domid,
             **fields,
         }
-        try:
-            os.write(self._fd, json.dumps(line).encode() + b"\n")
-        except OSError as error:
-            log.error("record.failed", reason=str(error))  # noqa: TRY400  no defect
-            self.close()
+        return json.dumps(line).encode() + b"\n"

@@ -1,0 +1,189 @@
+"""A shell that types what a page says."""
+
+import contextlib
+import os
+import re
+import select
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, Self, final
+
+import pytest
+
+from tests.conftest import find_program
+from tests.docs.pages import ROOT
+from tests.support.daemons import environment
+
+PATIENCE_S: Final = 60.0
+"""Most seconds of silence from a command that has not ended."""
+
+_PROGRAMS: Final = {
+    "xsd": "xsd",
+    "xenstored": "xsd.daemon.xenstored",
+    "pytest": "pytest",
+}
+"""What a page finds by name -> the module that it is."""
+
+_XEN: Final = {
+    "xenstore-control": ("/usr/lib/xen-4.17/bin/xenstore-control", "xen-utils-4.17"),
+    **{
+        f"xenstore-{name}": (f"/usr/bin/xenstore-{name}", "xenstore-utils")
+        for name in ("chmod", "exists", "list", "ls", "read", "rm", "watch", "write")
+    },
+}
+"""Xen's own tools -> where Debian has them, and in which package."""
+
+_NOT_COPIED: Final = shutil.ignore_patterns(
+    ".*", "__pycache__", "build", "dist", "run", "htmlcov", "node_modules"
+)
+
+
+def prepare(scratch: Path, text: str) -> None:
+    """Make a directory look like a checkout whose `make serve` has been run once.
+
+    Args:
+        scratch: An empty directory.
+        text: Of the page; what it does not name is not made.
+    """
+    if any(word in text for word in ("make ", "benchmarks", "examples/", "systemd/")):
+        shutil.copytree(ROOT, scratch, ignore=_NOT_COPIED, dirs_exist_ok=True)
+    programs = scratch / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name, module in _PROGRAMS.items():
+        _write_program(programs / name, f'-m {module} "$@"')
+    _write_program(programs / "python", '"$@"')
+    for stamp in (".serve", ".develop"):
+        (scratch / ".venv" / stamp).touch()
+    for name, (path, package) in _XEN.items():
+        if name in text:
+            (programs / name).symlink_to(find_program(path, package))
+
+
+def _write_program(path: Path, words: str) -> None:
+    # Not what the working directory has, but what is under test.
+    path.write_text(f"#!/bin/sh\nexec '{sys.executable}' -P {words}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def environment_of(scratch: Path) -> dict[str, str]:
+    """Return the environment of a page's shells."""
+    kept = {
+        name: value
+        for name, value in environment().items()
+        if not name.startswith(("XENSTORED_", "XSD_", "PYTEST_", "MAKE", "COV_"))
+    }
+    return {
+        **kept,
+        "PATH": f"{scratch / '.venv' / 'bin'}:{kept.get('PATH', os.defpath)}",
+        "HOME": str(scratch),
+        "LC_ALL": "C.UTF-8",
+        "COLUMNS": "80",
+        # A reader has pytest and none of its plugins.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def pattern_of(expected: str) -> re.Pattern[str]:
+    """What a page says is printed: `...` is any text of a line, or any lines."""
+    pattern = ""
+    for line in expected.splitlines(keepends=True):
+        if line == "...\n":
+            pattern += r"(?:.*\n)*?"
+        else:
+            pattern += re.escape(line).replace(re.escape("..."), r"[^\n]*")
+    return re.compile(pattern)
+
+
+@final
+class Terminal:
+    """A shell in a directory; leaving it ends everything that it has started.
+
+    Args:
+        scratch: Where it is.
+        environ: Its environment.
+    """
+
+    def __init__(self, scratch: Path, environ: dict[str, str]) -> None:
+        self._shell = subprocess.Popen(
+            ["/bin/bash", "--noprofile", "--norc"],
+            cwd=scratch,
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._printed = b""
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Not SIGINT, which who is started in the background ignores.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._shell.pid, signal.SIGTERM)
+        while self._more():
+            pass  # until nobody has this end of the pipe, or what is left is silent
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._shell.pid, signal.SIGKILL)
+        self._shell.wait(PATIENCE_S)
+        for stream in (self._shell.stdin, self._shell.stdout):
+            assert stream is not None
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+    def run(self, command: str) -> tuple[str, int]:
+        """Type a command and wait for its end.
+
+        Returns:
+            What it has printed, and its exit status.
+        """
+        self._count += 1
+        end = f"--- end of {self._count}: "
+        self._type(f"{command}\nprintf '\\n{end}%d\\n' $?\n")
+        pattern = re.compile(rf"\n{end}(\d+)\n".encode())
+        while (found := pattern.search(self._printed)) is None:
+            self._receive(command)
+        printed = self._printed[: found.start()].decode("utf-8", "backslashreplace")
+        self._printed = self._printed[found.end() :]
+        # Blank lines at the end cannot be seen on a page.
+        printed = printed.rstrip("\n")
+        return (f"{printed}\n" if printed else ""), int(found[1])
+
+    def leave(self, command: str, expected: str) -> None:
+        """Type a command that goes on, and wait until it has printed what it should."""
+        self._type(command + "\n")
+        self.expect(expected)
+
+    def expect(self, expected: str) -> None:
+        """Wait until a command that goes on prints this next."""
+        pattern = pattern_of(expected)
+        while (found := pattern.match(self._printed.decode())) is None:
+            self._receive(expected)
+        self._printed = self._printed.decode()[found.end() :].encode()
+
+    def _type(self, text: str) -> None:
+        assert self._shell.stdin is not None
+        self._shell.stdin.write(text.encode())
+        self._shell.stdin.flush()
+
+    def _receive(self, command: str) -> None:
+        data = self._more()
+        if not data:
+            pytest.fail(
+                f"{command}: no end, after\n{self._printed.decode()}", pytrace=False
+            )
+        self._printed += data
+
+    def _more(self) -> bytes:
+        """What is printed next; nothing at the end, or after long silence."""
+        assert self._shell.stdout is not None
+        if not select.select([self._shell.stdout], [], [], PATIENCE_S)[0]:
+            return b""
+        return os.read(self._shell.stdout.fileno(), 65536)

@@ -1,0 +1,191 @@
+"""docs/logs.md has every event that the daemon logs, its level and its fields."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from tests.docs.pages import ROOT
+from xsd.daemon.settings import SETTINGS
+
+PAGE: Final = ROOT / "docs" / "logs.md"
+ROW: Final = re.compile(r"^\| `([a-z]+\.[a-z_]+)` \| (\w+) \| ([^|]*)\|", re.MULTILINE)
+EVENT: Final = re.compile(r"[a-z]+\.[a-z_]+")
+LEVELS: Final = {"debug", "info", "warning", "error", "critical"}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Row(NamedTuple):
+    """An event as the page has it."""
+
+    level: str
+    fields: frozenset[str]
+
+
+class Call(NamedTuple):
+    """A place where an event is made.
+
+    Attributes:
+        event: Its name.
+        node: The call.
+        function: What it is in.
+        path: Its module.
+    """
+
+    event: str
+    node: ast.Call
+    function: Function
+    path: Path
+
+
+def documented() -> dict[str, Row]:
+    """The tables of the page."""
+    return {
+        event: Row(level, frozenset(re.findall(r"`(\w+)`", fields)))
+        for event, level, fields in ROW.findall(PAGE.read_text())
+    }
+
+
+def name_of(node: ast.Call) -> str:
+    """The last word of what is called."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id  # type: ignore[attr-defined]
+
+
+def functions_of(path: Path) -> Iterator[Function]:
+    """The functions and methods of a module."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, Function):
+            yield node
+
+
+def calls() -> Iterator[Call]:
+    """Every call that is given the name of an event."""
+    for path in sorted((ROOT / "xsd").rglob("*.py")):
+        for function in functions_of(path):
+            for node in ast.walk(function):
+                if not isinstance(node, ast.Call):
+                    continue
+                for word in node.args:
+                    if (
+                        isinstance(word, ast.Constant)
+                        and isinstance(word.value, str)
+                        and EVENT.fullmatch(word.value)
+                        and word.value not in SETTINGS
+                    ):
+                        yield Call(word.value, node, function, path)
+
+
+def keys_of(function: Function) -> set[str]:
+    """The fields that a function puts together."""
+    found: set[str] = set()
+    for node in ast.walk(function):
+        names: list[ast.expr | None] = []
+        if isinstance(node, ast.Dict):
+            names = list(node.keys)
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            names = [node.slice]
+        found |= {
+            name.value
+            for name in names
+            if isinstance(name, ast.Constant) and isinstance(name.value, str)
+        }
+    return found
+
+
+def helpers_of(call: Call) -> tuple[set[str], set[str]]:
+    """The fields that the functions add through which an event is made.
+
+    Returns:
+        The fields, and the names of those functions.
+    """
+    nearby = {function.name: function for function in functions_of(call.path)}
+    tracing = ROOT / "xsd" / "engine" / "tracing.py"
+    traced = {function.name: function for function in functions_of(tracing)}
+    found: set[str] = set()
+    seen: set[str] = set()
+    waiting = [call.function]
+    while waiting:
+        for node in ast.walk(waiting.pop()):
+            if not isinstance(node, ast.Call) or isinstance(node.func, ast.Call):
+                continue
+            if not isinstance(node.func, ast.Name | ast.Attribute):
+                continue
+            name = name_of(node)
+            far = ast.unparse(node.func).startswith("tracing.")
+            helper = traced.get(name) if far else nearby.get(name)
+            wanted = far or name in {"_fields", "_note", "_message", "about"}
+            if helper is not None and wanted and name not in seen:
+                seen.add(name)
+                found |= keys_of(helper)
+                waiting.append(helper)
+                nearby = {**nearby, **(traced if far else {})}
+    return found, seen
+
+
+CALLS: Final = list(calls())
+PAGES_ROWS: Final = documented()
+
+
+def test_the_page_has_every_event_and_no_other() -> None:
+    """In one table each."""
+    assert set(PAGES_ROWS) == {call.event for call in CALLS}
+    assert len(ROW.findall(PAGE.read_text())) == len(PAGES_ROWS)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.event)
+def test_the_level_is_that_of_the_source(call: Call) -> None:
+    """`trace` is for what the switches choose."""
+    level = PAGES_ROWS[call.event].level
+    first = call.node.args[0]
+    if name_of(call.node) in LEVELS:
+        assert level == name_of(call.node)
+    elif isinstance(first, ast.Constant) and first.value in LEVELS:
+        assert level == first.value
+    elif call.event == "request.refused":
+        assert level == "info"
+    else:
+        assert level == "trace"
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.event)
+def test_no_field_is_missing(call: Call) -> None:
+    """Neither of those in the call, nor of those put together around it."""
+    in_call = {word.arg for word in call.node.keywords if word.arg is not None}
+    named = {"exception" if name == "exc_info" else name for name in in_call}
+    added, helpers = helpers_of(call)
+    around = keys_of(call.function) | added
+    together = {
+        name
+        for other in CALLS
+        if (other.path == call.path and other.function.name == call.function.name)
+        or (other.path.name == "tracing.py" and other.function.name in helpers)
+        for name in PAGES_ROWS[other.event].fields
+    }
+
+    assert named - {"wanted"} <= PAGES_ROWS[call.event].fields
+    assert around <= together
+
+
+@pytest.mark.parametrize("event", sorted(PAGES_ROWS))
+def test_no_field_is_invented(event: str) -> None:
+    """Each is a word of the modules that make such events."""
+    modules = {call.path for call in CALLS if call.event == event}
+    modules |= {ROOT / "xsd" / "engine" / f"{name}.py" for name in SHARED}
+    modules.add(ROOT / "xsd" / "daemon" / "logbook.py")
+    words = {"exception"}
+    for path in modules:
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                words.add(node.value)
+            elif isinstance(node, ast.keyword) and node.arg:
+                words.add(node.arg)
+
+    assert PAGES_ROWS[event].fields <= words
+
+
+SHARED: Final = ("dispatch", "report", "tracing")
+"""Modules of the engine that put fields together for others."""

@@ -1,0 +1,134 @@
+"""docs/protocol.md has the messages, errors and numbers that the code has."""
+
+import re
+from typing import Final
+
+import pytest
+
+from protocol import limits, ops, ring
+from protocol.errors import Errno
+from protocol.ops import Op
+from protocol.request import parse_request
+from tests.docs.pages import ROOT
+from xsd.engine import Engine
+from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.store import Store
+from xsd.store.quota import DEFAULTS
+
+PAGE: Final = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+MESSAGE: Final = re.compile(
+    r"^\| (\d+) \| ([A-Z_]+) \| (.*?) \| (.*?) ?\| (.*?) ?\|$", re.MULTILINE
+)
+MESSAGES: Final = MESSAGE.findall(PAGE.replace(r"\|", "+"))
+"""Number, name, payload, reply and remark of each."""
+
+ARGUMENTS: Final = {
+    "command": b"check",
+    "argument...": b"",
+    "path": b"/a",
+    "token": b"t",
+    "depth": b"1",
+    "id": b"1",
+    "domid": b"1",
+    "gfn": b"1",
+    "port": b"1",
+    "value": b"v",
+    "permission": b"n0",
+    "offset": b"0",
+    "name": b"nodes",
+    "number": b"1",
+    "T": b"T",
+}
+
+
+def test_every_message_is_in_the_table() -> None:
+    """With its number, in the order of the numbers."""
+    assert [(int(number), name) for number, name, *_ in MESSAGES] == [
+        (op.value, op.name) for op in Op
+    ]
+
+
+def payloads_of(text: str) -> list[bytes]:
+    """A payload as the table writes it, without what is optional and with it."""
+    found = []
+    for wanted in (re.sub(r"\\\[.*\\\]", "", text), re.sub(r"\\[\[\]]", "", text)):
+        plain = wanted.split(" or ")[0].replace("`", "").removesuffix("...")
+        if plain == "anything":
+            found.append(b"")
+            continue
+        parts = [part for part in plain.split("+") if part]
+        payload = b"".join(
+            ARGUMENTS[part.removesuffix(r"\0")] + (b"\0" if part.endswith("0") else b"")
+            for part in parts
+            if part not in {r"\0", r"argument\0"}
+        )
+        found.append(b"\0" if plain == r"\0" else payload)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        (name, payload)
+        for _, name, text, *_ in MESSAGES
+        if name not in {"WATCH_EVENT", "ERROR"}
+        for payload in payloads_of(text)
+    ],
+)
+def test_payloads_of_the_table_are_understood(name: str, payload: bytes) -> None:
+    """With all their optional parts, and without."""
+    assert type(parse_request(Op[name], payload)).__name__ == "".join(
+        word.capitalize() for word in name.split("_")
+    )
+
+
+@pytest.mark.parametrize(("number", "remark"), [(m[0], m[4]) for m in MESSAGES])
+def test_privileged_messages_are_marked(number: str, remark: str) -> None:
+    """A guest is told EACCES of them, before anything else."""
+    engine = Engine(Store())
+    engine.store.introduce(1, 1)
+    domain = engine.store.domains.get(1)
+    assert domain is not None
+    connection = engine.connect(domain.caller)
+    header = b"".join(value.to_bytes(4, "little") for value in (int(number), 1, 0, 0))
+    engine.receive(connection, header, 0)
+    reply = bytes(connection.outbox.peek())[16:]
+
+    assert (reply == b"EACCES\0") == remark.startswith("*dom0*")
+
+
+def test_every_error_is_told_of() -> None:
+    """In the table, or as one that is not used."""
+    table = re.findall(r"^\| (E[A-Z0-9]+) \|", PAGE, re.MULTILINE)
+    unused = re.search(r"^(E.*) are names of the protocol", PAGE, re.MULTILINE)
+    assert unused is not None
+
+    assert set(table) | set(re.findall(r"E[A-Z0-9]+", unused[1])) == {
+        errno.name for errno in Errno
+    }
+    sources = [*(ROOT / "xsd").rglob("*.py"), *(ROOT / "protocol").rglob("*.py")]
+    text = "\n".join(path.read_text() for path in sources)
+    for name in re.findall(r"E[A-Z0-9]+", unused[1]):
+        assert f"Errno.{name}" not in text
+    for name in table:
+        assert f"Errno.{name}" in text
+
+
+def test_numbers_are_those_of_the_code() -> None:
+    """Each with the words around it."""
+    features = (ops.FEATURE_ERROR, ops.FEATURE_WATCH_DEPTH, ops.FEATURE_DOMID_ANY)
+    errors = (ring.ERROR_COMMUNICATION, ring.ERROR_RING_INDEX, ring.ERROR_PROTOCOL)
+    bits = "{} the error field of the ring, {} watches with a depth, {} permissions for"
+    codes = "{} communication, {} impossible indexes, {} protocol"
+    for words in (
+        f"at most {limits.PAYLOAD_MAX:,} bytes, in either direction",
+        f"have {DEFAULTS['path-max']:,} bytes, `/local/domain/<domid>/` not counted",
+        f"{limits.DOMID_ANY} is all domains",
+        f"two rings of {limits.RING_SIZE:,} bytes",
+        f"protected for {PROTECT_MS} ms",
+        bits.format(*features),
+        codes.format(*errors),
+    ):
+        assert words in " ".join(PAGE.split())
+    assert PROTECT_AFTER == 5
+    assert "After five commits in a row" in PAGE
