@@ -101,6 +101,7 @@ def test_settings_are_shown_with_their_sources(xsd: Run, file: Path) -> None:
         "daemon.pid-file",
         "domains.control-event-channel",
         "log.file",
+        "log.record",
     }
     assert "# pid-file is not set" in lines
 
