@@ -7,6 +7,7 @@
 # make fuzz     hostile guests against a daemon (SECONDS=300, SEED= of an earlier run)
 # make soak     a thousand domains come and go, three times (minutes)
 # make lint     check format, style, types and import directions
+# make man      write what the manual pages have from the tables of options and settings
 # make clean    remove what the others made, .venv included
 #
 # Everything is installed into .venv in this directory. Another interpreter than
@@ -21,7 +22,7 @@ here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
-.PHONY: serve test test-compiled test-container test-systemd fuzz soak lint clean
+.PHONY: serve test test-compiled test-container test-systemd fuzz soak lint man clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -71,6 +72,9 @@ lint: .venv/.develop
 	$(bin)/ruff check .
 	$(bin)/mypy
 	$(bin)/lint-imports
+
+man: .venv/.develop
+	@$(bin)/python -m tests.man.generated
 
 clean:
 	rm -rf .venv run build dist htmlcov .coverage .coverage.* .hypothesis \
