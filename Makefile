@@ -4,6 +4,7 @@
 # make test-systemd
 #               try the units in a container with a systemd of its own; takes root
 # make test-container   build the container image and try it (tests/container/run)
+# make wheels   build wheels into dist, pure and compiled, and try them
 # make fuzz     hostile guests against a daemon (SECONDS=300, SEED= of an earlier run)
 # make soak     a thousand domains come and go, three times (minutes)
 # make lint     check format, style, types and import directions
@@ -22,7 +23,8 @@ here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
-.PHONY: serve test test-compiled test-container test-systemd fuzz soak lint man clean
+.PHONY: serve test test-compiled test-container test-systemd test-deb wheels deb fuzz \
+    soak lint man clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -46,9 +48,13 @@ test: .venv/.develop
 compiled := build/compiled
 peers := $(or $(XSD_PEERS),$(here)/../shared/peers)
 
+define copy-to
+	@rm -rf $(1) && mkdir -p $(1)
+	@git ls-files -z | tar --null -T - -cf - | tar -xf - -C $(1)
+endef
+
 test-compiled: .venv/bin/python
-	@rm -rf $(compiled) && mkdir -p $(compiled)
-	@git ls-files -z | tar --null -T - -cf - | tar -xf - -C $(compiled)
+	$(call copy-to,$(compiled))
 	@cd $(compiled) && '$(here)/.venv/bin/python' -m venv .venv \
 	    && echo "Compiling into $(compiled)" \
 	    && HATCH_BUILD_HOOKS_ENABLE=1 .venv/bin/pip wheel -q --no-deps -w dist . \
@@ -60,6 +66,14 @@ test-systemd: .venv/.develop
 
 test-container: .venv/.develop
 	@tests/container/run $(ARGS)
+
+wheels: .venv/.develop
+	$(call copy-to,build/wheels)
+	@rm -f dist/xenstored-*.whl
+	@echo "Building the wheels into dist"
+	@$(bin)/pip wheel -q --no-deps -w dist build/wheels
+	@HATCH_BUILD_HOOKS_ENABLE=1 $(bin)/pip wheel -q --no-deps -w dist build/wheels
+	@$(bin)/python -m tests.packages.wheels dist/xenstored-*.whl
 
 fuzz: .venv/.develop
 	@$(bin)/python -m tests.soak.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
