@@ -5,6 +5,8 @@
 #               try the units in a container with a systemd of its own; takes root
 # make test-container   build the container image and try it (tests/container/run)
 # make wheels   build wheels into dist, pure and compiled, and try them
+# make deb      build a Debian package into dist, compiled, or for all machines: PURE=1
+# make test-deb build both and try them in a fresh Debian 12; takes root and mmdebstrap
 # make fuzz     hostile guests against a daemon (SECONDS=300, SEED= of an earlier run)
 # make soak     a thousand domains come and go, three times (minutes)
 # make lint     check format, style, types and import directions
@@ -74,6 +76,13 @@ wheels: .venv/.develop
 	@$(bin)/pip wheel -q --no-deps -w dist build/wheels
 	@HATCH_BUILD_HOOKS_ENABLE=1 $(bin)/pip wheel -q --no-deps -w dist build/wheels
 	@$(bin)/python -m tests.packages.wheels dist/xenstored-*.whl
+
+deb:
+	@packages/build-deb
+
+test-deb: .venv/.develop
+	@set -e; compiled=$$(packages/build-deb); pure=$$(PURE=1 packages/build-deb); \
+	    $(bin)/python -m tests.packages.deb "$$compiled" "$$pure"
 
 fuzz: .venv/.develop
 	@$(bin)/python -m tests.soak.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
