@@ -4,11 +4,15 @@
 # make test-systemd
 #               try the units in a container with a systemd of its own; takes root
 # make test-container   build the container image and try it (tests/container/run)
+# make wheels   build wheels into dist, pure and compiled, and try them
+# make deb      build a Debian package into dist, compiled, or for all machines: PURE=1
+# make test-deb build both and try them in a fresh Debian 12; takes root and mmdebstrap
 # make fuzz     hostile guests against a daemon (SECONDS=300, SEED= of an earlier run)
 # make soak     a thousand domains come and go, three times (minutes)
 # make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
 # make docs     build the site of docs/ into build/docs
 # make lint     check format, style, types and import directions
+# make man      write what the manual pages have from the tables of options and settings
 # make clean    remove what the others made, .venv included
 #
 # Everything is installed into .venv in this directory. Another interpreter than
@@ -23,8 +27,8 @@ here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
-.PHONY: serve test test-compiled test-container test-systemd test-xen bench-xen fuzz soak
-.PHONY: docs lint clean
+.PHONY: serve test test-compiled test-container test-systemd test-deb test-xen bench-xen
+.PHONY: fuzz soak wheels deb docs lint man clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -48,9 +52,13 @@ test: .venv/.develop
 compiled := build/compiled
 peers := $(or $(XSD_PEERS),$(here)/../shared/peers)
 
+define copy-to
+	@rm -rf $(1) && mkdir -p $(1)
+	@git ls-files -z | tar --null -T - -cf - | tar -xf - -C $(1)
+endef
+
 test-compiled: .venv/bin/python
-	@rm -rf $(compiled) && mkdir -p $(compiled)
-	@git ls-files -z | tar --null -T - -cf - | tar -xf - -C $(compiled)
+	$(call copy-to,$(compiled))
 	@cd $(compiled) && '$(here)/.venv/bin/python' -m venv .venv \
 	    && echo "Compiling into $(compiled)" \
 	    && HATCH_BUILD_HOOKS_ENABLE=1 .venv/bin/pip wheel -q --no-deps -w dist . \
@@ -62,6 +70,21 @@ test-systemd: .venv/.develop
 
 test-container: .venv/.develop
 	@tests/container/run $(ARGS)
+
+wheels: .venv/.develop
+	$(call copy-to,build/wheels)
+	@rm -f dist/xenstored-*.whl
+	@echo "Building the wheels into dist"
+	@$(bin)/pip wheel -q --no-deps -w dist build/wheels
+	@HATCH_BUILD_HOOKS_ENABLE=1 $(bin)/pip wheel -q --no-deps -w dist build/wheels
+	@$(bin)/python -m tests.packages.wheels dist/xenstored-*.whl
+
+deb:
+	@packages/build-deb
+
+test-deb: .venv/.develop
+	@set -e; compiled=$$(packages/build-deb); pure=$$(PURE=1 packages/build-deb); \
+	    $(bin)/python -m tests.packages.deb "$$compiled" "$$pure"
 
 fuzz: .venv/.develop
 	@$(bin)/python -m tests.soak.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
@@ -90,6 +113,9 @@ lint: .venv/.develop
 	$(bin)/ruff check .
 	$(bin)/mypy
 	$(bin)/lint-imports
+
+man: .venv/.develop
+	@$(bin)/python -m tests.man.generated
 
 clean:
 	rm -rf .venv run build dist htmlcov .coverage .coverage.* .hypothesis \

@@ -9,7 +9,16 @@ ROOT = Path(__file__).resolve().parent.parent
 CODE = ("protocol", "xsd", "tests", "benchmarks", "examples")
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 60
-FOLDERS = (*CODE, "container", "docs", "systemd", ".ci")
+FOLDERS = (
+    *CODE,
+    "completion",
+    "container",
+    "docs",
+    "man",
+    "packages",
+    "systemd",
+    ".ci",
+)
 
 # Paths of somebody's machine and numbers of somebody's tracker tell readers nothing.
 FOREIGN = re.compile(r"/(?:work|farm)/|/tmp/[a-z]+/|\b(?:issue|task) #?[0-9]+\b")

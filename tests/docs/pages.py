@@ -46,7 +46,7 @@ NEEDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ("tests/container", "tests/support/containers.py", "xsd/daemon/options.py"),
     ),
     "root and systemd": ("test-systemd", ("tests/systemd", "systemd")),
-    "root and Debian's tools": ("test-deb", ("tests/deb", "debian")),
+    "root and Debian's tools": ("test-deb", ("tests/packages", "packages", "Makefile")),
     "minutes": ("test", ("Makefile",)),
 }
 """What a block may need -> the target that runs such things, and its programs."""

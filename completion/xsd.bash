@@ -1,0 +1,183 @@
+# Completion for bash of xsd and of xenstored, which is xsd-xenstored in packages.
+# It needs nothing of bash-completion, and can be read by itself: . completion/xsd.bash
+
+# Options as for compgen; those that take a value are named a second time.
+_xsd_serve_options="-H -h --help --version -N --no-fork --config -F --pid-file --socket
+    --hypervisor --log-level --log-format --record -T --trace-file --trace-control
+    -E --entry-nb -S --entry-size -W --watch-nb -t --transaction -A --perm-nb -M
+    --path-max -Q --quota
+    -q --quota-soft -w --timeout -K --keep-orphans --event --master-domid --priv-domid
+    -U --live-update"
+_xsd_quotas="nodes watches outstanding memory transactions transaction-nodes
+    node-permissions path-max node-size"
+
+# The words before the one to be completed, and that one: "words", "cur" and "prev".
+# bash cuts at = and :, so that --socket=./s are three words; this makes two of them.
+_xsd_split() {
+    local index
+    words=()
+    for ((index = 1; index < COMP_CWORD; index++)); do
+        [[ ${COMP_WORDS[index]} == "=" ]] || words+=("${COMP_WORDS[index]}")
+    done
+    cur=${COMP_WORDS[COMP_CWORD]}
+    if [[ $cur == "=" ]]; then cur=; fi
+    prev=
+    if ((${#words[@]})); then prev=${words[-1]}; fi
+}
+
+_xsd_offer() {
+    mapfile -t COMPREPLY < <(compgen "$@" -- "$cur")
+}
+
+_xsd_offer_files() {
+    compopt -o filenames 2>/dev/null
+    _xsd_offer -f
+}
+
+# Names that want more behind them: no space then.
+_xsd_offer_begun() {
+    compopt -o nospace 2>/dev/null
+    _xsd_offer "$@"
+}
+
+# The children of a node, or nothing if the daemon has not answered after a second, or
+# as many as XSD_COMPLETION_SECONDS says.
+_xsd_children() {
+    timeout "${XSD_COMPLETION_SECONDS:-1}" "${_xsd_ask[@]}" list -p "$1" 2>/dev/null
+}
+
+# Paths of the store that begin as the word does. A single one gets a slash if there is
+# something below it, as a directory does.
+_xsd_offer_paths() {
+    local parent=${cur%/*} child
+    if [[ -z $cur ]]; then
+        compopt -o nospace 2>/dev/null
+        COMPREPLY=(/)
+    elif [[ $cur == /* ]]; then
+        # Not by compgen, which would expand what stands in the store.
+        while read -r child; do
+            if [[ $child == "$cur"* ]]; then COMPREPLY+=("$child"); fi
+        done < <(_xsd_children "${parent:-/}")
+        if ((${#COMPREPLY[@]} == 1)) && [[ -n $(_xsd_children "${COMPREPLY[0]}") ]]; then
+            compopt -o nospace 2>/dev/null
+            COMPREPLY=("${COMPREPLY[0]}/")
+        fi
+    fi
+}
+
+# After an option of the daemon that takes a value: offers those, and returns 0.
+_xsd_serve_value() {
+    case $prev in
+        --config | --pid-file | -F | --socket | --record) _xsd_offer_files ;;
+        --trace-file | -T) _xsd_offer_files ;;
+        --hypervisor) _xsd_offer -W "auto xen emulated" ;;
+        --log-level) _xsd_offer -W "debug info warning error" ;;
+        --log-format) _xsd_offer -W "auto console json" ;;
+        --trace-control) _xsd_offer -W "{+,-}obj {+,-}io {+,-}wrl {+,-}acc {+,-}tdb" ;;
+        --quota | -Q) _xsd_offer_begun -S = -W "$_xsd_quotas" ;;
+        --quota-soft | -q) _xsd_offer_begun -S = -W memory ;;
+        --timeout | -w) _xsd_offer_begun -S = -W watch-event ;;
+        --entry-nb | -E | --entry-size | -S | --watch-nb | -W | --transaction | -t) ;;
+        --perm-nb | -A | --path-max | -M | --event | --master-domid | --priv-domid) ;;
+        *) return 1 ;;
+    esac
+}
+
+_xsd_serve() {
+    _xsd_serve_value || _xsd_offer -W "$_xsd_serve_options"
+}
+
+_xsd_config() {
+    case ${operands[0]-} in
+        "") _xsd_offer -W "check show keys example -h --help --socket" ;;
+        check) ((${#operands[@]} > 1)) || _xsd_offer_files ;;
+        show) _xsd_serve ;;
+    esac
+}
+
+_xsd_command() {
+    local options="-h --help --socket -s"
+    case $command in
+        serve) _xsd_serve && return ;;
+        config) _xsd_config && return ;;
+        read) options+=" -p --prefix -R --raw" ;;
+        write) options+=" -R --raw" ;;
+        list) options+=" -p --prefix" ;;
+        ls) options+=" -f --full -p --permissions" ;;
+        tree) options+=" -p --permissions -d --depth --ascii" ;;
+        rm) options+=" -t --tidy" ;;
+        chmod) options+=" -r --recurse -u --upto" ;;
+        watch) options+=" -n --depth" ;;
+        health) options+=" --timeout" ;;
+    esac
+    if [[ $cur == -* ]]; then
+        _xsd_offer -W "$options"
+        return
+    fi
+    # Every second word of write is a value, those of chmod behind the first are modes.
+    case $command:${#operands[@]} in
+        serve:* | config:* | health:*) ;;
+        write:*[13579]) ;;
+        chmod:0) _xsd_offer_paths ;;
+        chmod:*) _xsd_offer_begun -W "n r w b" ;;
+        watch:*)
+            if [[ $cur == @* ]]; then
+                _xsd_offer -W "@introduceDomain @releaseDomain"
+            else
+                _xsd_offer_paths
+            fi
+            ;;
+        *) _xsd_offer_paths ;;
+    esac
+}
+
+_xsd() {
+    local cur prev command="" word before=""
+    local -a words operands=() _xsd_ask
+    COMPREPLY=()
+    # As the shell would have it: nobody else expands what is typed so far.
+    _xsd_ask=("${COMP_WORDS[0]/#\~\//$HOME/}")
+    _xsd_split
+    for word in "${words[@]}"; do
+        case $before in
+            --socket)
+                _xsd_ask+=(--socket "${word/#\~\//$HOME/}")
+                ;;
+            --timeout | --depth | -d | -n) ;;
+            *)
+                if [[ $word != -* ]]; then
+                    if [[ -z $command ]]; then command=$word; else operands+=("$word"); fi
+                fi
+                ;;
+        esac
+        before=$word
+    done
+    case $prev in
+        --socket) _xsd_offer_files ;;
+        --timeout | --depth | -d | -n)
+            # Numbers, but for the daemon's.
+            if [[ $command == serve || $command == config ]]; then _xsd_command; fi
+            ;;
+        *)
+            if [[ -n $command ]]; then
+                _xsd_command
+            elif [[ $cur == -* ]]; then
+                _xsd_offer -W "-h --help --socket --version"
+            else
+                _xsd_offer -W "serve config read write list ls tree exists mkdir rm
+                    chmod watch health"
+            fi
+            ;;
+    esac
+}
+
+_xsd_xenstored() {
+    local cur prev
+    local -a words
+    COMPREPLY=()
+    _xsd_split
+    _xsd_serve
+}
+
+complete -F _xsd xsd
+complete -F _xsd_xenstored xenstored xsd-xenstored

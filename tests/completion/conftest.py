@@ -1,0 +1,76 @@
+"""Fixtures for the tests of the completion."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.cli.conftest import client, daemon_socket, xsd
+from tests.support.daemons import environment
+
+__all__ = ["client", "daemon_socket", "xsd"]
+
+COMPLETION: Final = Path(__file__).resolve().parents[2] / "completion" / "xsd.bash"
+
+# What readline leaves for the function that `complete` names, which is called so.
+_SCRIPT: Final = r"""
+. "$1"; shift
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+compopt() { printf 'option %s\n' "$2"; }
+complete -p "${1##*/}" >/dev/null || exit 3
+function=$(complete -p "${1##*/}"); function=${function#complete -F }
+"${function%% *}" "$1" "${*: -1}" "${*: -2:1}" || :
+((${#COMPREPLY[@]} == 0)) || printf '%s\n' "${COMPREPLY[@]}"
+"""
+
+Offered = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="session")
+def bash() -> str:
+    """The shell."""
+    found = shutil.which("bash")
+    assert found
+    return found
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """An `xsd` that is the one under test."""
+    path = tmp_path / "xsd"
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} -m xsd "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def offered(bash: str, program: Path, tmp_path: Path) -> Offered:
+    """Return what is offered for the last of the words of a command line.
+
+    Words are as bash cuts them, without the program's; what the completion tells
+    readline beside the words begins with `option`.
+    """
+
+    def run(
+        *words: str, name: str = "", socket: Path | None = None, seconds: str = "60"
+    ) -> list[str]:
+        variables = {
+            "XENSTORED_PATH": str(socket or "/none"),
+            "XSD_COMPLETION_SECONDS": seconds,
+        }
+        done = subprocess.run(
+            [bash, "-c", _SCRIPT, "bash", COMPLETION, name or str(program), *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            env={**environment(), **variables},
+        )
+        assert done.stderr == ""
+        return done.stdout.splitlines()
+
+    return run

@@ -1,0 +1,174 @@
+"""A Debian 12 of one's own to install packages in; takes root."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, final
+
+from tests.support.processes import wait_until
+
+NEEDED: Final = {
+    "mmdebstrap": "mmdebstrap",
+    "systemd-nspawn": "systemd-container",
+    "nsenter": "util-linux",
+    "dpkg-deb": "dpkg",
+}
+"""Program -> Debian's package."""
+
+_MOST_S: Final = 600
+
+_CHANGING: Final = (
+    "dev",
+    "etc/.pwd.lock",
+    "etc/ld.so.cache",
+    "proc",
+    "root",
+    "run/systemd",
+    "sys",
+    "tmp",
+    "var/backups",
+    "var/cache",
+    "var/lib/apt",
+    "var/lib/dpkg",
+    "var/lib/systemd",
+    "var/log/apt",
+    "var/log/journal",
+    "var/tmp",
+)
+"""Below these, files come and go whatever package is installed."""
+
+
+def missing_packages() -> list[str]:
+    """Return the packages that have to be installed first."""
+    return sorted(
+        {package for name, package in NEEDED.items() if not shutil.which(name)}
+    )
+
+
+@final
+class Root:
+    """The root directory of a Debian system, and what runs in it.
+
+    Attributes:
+        path: The directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._leader = 0
+
+    def run(self, *words: str, check: bool = True) -> str:
+        """Run a command inside, and return what it prints.
+
+        Raises:
+            AssertionError: If it fails, unless that is allowed by `check`.
+        """
+        done = subprocess.run(
+            [*self.enter(), *words],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_MOST_S,
+            env=_environment(),
+        )
+        output = done.stdout + done.stderr
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(words)}: {output}")
+        return output
+
+    def enter(self) -> Sequence[str]:
+        """Return the words before a command, so that it runs inside."""
+        if self._leader:
+            return ["nsenter", "-t", str(self._leader), "-a"]
+        script = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+        return [*namespaces, "sh", "-c", script, str(self.path)]
+
+    def install(self, *packages: str) -> None:
+        """Install Debian's packages."""
+        words = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]
+        self.run(*words, *packages)
+
+    def copy(self, file: Path) -> str:
+        """Copy a file in; return its path there."""
+        shutil.copy(file, self.path / "root")
+        return f"/root/{file.name}"
+
+    def has(self, path: str) -> bool:
+        """Tell whether something is at an absolute path, be it a dead link."""
+        return os.path.lexists(self.path / path[1:])
+
+    def files(self) -> set[str]:
+        """Return all paths that are the packages' and the administrator's."""
+        found: set[str] = set()
+        for parent, folders, names in os.walk(self.path):
+            here = Path(parent).relative_to(self.path)
+            inside = [str(here / name) for name in (*folders, *names)]
+            found.update(path for path in inside if path not in _CHANGING)
+            folders[:] = [name for name in folders if str(here / name) in found]
+        return found
+
+    @contextlib.contextmanager
+    def booted(self) -> Iterator[None]:
+        """Let its systemd run as process 1; `run` is in there meanwhile."""
+        words = ["systemd-nspawn", "--quiet", f"--directory={self.path}", "--boot"]
+        words += ["--register=no", "--keep-unit", "--private-network"]
+        words += [f"--machine=xsd-{self.path.parent.name}", "systemd.firstboot=no"]
+        with (self.path.parent / "boot").open("wb") as log:
+            process = subprocess.Popen(
+                [*words, "systemd.unit=multi-user.target"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            wait_until(lambda: self._is_up(process), "the container does not boot")
+            yield
+        finally:
+            self._leader = 0
+            # SIGTERM ends the container with it.
+            process.send_signal(signal.SIGTERM)
+            process.wait(_MOST_S)
+
+    def _is_up(self, process: "subprocess.Popen[bytes]") -> bool:
+        assert process.poll() is None, (self.path.parent / "boot").read_text()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        # Before the container's first process there are helpers that end.
+        found = children.read_text().split()
+        if not found:
+            return False
+        self._leader = int(found[0])
+        state = self.run("systemctl", "is-system-running", check=False)
+        return state.strip() in {"running", "degraded"}
+
+
+def _environment() -> dict[str, str]:
+    proxies = {name: value for name, value in os.environ.items() if "_proxy" in name}
+    return {
+        **proxies,
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG": "C.UTF-8",
+        "DEBIAN_FRONTEND": "noninteractive",
+    }
+
+
+@contextlib.contextmanager
+def fresh_root() -> Iterator[Root]:
+    """Make the smallest Debian 12 that has apt-get, and remove it at the end.
+
+    DEBIAN_MIRROR in the environment names another mirror.
+    """
+    with tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name:
+        path = Path(name) / "root"
+        mirror = os.environ.get("DEBIAN_MIRROR")
+        words = ["mmdebstrap", "--quiet", "--variant=minbase", "bookworm", str(path)]
+        subprocess.run([*words, *([mirror] if mirror else [])], check=True)
+        shutil.copy("/etc/resolv.conf", path / "etc" / "resolv.conf")
+        root = Root(path)
+        root.run("apt-get", "update", "--quiet")
+        yield root

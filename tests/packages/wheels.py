@@ -1,0 +1,166 @@
+"""The second half of `make wheels`: what has been built is looked through and tried.
+
+Each check prints a line. The exit status is 1 if one fails.
+"""
+
+import argparse
+import email
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from xsd import __version__
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+ENTRY_POINTS: Final = {
+    "xsd": "xsd.cli.main:main",
+    "xenstored": "xsd.daemon.xenstored:main",
+}
+
+
+def sources() -> set[str]:
+    """Return the files of both packages that are in the repository."""
+    words = ["git", "ls-files", "protocol", "xsd"]
+    return set(subprocess.check_output(words, cwd=ROOT, text=True).split())
+
+
+def compiled_sources() -> set[str]:
+    """Return the modules that mypyc is to compile."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    hook = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["mypyc"]
+    found = {path for pattern in hook["include"] for path in ROOT.glob(pattern)}
+    names = {str(path.relative_to(ROOT)) for path in found}
+    return names - set(hook["exclude"])
+
+
+def holds(wheel: zipfile.ZipFile, info: str) -> str:
+    """It has both packages as they are in the repository, and nothing else."""
+    inside = {name for name in wheel.namelist() if not name.startswith(info)}
+    built = {name for name in inside if name.endswith(".so")}
+    assert inside - built == sources(), (inside - built) ^ sources()
+    assert {"protocol/py.typed", "xsd/py.typed"} <= inside
+    for name in inside - built:
+        assert wheel.read(name) == (ROOT / name).read_bytes(), name
+    # One more is what mypyc calls the group's own; it may lie beside the packages.
+    modules = {re.sub(r"\.[^/]*\.so$", ".py", name) for name in built}
+    if built:
+        missing = compiled_sources() - modules
+        rest = {name for name in modules - compiled_sources() if "__mypyc" not in name}
+        assert (missing, rest) == (set(), set()), (missing, rest)
+    return f"{len(inside) - len(built)} files, {len(built)} compiled"
+
+
+def describes_itself(wheel: zipfile.ZipFile, info: str) -> str:
+    """Version, licence, requirements, commands."""
+    said = email.message_from_bytes(wheel.read(f"{info}METADATA"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (said["Name"], said["Version"]) == (project["name"], __version__)
+    assert said["Requires-Python"] == project["requires-python"]
+    assert said["License-Expression"] == "MIT"
+    assert said["Summary"] == project["description"]
+    needed = [
+        text
+        for text in said.get_all("Requires-Dist", [])
+        if "extra ==" not in str(text)
+    ]
+    assert needed == project["dependencies"], needed
+    assert wheel.read(f"{info}licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+    commands = wheel.read(f"{info}entry_points.txt").decode().split("\n")
+    assert commands[0] == "[console_scripts]"
+    found = dict(line.split(" = ") for line in commands[1:] if line)
+    assert found == ENTRY_POINTS, found
+    return f"{said['Name']} {said['Version']}, {', '.join(sorted(found))}"
+
+
+def is_for(wheel: zipfile.ZipFile, info: str) -> str:
+    """A wheel without compiled modules is for every interpreter and machine."""
+    said = email.message_from_bytes(wheel.read(f"{info}WHEEL"))
+    is_compiled = any(name.endswith(".so") for name in wheel.namelist())
+    tag = str(said["Tag"])
+    assert (tag != "py3-none-any") == is_compiled, tag
+    assert (said["Root-Is-Purelib"] == "false") == is_compiled
+    return tag
+
+
+def serves(wheel: zipfile.ZipFile, _info: str) -> str:
+    """In an environment with nothing else, `xsd` helps, and serves."""
+    with tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name:
+        bin_ = Path(name) / "venv" / "bin"
+        run([sys.executable, "-m", "venv", str(bin_.parent)])
+        run([str(bin_ / "pip"), "install", "--quiet", str(wheel.filename)])
+        assert run([str(bin_ / "xsd"), "--help"]).startswith("usage: xsd")
+        assert run([str(bin_ / "xenstored"), "--version"]).endswith(f"{__version__}\n")
+        socket = f"{name}/s"
+        pid_file = Path(name) / "pid"
+        xsd = [str(bin_ / "xsd"), "--socket", socket]
+        # It returns when it serves.
+        run([*daemon(bin_), "--socket", socket, "--pid-file", str(pid_file)])
+        try:
+            run([*xsd, "write", "/a", "1"])
+            assert run([*xsd, "read", "/a"]) == "1\n"
+            health = run([*xsd, "health"]).strip()
+        finally:
+            run(["kill", pid_file.read_text().strip()])
+        code = "import protocol.frame as module; print(module.__file__)"
+        module = run([str(bin_ / "python"), "-I", "-c", code]).strip()
+        is_compiled = any(path.endswith(".so") for path in wheel.namelist())
+        assert module.endswith(".so" if is_compiled else ".py"), module
+    return f"health: {health}"
+
+
+def daemon(bin_: Path) -> list[str]:
+    """Return the command for a daemon that reads no file of this machine."""
+    return [str(bin_ / "xenstored"), "--config", "/dev/null"]
+
+
+def run(words: list[str]) -> str:
+    """Run a command, somewhere else than in the repository.
+
+    Raises:
+        AssertionError: If it fails.
+    """
+    done = subprocess.run(
+        words, cwd="/", check=False, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+CHECKS: Final = (holds, describes_itself, is_for, serves)
+
+
+def passes(
+    check: Callable[[zipfile.ZipFile, str], str], wheel: zipfile.ZipFile, info: str
+) -> bool:
+    """Run a check and print what came of it."""
+    name = check.__name__.replace("_", " ")
+    try:
+        print(f"ok    {name:<18} {check(wheel, info)}", flush=True)
+    except AssertionError as error:
+        print(f"FAIL  {name:<18} {check.__doc__}\n{error}", flush=True)
+        return False
+    return True
+
+
+def main() -> int:
+    """Check the wheels that are named."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("wheels", nargs="+", type=Path)
+    passed = []
+    for path in parser.parse_args().wheels:
+        print(f"== {path.name}")
+        with zipfile.ZipFile(path.resolve()) as wheel:
+            info = f"xenstored-{__version__}.dist-info/"
+            passed += [passes(check, wheel, info) for check in CHECKS]
+    print(f"{sum(passed)} of {len(passed)} checks pass")
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
