@@ -1,12 +1,17 @@
 """xsd.transport.ring: the event channel's port that a domain's page may name."""
 
 import errno
+import mmap
 
 import pytest
 
 from protocol.ops import Op
+from protocol.ring import PAGE_SIZE, Ring
 from tests.transport.rings import OK, Rings, on_rings
+from tests.transport.support import Served, serving
+from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.testing.ring import EVTCHN_PORT
+from xsd.transport.ring import RingServer
 
 EINVAL = b"EINVAL\0"
 
@@ -85,3 +90,33 @@ async def test_introduction_that_names_the_port_of_the_page_is_no_fault(
         assert await rings.introduce(guest, 1) == OK
 
     assert rings.notices("domain.not_rebound") == []
+
+
+@serving
+async def test_domains_that_wait_are_introduced_at_the_start(served: Served) -> None:
+    """Xen has put the port into their pages; others are left to a toolstack."""
+    hypervisor = EmulatedHypervisor(str(served.directory / "control"))
+    for domid in (5, 6):
+        hypervisor._answer({"do": "create", "domid": domid})
+    waiting = hypervisor._domains[5]
+    with mmap.mmap(waiting.page, PAGE_SIZE) as page:
+        ring = Ring(memoryview(page))
+        ring.evtchn_port = waiting.events.port
+        ring.release()
+    server = RingServer(served.pump, hypervisor)
+    served.engine.serve(server)
+    watcher = await served.connect()
+    await watcher.send(watcher.frame(Op.WATCH, b"@introduceDomain\0t\0"))
+    await watcher.frames(2)
+    server.start()
+    try:
+        served.pump.flush()
+        (event,) = await watcher.frames(1)
+        assert event.payload == b"@introduceDomain\0t\0"
+        domains = served.engine.store.domains
+        assert [each.domid for each in domains.all() if each.introduced] == [0, 5]
+        assert domains.get(6) is None
+        found = [each for each in served.notices if each.event == "domain.found"]
+        assert [each.fields["domid"] for each in found] == [5]
+    finally:
+        server.close()

@@ -7,6 +7,7 @@ requests or inside one of them.
 from collections.abc import Iterable
 from typing import Final, final
 
+from protocol.errors import XenStoreError
 from protocol.perms import Caller
 from xsd.engine import tracing
 from xsd.engine.connection import Connection
@@ -241,6 +242,21 @@ class Engine:
         self._core.now_ms = now_ms
         for domid in self.store.usage.memory.used:
             self._core.look_at_memory(domid)
+
+    def introduce_waiting(self, domid: int) -> None:
+        """Introduce a domain of which no toolstack tells, if it can be connected."""
+        core = self._core
+        domain = self.store.domains.know(domid, self.store.generation)
+        if domain.introduced:
+            return
+        try:
+            core.guests.connect(domain, 0)
+        except XenStoreError:
+            # As a rule its toolstack will introduce it: no port is in its page.
+            self.store.forget(domid)
+            return
+        core.deliver(self.store.introduce(domid, 0))
+        core.notices.append(Notice("info", "domain.found", {"domid": domid}))
 
     def domains_changed(self, ended: list[int], stopped: list[int]) -> None:
         """Domains have come to an end or shut down.

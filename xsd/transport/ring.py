@@ -86,13 +86,20 @@ class RingServer(Guests):
         self._scheduled = False
 
     def start(self) -> None:
-        """Serve our own domain's kernel, if it has a ring, and wait for events."""
+        """Serve our own domain's kernel, if it has a ring, and wait for events.
+
+        Domains that Xen has made itself (dom0less) are there already, and nobody
+        introduces them: Xen has put the port into their pages.
+        """
         self._loop.add_reader(self._hypervisor.fileno(), self._on_event)
         channel = self._hypervisor.own()
         if channel is not None:
             link = self._link(self._pump.engine.store.privileged, channel)
             # Its kernel waits for this to begin.
             link.greet()
+        for domid in self._hypervisor.domains():
+            if domid not in self._links:
+                self._pump.engine.introduce_waiting(domid)
 
     def close(self) -> None:
         """Give all rings up, and the hypervisor."""
