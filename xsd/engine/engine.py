@@ -24,7 +24,7 @@ from xsd.store.store import RELEASE_DOMAIN
 TURN: Final = 256
 """Requests of one connection that are answered before others have their turn."""
 
-GUEST_TURN: Final = 16
+GUEST_TURN: Final = 8
 """The same of a guest, of which there may be many with much to ask."""
 
 HIGH_WATER: Final = 256 * 1024
