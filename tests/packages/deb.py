@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, final
 
+from tests.docs.pages import blocks_of, commands_of
 from tests.packages.root import Root, fresh_root, missing_packages
 from tests.support.processes import wait_until
 from xsd import __version__
@@ -216,9 +217,9 @@ def units(package: Package) -> str:
 
 
 def commands(number: int) -> str:
-    """Return a block of commands of the page about packages."""
-    found: list[str] = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    return found[number]
+    """What a block of the page says: 0 makes it the host's own, 1 undoes that."""
+    _build, *blocks = [each for each in blocks_of(PAGE) if each.language == "console"]
+    return "\n".join([each.text for each in commands_of(blocks[number])])
 
 
 def switch(package: Package) -> str:
