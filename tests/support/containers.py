@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any, Final, Self, final
 
@@ -55,6 +56,8 @@ class Engine:
         return subprocess.run(
             [self.program, *words],
             stdin=subprocess.DEVNULL,
+            # podman's monitor leaves a file where it is when memory is short.
+            cwd=tempfile.gettempdir(),
             capture_output=True,
             check=False,
             text=True,
