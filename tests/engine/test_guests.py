@@ -181,3 +181,22 @@ def test_without_guests_domains_are_a_table(dom0: Client) -> None:
     for _ in range(2):
         dom0.ok(Op.INTRODUCE, b"5\x001\x007\0")
     dom0.ok(Op.RELEASE, b"5\0")
+
+
+def test_a_waiting_domain_that_cannot_be_connected_is_left_as_it_was(
+    engine: Engine, dom0: Client, guests: Recorded
+) -> None:
+    """What a known one owns stays; of an unknown one nothing is kept."""
+    dom0.ok(Op.WRITE, b"/home\0v")
+    dom0.ok(Op.SET_PERMS, b"/home\0n5\0")
+    guests.there[6] = 106
+    guests.broken = True
+    for domid in (5, 6):
+        engine.introduce_waiting(domid)
+
+    assert dom0.reply(Op.GET_PERMS, b"/home\0") == (Op.GET_PERMS, b"n5\0")
+    assert [each.domid for each in engine.store.domains.all()] == [0, 5]
+    guests.broken = False
+    engine.introduce_waiting(5)
+    engine.introduce_waiting(5)
+    assert guests.calls == [("connect", 5, 0)]

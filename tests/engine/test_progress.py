@@ -283,3 +283,20 @@ def test_who_failed_although_protected_is_protected_again(
         writer.take()
 
     assert count == attempts - late
+
+
+def test_a_protection_that_is_over_wakes_nobody_again_and_again(
+    engine: Engine,
+) -> None:
+    """Though who is held up for another reason has not asked anything since."""
+    guest, other = guests_of(engine)
+    fail_often_enough(guest, other)
+    guest.start()
+    for _ in range(100):
+        guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"1\0"))
+    assert not engine.has_room(guest.connection)
+    assert engine.held_until_ms == PROTECT_MS
+    engine.look_at_clock(PROTECT_MS + 1)
+
+    assert engine.take_ready() == []
+    assert engine.held_until_ms == 0

@@ -207,14 +207,18 @@ class Engine:
 
     @property
     def held_until_ms(self) -> int:
-        """When clients that wait for others' sake go on in any case; 0 for none."""
+        """When clients that wait for others' sake go on in any case; 0 for none.
+
+        What is over already does not count: who is still held up then waits for
+        something that no clock brings.
+        """
         core = self._core
-        until_ms = 0 if core.protection is None else core.protection.until_ms
-        for connection in core.stalled.values():
-            if connection.rests_until_ms > core.now_ms:
-                rests_ms = connection.rests_until_ms
-                until_ms = min(until_ms, rests_ms) if until_ms else rests_ms
-        return until_ms if core.stalled else 0
+        if not core.stalled:
+            return 0
+        times = [each.rests_until_ms for each in core.stalled.values()]
+        if core.protection is not None:
+            times.append(core.protection.until_ms)
+        return min([each for each in times if each > core.now_ms], default=0)
 
     def look_at_clock(self, now_ms: int) -> None:
         """Take note of the time, so that `take_ready` finds who need not wait."""
@@ -246,6 +250,7 @@ class Engine:
     def introduce_waiting(self, domid: int) -> None:
         """Introduce a domain of which no toolstack tells, if it can be connected."""
         core = self._core
+        known = self.store.domains.get(domid)
         domain = self.store.domains.know(domid, self.store.generation)
         if domain.introduced:
             return
@@ -253,7 +258,8 @@ class Engine:
             core.guests.connect(domain, 0)
         except XenStoreError:
             # As a rule its toolstack will introduce it: no port is in its page.
-            self.store.forget(domid)
+            if known is None:
+                self.store.forget(domid)
             return
         core.deliver(self.store.introduce(domid, 0))
         core.notices.append(Notice("info", "domain.found", {"domid": domid}))
