@@ -8,9 +8,9 @@ Prints microseconds of one core for each request, the best of many short rounds.
 import time
 from collections.abc import Callable
 
-from protocol.frame import encode_frame
-from protocol.ops import Op
 from xsd.engine import Connection, Engine
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 from xsd.store import Store
 
 ROUNDS = 40

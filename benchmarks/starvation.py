@@ -19,10 +19,10 @@ import time
 from statistics import median
 from typing import Final
 
-from protocol.errors import Errno, XenStoreError
-from protocol.frame import FrameDecoder, encode_frame
-from protocol.ops import Op
 from xsd.client import Client
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.frame import FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
 from xsd.testing import PretendedHost
 
 NODES: Final = tuple(b"/starvation/%d" % number for number in range(20))

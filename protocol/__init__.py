@@ -2,12 +2,12 @@
 
 Bytes in, values out and back; no I/O, and nothing beyond the standard library.
 The modules also hold a few names that would say too little here, such as the
-rights of `protocol.perms`.
+rights of `xsd.protocol.perms`.
 """
 
-from protocol.errors import Errno, FramingError, XenStoreError
-from protocol.frame import Frame, FrameDecoder, encode_frame
-from protocol.limits import (
+from xsd.protocol.errors import Errno, FramingError, XenStoreError
+from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
+from xsd.protocol.limits import (
     ABS_PATH_MAX,
     DOMID_ANY,
     DOMID_FIRST_RESERVED,
@@ -19,7 +19,7 @@ from protocol.limits import (
     REL_PATH_MAX,
     RING_SIZE,
 )
-from protocol.ops import (
+from xsd.protocol.ops import (
     FEATURE_DOMID_ANY,
     FEATURE_ERROR,
     FEATURE_RECONNECTION,
@@ -27,8 +27,8 @@ from protocol.ops import (
     FEATURES,
     Op,
 )
-from protocol.path import Path, format_path, is_special, parse_path
-from protocol.perms import (
+from xsd.protocol.path import Path, format_path, is_special, parse_path
+from xsd.protocol.perms import (
     Caller,
     Entry,
     Permissions,
@@ -36,7 +36,7 @@ from protocol.perms import (
     owner_only,
     parse_permissions,
 )
-from protocol.reply import (
+from xsd.protocol.reply import (
     OK,
     directory_part_payload,
     encode_error,
@@ -46,7 +46,7 @@ from protocol.reply import (
     number_payload,
     text_payload,
 )
-from protocol.request import (
+from xsd.protocol.request import (
     Control,
     Directory,
     DirectoryPart,
@@ -74,7 +74,7 @@ from protocol.request import (
     Write,
     parse_request,
 )
-from protocol.ring import Ring, RingError
+from xsd.protocol.ring import Ring, RingError
 
 __all__ = [
     "ABS_PATH_MAX",
@@ -146,3 +146,7 @@ __all__ = [
     "parse_request",
     "text_payload",
 ]
+
+# The files lie where a path that has the repository also finds them without xsd.
+if __name__ != "xsd.protocol":
+    raise ImportError("the protocol is to be imported as xsd.protocol")

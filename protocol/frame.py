@@ -7,8 +7,8 @@ and length, four 32-bit numbers in the byte order of the machine.
 import struct
 from typing import Final, final
 
-from protocol.errors import Errno, FramingError, XenStoreError
-from protocol.limits import HEADER_SIZE, PAYLOAD_MAX
+from xsd.protocol.errors import Errno, FramingError, XenStoreError
+from xsd.protocol.limits import HEADER_SIZE, PAYLOAD_MAX
 
 _HEADER: Final = struct.Struct("=IIII")
 _unpack_from: Final = _HEADER.unpack_from

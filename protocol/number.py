@@ -6,8 +6,8 @@ number in any string; clients may have come to depend on that.
 
 from typing import Final
 
-from protocol.errors import Errno, XenStoreError
-from protocol.limits import DOMID_MAX
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import DOMID_MAX
 
 _BLANKS: Final = b" \t\n\v\f\r"
 _DIGITS: Final = b"0123456789"

@@ -14,7 +14,7 @@ where a watch on "/" sees all of the former and none of the latter.
 
 from typing import Final
 
-from protocol.errors import Errno, XenStoreError
+from xsd.protocol.errors import Errno, XenStoreError
 
 Path = tuple[bytes, ...]
 

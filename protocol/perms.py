@@ -7,8 +7,8 @@ is about the domain it names. The first of these that matches decides.
 
 from typing import Final, final
 
-from protocol.errors import Errno, XenStoreError
-from protocol.limits import DOMID_ANY, DOMID_FIRST_RESERVED
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import DOMID_ANY, DOMID_FIRST_RESERVED
 
 NONE: Final = 0
 READ: Final = 1

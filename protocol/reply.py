@@ -8,10 +8,10 @@ event belongs to no request and has zeros there.
 import struct
 from typing import Final
 
-from protocol.errors import ERROR_NAMES, Errno, XenStoreError
-from protocol.frame import Frame
-from protocol.limits import PAYLOAD_MAX
-from protocol.ops import Op
+from xsd.protocol.errors import ERROR_NAMES, Errno, XenStoreError
+from xsd.protocol.frame import Frame
+from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.ops import Op
 
 OK: Final = b"OK\0"
 """Payload of a reply that has nothing to tell."""

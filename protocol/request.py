@@ -10,10 +10,10 @@ the last NUL are ignored, as Xen's C daemon does.
 from collections.abc import Callable
 from typing import Final, final
 
-from protocol.errors import Errno, XenStoreError
-from protocol.limits import PAYLOAD_MAX
-from protocol.number import c_int, c_long, c_unsigned, parse_domid
-from protocol.ops import OP_LIMIT, Op
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.number import c_int, c_long, c_unsigned, parse_domid
+from xsd.protocol.ops import OP_LIMIT, Op
 
 UNLIMITED: Final = -1
 """Depth of a watch that sees everything below its path."""

@@ -15,7 +15,7 @@ in that order; a machine with a weaker memory order needs a barrier between.
 
 from typing import Final, final
 
-from protocol.limits import RING_SIZE
+from xsd.protocol.limits import RING_SIZE
 
 PAGE_SIZE: Final = 4096
 

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +62,62 @@ def test_every_module_has_its_test_module_in_the_mirrored_place() -> None:
     ]
 
     assert not untested, "\n".join(untested)
+
+
+def imported(module: Path) -> set[str]:
+    """Return the names of the packages that a module imports anything of."""
+    nodes = list(ast.walk(ast.parse((ROOT / module).read_bytes())))
+    names = [
+        alias.name
+        for node in nodes
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    ]
+    names += [
+        node.module or ""
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.level == 0
+    ]
+    return {name.partition(".")[0] for name in names}
+
+
+def test_the_protocol_has_one_name() -> None:
+    """A class that is loaded under two names is two classes."""
+    assert (ROOT / "xsd" / "protocol").readlink() == Path("../protocol")
+    found = [module for module in modules(*CODE) if "protocol" in imported(module)]
+
+    assert found == []
+
+
+def test_the_folder_of_the_protocol_is_no_package_of_its_own() -> None:
+    """Where the repository is on the path, and in an editable installation."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import protocol.errors"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.endswith("the protocol is to be imported as xsd.protocol\n")
+
+
+def test_a_users_own_protocol_is_theirs(tmp_path: Path) -> None:
+    """A module of that name beside a script is not ours to take."""
+    (tmp_path / "protocol.py").write_text("raise AssertionError('it was imported')\n")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import importlib, pkgutil, sys, xsd\n"
+        "for found in pkgutil.walk_packages(xsd.__path__, 'xsd.'):\n"
+        "    if not found.name.endswith('.__main__'):\n"
+        "        importlib.import_module(found.name)\n"
+        "print('xsd.protocol.frame' in sys.modules, 'protocol' in sys.modules)\n"
+    )
+
+    printed = subprocess.check_output([sys.executable, script], text=True)
+
+    assert printed == "True False\n"
 
 
 def test_no_module_is_too_long_to_be_read() -> None:

@@ -3,8 +3,7 @@
 import pytest
 from conftest import PATIENCE_S, Boot, Tool, XenStore
 
-from protocol.errors import Errno, XenStoreError
-from xsd.client import Client, Event
+from xsd.client import Client, Errno, Event, XenStoreError
 from xsd.testing import PretendedHost
 
 

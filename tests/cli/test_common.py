@@ -5,7 +5,6 @@ import os
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
 from xsd.cli.common import (
     ClientParser,
     ancestors,
@@ -16,6 +15,7 @@ from xsd.cli.common import (
     strerror,
 )
 from xsd.client import Client, Transaction
+from xsd.protocol.errors import Errno, XenStoreError
 
 
 def parser() -> ClientParser:

@@ -14,11 +14,11 @@ from typing import Final, final
 
 import pytest
 
-from protocol.frame import Frame, FrameDecoder, encode_frame
-from protocol.ops import Op
 from tests.cli.conftest import Result, Run
 from tests.support.daemons import client_environment
 from xsd.client import Client
+from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
 
 COMMAND: Final = [sys.executable, "-m", "xsd", "health"]
 OK: Final = re.compile(rb"ok \([0-9]+\.[0-9] ms\)\n")

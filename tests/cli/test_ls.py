@@ -5,10 +5,10 @@ from typing import Self
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
 from tests.cli.conftest import Result, Run
 from xsd.cli.ls import PERMISSIONS_COLUMN, Layout, line_width, walk
 from xsd.client import Client
+from xsd.protocol.errors import Errno, XenStoreError
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
 from tests.cli.conftest import Result, Run
 from tests.support.daemons import client_environment, environment
 from xsd import __version__
 from xsd.cli.main import COMMANDS, ORIGINALS
 from xsd.client import Client
+from xsd.protocol.errors import Errno, XenStoreError
 
 CLIENTS = [name for name in COMMANDS if name not in {"serve", "config"}]
 WORDS = {

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
 from tests.cli.conftest import Result, Run
 from tests.support.daemons import client_environment
 from tests.support.terminal import run_on_terminal
 from xsd.cli.tree import ASCII, LINES, Drawing, tree
 from xsd.client import Client
+from xsd.protocol.errors import Errno, XenStoreError
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import IO
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
 from tests.cli.conftest import Result, Run
 from tests.support.daemons import client_environment
 from xsd.client import Client
+from xsd.protocol.errors import Errno, XenStoreError
 
 Watcher = subprocess.Popen[bytes]
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
-from protocol.ops import Op
 from tests.support.scripted import ScriptedDaemon
 from xsd.client import Client, Event, Transaction
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
 
 PATIENCE_S = 10.0
 

@@ -7,11 +7,11 @@ from types import FrameType
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
-from protocol.ops import Op
 from tests.support.scripted import ScriptedDaemon
 from xsd.client import DisconnectedError, Event
 from xsd.client.connection import Connection
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
 
 
 def test_request_is_one_frame_with_ids_from_one(scripted: ScriptedDaemon) -> None:

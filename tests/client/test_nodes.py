@@ -2,10 +2,10 @@
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
-from protocol.ops import Op
 from tests.support.scripted import ScriptedDaemon
 from xsd.client import Client, nodes
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
 
 
 def test_value_comes_back_as_written(client: Client) -> None:

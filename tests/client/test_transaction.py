@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
-from protocol.ops import Op
 from tests.support.scripted import ScriptedDaemon
 from xsd.client import Client, DisconnectedError
 from xsd.client.transaction import LONGEST_PAUSE, back_off
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
 
 
 def test_block_commits_at_its_end(client: Client, second: Client) -> None:

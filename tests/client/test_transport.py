@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from protocol.frame import encode_frame
-from protocol.ops import Op
 from xsd.client import Client, DisconnectedError, Event, NotListeningError, Transport
 from xsd.client.transport import SocketTransport
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_image_holds_nothing_but_what_runs(engine: Engine) -> None:
 
 def test_core_is_compiled(engine: Engine) -> None:
     """The protocol, the store and the engine."""
-    modules = "protocol.frame, xsd.store.store, xsd.engine.dispatch"
+    modules = "xsd.protocol.frame, xsd.store.store, xsd.engine.dispatch"
 
     printed = engine.run(
         command=(

@@ -10,8 +10,6 @@ from typing import Final
 
 import pytest
 
-from protocol.frame import FrameDecoder, encode_frame
-from protocol.ops import Op
 from tests.support.processes import (
     PATIENCE_S,
     Place,
@@ -20,6 +18,8 @@ from tests.support.processes import (
     memory,
     wait_until,
 )
+from xsd.protocol.frame import FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
 
 pytestmark = pytest.mark.slow
 

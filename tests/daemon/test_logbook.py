@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import structlog
 
-from protocol.errors import Errno, XenStoreError
 from xsd.daemon import logbook
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import FileSink, StreamSink
+from xsd.protocol.errors import Errno, XenStoreError
 
 EVIL = b'log\n{"event": "forged"}\x1b[2J\xff'
 

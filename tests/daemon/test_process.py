@@ -15,9 +15,6 @@ from typing import Final
 
 import pytest
 
-from protocol.errors import XenStoreError
-from protocol.frame import encode_frame
-from protocol.ops import Op
 from tests.conftest import NeedProgram
 from tests.support.processes import (
     PATIENCE_S,
@@ -28,6 +25,9 @@ from tests.support.processes import (
     wait_until,
 )
 from xsd.client import Client
+from xsd.protocol.errors import XenStoreError
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from protocol.ops import Op
 from tests.support.services import serve
 from xsd.client import Client
 from xsd.daemon.config import Config
@@ -15,6 +14,7 @@ from xsd.daemon.daemonize import StartError
 from xsd.daemon.record import FileRecorder
 from xsd.daemon.service import Service
 from xsd.engine import Connection, Engine
+from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.testing.guests import PretendedHost
 

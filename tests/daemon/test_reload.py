@@ -12,12 +12,12 @@ from typing import Any, final
 import pytest
 import structlog
 
-from protocol.ops import Op
 from tests.support.processes import PATIENCE_S, Place, end
 from xsd.client import Client
 from xsd.daemon.config import Origin
 from xsd.daemon.reload import Reloader
 from xsd.daemon.settings import Value
+from xsd.protocol.ops import Op
 
 
 @final

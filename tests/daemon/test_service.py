@@ -11,7 +11,6 @@ from typing import ClassVar, final
 import pytest
 import structlog
 
-from protocol.errors import XenStoreError
 from tests.support.services import serve
 from xsd.client import Client
 from xsd.daemon.config import Config
@@ -21,6 +20,7 @@ from xsd.daemon.service import Service, log_notice, make_store
 from xsd.daemon.settings import SETTINGS, SOCKET_PATH_MAX
 from xsd.engine import Engine, Notice
 from xsd.hypervisor.base import Channel, DomainState, Hypervisor, PortIn
+from xsd.protocol.errors import XenStoreError
 from xsd.store import Store
 from xsd.testing.guests import PretendedHost
 

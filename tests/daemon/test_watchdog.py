@@ -9,12 +9,12 @@ from typing import final
 import pytest
 import uvloop
 
-from protocol.frame import FrameDecoder, encode_frame
-from protocol.ops import Op
 from tests.support.processes import PATIENCE_S
 from xsd.daemon.config import Config
 from xsd.daemon.service import Service
 from xsd.daemon.watchdog import BEATS, Watchdog, watchdog_period_s
+from xsd.protocol.frame import FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
 
 
 @pytest.mark.parametrize(

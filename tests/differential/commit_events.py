@@ -16,10 +16,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from protocol.ops import Op
 from tests.differential.explained import OURS, Explained
 from tests.differential.model import Request
 from tests.differential.session import Message, Outcome
+from xsd.protocol.ops import Op
 
 _HOME: Final = b"/local/domain/0/"
 _MAKING: Final = frozenset({Op.WRITE, Op.MKDIR})

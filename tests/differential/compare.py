@@ -18,7 +18,6 @@ have done alone, at that moment. So:
 from dataclasses import dataclass, field
 from typing import Final, Protocol, final
 
-from protocol.ops import Op
 from tests.differential.commit_events import COMMIT_ROWS, explain_commit
 from tests.differential.explained import (
     CONFLICT_BY_FACET,
@@ -32,6 +31,7 @@ from tests.differential.explained import (
 )
 from tests.differential.model import Request, Sequence, Step
 from tests.differential.session import Message, Outcome, without_numbers
+from xsd.protocol.ops import Op
 
 ROWS: Final = (*EXPLAINED, *CONFLICT_ROWS, *COMMIT_ROWS)
 """Every difference that is meant."""

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
-from protocol.limits import DOMID_FIRST_RESERVED
-from protocol.ops import Op
 from tests.differential.model import Request, Step
 from tests.differential.session import CLOSED, Message, Outcome
+from xsd.protocol.limits import DOMID_FIRST_RESERVED
+from xsd.protocol.ops import Op
 
 NEWEST: Final = "newest"
 """The newest C daemon does as we do."""

@@ -16,8 +16,8 @@ transaction has a name, which stands for the id that the daemon at hand gave.
 from dataclasses import dataclass
 from typing import Final, final
 
-from protocol.frame import encode_frame
-from protocol.ops import Op
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 
 SYNC_ID: Final = 0xFFFFFFFE
 """Request id of the requests that the runner itself puts between steps."""

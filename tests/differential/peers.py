@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, final
 
-from protocol.ops import Op
 from tests.differential.compare import Comparison, Report
 from tests.differential.model import Client, Step
 from tests.differential.model import Sequence as Steps
 from tests.differential.session import CLOSED, SILENT, Lens, Session
 from tests.support.daemons import Daemon, start_c_peer, start_xsd
+from xsd.protocol.ops import Op
 
 USED: Final[list[str]] = []
 """Row of each difference that was explained, of C and ours only."""

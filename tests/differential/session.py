@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, final
 
-from protocol.frame import FrameDecoder, encode_frame
-from protocol.ops import Op
 from tests.differential.model import (
     SYNC_ID,
     Request,
@@ -22,6 +20,8 @@ from tests.differential.model import (
     op_name,
     shorten,
 )
+from xsd.protocol.frame import FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
 
 PATIENCE_S: Final = 10.0
 """After this time without a byte, an answer is taken to be missing."""

@@ -2,7 +2,6 @@
 
 import pytest
 
-from protocol.ops import Op
 from tests.differential.commit_events import (
     COMMIT_ORDER,
     NET_COMMIT_EVENTS,
@@ -11,6 +10,7 @@ from tests.differential.commit_events import (
 from tests.differential.explained import Explained
 from tests.differential.model import Request, Step, c0
 from tests.differential.session import Message, Outcome
+from xsd.protocol.ops import Op
 
 
 def outcome(*paths: str) -> Outcome:

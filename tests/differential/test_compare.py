@@ -5,10 +5,10 @@ Sessions are scripted here, so no daemon is needed.
 
 from typing import final
 
-from protocol.ops import Op
 from tests.differential.compare import Comparison, Report
 from tests.differential.model import Step, c0, c1, sequence
 from tests.differential.session import CLOSED, Message, Outcome
+from xsd.protocol.ops import Op
 
 OK = b"OK\0"
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from protocol.ops import Op
 from tests.differential.model import c0, c1, c2, sequence
 from tests.differential.peers import Pair, pair
 from tests.differential.session import CLOSED, SILENT, Lens, Message
+from xsd.protocol.ops import Op
 
 Falsify = Callable[[list[Message]], list[Message]]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from protocol.ops import Op
 from tests.differential.compare import ROWS
 from tests.differential.explained import NEWEST, OURS, Case, explain
 from tests.differential.model import Step, c0
 from tests.differential.session import CLOSED, Message, announced
+from xsd.protocol.ops import Op
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "compatibility.md"
 LONG = "/" + "x" * 2048

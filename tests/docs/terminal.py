@@ -50,7 +50,9 @@ def prepare(scratch: Path, text: str) -> None:
         text: Of the page; what it does not name is not made.
     """
     if any(word in text for word in ("make ", "benchmarks", "examples/", "systemd/")):
-        shutil.copytree(ROOT, scratch, ignore=_NOT_COPIED, dirs_exist_ok=True)
+        shutil.copytree(
+            ROOT, scratch, symlinks=True, ignore=_NOT_COPIED, dirs_exist_ok=True
+        )
     programs = scratch / ".venv" / "bin"
     programs.mkdir(parents=True)
     for name, module in _PROGRAMS.items():

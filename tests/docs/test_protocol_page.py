@@ -5,13 +5,13 @@ from typing import Final
 
 import pytest
 
-from protocol import limits, ops, ring
-from protocol.errors import Errno
-from protocol.ops import Op
-from protocol.request import parse_request
 from tests.docs.pages import ROOT
 from xsd.engine import Engine
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.protocol import limits, ops, ring
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
+from xsd.protocol.request import parse_request
 from xsd.store import Store
 from xsd.store.quota import DEFAULTS
 

@@ -2,11 +2,11 @@
 
 from typing import final
 
-from protocol.errors import Errno
-from protocol.frame import Frame, FrameDecoder, encode_frame
-from protocol.ops import Op
-from protocol.perms import Caller
 from xsd.engine import Connection, Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
+from xsd.protocol.perms import Caller
 
 Message = tuple[int, bytes]
 """Type and payload of what a client is sent."""

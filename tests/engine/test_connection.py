@@ -2,11 +2,11 @@
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
-from protocol.frame import Frame, encode_frame
-from protocol.ops import Op
-from protocol.perms import Caller
 from xsd.engine import Connection
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.frame import Frame, encode_frame
+from xsd.protocol.ops import Op
+from xsd.protocol.perms import Caller
 from xsd.store import Store, Transaction
 from xsd.store.usage import Usage
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import Op
 from tests.engine.support import OK, Client, guest_of
 from tests.xsa.support import guest_at_home
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
 from xsd.store import Store
 
 EINVAL, ENOENT = Errno.EINVAL, Errno.ENOENT

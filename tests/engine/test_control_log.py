@@ -4,12 +4,12 @@ from typing import final
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
-from protocol.ops import Op
-from protocol.reply import OK
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
 from xsd.engine.logbook import Logbook
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
+from xsd.protocol.reply import OK
 
 EINVAL = Errno.EINVAL
 

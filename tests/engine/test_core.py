@@ -2,9 +2,9 @@
 
 import pytest
 
-from protocol.ops import Op
 from tests.engine.support import OK, Client, event, guest_of
 from xsd.engine import Engine
+from xsd.protocol.ops import Op
 
 RELEASE = b"@releaseDomain"
 

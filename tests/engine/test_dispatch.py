@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.errors import Errno
-from protocol.ops import OP_LIMIT, Op
-from protocol.perms import Caller
 from tests.engine.support import OK, Client, event, guest_of, refusal
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.core import UNSENT_MAX, Core
 from xsd.engine.dispatch import _TABLE, REFUSALS_LOGGED
 from xsd.engine.outcome import Outcome
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import OP_LIMIT, Op
+from xsd.protocol.perms import Caller
 from xsd.store import Event, Store, Transaction, Watch
 
 NO_REQUESTS = [15, 16, 20, 27, 28, 99, 65535, 2**32 - 1]

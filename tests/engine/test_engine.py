@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.errors import Errno
-from protocol.frame import encode_frame
-from protocol.ops import Op
 from tests.engine.support import OK, Client, event, guest_of, refusal, take_bytes
 from xsd.engine import HIGH_WATER, Engine
 from xsd.engine.engine import GUEST_TURN, TURN
+from xsd.protocol.errors import Errno
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.store.check import verify
 

@@ -4,11 +4,11 @@ from typing import final
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
-from protocol.ops import Op
 from tests.engine.support import Client, event, refusal
 from xsd.engine import Engine
 from xsd.engine.guests import Guests, NoGuests
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
 from xsd.store.domains import Domain
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import Op
 from tests.engine.support import OK, Client, event, guest_of, refusal
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
 
 EINVAL, EACCES, EEXIST = Errno.EINVAL, Errno.EACCES, Errno.EEXIST
 ENOENT, ENOSPC, EBUSY = Errno.ENOENT, Errno.ENOSPC, Errno.EBUSY

@@ -2,12 +2,12 @@
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.frame import encode_frame
-from protocol.ops import FEATURE_ERROR, Op
-from protocol.perms import Caller
 from tests.engine.support import OK, Client, event, guest_of
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import FEATURE_ERROR, Op
+from xsd.protocol.perms import Caller
 from xsd.store import Store
 
 EINVAL, ENOENT, EACCES = Errno.EINVAL, Errno.ENOENT, Errno.EACCES

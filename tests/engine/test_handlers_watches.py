@@ -2,10 +2,10 @@
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import FEATURE_ERROR, Op
 from tests.engine.support import OK, Client, event, guest_of
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import FEATURE_ERROR, Op
 
 EINVAL, EEXIST, ENOENT = Errno.EINVAL, Errno.EEXIST, Errno.ENOENT
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
 from xsd.engine.logbook import NoLogbook
+from xsd.protocol.errors import Errno, XenStoreError
 
 
 def test_nobody_writes_files_for_an_engine_on_its_own() -> None:

@@ -4,13 +4,13 @@ from collections import Counter
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import Op
-from protocol.path import parse_path
 from tests.engine.support import OK, Client, event
 from tests.xsa.support import guest_at_home, home
 from xsd.engine import Engine, Notice
 from xsd.engine.core import REMARK_MS
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
+from xsd.protocol.path import parse_path
 from xsd.store.quota import MEMORY
 from xsd.store.usage import MESSAGE_BYTES
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.frame import encode_frame
-from protocol.ops import Op
-from protocol.reply import OK
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.protocol.errors import Errno
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
+from xsd.protocol.reply import OK
 
 
 def attempt(reader: Client, writer: Client) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol.ops import Op
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
 from xsd.engine.core import Core
@@ -20,6 +19,7 @@ from xsd.engine.report import (
     as_text,
     report,
 )
+from xsd.protocol.ops import Op
 from xsd.store.node import Node
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from protocol.ops import Op
 from tests.engine.support import Client
 from tests.xsa.support import guest_at_home, home
 from xsd.engine import Engine
 from xsd.engine.engine import EFFORT_FREE, EFFORT_PER_MS, REST_MAX_MS
+from xsd.protocol.ops import Op
 
 
 def path_of(levels: int) -> bytes:

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from protocol.frame import encode_frame
-from protocol.ops import Op
-from protocol.perms import Caller
 from tests.engine.support import OK, Client, guest_of
 from xsd.engine import Engine
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.engine.tracing import DEFAULT_SWITCHES, PAYLOAD_SHOWN, SWITCHES, name_of
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
+from xsd.protocol.perms import Caller
 from xsd.store import Store
 from xsd.store.check import verify
 from xsd.store.quota import TRANSACTIONS

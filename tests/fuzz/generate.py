@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final, final
 
-from protocol.frame import encode_frame
-from protocol.limits import PAYLOAD_MAX
-from protocol.ops import Op
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.ops import Op
 
 _PATHS: Final = (
     *(b"/", b"/a", b"/a/b", b"/a/b/c", b"/d/e", b"rel", b"rel/x", b"/tool"),

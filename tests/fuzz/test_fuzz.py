@@ -14,10 +14,6 @@ from typing import Final, final
 
 import pytest
 
-from protocol.errors import ERROR_NAMES, Errno
-from protocol.frame import Frame, FrameDecoder
-from protocol.ops import Op
-from protocol.perms import Caller
 from tests.engine.support import OK, take_bytes
 from tests.engine.support import Client as EngineClient
 from tests.engine.support import event as told
@@ -25,6 +21,10 @@ from tests.fuzz.generate import Fuzzer
 from tests.support.daemons import start_xsd
 from xsd.client import Client
 from xsd.engine import Connection, Engine
+from xsd.protocol.errors import ERROR_NAMES, Errno
+from xsd.protocol.frame import Frame, FrameDecoder
+from xsd.protocol.ops import Op
+from xsd.protocol.perms import Caller
 from xsd.store import Store
 from xsd.store.check import verify
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from protocol.ring import Ring
 from tests.conftest import NeedProgram
 from tests.hypervisor.shim import (
     Shim,
@@ -23,6 +22,7 @@ from xsd.hypervisor import xen as module
 from xsd.hypervisor import xendomains
 from xsd.hypervisor.base import DYING, RUNNING, SHUT_DOWN, Channel
 from xsd.hypervisor.xen import XenHypervisor, available
+from xsd.protocol.ring import Ring
 
 
 @pytest.fixture(scope="module")

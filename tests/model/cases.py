@@ -5,9 +5,9 @@ from typing import Any, Final, TypeVar
 
 from hypothesis import strategies as st
 
-from protocol.path import Path, format_path, parse_path
 from tests.model.naive_state import Right, Rights
 from tests.model.naive_store import ANY
+from xsd.protocol.path import Path, format_path, parse_path
 from xsd.store.children import WIDE_ABOVE
 
 T = TypeVar("T")

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from protocol.errors import XenStoreError
-from protocol.path import Path
-from protocol.perms import Entry, Permissions
 from tests.model.cases import LETTERS
 from tests.model.naive_state import Right, Rights, State, at_or_below
 from tests.model.naive_store import RefusedError
 from tests.model.naive_watches import Told
+from xsd.protocol.errors import XenStoreError
+from xsd.protocol.path import Path
+from xsd.protocol.perms import Entry, Permissions
 from xsd.store import Event
 from xsd.store.node import Node
 

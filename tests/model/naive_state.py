@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, final
 
-from protocol.path import Path
+from xsd.protocol.path import Path
 
 ROOT: Final[Path] = (b"",)
 

@@ -11,9 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, final
 
-from protocol.errors import Errno
-from protocol.limits import PAYLOAD_MAX
-from protocol.path import Path
 from tests.model.naive_state import (
     EVERYTHING,
     EXISTENCE,
@@ -36,6 +33,9 @@ from tests.model.naive_state import (
     record_size,
 )
 from tests.model.naive_watches import NaiveWatch, NaiveWatches, Told
+from xsd.protocol.errors import Errno
+from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.path import Path
 
 ANY: Final = 0x7FF5
 """In a right: every domain."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
-from protocol.path import Path, format_path
 from tests.model.naive_state import Rights, State, Step, at_or_below
+from xsd.protocol.path import Path, format_path
 
 Told = tuple[int, bytes]
 """Number of a watch and the path that it is told."""

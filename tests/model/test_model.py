@@ -20,9 +20,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from protocol.limits import PAYLOAD_MAX
-from protocol.path import Path, parse_path
-from protocol.perms import Caller, Permissions
 from tests.model import cases
 from tests.model.cases import Ask
 from tests.model.compare import (
@@ -41,6 +38,9 @@ from tests.model.naive_state import (
 )
 from tests.model.naive_store import NaiveStore, NaiveTransaction
 from tests.model.naive_watches import NaiveWatch
+from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.path import Path, parse_path
+from xsd.protocol.perms import Caller, Permissions
 from xsd.store import Event, Store, Transaction, Watch
 from xsd.store.check import verify
 from xsd.store.node import Node

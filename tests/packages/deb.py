@@ -84,8 +84,9 @@ def programs(package: Package) -> str:
     version = f"(xsd) {__version__}\n"
     assert package.root.run("xsd", "--version") == f"xsd {__version__}\n"
     assert package.root.run("xsd-xenstored", "--version").endswith(version)
-    code = "import sys; sys.path.insert(0, '/usr/lib/xsd'); import protocol.frame as p"
-    code += ", structlog as s, uvloop as u; print(p.__file__, s.__file__, u.__file__)"
+    code = "import sys; sys.path.insert(0, '/usr/lib/xsd'); import structlog as s, "
+    code += "uvloop as u, xsd.protocol.frame as p; "
+    code += "print(p.__file__, s.__file__, u.__file__)"
     module, structlog, uvloop = package.root.run(*("python3", "-I", "-c", code)).split()
     is_pure = package.field("Architecture") == "all"
     assert module.endswith(".py" if is_pure else ".so"), module

@@ -25,9 +25,12 @@ ENTRY_POINTS: Final = {
 
 
 def sources() -> set[str]:
-    """Return the files of both packages that are in the repository."""
+    """Return the files of the package that are in the repository."""
     words = ["git", "ls-files", "protocol", "xsd"]
-    return set(subprocess.check_output(words, cwd=ROOT, text=True).split())
+    found = set(subprocess.check_output(words, cwd=ROOT, text=True).split())
+    # A link to the folder protocol, whose files have its place.
+    found.remove("xsd/protocol")
+    return {re.sub("^protocol/", "xsd/protocol/", name) for name in found}
 
 
 def compiled_sources() -> set[str]:
@@ -40,11 +43,12 @@ def compiled_sources() -> set[str]:
 
 
 def holds(wheel: zipfile.ZipFile, info: str) -> str:
-    """It has both packages as they are in the repository, and nothing else."""
+    """It has the package as it is in the repository, and nothing else."""
     inside = {name for name in wheel.namelist() if not name.startswith(info)}
     built = {name for name in inside if name.endswith(".so")}
     assert inside - built == sources(), (inside - built) ^ sources()
-    assert {"protocol/py.typed", "xsd/py.typed"} <= inside
+    assert {"xsd/protocol/py.typed", "xsd/py.typed"} <= inside
+    assert {name.partition("/")[0] for name in inside - built} == {"xsd"}
     for name in inside - built:
         assert wheel.read(name) == (ROOT / name).read_bytes(), name
     # One more is what mypyc calls the group's own; it may lie beside the packages.
@@ -88,12 +92,35 @@ def is_for(wheel: zipfile.ZipFile, info: str) -> str:
     return tag
 
 
+def leaves_other_names_alone(wheel: zipfile.ZipFile, _info: str) -> str:
+    """A user's own `protocol` is theirs, and there is none without one."""
+    with tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name:
+        python = installed(wheel, Path(name)) / "python"
+        code = "import importlib.util as u; print(u.find_spec('protocol'))"
+        assert run([str(python), "-I", "-c", code]) == "None\n"
+        (Path(name) / "protocol.py").write_text("WHOSE = 'the user'\n")
+        script = Path(name) / "script.py"
+        script.write_text(
+            "import xsd.daemon.main, xsd.testing\n"
+            "import protocol\n"
+            "print(protocol.WHOSE, xsd.testing.PretendedHost.__name__)\n"
+        )
+        assert run([str(python), str(script)]) == "the user PretendedHost\n"
+    return "no module is called protocol"
+
+
+def installed(wheel: zipfile.ZipFile, folder: Path) -> Path:
+    """Install a wheel where nothing else is, and return where the commands are."""
+    bin_ = folder / "venv" / "bin"
+    run([sys.executable, "-m", "venv", str(bin_.parent)])
+    run([str(bin_ / "pip"), "install", "--quiet", str(wheel.filename)])
+    return bin_
+
+
 def serves(wheel: zipfile.ZipFile, _info: str) -> str:
     """In an environment with nothing else, `xsd` helps, and serves."""
     with tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name:
-        bin_ = Path(name) / "venv" / "bin"
-        run([sys.executable, "-m", "venv", str(bin_.parent)])
-        run([str(bin_ / "pip"), "install", "--quiet", str(wheel.filename)])
+        bin_ = installed(wheel, Path(name))
         assert run([str(bin_ / "xsd"), "--help"]).startswith("usage: xsd")
         assert run([str(bin_ / "xenstored"), "--version"]).endswith(f"{__version__}\n")
         socket = f"{name}/s"
@@ -107,10 +134,14 @@ def serves(wheel: zipfile.ZipFile, _info: str) -> str:
             health = run([*xsd, "health"]).strip()
         finally:
             run(["kill", pid_file.read_text().strip()])
-        code = "import protocol.frame as module; print(module.__file__)"
-        module = run([str(bin_ / "python"), "-I", "-c", code]).strip()
         is_compiled = any(path.endswith(".so") for path in wheel.namelist())
-        assert module.endswith(".so" if is_compiled else ".py"), module
+        names = [path[:-3].replace("/", ".") for path in compiled_sources()]
+        code = f"import {', '.join(names)}\n"
+        code += f"print(*(module.__file__ for module in ({', '.join(names)})))"
+        files = run([str(bin_ / "python"), "-I", "-c", code]).split()
+        assert len(files) == len(names)
+        for file in files:
+            assert file.endswith(".so" if is_compiled else ".py"), file
     return f"health: {health}"
 
 
@@ -132,7 +163,7 @@ def run(words: list[str]) -> str:
     return done.stdout
 
 
-CHECKS: Final = (holds, describes_itself, is_for, serves)
+CHECKS: Final = (holds, describes_itself, is_for, leaves_other_names_alone, serves)
 
 
 def passes(
@@ -141,9 +172,9 @@ def passes(
     """Run a check and print what came of it."""
     name = check.__name__.replace("_", " ")
     try:
-        print(f"ok    {name:<18} {check(wheel, info)}", flush=True)
+        print(f"ok    {name:<25} {check(wheel, info)}", flush=True)
     except AssertionError as error:
-        print(f"FAIL  {name:<18} {check.__doc__}\n{error}", flush=True)
+        print(f"FAIL  {name:<25} {check.__doc__}\n{error}", flush=True)
         return False
     return True
 

@@ -1,6 +1,6 @@
 """Errors and how they read."""
 
-from protocol.errors import ERROR_NAMES, Errno, FramingError, XenStoreError
+from xsd.protocol.errors import ERROR_NAMES, Errno, FramingError, XenStoreError
 
 
 def test_errnos_are_in_the_order_of_xs_wire() -> None:

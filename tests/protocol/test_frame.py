@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.errors import Errno, XenStoreError
-from protocol.frame import Frame, FrameDecoder, encode_frame
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
 
 READ_A = b"\x02\0\0\0\x07\0\0\0\x09\0\0\0\x03\0\0\0/a\0"
 EMPTY = b"\x15\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0"

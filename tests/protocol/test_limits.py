@@ -1,6 +1,6 @@
 """The numbers of the wire protocol."""
 
-from protocol import limits
+from xsd.protocol import limits
 
 
 def test_sizes_are_those_of_xs_wire() -> None:

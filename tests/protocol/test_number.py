@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from protocol.errors import Errno, XenStoreError
-from protocol.number import c_int, c_long, c_unsigned, parse_domid
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.number import c_int, c_long, c_unsigned, parse_domid
 
 
 @pytest.mark.parametrize(

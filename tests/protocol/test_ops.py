@@ -1,6 +1,6 @@
 """Message types and features."""
 
-from protocol.ops import (
+from xsd.protocol.ops import (
     FEATURE_DOMID_ANY,
     FEATURE_ERROR,
     FEATURE_RECONNECTION,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.errors import Errno, XenStoreError
-from protocol.path import ROOT, Path, format_path, is_special, parse_path
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.path import ROOT, Path, format_path, is_special, parse_path
 
 PARTS = st.text(alphabet="aZ09-_@", min_size=1, max_size=8).map(str.encode)
 ABSOLUTE = st.lists(PARTS, min_size=1, max_size=6).map(

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.errors import Errno, XenStoreError
-from protocol.limits import DOMID_ANY
-from protocol.perms import (
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import DOMID_ANY
+from xsd.protocol.perms import (
     NONE,
     OWNER,
     READ,

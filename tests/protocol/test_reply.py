@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.errors import Errno, XenStoreError
-from protocol.frame import Frame, FrameDecoder
-from protocol.reply import (
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.frame import Frame, FrameDecoder
+from xsd.protocol.reply import (
     FALSE,
     OK,
     TRUE,

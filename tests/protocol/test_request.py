@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from protocol.errors import Errno, XenStoreError
-from protocol.ops import Op
-from protocol.request import (
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
+from xsd.protocol.request import (
     GLOBAL,
     OWN,
     UNLIMITED,

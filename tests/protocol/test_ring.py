@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from protocol.ring import (
+from xsd.protocol.ring import (
     CONNECTED,
     ERROR_COMMUNICATION,
     ERROR_NONE,

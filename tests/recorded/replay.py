@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final, final
 
-from protocol.frame import Frame, FrameDecoder, encode_frame
-from protocol.ops import Op
 from xsd.client.transport import SocketTransport
+from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
 from xsd.testing import Guest, PretendedHost
 
 PATIENCE_S: Final = 30.0

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, final
 
-from protocol.frame import encode_frame
 from tests.recorded.replay import Line, World
 from tests.support.shimmed import PATIENCE_S, Shim
+from xsd.protocol.frame import encode_frame
 
 
 @final

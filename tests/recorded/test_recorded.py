@@ -10,13 +10,13 @@ from typing import Final
 
 import pytest
 
-from protocol.ops import Op
 from tests.conftest import find_program
 from tests.hypervisor.shim import need_compiler
 from tests.recorded.replay import CLOSE, PATIENCE_S, Exchange, Pretended, load, replay
 from tests.recorded.shimmed import Shimmed
 from tests.support.daemons import start_c_peer, start_xsd
 from tests.support.shimmed import start_xsd_on_shim
+from xsd.protocol.ops import Op
 from xsd.testing import PretendedHost
 
 HERE: Final = Path(__file__).resolve().parent

@@ -9,10 +9,6 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol.errors import XenStoreError
-from protocol.ops import Op
-from protocol.path import parse_path
-from protocol.request import OWN, GetFeature, parse_request
 from tests.store.support import (
     Client,
     at,
@@ -22,6 +18,10 @@ from tests.store.support import (
     told,
     watched,
 )
+from xsd.protocol.errors import XenStoreError
+from xsd.protocol.ops import Op
+from xsd.protocol.path import parse_path
+from xsd.protocol.request import OWN, GetFeature, parse_request
 from xsd.store import Store
 from xsd.store.check import count_nodes, verify
 from xsd.store.quota import NODE_SIZE, NODES

@@ -2,9 +2,9 @@
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import Op
 from tests.scenarios.worlds import OK, EngineWorld, Event, Session, World
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
 
 EACCES, ENOENT, EINVAL = Errno.EACCES, Errno.ENOENT, Errno.EINVAL
 ENOSPC, ENOMEM = Errno.ENOSPC, Errno.ENOMEM

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import Op
 from tests.scenarios.worlds import OK, Session, World
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
 
 EACCES, ENOENT, EPERM, EINVAL = Errno.EACCES, Errno.ENOENT, Errno.EPERM, Errno.EINVAL
 ENOSPC = Errno.ENOSPC

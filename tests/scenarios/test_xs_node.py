@@ -16,9 +16,9 @@ from typing import final
 
 import pytest
 
-from protocol.errors import XenStoreError
-from protocol.path import ROOT
 from tests.store.support import Client, dom0_of, guest_of
+from xsd.protocol.errors import XenStoreError
+from xsd.protocol.path import ROOT
 from xsd.store import Event, Store, Transaction, Watch
 from xsd.store.check import count_nodes, verify
 from xsd.store.watches import UNLIMITED

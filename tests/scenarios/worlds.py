@@ -14,15 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, final
 
-from protocol.errors import Errno
-from protocol.frame import Frame, FrameDecoder, encode_frame
-from protocol.ops import Op
 from tests.engine.support import take_bytes
 from tests.support.daemons import Daemon, start_c_peer, start_xsd
 from tests.support.shimmed import Shim
 from xsd.client import Transport
 from xsd.client.transport import SocketTransport
 from xsd.engine import Connection, Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.store.check import verify
 from xsd.store.quota import DEFAULTS

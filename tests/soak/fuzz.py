@@ -19,13 +19,13 @@ from pathlib import Path
 from statistics import median
 from typing import Final, NamedTuple, Self, final
 
-from protocol.errors import Errno, XenStoreError
 from tests.soak.hostile import ACTS, PUBLIC, home
 from tests.soak.observe import MIB, cpu_seconds, end_in_order, events, nodes, p99, usage
 from tests.soak.polite import PATIENCE_S, PAUSE_S, Polite
 from tests.support.daemons import CHECKOUT, Daemon, environment, start_xsd
 from tests.support.processes import memory
 from xsd.client import Client, Transaction
+from xsd.protocol.errors import Errno, XenStoreError
 from xsd.testing import PretendedHost
 
 ROUNDS: Final = 12

@@ -18,13 +18,13 @@ from contextlib import suppress
 from random import Random
 from typing import Final, Self, final
 
-from protocol.errors import XenStoreError
-from protocol.frame import encode_frame
-from protocol.limits import PAYLOAD_MAX, RING_SIZE
-from protocol.ops import Op
-from protocol.ring import RECONNECT, RingError
 from tests.fuzz.generate import Fuzzer
 from xsd.client import Client, DisconnectedError
+from xsd.protocol.errors import XenStoreError
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
+from xsd.protocol.ops import Op
+from xsd.protocol.ring import RECONNECT, RingError
 from xsd.testing import Guest, PretendedHost
 from xsd.testing.ring import CONNECTION, REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD
 

@@ -10,8 +10,8 @@ from statistics import quantiles
 from types import FrameType
 from typing import Final
 
-from protocol.errors import Errno, XenStoreError
 from xsd.client import Client
+from xsd.protocol.errors import Errno, XenStoreError
 
 MIB: Final = 1024 * 1024
 

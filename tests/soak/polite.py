@@ -12,9 +12,9 @@ import threading
 import time
 from typing import Final, final
 
-from protocol.errors import Errno, XenStoreError
 from tests.soak.hostile import home
 from xsd.client import Client
+from xsd.protocol.errors import Errno, XenStoreError
 from xsd.testing import PretendedHost
 
 PATIENCE_S: Final = 60.0

@@ -5,9 +5,9 @@ from typing import final
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
-from protocol.path import Path, parse_path
-from protocol.perms import Caller, Permissions, parse_permissions
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.path import Path, parse_path
+from xsd.protocol.perms import Caller, Permissions, parse_permissions
 from xsd.store import Event, Store, Transaction, Watch
 from xsd.store.watches import UNLIMITED
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.perms import owner_only
+from xsd.protocol.perms import owner_only
 from xsd.store.children import WideChildren
 from xsd.store.node import Node
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from protocol.errors import XenStoreError
 from tests.store.support import Client, at, do, guest_of, perms, shape, watched
+from xsd.protocol.errors import XenStoreError
 from xsd.store import Store
 from xsd.store.check import verify
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from protocol.path import Path
 from tests.store.support import Client, Shape, Steps, Told, do, dom0_of, shape, watched
+from xsd.protocol.path import Path
 from xsd.store import Store
 from xsd.store.changes import CHANGED, IMPLIED, REMOVED, REMOVED_WITHIN, Change
 from xsd.store.check import verify

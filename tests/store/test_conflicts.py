@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
 from tests.store.support import Client, dom0_of, guest_of, shape
+from xsd.protocol.errors import Errno, XenStoreError
 from xsd.store import Store
 from xsd.store.check import verify
 

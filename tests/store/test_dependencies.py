@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol.path import Path, parse_path
-from protocol.perms import owner_only
 from tests.store.support import perms
+from xsd.protocol.path import Path, parse_path
+from xsd.protocol.perms import owner_only
 from xsd.store import Store
 from xsd.store.dependencies import Dependencies
 from xsd.store.node import Node

@@ -4,10 +4,10 @@ from typing import final
 
 import pytest
 
-from protocol.errors import XenStoreError
-from protocol.ops import FEATURE_DOMID_ANY, FEATURES
-from protocol.perms import Caller
 from tests.store.support import perms
+from xsd.protocol.errors import XenStoreError
+from xsd.protocol.ops import FEATURE_DOMID_ANY, FEATURES
+from xsd.protocol.perms import Caller
 from xsd.store.census import Census
 from xsd.store.domains import Domains
 

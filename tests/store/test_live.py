@@ -1,7 +1,7 @@
 """The present state: it lists its changes and counts its nodes."""
 
-from protocol.path import Path
 from tests.store.support import Client, at
+from xsd.protocol.path import Path
 from xsd.store import Store
 from xsd.store.changes import CHANGED, IMPLIED, REMOVED
 

@@ -1,7 +1,7 @@
 """Nodes: their children, their copies and what counts for quotas."""
 
-from protocol.perms import owner_only
 from tests.store.support import perms
+from xsd.protocol.perms import owner_only
 from xsd.store.children import NARROW_BELOW, WIDE_ABOVE
 from xsd.store.node import RECORD_ENTRY, RECORD_HEADER, Node
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol.errors import XenStoreError
 from tests.store.support import Client, at
+from xsd.protocol.errors import XenStoreError
 from xsd.store import Store
 from xsd.store.past import PAST_MAX
 from xsd.store.quota import DEFAULTS, TRANSACTIONS

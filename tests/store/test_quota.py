@@ -2,8 +2,8 @@
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
 from tests.store.support import Client, Enter, guest_of, refused
+from xsd.protocol.errors import Errno, XenStoreError
 from xsd.store import Store
 from xsd.store.quota import (
     DEFAULTS,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
 from tests.store.support import Client, dom0_of, guest_of, shape, told, watched
+from xsd.protocol.errors import Errno, XenStoreError
 from xsd.store import Store
 from xsd.store.check import verify
 from xsd.store.quota import NODES

@@ -6,8 +6,8 @@ all operations against all changes is in test_conflicts.py.
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
 from tests.store.support import Client
+from xsd.protocol.errors import Errno, XenStoreError
 from xsd.store import Store
 from xsd.store.quota import NODES, TRANSACTION_NODES, QuotaExceeded
 

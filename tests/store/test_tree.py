@@ -5,9 +5,9 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.path import Path
-from protocol.perms import owner_only
 from tests.store.support import at, perms
+from xsd.protocol.path import Path
+from xsd.protocol.perms import owner_only
 from xsd.store.node import Node
 from xsd.store.tree import DEEP_ABOVE, Clock, Finder, Tree, find
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
-from protocol.perms import Caller
 from tests.store.support import Client, Enter, at, dom0_of, guest_of, refused
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.perms import Caller
 from xsd.store import Store, Watch
 from xsd.store.node import Node, empty_size
 from xsd.store.quota import DEFAULTS, MEMORY, QuotaExceeded

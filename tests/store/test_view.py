@@ -1,8 +1,8 @@
 """The node operations, which are the same outside and inside a transaction."""
 
-from protocol.errors import Errno
-from protocol.perms import Caller
 from tests.store.support import Client, Enter, perms, refused, shape
+from xsd.protocol.errors import Errno
+from xsd.protocol.perms import Caller
 from xsd.store import Store
 from xsd.store.quota import NODES
 

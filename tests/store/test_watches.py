@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.path import Path
-from protocol.perms import Caller
 from tests.store.support import at
+from xsd.protocol.path import Path
+from xsd.protocol.perms import Caller
 from xsd.store.watches import UNLIMITED, Watch, WatchIndex
 
 DOM0 = Caller(0, privileged=True)

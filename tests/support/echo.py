@@ -9,12 +9,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar, final
 
-from protocol.frame import Frame, FrameDecoder, encode_frame
-from protocol.limits import RING_SIZE
-from protocol.ops import Op
-from protocol.ring import ERROR_PROTOCOL, ERROR_RING_INDEX, Ring, RingError
 from xsd.hypervisor.base import DYING, Channel
 from xsd.hypervisor.emulated import EmulatedHypervisor
+from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
+from xsd.protocol.limits import RING_SIZE
+from xsd.protocol.ops import Op
+from xsd.protocol.ring import ERROR_PROTOCOL, ERROR_RING_INDEX, Ring, RingError
 from xsd.testing import Guest
 
 T = TypeVar("T")

@@ -4,9 +4,9 @@ import socket
 from pathlib import Path
 from typing import final
 
-from protocol.frame import Frame, FrameDecoder, encode_frame
-from protocol.ops import Op
 from xsd.client import Client
+from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
 
 
 @final

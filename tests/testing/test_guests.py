@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
-from protocol.frame import Frame, FrameDecoder, encode_frame
-from protocol.ops import Op
 from tests.support.descriptors import few_descriptors_left, open_descriptors
 from tests.support.echo import EchoServer
 from xsd.client import DisconnectedError, Event, NotListeningError
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
 from xsd.testing import DomainReport, Guest, Handover, PretendedHost
 from xsd.testing.ring import REQ_PROD
 

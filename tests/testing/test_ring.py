@@ -6,8 +6,8 @@ from typing import final
 
 import pytest
 
-from protocol.ring import ERROR_RING_INDEX, Ring
 from xsd.client import DisconnectedError
+from xsd.protocol.ring import ERROR_RING_INDEX, Ring
 from xsd.testing.ring import REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD, RingTransport
 
 

@@ -10,12 +10,12 @@ from typing import Any, Final, final
 
 import pytest
 
-from protocol.frame import Frame, FrameDecoder, encode_frame
-from protocol.limits import RING_SIZE
-from protocol.ops import Op
 from tests.transport.support import Peer, Served, run
 from xsd.engine import Connection
 from xsd.hypervisor.emulated import EmulatedHypervisor
+from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
+from xsd.protocol.limits import RING_SIZE
+from xsd.protocol.ops import Op
 from xsd.testing import Guest, PretendedHost
 from xsd.testing.ring import RSP_CONS
 from xsd.transport.pretended import GuestSockets

@@ -8,9 +8,9 @@ from typing import Any, Final, final
 
 import uvloop
 
-from protocol.frame import Frame, FrameDecoder, encode_frame
-from protocol.ops import Op
 from xsd.engine import Connection, Engine, Notice
+from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.store.check import verify
 from xsd.transport.pump import Pump

@@ -3,9 +3,9 @@
 import socket
 from pathlib import Path
 
-from protocol.ops import Op
 from tests.transport.rings import OK, Rings, event, on_rings, told
 from tests.transport.support import Peer
+from xsd.protocol.ops import Op
 
 IN, OUT = b"@introduceDomain", b"@releaseDomain"
 EACCES = b"EACCES\0"

@@ -2,9 +2,9 @@
 
 from typing import final
 
-from protocol.frame import encode_frame
-from protocol.ops import Op
 from xsd.engine import Connection, Engine, Notice
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.transport.pump import Link, Pump, Recorder
 

@@ -2,17 +2,17 @@
 
 import asyncio
 
-from protocol.frame import encode_frame
-from protocol.limits import PAYLOAD_MAX, RING_SIZE
-from protocol.ops import FEATURE_WATCH_DEPTH, FEATURES, Op
-from protocol.ring import (
+from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
+from xsd.protocol.ops import FEATURE_WATCH_DEPTH, FEATURES, Op
+from xsd.protocol.ring import (
     CONNECTED,
     ERROR_NONE,
     ERROR_PROTOCOL,
     ERROR_RING_INDEX,
     RECONNECT,
 )
-from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
 from xsd.testing.ring import REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD
 
 OUT = b"@releaseDomain"

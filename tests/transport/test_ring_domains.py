@@ -4,10 +4,10 @@ import errno
 
 import pytest
 
-from protocol.frame import encode_frame
-from protocol.ops import Op
 from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
 from tests.transport.support import Peer
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 
 IN, OUT = b"@introduceDomain", b"@releaseDomain"
 EINVAL, ENOENT, EACCES = b"EINVAL\0", b"ENOENT\0", b"EACCES\0"

@@ -13,18 +13,18 @@ from typing import Any, Final, final
 
 import pytest
 
-from protocol.frame import encode_frame
-from protocol.limits import RING_SIZE
-from protocol.ops import FEATURES, Op
-from protocol.ring import (
+from tests.support.pretended import PORT_WORD
+from tests.support.shimmed import PATIENCE_S, Shim, start_xsd_on_shim
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.limits import RING_SIZE
+from xsd.protocol.ops import FEATURES, Op
+from xsd.protocol.ring import (
     CONNECTED,
     ERROR_NONE,
     ERROR_PROTOCOL,
     ERROR_RING_INDEX,
     RECONNECT,
 )
-from tests.support.pretended import PORT_WORD
-from tests.support.shimmed import PATIENCE_S, Shim, start_xsd_on_shim
 
 pytestmark = pytest.mark.slow
 

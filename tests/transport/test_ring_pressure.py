@@ -6,11 +6,11 @@ from typing import Final, final
 
 import pytest
 
-from protocol.frame import encode_frame
-from protocol.ops import Op
-from protocol.ring import ERROR_COMMUNICATION, ERROR_NONE
 from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
 from xsd.engine import HIGH_WATER
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
+from xsd.protocol.ring import ERROR_COMMUNICATION, ERROR_NONE
 
 COUNT: Final = 120
 """Writes of a test, each of which causes an event for each watch."""

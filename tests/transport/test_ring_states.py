@@ -2,10 +2,10 @@
 
 import asyncio
 
-from protocol.frame import encode_frame
-from protocol.ops import FEATURES, Op
-from protocol.ring import CONNECTED, RECONNECT
 from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import FEATURES, Op
+from xsd.protocol.ring import CONNECTED, RECONNECT
 from xsd.testing.ring import REQ_PROD
 
 OUT = b"@releaseDomain"

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from protocol.ops import Op
 from tests.transport.rings import OK, Kernel, Rings, on_rings
+from xsd.protocol.ops import Op
 from xsd.transport.ring import RingLink
 
 Turns = list[tuple[int, int]]

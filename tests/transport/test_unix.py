@@ -7,14 +7,14 @@ import socket
 
 import pytest
 
-from protocol.frame import encode_frame
-from protocol.ops import Op
-from protocol.reply import OK
 from tests.transport.support import Peer, Served, serving
 from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
 from xsd.engine.dispatch import REFUSALS_LOGGED
 from xsd.engine.engine import TURN
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
+from xsd.protocol.reply import OK
 from xsd.store import Watch
 from xsd.transport import unix
 from xsd.transport.unix import RECEIVE_MAX

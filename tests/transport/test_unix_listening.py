@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from protocol.ops import Op
 from tests.transport.support import Peer, Served, run, serving
 from xsd.engine import HIGH_WATER, Engine
 from xsd.engine.engine import TURN
+from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.transport.pump import Pump
 from xsd.transport.unix import UnixServer, take_away

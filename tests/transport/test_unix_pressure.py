@@ -7,10 +7,10 @@ import socket
 
 import pytest
 
-from protocol.ops import Op
 from tests.transport.support import Peer, Served, serving
 from xsd.engine import HIGH_WATER, Connection
 from xsd.engine.engine import TURN
+from xsd.protocol.ops import Op
 from xsd.transport import unix
 from xsd.transport.unix import RECEIVE_MAX, SocketLink
 

@@ -13,12 +13,12 @@ from typing import Any, Final, Self, TypeVar, final
 
 import uvloop
 
-from protocol.frame import Frame, FrameDecoder
 from tests.support.processes import wait_until
 from tests.xsa.support import BYSTANDER, home
 from xsd.client import Client
 from xsd.engine import Connection, Engine, Notice
 from xsd.hypervisor.emulated import EmulatedHypervisor
+from xsd.protocol.frame import Frame, FrameDecoder
 from xsd.store import Store
 from xsd.store.check import verify
 from xsd.testing import Guest, Handover, PretendedHost

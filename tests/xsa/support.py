@@ -9,10 +9,10 @@ from typing import Final, final
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
-from protocol.ops import Op
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.store.check import verify
 

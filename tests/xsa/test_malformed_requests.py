@@ -4,13 +4,13 @@ from typing import Final
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.frame import encode_frame
-from protocol.ops import Op
 from tests.engine.support import OK, Client
 from tests.xsa.hosts import Host, frames
 from tests.xsa.support import Bystander, Counts, home
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 
 ONE_STRING: Final = [Op.DIRECTORY, Op.READ, Op.GET_PERMS, Op.MKDIR, Op.RM]
 """Types whose payload is a path and its NUL, and nothing else."""

@@ -4,13 +4,13 @@ from typing import Final
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import Op
 from tests.engine.support import Client, event
 from tests.xsa.hosts import PATIENCE_S, Host
 from tests.xsa.support import Bystander, guest_at_home, home, refusal_of
 from xsd.client import Event
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
 from xsd.store.quota import (
     DEFAULTS,
     MEMORY,

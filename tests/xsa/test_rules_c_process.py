@@ -10,13 +10,13 @@ from typing import Final
 
 import pytest
 
-from protocol.frame import encode_frame
-from protocol.ops import Op
 from tests.support.processes import Place, wait_until
 from tests.xsa.hosts import frames, wait_ignored
 from tests.xsa.support import home, message_of
 from xsd.client import Client
 from xsd.engine.dispatch import REFUSALS_LOGGED
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 from xsd.testing import Guest, PretendedHost
 
 CODE: Final = Path(__file__).resolve().parents[2]

@@ -6,14 +6,14 @@ from typing import Final
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.frame import encode_frame
-from protocol.ops import Op
 from tests.engine.support import OK, Client, event
 from tests.xsa.hosts import Host, frames
 from tests.xsa.support import Bystander, home
 from xsd.engine import Engine, Notice, dispatch
 from xsd.engine.core import Core
+from xsd.protocol.errors import Errno
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 from xsd.store.quota import DEFAULTS, NODES, WATCHES
 
 ALL_BYTES: Final = bytes(range(256))

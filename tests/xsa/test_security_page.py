@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 from typing import Final
 
-from protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.daemon.config import Config
 from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
@@ -18,6 +17,7 @@ from xsd.engine.engine import (
     TURN,
 )
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.store.past import PAST_MAX
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
 from xsd.store.usage import LEVEL_BYTES, MESSAGE_BYTES, NODE_BYTES, WATCH_BYTES

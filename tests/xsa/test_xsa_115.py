@@ -2,10 +2,10 @@
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import Op
 from tests.engine.support import OK, Client, event
 from tests.xsa.support import Bystander
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
 
 SECRET = b"/secret"
 

@@ -5,14 +5,14 @@ from typing import Final
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
-from protocol.ops import Op
 from tests.engine.support import OK, Client
 from tests.xsa.hosts import Host
 from tests.xsa.support import Bystander, guest_at_home, home
 from xsd.engine import Engine
 from xsd.engine.engine import TURN
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
 
 SHARED: Final = b"/shared"
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from protocol.errors import Errno
 from tests.xsa.hosts import PATIENCE_S, Host
 from tests.xsa.support import Counts, home, refusal_of
 from xsd.client import Client, Event
+from xsd.protocol.errors import Errno
 
 DOMAIN = 5
 STUB = 6

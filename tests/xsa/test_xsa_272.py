@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.ops import Op
 from tests.engine.support import Client
 from tests.xsa.support import Bystander, guest_at_home, home
 from xsd.engine import Engine
+from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.store.check import verify
 from xsd.store.quota import DEFAULTS, NODES

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol.errors import Errno
 from tests.xsa.hosts import PATIENCE_S, Host
 from tests.xsa.support import home, refusal_of
 from xsd.client import Event
+from xsd.protocol.errors import Errno
 from xsd.testing import Guest
 
 DOMID = 5

@@ -4,12 +4,12 @@ from typing import Final
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.limits import ABS_PATH_MAX
-from protocol.ops import Op
 from tests.engine.support import Client
 from tests.xsa.support import Bystander, guest_at_home, home
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.limits import ABS_PATH_MAX
+from xsd.protocol.ops import Op
 from xsd.store.quota import DEFAULTS, PATH_MAX
 
 LIMIT: Final = DEFAULTS[PATH_MAX]

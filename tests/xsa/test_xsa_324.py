@@ -4,11 +4,11 @@ from typing import Final
 
 import pytest
 
-from protocol.limits import PAYLOAD_MAX
-from protocol.ops import Op
 from tests.engine.support import OK, Client, event
 from tests.xsa.hosts import Host, frames
 from tests.xsa.support import Bystander
+from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.ops import Op
 
 TOKEN: Final = b"t" * (PAYLOAD_MAX - len(b"d\0\0"))
 """The longest that a watch on `d` can have: its own event just fits."""

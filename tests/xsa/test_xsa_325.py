@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.frame import encode_frame
-from protocol.ops import Op
-from protocol.ring import ERROR_PROTOCOL, ERROR_RING_INDEX
 from tests.xsa.hosts import PATIENCE_S, Host, wait_ignored
 from tests.xsa.support import home, message_of, refusal_of
 from xsd.client import Client, DisconnectedError, Event
+from xsd.protocol.errors import Errno
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
+from xsd.protocol.ring import ERROR_PROTOCOL, ERROR_RING_INDEX
 from xsd.testing import Guest
 from xsd.testing.ring import REQ_PROD
 

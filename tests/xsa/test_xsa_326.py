@@ -4,11 +4,6 @@ from typing import Final
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.frame import encode_frame
-from protocol.limits import RING_SIZE
-from protocol.ops import Op
-from protocol.ring import ERROR_COMMUNICATION
 from tests.engine.support import OK, Client, event
 from tests.support.processes import Place, memory, wait_until
 from tests.xsa.hosts import Host, frames, wait_ignored
@@ -17,6 +12,11 @@ from xsd.daemon.config import load
 from xsd.daemon.service import make_store
 from xsd.engine import HIGH_WATER, Engine
 from xsd.engine.core import UNSENT_MAX
+from xsd.protocol.errors import Errno
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.limits import RING_SIZE
+from xsd.protocol.ops import Op
+from xsd.protocol.ring import ERROR_COMMUNICATION
 from xsd.store.quota import (
     DEFAULTS,
     MEMORY,

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import Op
 from tests.engine.support import Client, event
 from tests.xsa.hosts import Host, wait_ignored
 from tests.xsa.support import Bystander, Counts, home, message_of
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
 from xsd.store.quota import DEFAULTS, WATCHES
 
 LIMIT = DEFAULTS[WATCHES]

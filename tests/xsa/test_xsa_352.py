@@ -2,11 +2,11 @@
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import Op
 from tests.engine.support import Client
 from tests.xsa.support import Bystander, Counts, guest_at_home, home
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
 
 
 @pytest.fixture(params=["directly", "in_a_transaction"])

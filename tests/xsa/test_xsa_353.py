@@ -4,11 +4,11 @@ from typing import Final
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import Op
 from tests.engine.support import Client, event
 from tests.xsa.support import Bystander, Counts
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
 
 REQUESTS: Final = [
     (Op.DIRECTORY, b""),

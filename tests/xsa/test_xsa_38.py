@@ -6,12 +6,12 @@ from typing import Final
 
 import pytest
 
-from protocol.frame import encode_frame
-from protocol.limits import RING_SIZE
-from protocol.ops import Op
-from protocol.ring import ERROR_RING_INDEX, PAGE_SIZE, Ring
 from tests.support.processes import wait_until
 from tests.xsa.hosts import Host, frames, wait_ignored
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.limits import RING_SIZE
+from xsd.protocol.ops import Op
+from xsd.protocol.ring import ERROR_RING_INDEX, PAGE_SIZE, Ring
 from xsd.testing.ring import (
     CONNECTION,
     ERROR,

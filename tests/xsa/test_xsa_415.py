@@ -2,12 +2,12 @@
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import Op
 from tests.engine.support import Client
 from tests.store.support import shape
 from tests.xsa.support import Bystander, Counts
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
 from xsd.store.quota import NODE_SIZE, NODES, TRANSACTION_NODES
 
 LEVELS = 6

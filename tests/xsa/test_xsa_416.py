@@ -6,12 +6,12 @@ from typing import Final
 
 import pytest
 
-from protocol.frame import encode_frame
-from protocol.limits import PAYLOAD_MAX
-from protocol.ops import Op
 from tests.engine.support import Client, take_bytes
 from tests.xsa.support import Bystander
 from xsd.engine import Connection, Engine
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.ops import Op
 
 COUNT: Final = 1000
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from protocol.errors import Errno
 from tests.xsa.hosts import Host
 from tests.xsa.support import home, refusal_of
 from xsd.client import Transaction
 from xsd.client.nodes import NodeOperations
+from xsd.protocol.errors import Errno
 from xsd.testing import Guest
 
 LATER = 8

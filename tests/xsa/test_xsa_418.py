@@ -5,11 +5,11 @@ from typing import Final
 
 import pytest
 
-from protocol.ops import Op
 from tests.engine.support import OK, Client, event
 from tests.xsa.hosts import Host
 from tests.xsa.support import Bystander, home, shallow_stack
 from xsd.engine import Engine
+from xsd.protocol.ops import Op
 from xsd.store.check import count_nodes, verify
 from xsd.store.quota import NODES, TRANSACTION_NODES
 

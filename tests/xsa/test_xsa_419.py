@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from protocol.ops import Op
 from tests.engine.support import Client, event
 from tests.support.processes import Place
 from tests.xsa.hosts import Host
 from tests.xsa.support import Bystander, Counts, guest_at_home, home
 from xsd.engine import Engine
+from xsd.protocol.ops import Op
 from xsd.store.check import verify
 
 ROUNDS = 50

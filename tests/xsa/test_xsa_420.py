@@ -5,13 +5,13 @@ from typing import Final
 
 import pytest
 
-from protocol.frame import FrameDecoder, encode_frame
-from protocol.ops import Op
-from protocol.ring import ERROR_PROTOCOL
 from tests.support.processes import Place, wait_until
 from tests.xsa.hosts import Host, Processor, wait_ignored
 from tests.xsa.support import message_of
 from xsd.client import Client
+from xsd.protocol.frame import FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
+from xsd.protocol.ring import ERROR_PROTOCOL
 from xsd.testing import PretendedHost
 from xsd.testing.ring import REQ_CONS
 

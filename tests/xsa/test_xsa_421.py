@@ -5,12 +5,12 @@ from typing import Final
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import Op
 from tests.engine.support import Client
 from tests.store.support import shape
 from tests.xsa.support import Bystander, Counts, home
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.store.check import verify
 from xsd.store.quota import NODES

@@ -2,11 +2,11 @@
 
 import pytest
 
-from protocol.frame import encode_frame
-from protocol.ops import Op
 from tests.xsa.hosts import PATIENCE_S, Host, frames
 from tests.xsa.support import Counts, home, message_of
 from xsd.client import Event
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 from xsd.testing import Guest
 
 

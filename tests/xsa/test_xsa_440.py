@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.ops import Op
 from tests.engine.support import Client
 from tests.xsa.hosts import Host
 from tests.xsa.support import Bystander, guest_at_home, home, refusal_of
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.ops import Op
 from xsd.store.check import verify
 
 INSIDE = home(1) + b"/data"

@@ -4,14 +4,14 @@ from typing import Final
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.frame import encode_frame
-from protocol.ops import OP_LIMIT, Op
 from tests.engine.support import Client
 from tests.store.support import shape
 from tests.xsa.hosts import Host, frames
 from tests.xsa.support import Bystander, Counts, home
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import OP_LIMIT, Op
 
 NO_PATHS: Final = [
     b"",

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol.errors import Errno, XenStoreError
-from protocol.ops import Op
 from tests.engine.support import Client
 from tests.xsa.hosts import Host
 from tests.xsa.support import Bystander, Counts, guest_at_home
 from xsd.client import Client as RingClient
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
 from xsd.store.quota import NODES, TRANSACTIONS, WATCHES
 
 DOMID = 1

@@ -2,13 +2,13 @@
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.frame import encode_frame
-from protocol.ops import Op
 from tests.engine.support import OK, Client, event
 from tests.xsa.hosts import Host, frames, wait_ignored
 from tests.xsa.support import Bystander, Counts, message_of
 from xsd.engine import Engine
+from xsd.protocol.errors import Errno
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 from xsd.store.quota import DEFAULTS, TRANSACTIONS
 
 

@@ -4,12 +4,12 @@ from typing import Final
 
 import pytest
 
-from protocol.errors import Errno
-from protocol.limits import PAYLOAD_MAX
-from protocol.ops import Op
 from tests.xsa.hosts import Host
 from tests.xsa.support import refusal_of
 from xsd.client import Client
+from xsd.protocol.errors import Errno
+from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.ops import Op
 
 NAMES: Final = [b"child%05d" % number for number in range(600)]
 """Of 10 bytes each, 6,600 as DIRECTORY would list them."""

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from protocol.errors import XenStoreError
-from protocol.limits import DOMID_MAX
 from xsd.cli.common import (
     ClientParser,
     CommandError,
@@ -16,6 +14,8 @@ from xsd.cli.common import (
 )
 from xsd.client.client import Client
 from xsd.client.nodes import NodeOperations
+from xsd.protocol.errors import XenStoreError
+from xsd.protocol.limits import DOMID_MAX
 
 _EXAMPLES: Final = """
 A MODE is a letter, n (none), r (read), w (write) or b (both), and a domain id.

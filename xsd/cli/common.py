@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NoReturn, TypeVar
 
-from protocol.errors import XenStoreError
 from xsd.client.client import Client
 from xsd.client.nodes import NodeOperations
+from xsd.protocol.errors import XenStoreError
 
 T = TypeVar("T")
 

@@ -16,13 +16,13 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn, final
 
-from protocol.frame import encode_frame
-from protocol.ops import Op
 from xsd.cli.common import ClientParser, CommandError, show
 from xsd.client.address import default_socket_path
 from xsd.client.client import Client
 from xsd.client.nodes import string
 from xsd.client.transport import SocketTransport, Transport
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 
 _EXAMPLES: Final = """
 The exit status is 0 if the daemon does what it should, else 1, and a line says why.

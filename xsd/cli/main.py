@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from protocol.errors import XenStoreError
 from xsd.cli.common import CommandError, CommandParser, program
+from xsd.protocol.errors import XenStoreError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("xsd.cli.serve:serve", "run the daemon"),

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from protocol.errors import XenStoreError
 from xsd.cli.common import (
     ClientParser,
     CommandError,
@@ -21,6 +20,7 @@ from xsd.cli.common import (
 from xsd.cli.escape import escape, unescape
 from xsd.client.client import Client
 from xsd.client.nodes import NodeOperations
+from xsd.protocol.errors import XenStoreError
 
 _READ_EXAMPLES: Final = r"""
 examples:

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, final
 
-from protocol.errors import Errno, XenStoreError
 from xsd.cli.common import (
     ClientParser,
     CommandError,
@@ -16,6 +15,7 @@ from xsd.cli.common import (
 )
 from xsd.cli.escape import escape
 from xsd.client.client import Client
+from xsd.protocol.errors import Errno, XenStoreError
 
 _EXAMPLES: Final = """
 Values are escaped as `xsd read` does, and on a terminal cut to its width.

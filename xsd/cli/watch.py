@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from protocol.errors import XenStoreError
 from xsd.cli.common import ClientParser, CommandError, raw, show
 from xsd.client.client import Client
+from xsd.protocol.errors import XenStoreError
 
 _EXAMPLES: Final = """
 Each watch prints its own path once at the start. @introduceDomain and

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from protocol.errors import Errno, XenStoreError
-from protocol.ops import Op
 from xsd.client.address import default_socket_path
 from xsd.client.connection import Connection, Event
 from xsd.client.nodes import NodeOperations, split_strings, string
 from xsd.client.transaction import Transaction, back_off
 from xsd.client.transport import SocketTransport, Transport
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
 
 T = TypeVar("T")
 
@@ -206,7 +206,7 @@ class Client(NodeOperations):
         return _text(self.request(Op.GET_DOMAIN_PATH, b"%d\0" % domid))
 
     def get_feature(self, domid: int | None = None) -> int:
-        """Return the server features, bits of `protocol.ops`, of a domain.
+        """Return the server features, bits `FEATURE_*` of `xsd.client`, of a domain.
 
         Args:
             domid: The domain; None for the caller itself.

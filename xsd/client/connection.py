@@ -4,12 +4,12 @@ import time
 from collections import deque
 from typing import NamedTuple, final
 
-from protocol.errors import Errno, XenStoreError
-from protocol.frame import Frame, FrameDecoder, encode_frame
-from protocol.limits import PAYLOAD_MAX
-from protocol.ops import Op
 from xsd.client.errors import DisconnectedError
 from xsd.client.transport import Transport
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
+from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.ops import Op
 
 _REQUEST_ID_MAX = 0xFFFFFFFF
 

@@ -1,4 +1,4 @@
-"""Errors of the connection; refused requests are `protocol.XenStoreError`."""
+"""Errors of the connection; refused requests are `xsd.client.XenStoreError`."""
 
 
 class NotListeningError(ConnectionError):

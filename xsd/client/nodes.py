@@ -3,8 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
-from protocol.errors import Errno, XenStoreError
-from protocol.ops import Op
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
 
 LISTING_ATTEMPTS = 64
 """Times a long directory is begun again because it changed in between."""

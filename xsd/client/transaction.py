@@ -6,10 +6,10 @@ import time
 from types import TracebackType
 from typing import Final, Self, final
 
-from protocol.errors import Errno, XenStoreError
-from protocol.ops import Op
 from xsd.client.connection import Connection
 from xsd.client.nodes import NodeOperations
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
 
 FIRST_PAUSE: Final = 0.001
 LONGEST_PAUSE: Final = 0.25

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, final
 
-from protocol.limits import DOMID_FIRST_RESERVED, REL_PATH_MAX
 from xsd.daemon.configfile import DEFAULT_FILE, ConfigFileError, read_file
 from xsd.daemon.settings import (
     HYPERVISORS,
@@ -25,6 +24,7 @@ from xsd.daemon.settings import (
     Value,
 )
 from xsd.engine.tracing import DEFAULT_SWITCHES
+from xsd.protocol.limits import DOMID_FIRST_RESERVED, REL_PATH_MAX
 
 TRACE_DIRECTORY: Final = Path("/var/lib/xen/xenstore")
 

@@ -9,11 +9,11 @@ from typing import Final, final
 
 import structlog
 
-from protocol.errors import Errno, XenStoreError
 from xsd import __version__
 from xsd.daemon.config import TRACE_DIRECTORY
 from xsd.daemon.logsetup import FileSink, Sink, configure, open_carefully
 from xsd.engine.logbook import Logbook
+from xsd.protocol.errors import Errno, XenStoreError
 
 _STATM: Final = Path("/proc/self/statm")
 _RESIDENT: Final = 1  # the second number: pages

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from protocol.limits import DOMID_FIRST_RESERVED
 from xsd.engine.tracing import DEFAULT_SWITCHES, SWITCHES
+from xsd.protocol.limits import DOMID_FIRST_RESERVED
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
 
 INT_MAX: Final = 2**31 - 1

@@ -10,8 +10,8 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Final, final
 
-from protocol.frame import FrameDecoder, encode_frame
-from protocol.ops import Op
+from xsd.protocol.frame import FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
 
 BEATS: Final = 3
 """Requests in the time that the manager waits: one or two that are late do no harm."""

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Final, final
 
-from protocol.frame import Frame, FrameDecoder
-from protocol.path import Path, parse_path
-from protocol.perms import Caller
 from xsd.engine.outbox import Outbox, Tally
+from xsd.protocol.frame import Frame, FrameDecoder
+from xsd.protocol.path import Path, parse_path
+from xsd.protocol.perms import Caller
 from xsd.store import Transaction, Watch
 from xsd.store.dependencies import Dependencies
 from xsd.store.usage import Usage

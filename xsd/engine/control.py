@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Final
 
-from protocol import request as requests
-from protocol.errors import Errno, XenStoreError
-from protocol.number import c_int, parse_domid
-from protocol.reply import text_payload
 from xsd.engine import control_log
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.outcome import DONE, Notice, Outcome
+from xsd.protocol import request as requests
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.number import c_int, parse_domid
+from xsd.protocol.reply import text_payload
 from xsd.store import Transaction
 from xsd.store.check import verify
 from xsd.store.quota import (

@@ -1,11 +1,11 @@
 """CONTROL commands about the log: what is traced, where to, and a report."""
 
-from protocol.errors import Errno, XenStoreError
 from xsd.engine import report
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.outcome import Notice
 from xsd.engine.tracing import SWITCHES
+from xsd.protocol.errors import Errno, XenStoreError
 
 
 def log(core: Core, _connection: Connection, arguments: list[bytes]) -> bytes:

@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING, Final, final
 
-from protocol.ops import FEATURES
-from protocol.path import Path
-from protocol.reply import encode_event
 from xsd.engine import tracing
 from xsd.engine.connection import Connection
 from xsd.engine.guests import Guests, NoGuests
 from xsd.engine.logbook import Logbook, NoLogbook
 from xsd.engine.outbox import Tally
 from xsd.engine.outcome import Notice
+from xsd.protocol.ops import FEATURES
+from xsd.protocol.path import Path
+from xsd.protocol.reply import encode_event
 from xsd.store import Event, Store
 from xsd.store.quota import MEMORY, PATH_MAX
 from xsd.store.usage import MESSAGE_BYTES

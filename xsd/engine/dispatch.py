@@ -7,16 +7,16 @@ whatever happens (XSA-481).
 from collections.abc import Callable
 from typing import Any, Final, final
 
-from protocol.errors import Errno, XenStoreError
-from protocol.frame import Frame
-from protocol.ops import OP_LIMIT, Op
-from protocol.reply import encode_error, encode_reply
-from protocol.request import parse_request
 from xsd.engine import handlers, tracing
 from xsd.engine.connection import Connection
 from xsd.engine.control import control
 from xsd.engine.core import Core
 from xsd.engine.outcome import DONE, Notice, Outcome
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.frame import Frame
+from xsd.protocol.ops import OP_LIMIT, Op
+from xsd.protocol.reply import encode_error, encode_reply
+from xsd.protocol.request import parse_request
 from xsd.store import Transaction
 from xsd.store.quota import QuotaExceeded
 

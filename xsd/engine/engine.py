@@ -7,8 +7,6 @@ requests or inside one of them.
 from collections.abc import Iterable
 from typing import Final, final
 
-from protocol.errors import XenStoreError
-from protocol.perms import Caller
 from xsd.engine import tracing
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
@@ -17,6 +15,8 @@ from xsd.engine.guests import Guests
 from xsd.engine.logbook import Logbook
 from xsd.engine.outcome import Notice
 from xsd.engine.progress import must_wait
+from xsd.protocol.errors import XenStoreError
+from xsd.protocol.perms import Caller
 from xsd.store import Store
 from xsd.store.quota import MEMORY, OUTSTANDING
 from xsd.store.store import RELEASE_DOMAIN

@@ -5,17 +5,17 @@ that the transaction exists and the payload makes sense was seen to before
 (dispatch.py); an exception becomes the reply there too.
 """
 
-from protocol import request as requests
-from protocol.errors import Errno, XenStoreError
-from protocol.limits import DOMID_SELF
-from protocol.ops import FEATURE_WATCH_DEPTH, FEATURES
-from protocol.path import format_path
-from protocol.perms import names_a_domain, parse_permissions
-from protocol.reply import FALSE, TRUE, number_payload, text_payload
 from xsd.engine import progress, tracing
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.outcome import DONE, Outcome
+from xsd.protocol import request as requests
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import DOMID_SELF
+from xsd.protocol.ops import FEATURE_WATCH_DEPTH, FEATURES
+from xsd.protocol.path import format_path
+from xsd.protocol.perms import names_a_domain, parse_permissions
+from xsd.protocol.reply import FALSE, TRUE, number_payload, text_payload
 from xsd.store import Event, Transaction, Watch
 
 # Nodes.

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import final
 
-from protocol.errors import Errno, XenStoreError
+from xsd.protocol.errors import Errno, XenStoreError
 
 
 class Logbook(ABC):

@@ -2,7 +2,7 @@
 
 from typing import Final, final
 
-from protocol.reply import OK
+from xsd.protocol.reply import OK
 from xsd.store import Event
 
 

@@ -17,14 +17,14 @@
 
 from typing import Final, final
 
-from protocol.errors import XenStoreError
-from protocol.frame import Frame
-from protocol.ops import Op
-from protocol.path import Path, format_path
-from protocol.perms import NONE, Caller
 from xsd.engine import tracing
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
+from xsd.protocol.errors import XenStoreError
+from xsd.protocol.frame import Frame
+from xsd.protocol.ops import Op
+from xsd.protocol.path import Path, format_path
+from xsd.protocol.perms import NONE, Caller
 from xsd.store import Transaction
 from xsd.store.dependencies import Dependencies
 from xsd.store.node import Node

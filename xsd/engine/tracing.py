@@ -19,11 +19,11 @@
 import sys
 from typing import Final, final
 
-from protocol.frame import Frame
-from protocol.ops import Op
-from protocol.path import ROOT
 from xsd.engine.connection import Connection
 from xsd.engine.outcome import Notice
+from xsd.protocol.frame import Frame
+from xsd.protocol.ops import Op
+from xsd.protocol.path import ROOT
 from xsd.store import Event, Store, Watch
 from xsd.store.quota import QuotaExceeded
 from xsd.store.tree import find

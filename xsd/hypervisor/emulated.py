@@ -34,8 +34,6 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Final, final
 
-from protocol.limits import DOMID_FIRST_RESERVED
-from protocol.ring import PAGE_SIZE
 from xsd.hypervisor.base import (
     DYING,
     RUNNING,
@@ -46,6 +44,8 @@ from xsd.hypervisor.base import (
     PortIn,
 )
 from xsd.hypervisor.control import Answer, ControlSocket
+from xsd.protocol.limits import DOMID_FIRST_RESERVED
+from xsd.protocol.ring import PAGE_SIZE
 
 DOMAINS_MAX: Final = 4096
 """Domains at a time; each takes three descriptors, one more when connected."""

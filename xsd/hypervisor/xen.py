@@ -15,10 +15,10 @@ import weakref
 from pathlib import Path
 from typing import Final, Protocol, final
 
-from protocol.limits import DOMID_FIRST_RESERVED
 from xsd.hypervisor.base import Channel, DomainState, Hypervisor, PortIn
 from xsd.hypervisor.xendomains import MANAGE_SONAME, control_sonames, open_domains
 from xsd.hypervisor.xenlibrary import HANDLE, Call, Library, load
+from xsd.protocol.limits import DOMID_FIRST_RESERVED
 
 _EVENT_CHANNELS_SONAME: Final = "libxenevtchn.so.1"
 _GRANTS_SONAME: Final = "libxengnttab.so.1"

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol, final
 
-from protocol.limits import DOMID_FIRST_RESERVED
 from xsd.hypervisor.base import DYING, RUNNING, SHUT_DOWN, DomainState
 from xsd.hypervisor.xenlibrary import Library
+from xsd.protocol.limits import DOMID_FIRST_RESERVED
 
 MANAGE_SONAME: Final = "libxenmanage.so.1"
 _RELEASES: Final = range(40, 13, -1)

@@ -7,8 +7,8 @@ of changes says all that is needed to do the same again to another store.
 
 from typing import Final, final
 
-from protocol.path import Path
-from protocol.perms import Permissions
+from xsd.protocol.path import Path
+from xsd.protocol.perms import Permissions
 from xsd.store.node import Node
 
 CHANGED: Final = 0

@@ -4,7 +4,7 @@ Nothing here is needed to serve requests. Tests run `verify` after every step, a
 an operator can have it run on a store that is in use.
 """
 
-from protocol.path import Path, format_path
+from xsd.protocol.path import Path, format_path
 from xsd.store.children import NARROW_BELOW, WIDE_ABOVE
 from xsd.store.node import Node
 from xsd.store.store import Store

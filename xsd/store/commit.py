@@ -14,9 +14,9 @@ Linux wants to be told of device/vif/0, even if the toolstack has removed the em
 device/vif in the same transaction.)
 """
 
-from protocol.errors import Errno, XenStoreError
-from protocol.path import Path
-from protocol.perms import OWNER, WRITE, Caller
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.path import Path
+from xsd.protocol.perms import OWNER, WRITE, Caller
 from xsd.store.changes import (
     CHANGED,
     IMPLIED,

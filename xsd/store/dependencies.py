@@ -8,7 +8,7 @@ has read 1,000 nodes is checked against a write elsewhere in a few steps.
 
 from typing import final
 
-from protocol.path import Path
+from xsd.protocol.path import Path
 from xsd.store.node import Node
 from xsd.store.view import EXISTENCE, NAMES, PERMS, SUBTREE, VALUE
 

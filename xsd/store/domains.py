@@ -2,10 +2,10 @@
 
 from typing import final
 
-from protocol.errors import Errno, XenStoreError
-from protocol.limits import DOMID_ANY
-from protocol.ops import FEATURE_DOMID_ANY, FEATURES
-from protocol.perms import Caller, Entry, Permissions, names_a_domain
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import DOMID_ANY
+from xsd.protocol.ops import FEATURE_DOMID_ANY, FEATURES
+from xsd.protocol.perms import Caller, Entry, Permissions, names_a_domain
 from xsd.store.census import Census, NoCensus
 
 

@@ -1,7 +1,7 @@
 """What a domain leaves behind when it ends: nodes, and rights on others' nodes."""
 
-from protocol.path import Path
-from protocol.perms import Entry, Permissions, names_a_domain
+from xsd.protocol.path import Path
+from xsd.protocol.perms import Entry, Permissions, names_a_domain
 from xsd.store.live import Live
 from xsd.store.node import Node
 

@@ -2,8 +2,8 @@
 
 from typing import final
 
-from protocol.path import Path, format_path, is_special
-from protocol.perms import READ, Caller, Permissions
+from xsd.protocol.path import Path, format_path, is_special
+from xsd.protocol.perms import READ, Caller, Permissions
 from xsd.store.changes import IMPLIED, REMOVED_BELOW, REMOVED_WITHIN, Change
 from xsd.store.node import Node
 from xsd.store.quota import MEMORY, Quotas

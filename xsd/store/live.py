@@ -2,8 +2,8 @@
 
 from typing import final
 
-from protocol.path import Path, format_path
-from protocol.perms import Permissions
+from xsd.protocol.path import Path, format_path
+from xsd.protocol.perms import Permissions
 from xsd.store.changes import CHANGED, IMPLIED, REMOVED, Change, removal
 from xsd.store.node import Node
 from xsd.store.quota import MEMORY, QuotaExceeded, Quotas

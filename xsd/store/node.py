@@ -9,7 +9,7 @@ tree a new token is then all it takes to make a snapshot.
 
 from typing import Final, final
 
-from protocol.perms import Permissions
+from xsd.protocol.perms import Permissions
 from xsd.store.children import NARROW_BELOW, WIDE_ABOVE, WideChildren
 
 

@@ -7,7 +7,7 @@ they put into a guest's possession is counted as that guest's.
 
 from typing import Final, final
 
-from protocol.errors import Errno, XenStoreError
+from xsd.protocol.errors import Errno, XenStoreError
 
 NODES: Final = "nodes"
 WATCHES: Final = "watches"

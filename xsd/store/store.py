@@ -2,10 +2,10 @@
 
 from typing import Final, final
 
-from protocol.errors import Errno, XenStoreError
-from protocol.limits import DOMID_ANY
-from protocol.path import ROOT, Path, format_path
-from protocol.perms import (
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import DOMID_ANY
+from xsd.protocol.path import ROOT, Path, format_path
+from xsd.protocol.perms import (
     NONE,
     READ,
     Caller,

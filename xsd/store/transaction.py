@@ -53,9 +53,9 @@
 
 from typing import final
 
-from protocol.errors import Errno, XenStoreError
-from protocol.path import Path, format_path
-from protocol.perms import Caller, Permissions
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.path import Path, format_path
+from xsd.protocol.perms import Caller, Permissions
 from xsd.store.dependencies import Dependencies
 from xsd.store.live import Live
 from xsd.store.node import Node

@@ -7,8 +7,8 @@ by part (see protocol/path.py).
 
 from typing import Final, final
 
-from protocol.path import Path
-from protocol.perms import Permissions
+from xsd.protocol.path import Path
+from xsd.protocol.perms import Permissions
 from xsd.store.node import Node, name_size
 from xsd.store.usage import NODE_BYTES, Holdings
 

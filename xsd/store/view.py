@@ -14,11 +14,11 @@ node above; otherwise the answer is EACCES, so that names cannot be probed.
 from abc import ABC, abstractmethod
 from typing import Final
 
-from protocol.errors import Errno, XenStoreError
-from protocol.limits import PAYLOAD_MAX
-from protocol.path import ROOT, Path, format_path
-from protocol.perms import OWNER, READ, WRITE, Caller, Permissions
-from protocol.reply import directory_part_payload
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.path import ROOT, Path, format_path
+from xsd.protocol.perms import OWNER, READ, WRITE, Caller, Permissions
+from xsd.protocol.reply import directory_part_payload
 from xsd.store.node import RECORD_ENTRY, Node, empty_size, name_size
 from xsd.store.quota import NODE_SIZE, NODES, QuotaExceeded, Quotas
 from xsd.store.tree import Tree, find

@@ -2,8 +2,8 @@
 
 from typing import Final, final
 
-from protocol.path import Path, format_path
-from protocol.perms import Caller
+from xsd.protocol.path import Path, format_path
+from xsd.protocol.perms import Caller
 from xsd.store.usage import LEVEL_BYTES, WATCH_BYTES
 
 UNLIMITED: Final = -1

@@ -17,8 +17,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Final, NamedTuple, Self, final
 
-from protocol.ring import PAGE_SIZE
 from xsd.client import Client, NotListeningError
+from xsd.protocol.ring import PAGE_SIZE
 from xsd.testing.ring import RingTransport
 
 TIMEOUT_S: Final = 10.0

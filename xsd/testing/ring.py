@@ -8,9 +8,9 @@ import time
 from contextlib import suppress
 from typing import Final, final
 
-from protocol.limits import RING_SIZE
-from protocol.ring import ERROR_NONE, Ring, RingError
 from xsd.client import DisconnectedError, Transport
+from xsd.protocol.limits import RING_SIZE
+from xsd.protocol.ring import ERROR_NONE, Ring, RingError
 
 REQ_CONS: Final = 0
 REQ_PROD: Final = 1

@@ -6,9 +6,9 @@ guest's identity and no ring.
 
 from typing import final
 
-from protocol.perms import Caller
 from xsd.engine import Notice
 from xsd.hypervisor.base import DYING, Hypervisor
+from xsd.protocol.perms import Caller
 from xsd.transport.pump import Pump
 from xsd.transport.unix import UnixServer, take_away
 

@@ -15,10 +15,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import final
 
-from protocol.errors import Errno, XenStoreError
-from protocol.limits import RING_SIZE
-from protocol.ops import FEATURE_ERROR, FEATURE_RECONNECTION
-from protocol.ring import (
+from xsd.engine import Notice
+from xsd.engine.guests import Guests
+from xsd.hypervisor.base import DYING, SHUT_DOWN, Channel, Hypervisor
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import RING_SIZE
+from xsd.protocol.ops import FEATURE_ERROR, FEATURE_RECONNECTION
+from xsd.protocol.ring import (
     CONNECTED,
     ERROR_COMMUNICATION,
     ERROR_NONE,
@@ -28,9 +31,6 @@ from protocol.ring import (
     Ring,
     RingError,
 )
-from xsd.engine import Notice
-from xsd.engine.guests import Guests
-from xsd.hypervisor.base import DYING, SHUT_DOWN, Channel, Hypervisor
 from xsd.store.domains import Domain
 from xsd.transport.pump import Link, Pump
 

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
 
-from protocol.perms import Caller
 from xsd.engine import HIGH_WATER, Notice
+from xsd.protocol.perms import Caller
 from xsd.transport.pump import Link, Pump
 
 RECEIVE_MAX: Final = 16 * 1024

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from protocol.ops import Op
 from tests.differential.model import c0, sequence
+from xsd.protocol.ops import Op
 
 _WRONG: Final = (
     *(("unknown",), ("HELP",), ("help", "x"), ("check", "x"), ("print",), ("",)),

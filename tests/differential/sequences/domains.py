@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from protocol.ops import Op
 from tests.differential.model import Sequence, c0, c1, sequence
+from xsd.protocol.ops import Op
 
 _ONE_STRING: Final = (b"", b"5", b"5\0x", b"5\0x\0", b"5\0\0")
 _NO_DOMIDS: Final = (

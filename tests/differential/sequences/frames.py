@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from protocol.ops import Op
 from tests.differential.model import c0, c1, sequence
 from tests.differential.session import announced
+from xsd.protocol.ops import Op
 
 _NO_TYPES: Final = (15, 16, 20, 27, 28, 100, 0xFFFF, 0x10000, 0xFFFFFFFF)
 

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from protocol.ops import Op
 from tests.differential.model import Sequence, c0, c1, sequence
+from xsd.protocol.ops import Op
 
 _ONE_PATH: Final = (Op.READ, Op.DIRECTORY, Op.GET_PERMS, Op.MKDIR, Op.RM)
 _PAYLOADS: Final = (b"", b"/a", b"/a\0x", b"/a\0x\0", b"\0", b"/a\0\0", b"/a\0\0\0")

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from protocol.ops import Op
 from tests.differential.model import c0, c1, sequence
+from xsd.protocol.ops import Op
 
 _GOOD: Final = (
     *("n0", "r0", "w0", "b0", "n 0", "n-0", "n+0", "n00", "n0x0", "n4294967296"),

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from protocol.ops import Op
 from tests.differential.model import c0, c1, c2, sequence
+from xsd.protocol.ops import Op
 
 _ENDS: Final = (
     *(b"", b"\0", b"T", b"F", b"T\0x", b"T\0\0", b"TT\0", b"t\0", b"f\0", b"X\0"),

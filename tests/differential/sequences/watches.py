@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from protocol.ops import Op
 from tests.differential.model import Sequence, Step, c0, c1, c2, sequence
+from xsd.protocol.ops import Op
 
 _ODD_PAYLOADS: Final = (
     *(b"", b"\0", b"\0\0", b"/a", b"/a\0", b"/a\0t", b"\0t\0", b"a/\0t\0", b"/a/\0t\0"),

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 from typing import Final
 
-from protocol.frame import FrameDecoder, encode_frame
-from protocol.ops import Op
 from tests.xen.dom0.lives import brief_life
 from tests.xen.dom0.starts import PROGRAM, TRACE
 from tests.xen.dom0.toolstack import Dom0, daemon_pid, run, xl
+from xsd.protocol.frame import FrameDecoder, encode_frame
+from xsd.protocol.ops import Op
 
 CONTROL: Final = "/usr/lib/xen-4.17/bin/xenstore-control"
 

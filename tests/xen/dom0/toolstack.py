@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, final
 
-from protocol.errors import Errno, XenStoreError
 from xsd.client import Client
+from xsd.protocol.errors import Errno, XenStoreError
 
 PATIENCE_S: Final = 300.0
 """Seconds that anything may take on an emulated machine with others beside it."""
