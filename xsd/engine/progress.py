@@ -181,5 +181,5 @@ def _changed_by(core: Core, connection: Connection, frame: Frame) -> list[Path]:
     if frame.op == Op.TRANSACTION_END and frame.payload == _COMMIT:
         transaction = connection.transactions.get(frame.tx_id)
         if transaction is not None:
-            return transaction.footprint.named_paths()
+            return list(transaction.touched)
     return []
