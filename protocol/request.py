@@ -438,7 +438,8 @@ def parse_get_feature(payload: bytes) -> GetFeature:
     return GetFeature(parse_domid(strings[0]) if strings else OWN)
 
 
-def _parse_set_feature(payload: bytes) -> Request:
+def parse_set_feature(payload: bytes) -> SetFeature:
+    """Take the payload of SET_FEATURE apart; see `parse_request`."""
     strings = _strings(payload, 2, 2)
     return SetFeature(parse_domid(strings[0]), c_unsigned(strings[1]))
 
@@ -499,6 +500,6 @@ _OF_PAYLOAD[Op.SET_TARGET] = parse_set_target
 _OF_PAYLOAD[Op.RESET_WATCHES] = _parse_reset_watches
 _OF_PAYLOAD[Op.DIRECTORY_PART] = parse_directory_part
 _OF_PAYLOAD[Op.GET_FEATURE] = parse_get_feature
-_OF_PAYLOAD[Op.SET_FEATURE] = _parse_set_feature
+_OF_PAYLOAD[Op.SET_FEATURE] = parse_set_feature
 _OF_PAYLOAD[Op.GET_QUOTA] = parse_get_quota
 _OF_PAYLOAD[Op.SET_QUOTA] = parse_set_quota

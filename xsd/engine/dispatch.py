@@ -102,10 +102,7 @@ def answer(core: Core, connection: Connection, frame: Frame) -> None:
         _note_defect(core, connection, frame, error)
     if store.pulse != pulse:
         core.record_request(connection, frame)
-        if store.defects:
-            core.note_defects()
-        if store.news:
-            core.publish()
+        core.publish()
     elif core.outside.answers:
         # They belong to no input.
         core.outside.answers.clear()

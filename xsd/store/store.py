@@ -91,6 +91,7 @@ class Store:
         if domain.introduced:
             raise XenStoreError(Errno.EBUSY, f"dom{domid} is introduced")
         from xsd.protocol.ops import FEATURES
+
         if features & ~FEATURES:
             raise XenStoreError(Errno.EINVAL, f"unknown features {features}")
         domain.features = features
