@@ -397,7 +397,7 @@ class Engine:
             if outbox.size > HIGH_WATER:
                 connection.awaits_reading = True
                 break
-            if (is_guest and self._has_to_wait(connection)) or (
+            if (is_guest and self._wait_if_needed(connection)) or (
                 core.protection is not None
                 and progress.wait_if_needed(core, connection, frame)
             ):
@@ -446,7 +446,7 @@ class Engine:
             connection.rests_until_ms = self.core.now_ms + REST_MAX_MS
             self.core.schedule.rested.append((connection, rest_ms))
 
-    def _has_to_wait(self, connection: Connection) -> bool:
+    def _wait_if_needed(self, connection: Connection) -> bool:
         """Have a guest wait for others, or for its own reading, if it must.
 
         That is while it rests, while as much is under way because of it as may be, and
