@@ -393,21 +393,11 @@ def parse_introduce(payload: bytes) -> Introduce:
     return Introduce(domid, c_long(strings[1]), port)
 
 
-def split_write(payload: bytes) -> tuple[bytes, bytes]:
-    """Path and value of a WRITE.
-
-    Raises:
-        XenStoreError: EINVAL if there is no NUL behind the path.
-    """
+def _parse_write(payload: bytes) -> Request:
     end = payload.find(b"\0")
     if end < 0:
         raise XenStoreError(Errno.EINVAL, "path without NUL")
-    return payload[:end], payload[end + 1 :]
-
-
-def _parse_write(payload: bytes) -> Request:
-    path, value = split_write(payload)
-    return Write(path, value)
+    return Write(payload[:end], payload[end + 1 :])
 
 
 def parse_set_perms(payload: bytes) -> SetPerms:

@@ -261,7 +261,7 @@ class Engine:
         core.now_ms = now_ms
         if schedule.fallen or schedule.rested:
             self._wake(now_ms)
-        if schedule.next_ms and schedule.next_ms <= now_ms:
+        if schedule.times and schedule.times[0][0] <= now_ms:
             self._do_what_is_due(now_ms)
         done = 0
         for _ in range(len(schedule.privileged)):

@@ -76,7 +76,9 @@ def write(
     transaction: Transaction | None,
 ) -> bytes:
     """WRITE."""
-    raw, value = requests.split_write(payload)
+    raw, nul, value = payload.partition(b"\0")
+    if not nul:
+        raise XenStoreError(Errno.EINVAL, "path without NUL")
     path = core.path(connection, raw)
     events = core.store.write(connection.caller, path, value, transaction)
     if events:
