@@ -85,7 +85,7 @@ for _op, _entry in _ENTRIES.items():
     _TABLE[_op] = _entry
 
 
-def answer(core: Core, connection: Connection, frame: Frame) -> None:
+def answer(core: Core, connection: Connection, frame: Frame) -> None:  # noqa: C901
     """Carry one request out; queue the events it causes and its reply."""
     store = core.store
     pulse = store.pulse
