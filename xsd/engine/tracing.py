@@ -25,7 +25,7 @@ from xsd.protocol.frame import Frame
 from xsd.protocol.ops import Op
 from xsd.protocol.path import ROOT
 from xsd.store import Event, Store, Watch
-from xsd.store.quota import QuotaExceeded
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.tree import find
 from xsd.store.watches import UNLIMITED
 
