@@ -18,7 +18,7 @@ from xsd.protocol.ops import OP_LIMIT, Op
 from xsd.protocol.reply import OK, OK_TAIL, encode_error, encode_reply
 from xsd.store import Transaction
 from xsd.store.changes import Cause
-from xsd.store.quota import QuotaExceeded
+from xsd.store.exceeded import QuotaExceeded
 
 Handler = Callable[[Core, Connection, bytes, Transaction | None], bytes]
 
