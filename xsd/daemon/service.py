@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Final, final
@@ -20,10 +21,11 @@ from xsd.hypervisor.base import Hypervisor
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.store import Store
 from xsd.store.quota import SOFT_PREFIX
+from xsd.transport.listening import take_away
 from xsd.transport.pretended import GuestSockets
-from xsd.transport.pump import Pump
+from xsd.transport.reactor import Reactor
 from xsd.transport.ring import RingServer
-from xsd.transport.unix import UnixServer, take_away
+from xsd.transport.unix import UnixServer
 
 EVERY_DOMAIN: Final = -1
 """In the place of a domain id: a limit for all that have none of their own."""
@@ -60,15 +62,16 @@ class Service:
         self._config = config
         self._listener = listener
         self._timeout_s = config.watch_event_timeout_s
-        engine = Engine(self.store)
-        engine.keep_orphans(keep=config.keep_orphans)
-        loop = asyncio.get_running_loop()
-        self._pump = Pump(engine, log_notice, loop)
+        self._held = ExitStack()
+        self._engine = Engine(self.store)
+        self._engine.keep_orphans(keep=config.keep_orphans)
+        self._loop = asyncio.get_running_loop()
+        self._reactor = Reactor(self._engine, log_notice, self._loop)
+        self._held.callback(self._reactor.close)
         self._server = UnixServer(
-            self._pump, str(config.socket), lambda: self.store.privileged.caller
+            self._reactor, str(config.socket), self.store.privileged.domid
         )
         self._timer: asyncio.TimerHandle | None = None
-        self._held = ExitStack()
         self._watches_itself = False
 
     def start(self) -> None:
@@ -87,14 +90,14 @@ class Service:
             self._record()
             self._serve_domains(path)
             self._held.callback(self._stop_timer)
-            self._look_around()
+            self._tick()
         except BaseException:
             self.stop()
             raise
 
     def keep_log(self, kept: Logbook) -> None:
         """Have CONTROL change the log, and trace at once if it is a file, as C does."""
-        engine = self._pump.engine
+        engine = self._engine
         engine.keep_log(kept)
         engine.trace(self._config.trace_switches, on=kept.is_file)
 
@@ -114,7 +117,7 @@ class Service:
         """
         watchdog = Watchdog(period_s, tell)
         self._held.callback(watchdog.stop)
-        watchdog.start(self._server.serve)
+        watchdog.start(self._server.adopt)
         self._watches_itself = True
 
     def change(self, settings: Mapping[str, Value]) -> None:
@@ -130,11 +133,11 @@ class Service:
                 case ["quota", name] if isinstance(value, int):
                     self.store.quotas.set(EVERY_DOMAIN, name, value)
                 case ["domains", "keep-orphans"]:
-                    self._pump.engine.keep_orphans(keep=value is True)
+                    self._engine.keep_orphans(keep=value is True)
                 case ["timeout", "watch-event"] if isinstance(value, int):
                     self._timeout_s = value
                 case ["log", "trace"] if isinstance(value, frozenset):
-                    self._pump.engine.trace(value)
+                    self._engine.trace(value)
                 case ["log", _]:
                     pass  # not the service's
                 case _:
@@ -143,7 +146,7 @@ class Service:
     @property
     def status(self) -> str:
         """How much there is to do, in words for the service manager."""
-        connections = len(self._pump.engine.connections) - self._watches_itself
+        connections = len(self._engine.connections) - self._watches_itself
         introduced = sum(domain.introduced for domain in self.store.domains.all())
         # The control domain is one of them.
         return f"connections: {connections}, guests: {introduced - 1}"
@@ -168,7 +171,7 @@ class Service:
         if wanted == "xen" or (wanted == "auto" and xen.available()):
             self.hypervisor = "xen"
             hypervisor = xen.XenHypervisor()
-            rings = RingServer(self._pump, hypervisor)
+            rings = RingServer(self._reactor, hypervisor, self._loop)
         else:
             control = f"{path}.hypervisor"
             take_away(control)
@@ -181,26 +184,33 @@ class Service:
                 self.hypervisor = "none"
                 log.warning("domains.not_served", reason=str(error))
                 return
-            sockets = GuestSockets(self._pump, hypervisor, path)
+            sockets = GuestSockets(self._reactor, hypervisor, path)
             self._held.callback(sockets.close)
             rings = RingServer(
-                self._pump, hypervisor, lenient=True, on_domains=sockets.update
+                self._reactor,
+                hypervisor,
+                self._loop,
+                lenient=True,
+                on_domains=sockets.update,
             )
         self._held.callback(rings.close)
-        self._pump.engine.serve(rings)
+        self._engine.attach(rings)
         rings.start()
 
-    def _look_around(self) -> None:
-        """Do what is due now and then, and go on so."""
-        loop = asyncio.get_running_loop()
-        now_ms = int(loop.time() * 1000)
-        engine = self._pump.engine
+    def _tick(self) -> None:
+        """Do what is due now and then, and go on so whatever becomes of it."""
+        self._timer = self._loop.call_later(PERIOD_S, self._tick)
+        try:
+            self._do_what_is_due(int(time.monotonic() * 1000))
+        except Exception as error:  # noqa: BLE001  it is due again
+            self._reactor.report("tick", error)
+        self._reactor.run()
+
+    def _do_what_is_due(self, now_ms: int) -> None:
         after_s = self._timeout_s
         if after_s:
-            engine.expire_events(now_ms, after_s * 1000)
-        engine.look_at_memory(now_ms)
-        self._pump.flush()
-        self._timer = loop.call_later(PERIOD_S, self._look_around)
+            self._engine.expire_events(now_ms, after_s * 1000)
+        self._engine.look_at_memory(now_ms)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
