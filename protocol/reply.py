@@ -40,16 +40,16 @@ def encode_reply(frame: Frame, payload: bytes) -> bytes:
         XenStoreError: E2BIG for a payload over 4,096 bytes (XSA-72).
     """
     if payload is OK:
-        return frame.header[:12] + _OK_TAIL
+        return frame.header + _OK_TAIL
     size = len(payload)
     if size > PAYLOAD_MAX:
         raise XenStoreError(Errno.E2BIG, f"reply of {size} bytes")
-    return frame.header[:12] + _LENGTHS[size] + payload
+    return frame.header + _LENGTHS[size] + payload
 
 
 def encode_error(frame: Frame, errno: Errno) -> bytes:
     """Build the ERROR reply to a request that was refused."""
-    return _ERROR_TYPE + frame.header[4:12] + _ERROR_TAILS[errno]
+    return _ERROR_TYPE + frame.header[4:] + _ERROR_TAILS[errno]
 
 
 def encode_event(path: bytes, token: bytes) -> bytes | None:

@@ -6,11 +6,11 @@ from typing import Final
 from xsd.engine import control_log
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
-from xsd.engine.outcome import DONE, Notice, Outcome
+from xsd.engine.notice import Notice
 from xsd.protocol import request as requests
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.number import c_int, parse_domid
-from xsd.protocol.reply import text_payload
+from xsd.protocol.reply import OK, text_payload
 from xsd.store import Transaction
 from xsd.store.check import verify
 from xsd.store.quota import (
@@ -41,21 +41,22 @@ Command = Callable[[Core, Connection, list[bytes]], bytes]
 def control(
     core: Core,
     connection: Connection,
-    request: requests.Control,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """CONTROL: look the command up and run it.
 
     Raises:
         XenStoreError: EINVAL for an unknown command or arguments that it does not
             take.
     """
-    name = request.arguments[0]
+    arguments = requests.parse_control(payload).arguments
+    name = arguments[0]
     command = _COMMANDS.get(name)
     if command is None:
         raise XenStoreError(Errno.EINVAL, "unknown control command", name)
-    text = command(core, connection, request.arguments[1:])
-    return Outcome(text_payload(text)) if text else DONE
+    text = command(core, connection, arguments[1:])
+    return text_payload(text) if text else OK
 
 
 def _check(core: Core, connection: Connection, arguments: list[bytes]) -> bytes:
@@ -135,7 +136,7 @@ def _usage(core: Core, domid: int) -> bytes:
         NODES: usage.nodes.of(domid),
         WATCHES: usage.watches.of(domid),
         OUTSTANDING: sum([each.tally.count for each in core.connections_of(domid)]),
-        MEMORY: usage.memory.of(domid),
+        MEMORY: usage.memory_of(domid),
         TRANSACTIONS: usage.transactions.of(domid),
     }
     lines = [f"Domain {domid}:"]
@@ -164,7 +165,7 @@ def _set(core: Core, arguments: list[bytes], prefix: str) -> bytes:
     if value < 1:
         raise XenStoreError(Errno.EINVAL, "quota below 1", arguments[1])
     name = prefix + arguments[0].decode("ascii", "replace")
-    core.store.quotas.set(requests.GLOBAL, name, value)
+    core.set_limit(requests.GLOBAL, name, value)
     return b""
 
 

@@ -28,6 +28,16 @@ REMOVED_WITHIN: Final = 4
 
 
 @final
+class Cause:
+    __slots__ = ("connection", "domid", "transaction", "op")
+    def __init__(self, connection: int, domid: int, transaction: int, op: int) -> None:
+        self.connection = connection
+        self.domid = domid
+        self.transaction = transaction
+        self.op = op
+
+
+@final
 class Change:
     """One step from the old state of the store to the new one.
 
@@ -41,7 +51,7 @@ class Change:
         removed: For removals the node as it was, with all below it.
     """
 
-    __slots__ = ("kind", "old_perms", "old_value", "path", "perms", "removed", "value")
+    __slots__ = ("cause", "kind", "old_perms", "old_value", "path", "perms", "removed", "value")
 
     def __init__(
         self,
@@ -54,6 +64,7 @@ class Change:
         removed: Node | None = None,
     ) -> None:
         self.kind = kind
+        self.cause: Cause | None = None
         self.path = path
         self.value = value
         self.perms = perms

@@ -86,7 +86,7 @@ class Live(View):
             self.check_memory(payer, growth, format_path(path))
 
     def _worked(self, count: int) -> None:
-        self.usage.effort += count
+        self.usage.work += count
 
     def _saw_size(self, domid: int, size: int) -> None:
         self.usage.node_size.saw(domid, size)

@@ -14,7 +14,7 @@ from xsd.protocol.perms import (
     owner_only,
 )
 from xsd.store.census import Census
-from xsd.store.changes import Change
+from xsd.store.changes import Cause, Change
 from xsd.store.commit import changes_between, outgrown, replay
 from xsd.store.domains import Domain, Domains
 from xsd.store.estate import drop_rights, topmost_owned
@@ -71,10 +71,47 @@ class Store:
         "transactions",
         "usage",
         "watches",
+        "cause",
+        "news",
+        "defects",
+        "listening",
+        "_p",
     )
+
+    @property
+    def pulse(self) -> int:
+        self._p += 1
+        return self._p
+
+    def know(self, domid: int) -> Domain:
+        return self.domains.know(domid, self.generation)
+
+    def set_features(self, domid: int, features: int) -> None:
+        domain = self.known(domid)
+        if domain.introduced:
+            raise XenStoreError(Errno.EBUSY, f"dom{domid} is introduced")
+        from xsd.protocol.ops import FEATURES
+        if features & ~FEATURES:
+            raise XenStoreError(Errno.EINVAL, f"unknown features {features}")
+        domain.features = features
+
+    def set_quota(self, domid: int, name: str, value: int) -> None:
+        self.quotas.set(domid, name, value)
+
+    def take_news(self) -> list[Change]:
+        n, self.news = self.news, []
+        return n
+
+    def view(self, transaction: Transaction | None) -> View:
+        return self._view(transaction)
 
     def __init__(self, privileged_domid: int = 0, census: Census | None = None) -> None:
         self._clock = Clock()
+        self.cause: Cause | None = None
+        self.news: list[Change] = []
+        self.defects: list[BaseException] = []
+        self.listening = False
+        self._p = 0
         self.quotas = Quotas(privileged_domid)
         self.usage = Usage()
         self._audience = Audience(self.quotas, self.usage)
@@ -249,7 +286,7 @@ class Store:
         if not transaction.touched:
             return []
         # Compared, made and told of.
-        self.usage.effort += 3 * len(transaction.touched)
+        self.usage.work += 3 * len(transaction.touched)
         live = self.live
         before = live.tree.top
         if transaction.is_current():
@@ -424,6 +461,10 @@ class Store:
         self, changes: list[Change], before: Node, after: Node, *, leaves_first: bool
     ) -> list[Event]:
         """See `events_for`."""
+        if self.listening:
+            self.news += changes
+            for c in changes:
+                c.cause = self.cause
         events = events_for(
             self.watches,
             self._audience,
@@ -432,7 +473,7 @@ class Store:
             after,
             leaves_first=leaves_first,
         )
-        self.usage.effort += len(events)
+        self.usage.work += len(events)
         return events
 
     def _check_quota(self, caller: Caller, name: str, account: Account) -> None:

@@ -104,6 +104,7 @@ class Transaction(View):
     """
 
     __slots__ = (
+        "own_conflict",
         "_clock",
         "_live",
         "caller",
@@ -133,11 +134,16 @@ class Transaction(View):
         self.charged = 0
         self.mark = 0
         self.failed = False
+        self.own_conflict = False
         self.expelled = False
         self.undone = False
         self._live = live
         self._clock = clock
         self.relied_on = Dependencies()
+
+    @property
+    def footprint(self) -> "Dependencies":
+        return self.relied_on
 
     def check(self) -> None:
         """Check that the transaction can commit as far as others are concerned.
@@ -280,7 +286,7 @@ class Transaction(View):
             self._check_memory(path, more)
 
     def _worked(self, count: int) -> None:
-        self._live.usage.effort += count
+        self._live.usage.work += count
 
     def _saw_size(self, domid: int, size: int) -> None:
         self._live.usage.node_size.saw(domid, size)

@@ -127,7 +127,7 @@ class Usage:
     """
 
     __slots__ = (
-        "effort",
+        "work",
         "memory",
         "node_permissions",
         "node_size",
@@ -146,12 +146,15 @@ class Usage:
         self.transactions = Account()
         self.memory = Account()
         self.unsent = Account()
-        self.effort = 0
+        self.work = 0
         self.outstanding = Account()
         self.transaction_nodes = Account()
         self.node_permissions = Account()
         self.path_max = Account()
         self.node_size = Account()
+
+    def memory_of(self, domid: int) -> int:
+        return self.memory.of(domid) + self.unsent.of(domid)
 
     def by_quota(self) -> list[tuple[str, Account]]:
         """The accounts by the names of their quotas, in the order of `DEFAULTS`."""

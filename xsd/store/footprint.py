@@ -1,0 +1,1 @@
+from xsd.store.dependencies import Dependencies as Footprint
