@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Final, final
@@ -29,9 +28,6 @@ from xsd.transport.unix import UnixServer
 
 EVERY_DOMAIN: Final = -1
 """In the place of a domain id: a limit for all that have none of their own."""
-
-PERIOD_S: Final = 1.0
-"""How often it is looked for events that nobody has fetched, and at memory."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,17 +57,16 @@ class Service:
         self.hypervisor = "emulated"
         self._config = config
         self._listener = listener
-        self._timeout_s = config.watch_event_timeout_s
         self._held = ExitStack()
         self._engine = Engine(self.store)
         self._engine.keep_orphans(keep=config.keep_orphans)
+        self._engine.expire_events_after(config.watch_event_timeout_s * 1000)
         self._loop = asyncio.get_running_loop()
         self._reactor = Reactor(self._engine, log_notice, self._loop)
         self._held.callback(self._reactor.close)
         self._server = UnixServer(
             self._reactor, str(config.socket), self.store.privileged.domid
         )
-        self._timer: asyncio.TimerHandle | None = None
         self._watches_itself = False
 
     def start(self) -> None:
@@ -89,8 +84,6 @@ class Service:
             # Not before, for the file may be that of a daemon that serves there.
             self._record()
             self._serve_domains(path)
-            self._held.callback(self._stop_timer)
-            self._tick()
         except BaseException:
             self.stop()
             raise
@@ -129,19 +122,21 @@ class Service:
         for key, value in settings.items():
             match key.split("."):
                 case ["quota", "soft", name] if isinstance(value, int):
-                    self.store.quotas.set(EVERY_DOMAIN, SOFT_PREFIX + name, value)
+                    self._engine.set_limit(EVERY_DOMAIN, SOFT_PREFIX + name, value)
                 case ["quota", name] if isinstance(value, int):
-                    self.store.quotas.set(EVERY_DOMAIN, name, value)
+                    self._engine.set_limit(EVERY_DOMAIN, name, value)
                 case ["domains", "keep-orphans"]:
                     self._engine.keep_orphans(keep=value is True)
                 case ["timeout", "watch-event"] if isinstance(value, int):
-                    self._timeout_s = value
+                    self._engine.expire_events_after(value * 1000)
                 case ["log", "trace"] if isinstance(value, frozenset):
                     self._engine.trace(value)
                 case ["log", _]:
                     pass  # not the service's
                 case _:
                     raise AssertionError(key)
+        # Some may have waited for just that.
+        self._reactor.wake()
 
     @property
     def status(self) -> str:
@@ -162,7 +157,7 @@ class Service:
             reason = f"cannot record to {path}: {error.strerror}"
             raise StartError(reason) from error
         self._held.callback(recorder.close)
-        self._pump.record(recorder)
+        self._engine.tape = recorder
         log.warning("traffic.recorded", file=str(path))
 
     def _serve_domains(self, path: str) -> None:
@@ -197,33 +192,14 @@ class Service:
         self._engine.attach(rings)
         rings.start()
 
-    def _tick(self) -> None:
-        """Do what is due now and then, and go on so whatever becomes of it."""
-        self._timer = self._loop.call_later(PERIOD_S, self._tick)
-        try:
-            self._do_what_is_due(int(time.monotonic() * 1000))
-        except Exception as error:  # noqa: BLE001  it is due again
-            self._reactor.report("tick", error)
-        self._reactor.run()
-
-    def _do_what_is_due(self, now_ms: int) -> None:
-        after_s = self._timeout_s
-        if after_s:
-            self._engine.expire_events(now_ms, after_s * 1000)
-        self._engine.look_at_memory(now_ms)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
 
 def make_store(config: Config) -> Store:
     """Return an empty store with the limits of the settings."""
     store = Store(config.control_domid)
     for name, limit in config.quotas.items():
-        store.quotas.set(EVERY_DOMAIN, name, limit)
+        store.set_quota(EVERY_DOMAIN, name, limit)
     for name, limit in config.soft_quotas.items():
-        store.quotas.set(EVERY_DOMAIN, SOFT_PREFIX + name, limit)
+        store.set_quota(EVERY_DOMAIN, SOFT_PREFIX + name, limit)
     return store
 
 
