@@ -3,6 +3,7 @@
 import asyncio
 import select
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, final
@@ -96,6 +97,7 @@ class Served:
         reactor: Moves its bytes.
         server: The server, which has been started.
         notices: What it had for the log.
+        now_s: What time it is; None if it goes by.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -104,11 +106,27 @@ class Served:
         self.engine = Engine(Store())
         self.notices: list[Notice] = []
         loop = asyncio.get_running_loop()
-        self.reactor = Reactor(self.engine, self.notices.append, loop)
+        self.now_s: float | None = None
+        self.reactor = Reactor(
+            self.engine, self.notices.append, loop, clock=self._clock
+        )
         # The clients are on the same loop: they cannot ask while it is waited.
         self.reactor.linger_ms = 0
         self.server = UnixServer(self.reactor, self.path, 0)
         self._peers: list[Peer] = []
+
+    def _clock(self) -> float:
+        return time.monotonic() if self.now_s is None else self.now_s
+
+    def stop_clock(self) -> None:
+        """Have no time go by but what the test says."""
+        self.now_s = time.monotonic()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let so much time go by, and the server notice it."""
+        assert self.now_s is not None
+        self.now_s += seconds
+        self.reactor.run()
 
     async def connect(self) -> Peer:
         """A new client that has been accepted."""

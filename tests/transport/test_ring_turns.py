@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.transport.rings import OK, Kernel, Rings, on_rings
+from tests.transport.kernels import Kernel
+from tests.transport.rings import EAGER, OK, Rings, on_rings
 from xsd.protocol.ops import Op
 from xsd.transport.ring import RingLink
 
@@ -39,7 +40,7 @@ def ask(guest: Kernel) -> None:
     guest.put(guest.frame(Op.GET_DOMAIN_PATH, b"1\0"))
 
 
-@on_rings(manners=("eager",))
+@on_rings(EAGER)
 async def test_one_guest_is_served_in_a_pass(rings: Rings) -> None:
     """Between two of them the loop looks at the sockets; they take turns."""
     guests = [await rings.guest(domid) for domid in (5, 6, 7)]
@@ -57,7 +58,7 @@ async def test_one_guest_is_served_in_a_pass(rings: Rings) -> None:
         assert reply.payload == b"/local/domain/1\0"
 
 
-@on_rings(manners=("eager",), own=True)
+@on_rings(EAGER, own=True)
 async def test_our_own_kernel_goes_first(rings: Rings) -> None:
     """dom0's requests come by its ring, too."""
     guests = [await rings.guest(domid) for domid in (5, 6)]
@@ -72,7 +73,7 @@ async def test_our_own_kernel_goes_first(rings: Rings) -> None:
         assert len(await each.frames(1)) == 1
 
 
-@on_rings(manners=("eager",))
+@on_rings(EAGER)
 async def test_a_defect_in_one_guests_turn_is_that_guests(rings: Rings) -> None:
     """The others are served, and the log has the trace."""
     bad, good = await rings.guest(5), await rings.guest(6)
@@ -99,7 +100,7 @@ async def test_a_defect_in_one_guests_turn_is_that_guests(rings: Rings) -> None:
     assert len(await bad.frames(2)) == 2
 
 
-@on_rings(manners=("eager",))
+@on_rings(EAGER)
 async def test_a_guest_that_is_gone_has_no_turn(rings: Rings) -> None:
     """It may end while it is in the queue."""
     gone, other = await rings.guest(5), await rings.guest(6)
