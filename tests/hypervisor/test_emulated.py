@@ -5,7 +5,7 @@ import mmap
 import os
 import struct
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -101,9 +101,9 @@ def test_guest_cannot_make_us_wait(host: Host) -> None:
     """Whatever flags it gives its ends, and however full it makes them."""
     channel, _, to_daemon, to_guest = host.connect()
     again = os.open(f"/proc/self/fd/{to_guest}", os.O_WRONLY | os.O_NONBLOCK)
-    with pytest.raises(BlockingIOError):
-        while True:
-            os.write(again, bytes(4096))
+    with suppress(BlockingIOError):
+        while os.write(again, bytes(4096)):
+            pass
     os.close(again)
     os.set_blocking(to_guest, True)
     os.set_blocking(to_daemon, True)

@@ -98,6 +98,10 @@ class Kernel:
         """Tell whether the server has notified since this was asked last."""
         return self._kicked() > 0
 
+    def count_notifications(self) -> int:
+        """Return how often it has."""
+        return self._kicked()
+
     async def send(self, data: bytes) -> None:
         """Write bytes; what comes meanwhile is kept."""
         while data := data[self.put(data) :]:
@@ -136,13 +140,12 @@ class Kernel:
 
 
 class Host(ABC):
-    """A hypervisor, and what a toolstack would do there.
+    """A hypervisor, and what a toolstack would do there."""
 
-    Attributes:
-        hypervisor: For the server.
-    """
-
-    hypervisor: Hypervisor
+    @property
+    @abstractmethod
+    def hypervisor(self) -> Hypervisor:
+        """For the server."""
 
     @abstractmethod
     def begin(self) -> None:
@@ -191,19 +194,20 @@ class EmulatedHost(Host):
     """The product's own.
 
     Attributes:
-        hypervisor: The pretended one.
         control: Path of its control socket.
     """
 
-    hypervisor: EmulatedHypervisor
-
     def __init__(self, directory: Path, *, lazy: bool, own: bool) -> None:
         self.control = str(directory / "control")
-        self.hypervisor = EmulatedHypervisor(self.control)
+        self._hypervisor = EmulatedHypervisor(self.control)
         self._lazy = lazy
         self._guests: list[Guest] = []
         if own:
             self.hypervisor._answer({"do": "create", "domid": 0})
+
+    @property
+    def hypervisor(self) -> EmulatedHypervisor:
+        return self._hypervisor
 
     def begin(self) -> None:
         self._client = PretendedHost(self.control)
@@ -268,18 +272,18 @@ class EmulatedHost(Host):
 
 @final
 class ShimHost(Host):
-    """The code that talks to Xen, and a Xen that is pretended below it.
-
-    Attributes:
-        hypervisor: The real one, as it believes.
-    """
+    """The code that talks to Xen, and a Xen that is pretended below it."""
 
     def __init__(self, shim: Shim, *, own: bool) -> None:
         self._shim = shim
         self._guests: dict[int, Any] = {}
         if own:
             self._guests[0] = shim.kernel()
-        self.hypervisor = XenHypervisor()
+        self._hypervisor = XenHypervisor()
+
+    @property
+    def hypervisor(self) -> XenHypervisor:
+        return self._hypervisor
 
     def begin(self) -> None:
         pass

@@ -59,6 +59,7 @@ class Rings:
         hypervisor: The same for the server.
         server: The server, which has been started.
         sockets: The guests' sockets; there are none unless the test wants them.
+        other: A guest, for tests to keep there.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Rings:
         served.engine.attach(self.server)
         self.server.start()
         host.begin()
+        self.other: Kernel
         self._kernels: list[Kernel] = []
         self._dom0: Peer | None = None
         self._closed = False

@@ -5,7 +5,16 @@ import errno
 import pytest
 
 from tests.transport.kernels import Kernel
-from tests.transport.rings import EAGER, NOTIFYING, OK, PRETENDED, Rings, event, on_rings, told
+from tests.transport.rings import (
+    EAGER,
+    NOTIFYING,
+    OK,
+    PRETENDED,
+    Rings,
+    event,
+    on_rings,
+    told,
+)
 from tests.transport.support import Peer
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.frame import encode_frame
