@@ -22,7 +22,7 @@ from structlog.processors import JSONRenderer, TimeStamper, add_log_level
 from structlog.processors import format_exc_info as format_exception
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from xsd.daemon.config import Config
+from xsd.daemon.settings import Config
 
 
 class Sink(ABC):

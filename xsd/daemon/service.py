@@ -8,10 +8,10 @@ from typing import Final, final
 
 import structlog
 
-from xsd.daemon.config import Config
 from xsd.daemon.daemonize import StartError
 from xsd.daemon.record import FileRecorder
-from xsd.daemon.settings import Value
+from xsd.daemon.setting import Value
+from xsd.daemon.settings import LIMITS, Config
 from xsd.daemon.watchdog import Watchdog
 from xsd.engine import Engine, Notice
 from xsd.engine.logbook import Logbook
@@ -19,7 +19,6 @@ from xsd.hypervisor import xen
 from xsd.hypervisor.base import Hypervisor
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.store import Store
-from xsd.store.quota import SOFT_PREFIX
 from xsd.transport.pretended import GuestSockets
 from xsd.transport.pump import Pump
 from xsd.transport.ring import RingServer
@@ -125,10 +124,8 @@ class Service:
         """
         for key, value in settings.items():
             match key.split("."):
-                case ["quota", "soft", name] if isinstance(value, int):
-                    self.store.quotas.set(EVERY_DOMAIN, SOFT_PREFIX + name, value)
-                case ["quota", name] if isinstance(value, int):
-                    self.store.quotas.set(EVERY_DOMAIN, name, value)
+                case ["quota", *_] if isinstance(value, int):
+                    self.store.quotas.set(EVERY_DOMAIN, LIMITS[key], value)
                 case ["domains", "keep-orphans"]:
                     self._pump.engine.keep_orphans(keep=value is True)
                 case ["timeout", "watch-event"] if isinstance(value, int):
@@ -210,10 +207,8 @@ class Service:
 def make_store(config: Config) -> Store:
     """Return an empty store with the limits of the settings."""
     store = Store(config.control_domid)
-    for name, limit in config.quotas.items():
+    for name, limit in config.limits.items():
         store.quotas.set(EVERY_DOMAIN, name, limit)
-    for name, limit in config.soft_quotas.items():
-        store.quotas.set(EVERY_DOMAIN, SOFT_PREFIX + name, limit)
     return store
 
 
