@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, final
 
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.limits import PAYLOAD_MAX, UINT_MAX
 from xsd.protocol.number import c_int, c_long, c_unsigned, parse_domid
 from xsd.protocol.ops import OP_LIMIT, Op
 
@@ -25,7 +25,6 @@ GLOBAL: Final = -1
 """In place of a domain id: what new domains begin with (quotas)."""
 
 _ANY_NUMBER: Final = PAYLOAD_MAX
-_UINT_MAX: Final = 2**32 - 1
 
 
 class Request:
@@ -440,7 +439,7 @@ def _parse_set_quota(payload: bytes) -> Request:
     domid = parse_domid(strings[0]) if len(strings) == 3 else GLOBAL
     value = c_unsigned(strings[-1])
     # Xen's C daemon means by this value that there is no such quota.
-    if value == _UINT_MAX:
+    if value == UINT_MAX:
         raise XenStoreError(Errno.EINVAL, f"quota of {value}")
     return SetQuota(domid, strings[-2], value)
 

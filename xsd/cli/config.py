@@ -11,12 +11,9 @@ from xsd.cli.common import CommandError, CommandParser
 from xsd.daemon.arguments import UsageError
 from xsd.daemon.config import BY_DEFAULT, ConfigError, Origin, Settings, gather
 from xsd.daemon.configfile import DEFAULT_FILE, ConfigFileError, read_file
-from xsd.daemon.options import parse
+from xsd.daemon.options import EXIT_USAGE, parse
 from xsd.daemon.setting import Setting
 from xsd.daemon.settings import SECTIONS, SETTINGS
-
-EXIT_WRONG: Final = 2
-"""Exit status if the configuration has a mistake."""
 
 _EXAMPLES: Final = f"""
 commands:
@@ -166,7 +163,7 @@ def _print(lines: Iterable[str]) -> None:
 
 def _wrong(problems: Iterable[str]) -> int:
     _complain(problems)
-    return EXIT_WRONG
+    return EXIT_USAGE
 
 
 def _complain(lines: Iterable[str]) -> None:

@@ -9,6 +9,9 @@ from xsd.daemon.arguments import Option, scan
 from xsd.daemon.configfile import DEFAULT_FILE, FILE_VARIABLE
 from xsd.daemon.settings import ROWS
 
+EXIT_USAGE: Final = 2
+"""Exit status if the command line or the configuration has a mistake."""
+
 _HELP: Final = Option("help", "Hh", "", "print this text and exit", 1)
 _VERSION: Final = Option("version", "", "", "print the version and exit", 2)
 

@@ -18,14 +18,12 @@ from xsd.engine.logbook import Logbook
 from xsd.hypervisor import xen
 from xsd.hypervisor.base import Hypervisor
 from xsd.hypervisor.emulated import EmulatedHypervisor
+from xsd.protocol.request import GLOBAL
 from xsd.store import Store
 from xsd.transport.pretended import GuestSockets
 from xsd.transport.pump import Pump
 from xsd.transport.ring import RingServer
 from xsd.transport.unix import UnixServer, take_away
-
-EVERY_DOMAIN: Final = -1
-"""In the place of a domain id: a limit for all that have none of their own."""
 
 PERIOD_S: Final = 1.0
 """How often it is looked for events that nobody has fetched, and at memory."""
@@ -125,7 +123,7 @@ class Service:
         for key, value in settings.items():
             match key.split("."):
                 case ["quota", *_] if isinstance(value, int):
-                    self.store.quotas.set(EVERY_DOMAIN, LIMITS[key], value)
+                    self.store.quotas.set(GLOBAL, LIMITS[key], value)
                 case ["domains", "keep-orphans"]:
                     self._pump.engine.keep_orphans(keep=value is True)
                 case ["timeout", "watch-event"] if isinstance(value, int):
@@ -208,7 +206,7 @@ def make_store(config: Config) -> Store:
     """Return an empty store with the limits of the settings."""
     store = Store(config.control_domid)
     for name, limit in config.limits.items():
-        store.quotas.set(EVERY_DOMAIN, name, limit)
+        store.quotas.set(GLOBAL, name, limit)
     return store
 
 

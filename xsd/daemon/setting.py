@@ -10,6 +10,7 @@ from dataclasses import Field, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, final
 
+from xsd.client.address import RUN_DIRECTORY
 from xsd.daemon.arguments import Option
 
 INT_MAX: Final = 2**31 - 1
@@ -127,7 +128,7 @@ class File(Kind[Path]):
     expected = "an absolute path"
 
     def __init__(self, name: str, base: Path | None = None) -> None:
-        self.stand_in = render(f"/run/xenstored/{name}")
+        self.stand_in = render(f"{RUN_DIRECTORY}/{name}")
         self.base = base
 
     def _found(self, value: object) -> Path | None:

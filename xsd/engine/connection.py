@@ -1,9 +1,10 @@
 """The state of one client. Its behaviour is elsewhere."""
 
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, final
 
 from xsd.engine.outbox import Outbox, Tally
 from xsd.protocol.frame import Frame, FrameDecoder
+from xsd.protocol.limits import UINT_MAX
 from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller
 from xsd.store import Transaction, Watch
@@ -12,8 +13,6 @@ from xsd.store.usage import Usage
 
 if TYPE_CHECKING:
     from xsd.engine.progress import Protection
-
-_ID_LIMIT: Final = 1 << 32
 
 
 @final
@@ -94,7 +93,7 @@ class Connection:
         """
         number = self._last_transaction
         while True:
-            number = (number + 1) % _ID_LIMIT
+            number = (number + 1) & UINT_MAX
             if number and number not in self.transactions:
                 break
         self._last_transaction = number

@@ -22,12 +22,13 @@ from typing import Final, final
 from xsd.engine.connection import Connection
 from xsd.engine.outcome import Notice
 from xsd.protocol.frame import Frame
+from xsd.protocol.limits import HEADER_SIZE
 from xsd.protocol.ops import Op
 from xsd.protocol.path import ROOT
+from xsd.protocol.request import UNLIMITED
 from xsd.store import Event, Store, Watch
 from xsd.store.quota import QuotaExceeded
 from xsd.store.tree import find
-from xsd.store.watches import UNLIMITED
 
 SWITCHES: Final = ("obj", "io", "wrl", "acc", "tdb")
 """Names of the switches, in C's order."""
@@ -39,8 +40,6 @@ PAYLOAD_SHOWN: Final = 256
 
 TRACER: Final = 0
 """In the place of a connection's number: the watch that traces changes."""
-
-_HEADER: Final = 16
 
 
 @final
@@ -146,13 +145,13 @@ def request(connection: Connection, frame: Frame) -> Notice:
 def reply(connection: Connection, asked: Frame, sent: bytes) -> Notice:
     """The reply to a request, as it is queued."""
     op = int.from_bytes(sent[:4], sys.byteorder)
-    payload = sent[_HEADER:]
+    payload = sent[HEADER_SIZE:]
     return _message("io.reply", connection, op, asked.req_id, asked.tx_id, payload)
 
 
 def event(connection: Connection, sent: bytes) -> Notice:
     """A watch event, as it is queued."""
-    payload = sent[_HEADER:]
+    payload = sent[HEADER_SIZE:]
     return _message("io.event", connection, Op.WATCH_EVENT, 0, 0, payload)
 
 
