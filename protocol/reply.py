@@ -27,9 +27,9 @@ _LENGTHS: Final[list[bytes]] = [_U32.pack(size) for size in range(PAYLOAD_MAX + 
 
 _OK_TAIL: Final = _LENGTHS[len(OK)] + OK
 _ERROR_TYPE: Final = _U32.pack(Op.ERROR)
-_ERROR_TAILS: Final[list[bytes]] = [
-    _LENGTHS[len(name) + 1] + name.encode() + b"\0" for name in ERROR_NAMES
-]
+_ERROR_TAILS: Final[dict[Errno, bytes]] = {
+    Errno[name]: _LENGTHS[len(name) + 1] + name.encode() + b"\0" for name in ERROR_NAMES
+}
 _EVENT_HEAD: Final = struct.pack("=III", Op.WATCH_EVENT, 0, 0)
 
 

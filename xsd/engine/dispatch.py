@@ -18,7 +18,7 @@ from xsd.protocol.ops import OP_LIMIT, Op
 from xsd.protocol.reply import encode_error, encode_reply
 from xsd.protocol.request import parse_request
 from xsd.store import Transaction
-from xsd.store.quota import QuotaExceeded
+from xsd.store.exceeded import QuotaExceeded
 
 Handler = Callable[[Core, Connection, Any, Transaction | None], Outcome]
 

@@ -27,7 +27,7 @@ from xsd.protocol.ops import Op
 from xsd.protocol.path import ROOT
 from xsd.protocol.request import UNLIMITED
 from xsd.store import Event, Store, Watch
-from xsd.store.quota import QuotaExceeded
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.tree import find
 
 SWITCHES: Final = ("obj", "io", "wrl", "acc", "tdb")
