@@ -25,6 +25,11 @@ _ALLOWED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 _DOMAIN_DIRECTORY: Final = b"/local/domain/"
 
 
+def domain_path(domid: int) -> bytes:
+    """The directory of a domain, where its relative paths begin."""
+    return _DOMAIN_DIRECTORY + b"%d" % domid
+
+
 def parse_path(
     raw: bytes,
     home: bytes = b"/local/domain/0",

@@ -14,6 +14,7 @@ from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import PAYLOAD_MAX, UINT_MAX
 from xsd.protocol.number import c_int, c_long, c_unsigned, parse_domid
 from xsd.protocol.ops import OP_LIMIT, Op
+from xsd.protocol.reply import FALSE, TRUE
 
 UNLIMITED: Final = -1
 """Depth of a watch that sees everything below its path."""
@@ -371,9 +372,9 @@ def _parse_transaction_start(_payload: bytes) -> Request:
 
 
 def _parse_transaction_end(payload: bytes) -> Request:
-    if payload == b"T\0":
+    if payload == TRUE:
         return _COMMIT
-    if payload == b"F\0":
+    if payload == FALSE:
         return _DISCARD
     raise XenStoreError(Errno.EINVAL, "payload is neither T nor F")
 

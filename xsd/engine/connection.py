@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, final
 from xsd.engine.outbox import Outbox, Tally
 from xsd.protocol.frame import Frame, FrameDecoder
 from xsd.protocol.limits import UINT_MAX
-from xsd.protocol.path import Path, parse_path
+from xsd.protocol.path import Path, domain_path, parse_path
 from xsd.protocol.perms import Caller
 from xsd.store import Transaction, Watch
 from xsd.store.dependencies import Dependencies
@@ -63,7 +63,7 @@ class Connection:
     def __init__(self, number: int, caller: Caller, usage: Usage) -> None:
         self.id = number
         self.caller = caller
-        self.home = b"/local/domain/%d" % caller.domid
+        self.home = domain_path(caller.domid)
         self.decoder = FrameDecoder()
         self.backlog: list[Frame] = []
         self.outbox = Outbox(None if caller.privileged else usage, caller.domid)

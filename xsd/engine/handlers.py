@@ -13,7 +13,7 @@ from xsd.protocol import request as requests
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import DOMID_SELF
 from xsd.protocol.ops import FEATURE_WATCH_DEPTH, FEATURES
-from xsd.protocol.path import format_path
+from xsd.protocol.path import domain_path, format_path
 from xsd.protocol.perms import names_a_domain, parse_permissions
 from xsd.protocol.reply import FALSE, TRUE, number_payload, text_payload
 from xsd.store import Event, Transaction, Watch
@@ -303,7 +303,7 @@ def get_domain_path(
     _transaction: Transaction | None,
 ) -> Outcome:
     """GET_DOMAIN_PATH, of any domain, even one that does not exist."""
-    return Outcome(text_payload(b"/local/domain/%d" % request.domid))
+    return Outcome(text_payload(domain_path(request.domid)))
 
 
 def is_domain_introduced(

@@ -25,6 +25,7 @@ from xsd.protocol.frame import Frame
 from xsd.protocol.ops import Op
 from xsd.protocol.path import Path, format_path
 from xsd.protocol.perms import NONE, Caller
+from xsd.protocol.reply import TRUE
 from xsd.store import Transaction
 from xsd.store.dependencies import Dependencies
 from xsd.store.node import Node
@@ -36,7 +37,6 @@ PROTECT_MS: Final = 250
 """Longest time that others wait for a protected transaction, in milliseconds."""
 
 _CHANGES: Final = frozenset({Op.WRITE, Op.MKDIR, Op.RM, Op.SET_PERMS})
-_COMMIT: Final = b"T\0"
 
 
 @final
@@ -175,7 +175,7 @@ def _changed_by(core: Core, connection: Connection, frame: Frame) -> list[Path]:
             return [core.path(connection, raw, special=True)]
         except XenStoreError:
             return []
-    if frame.op == Op.TRANSACTION_END and frame.payload == _COMMIT:
+    if frame.op == Op.TRANSACTION_END and frame.payload == TRUE:
         transaction = connection.transactions.get(frame.tx_id)
         if transaction is not None:
             return list(transaction.touched)
