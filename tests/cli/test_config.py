@@ -41,6 +41,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         # Only one that is named has to be there.
         ("", "check", 0, "{file} is not there, nor needed"),
         ("", "check {file}", 2, "{file}: No such file or directory"),
+        ("", "XSD_CONFIG={file} check", 2, "{file}: No such file or directory"),
         ("", "show --config {file}", 2, "{file}: No such file or directory"),
         # Every mistake, a line for each.
         ("[quota]\nnodes = -1\ncow = 1\n", "check {file}", 2, WRONG),
@@ -54,27 +55,27 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_what_is_said_of_a_configuration(
-    xsd: Run, file: Path, text: str, command: str, status: int, said: str
+    xsd: Run,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    command: str,
+    status: int,
+    said: str,
 ) -> None:
     """To standard error, and with status 2, of a mistake of it."""
     if text:
         file.write_text(text)
     line = f"{said.format(file=file)}\n".encode()
 
-    found = xsd("config", *command.format(file=file).split())
+    words = command.format(file=file).split()
+    if "=" in words[0]:
+        monkeypatch.setenv(*words.pop(0).split("="))
+
+    found = xsd("config", *words)
 
     assert found == (Result(b"", line, status) if status else Result(line))
     assert file.exists() == bool(text)
-
-
-def test_a_file_that_the_environment_names_has_to_be_there(
-    xsd: Run, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As one that the command names."""
-    monkeypatch.setenv("XSD_CONFIG", str(file))
-
-    said = f"{file}: No such file or directory\n".encode()
-    assert xsd("config", "check") == Result(b"", said, 2)
 
 
 def test_settings_are_shown_with_their_sources(xsd: Run, file: Path) -> None:

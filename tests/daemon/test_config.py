@@ -1,7 +1,7 @@
 """Settings: defaults < file < environment < command line."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from xsd.daemon.settings import Config
 
 LONGEST = "/" + "x" * 106
 RUNDIR = "/var/run/xenstored"
+IN_RUNDIR = "/var/run/xenstored/socket"
 NO_NUMBER = "is no decimal number from 0 to 2147483647"
 TOO_LONG = "has 108 bytes, a socket's path at most 107"
 QUOTAS = (
@@ -32,34 +33,49 @@ def test_without_any_setting_the_paths_are_those_of_the_c_daemon() -> None:
     assert config.record_file is None
 
 
+PATH = {"XENSTORED_PATH": "/e/s"}
+DIRECTORY = {"XENSTORED_RUNDIR": "/e"}
+IN_FILE = {"daemon.socket": Path("/f/s")}
+BOTH_IN_FILE = {"daemon.socket": Path("/f/s"), "daemon.rundir": Path("/f")}
+
+
 @pytest.mark.parametrize(
-    ("environ", "options", "rundir", "socket"),
+    ("in_file", "environ", "option", "rundir", "socket", "source"),
     [
-        ({"XENSTORED_RUNDIR": "/r"}, [], "/r", "/r/socket"),
-        ({"XENSTORED_RUNDIR": "/r", "XENSTORED_PATH": "/p/s"}, [], "/r", "/p/s"),
-        ({"XENSTORED_PATH": "/p/s"}, [("socket", "/c")], RUNDIR, "/c"),
+        ({}, DIRECTORY, "", "/e", "/e/socket", "XENSTORED_RUNDIR"),
+        ({}, PATH | DIRECTORY, "", "/e", "/e/s", "XENSTORED_PATH"),
+        ({}, PATH, "/o/s", RUNDIR, "/o/s", "--socket"),
         # `XENSTORED_PATH= xenstored` means the default.
-        (
-            {"XENSTORED_PATH": "", "XENSTORED_RUNDIR": ""},
-            [],
-            RUNDIR,
-            f"{RUNDIR}/socket",
-        ),
+        ({}, dict.fromkeys(PATH | DIRECTORY, ""), "", RUNDIR, IN_RUNDIR, "default"),
+        # Whichever stands first in the file.
+        (BOTH_IN_FILE, {}, "", "/f", "/f/s", "/f.toml"),
+        (dict(reversed(BOTH_IN_FILE.items())), {}, "", "/f", "/f/s", "/f.toml"),
+        (BOTH_IN_FILE, PATH, "", "/f", "/e/s", "XENSTORED_PATH"),
+        (BOTH_IN_FILE, PATH, "/o/s", "/f", "/o/s", "--socket"),
+        # Clients look there.
+        (IN_FILE, DIRECTORY, "", "/e", "/e/socket", "XENSTORED_RUNDIR"),
         # Only the path in use is checked.
-        ({"XENSTORED_RUNDIR": 2 * LONGEST}, [("socket", "/s")], 2 * LONGEST, "/s"),
-        ({}, [("socket", LONGEST)], RUNDIR, LONGEST),
+        ({}, {"XENSTORED_RUNDIR": 2 * LONGEST}, "/s", 2 * LONGEST, "/s", "--socket"),
+        ({"daemon.socket": Path(2 * LONGEST)}, {}, "/s", RUNDIR, "/s", "--socket"),
+        ({}, {}, LONGEST, RUNDIR, LONGEST, "--socket"),
     ],
 )
 def test_the_nearer_to_the_user_the_stronger(
+    in_file: Mapping[str, Value],
     environ: Mapping[str, str],
-    options: Sequence[tuple[str, str]],
+    option: str,
     rundir: str,
     socket: str,
+    source: str,
 ) -> None:
-    """A directory moves the socket, unless somebody has named that."""
-    config = load(environ, options)
+    """Who names a directory moves the socket, unless that is named there, too."""
+    options = [("socket", option)] if option else []
 
-    assert (config.rundir, config.socket) == (Path(rundir), Path(socket))
+    settings = gather(Path("/f.toml"), in_file, environ, options)
+
+    assert settings.config().rundir == Path(rundir)
+    assert settings.config().socket == Path(socket)
+    assert settings.sources["daemon.socket"] == source
 
 
 FIELDS: list[tuple[str, Config]] = [
@@ -83,18 +99,12 @@ FIELDS: list[tuple[str, Config]] = [
         Config(trace_switches=frozenset({"obj", "tdb"})),
     ),
     # Quotas with an option of their own are those of `--quota`.
-    ("entry-nb 7", Config(quota_nodes=7)),
-    ("quota nodes=7", Config(quota_nodes=7)),
-    ("entry-size 7", Config(quota_node_size=7)),
-    ("quota node-size=7", Config(quota_node_size=7)),
-    ("watch-nb 7", Config(quota_watches=7)),
-    ("quota watches=7", Config(quota_watches=7)),
-    ("transaction 7", Config(quota_transactions=7)),
-    ("quota transactions=7", Config(quota_transactions=7)),
-    ("perm-nb 7", Config(quota_node_permissions=7)),
-    ("quota node-permissions=7", Config(quota_node_permissions=7)),
-    ("path-max 7", Config(quota_path_max=7)),
-    ("quota path-max=7", Config(quota_path_max=7)),
+    ("entry-nb 7 | quota nodes=7", Config(quota_nodes=7)),
+    ("entry-size 7 | quota node-size=7", Config(quota_node_size=7)),
+    ("watch-nb 7 | quota watches=7", Config(quota_watches=7)),
+    ("transaction 7 | quota transactions=7", Config(quota_transactions=7)),
+    ("perm-nb 7 | quota node-permissions=7", Config(quota_node_permissions=7)),
+    ("path-max 7 | quota path-max=7", Config(quota_path_max=7)),
     # C's help says path-length; `-M` never allows more than REL_PATH_MAX.
     ("quota path-length=9", Config(quota_path_max=9)),
     ("path-max 3000", Config(quota_path_max=2048)),
@@ -110,9 +120,10 @@ FIELDS: list[tuple[str, Config]] = [
 @pytest.mark.parametrize(("options", "expected"), FIELDS, ids=[f[0] for f in FIELDS])
 def test_an_option_reaches_its_field(options: str, expected: Config) -> None:
     """Flags become true, numbers numbers; all others stay as they are."""
-    words = [option.partition(" ") for option in options.split(", ")]
+    for one in options.split(" | "):
+        words = [option.partition(" ") for option in one.split(", ")]
 
-    assert load({}, [(name, value) for name, _, value in words]) == expected
+        assert load({}, [(name, value) for name, _, value in words]) == expected
 
 
 @pytest.mark.parametrize(
@@ -161,57 +172,20 @@ def test_a_configuration_cannot_be_changed() -> None:
         Config().foreground = True  # type: ignore[misc]
 
 
-def test_the_file_is_weaker_than_the_environment_and_that_than_an_option(
-    tmp_path: Path,
-) -> None:
-    """Each wins over those before it; who has won is known."""
+def test_who_has_made_a_setting_is_known(tmp_path: Path) -> None:
+    """A file, an option or nobody."""
     file = tmp_path / "xsd.toml"
-    file.write_text(
-        '[daemon]\nsocket = "/f/s"\nrundir = "/f"\n[quota]\nnodes = 1\nwatches = 2\n'
-    )
-    options = [("config", str(file)), ("entry-nb", "3")]
+    file.write_text("[quota]\nnodes = 1\nwatches = 2\n")
 
-    from_file = Origin.of({}, options).read()
-    from_variable = Origin.of({"XENSTORED_PATH": "/e/s"}, options).read()
-    from_option = Origin.of(
-        {"XENSTORED_PATH": "/e/s"}, [*options, ("socket", "/o/s")]
-    ).read()
+    settings = Origin.of({}, [("config", str(file)), ("entry-nb", "3")]).read()
 
-    assert from_file.file == file
+    assert settings.file == file
     for key, value, source in (
         ("quota.watches", 2, str(file)),
         ("quota.nodes", 3, "--entry-nb"),
         ("quota.transactions", 10, "default"),
     ):
-        assert (from_file.values[key], from_file.sources[key]) == (value, source)
-    for settings, socket, source in (
-        (from_file, "/f/s", str(file)),
-        (from_variable, "/e/s", "XENSTORED_PATH"),
-        (from_option, "/o/s", "--socket"),
-    ):
-        assert settings.config().socket == Path(socket)
-        assert settings.config().rundir == Path("/f")
-        assert settings.sources["daemon.socket"] == source
-
-
-@pytest.mark.parametrize(
-    ("in_file", "environ", "socket"),
-    [
-        # Whichever stands first.
-        ({"daemon.rundir": Path("/r"), "daemon.socket": Path("/s")}, {}, "/s"),
-        ({"daemon.socket": Path("/s"), "daemon.rundir": Path("/r")}, {}, "/s"),
-        # Clients look there.
-        ({"daemon.socket": Path("/s")}, {"XENSTORED_RUNDIR": "/r"}, "/r/socket"),
-    ],
-)
-def test_a_socket_wins_over_the_rundir_of_the_same_place(
-    in_file: Mapping[str, Value], environ: Mapping[str, str], socket: str
-) -> None:
-    """The rundir of the environment wins over the socket of the file."""
-    settings = gather(Path("/f"), in_file, environ, [])
-
-    assert settings.config().socket == Path(socket)
-    assert settings.sources["daemon.socket"] == next(iter(environ), "/f")
+        assert (settings.values[key], settings.sources[key]) == (value, source)
 
 
 def test_trace_switches_of_the_command_line_change_those_of_the_file() -> None:
@@ -275,14 +249,10 @@ def test_settings_are_read_again_from_where_they_came(tmp_path: Path) -> None:
 
 
 def test_a_socket_path_of_the_file_that_is_too_long_is_its_mistake() -> None:
-    """Not one of the command line; and none if another socket is used."""
-    in_file = {"daemon.socket": Path(f"{LONGEST}x")}
-
+    """Not one of the command line."""
     with pytest.raises(ConfigFileError) as refused:
-        gather(Path("/f.toml"), in_file, {}, [])
+        gather(Path("/f.toml"), {"daemon.socket": Path(f"{LONGEST}x")}, {}, [])
 
     assert str(refused.value) == (
         f"/f.toml: daemon.socket: {LONGEST}x has 108 bytes, a socket's path at most 107"
     )
-    other = gather(Path("/f.toml"), in_file, {}, [("socket", "/s")])
-    assert other.config().socket == Path("/s")
