@@ -15,8 +15,8 @@ from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
 from xsd.protocol.limits import RING_SIZE
 from xsd.protocol.ops import Op
+from xsd.protocol.ring import RSP_CONS
 from xsd.testing import Guest, PretendedHost
-from xsd.testing.ring import RSP_CONS
 from xsd.transport.pretended import GuestSockets
 from xsd.transport.ring import RingServer
 

@@ -9,8 +9,7 @@ from tests.transport.rings import OK, Rings, on_rings
 from tests.transport.support import Served, serving
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import PAGE_SIZE, Ring
-from xsd.testing.ring import EVTCHN_PORT
+from xsd.protocol.ring import EVTCHN_PORT, PAGE_SIZE, Ring
 from xsd.transport.ring import RingServer
 
 EINVAL = b"EINVAL\0"
