@@ -15,9 +15,8 @@ from xsd.hypervisor.xen import XenHypervisor
 from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
 from xsd.protocol.limits import RING_SIZE
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import Ring
+from xsd.protocol.ring import REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD, Ring
 from xsd.testing import Guest, PretendedHost
-from xsd.testing.ring import REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD
 
 _FIELDS: Final = slice(2 * RING_SIZE, 2 * RING_SIZE + 32)
 _MASK: Final = 0xFFFFFFFF

@@ -10,8 +10,7 @@ from tests.transport.support import Served, serving
 from tests.transport.test_ring_domains import refuse
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import PAGE_SIZE, Ring
-from xsd.testing.ring import EVTCHN_PORT
+from xsd.protocol.ring import EVTCHN_PORT, PAGE_SIZE, Ring
 
 EINVAL = b"EINVAL\0"
 

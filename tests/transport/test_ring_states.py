@@ -4,8 +4,7 @@ from tests.transport.kernels import Kernel
 from tests.transport.rings import EAGER, NOTIFYING, OK, Rings, event, on_rings, told
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import FEATURES, Op
-from xsd.protocol.ring import CONNECTED, RECONNECT
-from xsd.testing.ring import REQ_PROD
+from xsd.protocol.ring import CONNECTED, RECONNECT, REQ_PROD
 
 OUT = b"@releaseDomain"
 

@@ -16,15 +16,13 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Final, final
+from typing import final
 
 import structlog
 
+from xsd.daemon.logsetup import FILE_MODE
 from xsd.engine.inputs import CAME, REQUEST, WENT, Input, Tape
 from xsd.protocol.frame import encode_frame
-
-_MODE: Final = 0o600
-"""Values may be passwords."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +41,7 @@ class FileRecorder(Tape):
             OSError: If it cannot be made.
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(path, flags, _MODE)
+        self._fd = os.open(path, flags, FILE_MODE)
         self._begun = time.monotonic()
 
     def take(self, entry: Input) -> None:

@@ -26,6 +26,8 @@ class Census(ABC):
 class NoCensus(Census):
     """There is no hypervisor: a domain exists from INTRODUCE to RELEASE."""
 
+    __slots__ = ()
+
     def unique_id(self, domid: int) -> int | None:
         """Nothing is known of any domain."""
         return None

@@ -8,6 +8,7 @@ they put into a guest's possession is counted as that guest's.
 from typing import Final, final
 
 from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import REL_PATH_MAX
 
 NODES: Final = "nodes"
 WATCHES: Final = "watches"
@@ -27,7 +28,7 @@ DEFAULTS: Final[dict[str, int]] = {
     TRANSACTIONS: 10,
     TRANSACTION_NODES: 1024,
     NODE_PERMISSIONS: 5,
-    PATH_MAX: 2048,
+    PATH_MAX: REL_PATH_MAX,
     NODE_SIZE: 2048,
 }
 """Limits by name, in C xenstored's order; sizes in bytes."""

@@ -100,7 +100,8 @@ class Store:
         self.quotas.set(domid, name, value)
 
     def take_news(self) -> list[Change]:
-        n, self.news = self.news, []
+        n = list(self.news)
+        self.news.clear()
         return n
 
     def view(self, transaction: Transaction | None) -> View:
