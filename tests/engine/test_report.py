@@ -49,7 +49,7 @@ def test_a_domain_has_its_numbers_and_an_estimate(engine: Engine) -> None:
         "transactions": 1,
         "connections": 1,
         "unsent_bytes": 17,
-        "memory_quota": engine.store.usage.memory.of(5),
+        "memory_quota": engine.store.usage.memory_of(5),
         BYTES: 3 * NODE_BYTES
         + 2 * WATCH_BYTES
         + TRANSACTION_BYTES

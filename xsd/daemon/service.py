@@ -126,9 +126,9 @@ class Service:
         for key, value in settings.items():
             match key.split("."):
                 case ["quota", "soft", name] if isinstance(value, int):
-                    self.store.quotas.set(EVERY_DOMAIN, SOFT_PREFIX + name, value)
+                    self.store.set_quota(EVERY_DOMAIN, SOFT_PREFIX + name, value)
                 case ["quota", name] if isinstance(value, int):
-                    self.store.quotas.set(EVERY_DOMAIN, name, value)
+                    self.store.set_quota(EVERY_DOMAIN, name, value)
                 case ["domains", "keep-orphans"]:
                     self._pump.engine.keep_orphans(keep=value is True)
                 case ["timeout", "watch-event"] if isinstance(value, int):
@@ -211,9 +211,9 @@ def make_store(config: Config) -> Store:
     """Return an empty store with the limits of the settings."""
     store = Store(config.control_domid)
     for name, limit in config.quotas.items():
-        store.quotas.set(EVERY_DOMAIN, name, limit)
+        store.set_quota(EVERY_DOMAIN, name, limit)
     for name, limit in config.soft_quotas.items():
-        store.quotas.set(EVERY_DOMAIN, SOFT_PREFIX + name, limit)
+        store.set_quota(EVERY_DOMAIN, SOFT_PREFIX + name, limit)
     return store
 
 

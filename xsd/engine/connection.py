@@ -7,7 +7,7 @@ from xsd.protocol.frame import Frame, FrameDecoder
 from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller
 from xsd.store import Transaction, Watch
-from xsd.store.dependencies import Dependencies
+from xsd.store.footprint import Footprint
 from xsd.store.usage import Usage
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Connection:
         self.lost = False
         self.refusals = 0
         self.conflicts = 0
-        self.conflicted: Dependencies | None = None
+        self.conflicted: Footprint | None = None
         self.rests_until_ms = 0
         self.tally = Tally()
         self.waited_for: Protection | None = None

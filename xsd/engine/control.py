@@ -135,7 +135,7 @@ def _usage(core: Core, domid: int) -> bytes:
         NODES: usage.nodes.of(domid),
         WATCHES: usage.watches.of(domid),
         OUTSTANDING: sum([each.tally.count for each in core.connections_of(domid)]),
-        MEMORY: usage.memory.of(domid),
+        MEMORY: usage.memory_of(domid),
         TRANSACTIONS: usage.transactions.of(domid),
     }
     lines = [f"Domain {domid}:"]
@@ -153,8 +153,8 @@ def _maxima(core: Core, arguments: list[bytes]) -> bytes:
     lines = ["Max used quota values:"]
     for name, account in core.store.usage.by_quota():
         lines.append(f"{name:<17}: {account.peak(privileged):8} {_MEANINGS[name]}")
-        if arguments:
-            account.reset_peak()
+    if arguments:
+        core.store.usage.reset_peaks()
     return "\n".join([*lines, ""]).encode()
 
 
@@ -164,7 +164,7 @@ def _set(core: Core, arguments: list[bytes], prefix: str) -> bytes:
     if value < 1:
         raise XenStoreError(Errno.EINVAL, "quota below 1", arguments[1])
     name = prefix + arguments[0].decode("ascii", "replace")
-    core.store.quotas.set(requests.GLOBAL, name, value)
+    core.store.set_quota(requests.GLOBAL, name, value)
     return b""
 
 

@@ -88,7 +88,7 @@ class Core:
         limit = 0
         if not caller.privileged:
             limit = self.store.quotas.limit(caller.domid, PATH_MAX)
-            self.store.usage.path_max.saw(caller.domid, len(raw))
+            self.store.saw_path(caller.domid, len(raw))
         return connection.resolve(raw, limit=limit, special=special)
 
     def features(self, connection: Connection) -> int:
@@ -136,12 +136,10 @@ class Core:
             del self.over_quota[key]
         self.over_soft.discard(domid)
         self.remarked_ms.pop(domid, None)
-        store = self.store
-        domain = store.known(domid)
-        if not domain.introduced:
-            return store.forget(domid, keep_orphans=self.keep_orphans)
-        self.guests.disconnect(domain)
-        return store.release(domid, keep_orphans=self.keep_orphans)
+        domain = self.store.known(domid)
+        if domain.introduced:
+            self.guests.disconnect(domain)
+        return self.store.end([domid], keep_orphans=self.keep_orphans)
 
     def end_if_replaced(self, domid: int) -> list[Event]:
         """End a known domain if there is another one of that id by now."""
@@ -212,7 +210,7 @@ class Core:
         """Tell whether a guest has room for an event; the first one lost is told."""
         domid = connection.caller.domid
         limit = self.store.quotas.limit(domid, MEMORY)
-        if limit == 0 or self.store.usage.memory.of(domid) + more <= limit:
+        if limit == 0 or self.store.usage.memory_of(domid) + more <= limit:
             return True
         fields: dict[str, object] = {
             "connection": connection.id,
@@ -247,7 +245,7 @@ class Core:
     def look_at_memory(self, domid: int) -> None:
         """Remark on a domain that is over its soft quota of memory, or no longer."""
         limit = self.store.quotas.soft_limit(domid, MEMORY)
-        used = self.store.usage.memory.of(domid)
+        used = self.store.usage.memory_of(domid)
         is_over = 0 < limit < used
         if is_over == (domid in self.over_soft):
             return

@@ -155,10 +155,10 @@ class Engine:
             if core.protection is not None and must_wait(core, connection, frame):
                 core.stalled[connection.id] = connection
                 break
-            before = usage.effort
+            before = usage.work
             answer(core, connection, frame)
-            if is_guest and usage.effort > before + EFFORT_FREE:
-                self._let_rest(connection, usage.effort - before)
+            if is_guest and usage.work > before + EFFORT_FREE:
+                self._let_rest(connection, usage.work - before)
             connection.waited_for = None
             done += 1
         connection.backlog = frames[done:] if done < len(frames) else []
@@ -244,14 +244,14 @@ class Engine:
         noticed otherwise.
         """
         self._core.now_ms = now_ms
-        for domid in self.store.usage.memory.used:
+        for domid in self.store.usage.all_memory():
             self._core.look_at_memory(domid)
 
     def introduce_waiting(self, domid: int) -> None:
         """Introduce a domain of which no toolstack tells, if it can be connected."""
         core = self._core
         known = self.store.domains.get(domid)
-        domain = self.store.domains.know(domid, self.store.generation)
+        domain = self.store.know(domid)
         if domain.introduced:
             return
         try:
@@ -259,7 +259,7 @@ class Engine:
         except XenStoreError:
             # As a rule its toolstack will introduce it: no port is in its page.
             if known is None:
-                self.store.forget(domid)
+                self.store.end([domid])
             return
         core.deliver(self.store.introduce(domid, 0))
         core.notices.append(Notice("info", "domain.found", {"domid": domid}))
@@ -313,7 +313,7 @@ class Engine:
             return True
         if not connection.outbox.size:
             return False
-        return 0 < quotas.limit(domid, MEMORY) <= self.store.usage.memory.of(domid)
+        return 0 < quotas.limit(domid, MEMORY) <= self.store.usage.memory_of(domid)
 
     def _let_rest(self, connection: Connection, effort: int) -> None:
         """Leave a guest alone for a while that has asked for much work.

@@ -12,7 +12,7 @@ from xsd.engine.outcome import DONE, Outcome
 from xsd.protocol import request as requests
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import DOMID_SELF
-from xsd.protocol.ops import FEATURE_WATCH_DEPTH, FEATURES
+from xsd.protocol.ops import FEATURE_WATCH_DEPTH
 from xsd.protocol.path import format_path
 from xsd.protocol.perms import names_a_domain, parse_permissions
 from xsd.protocol.reply import FALSE, TRUE, number_payload, text_payload
@@ -245,12 +245,12 @@ def introduce(
         if not known.caller.privileged:
             core.guests.reconnect(known, request.port)
         return _introduced(core, request)
-    domain = store.domains.know(request.domid, store.generation)
+    domain = store.know(request.domid)
     try:
         core.guests.connect(domain, request.port)
     except XenStoreError:
         if known is None:
-            store.forget(request.domid)
+            store.end([request.domid])
         raise
     return _introduced(core, request)
 
@@ -339,12 +339,7 @@ def set_feature(
     _transaction: Transaction | None,
 ) -> Outcome:
     """SET_FEATURE, before the domain is introduced."""
-    domain = core.store.known(request.domid)
-    if domain.introduced:
-        raise XenStoreError(Errno.EBUSY, f"dom{request.domid} is introduced")
-    if request.features & ~FEATURES:
-        raise XenStoreError(Errno.EINVAL, f"unknown features {request.features}")
-    domain.features = request.features
+    core.store.set_features(request.domid, request.features)
     return DONE
 
 
@@ -374,7 +369,7 @@ def set_quota(
     if request.domid != requests.GLOBAL:
         core.store.known(request.domid)
     name = request.name.decode("ascii", "replace")
-    core.store.quotas.set(request.domid, name, request.value)
+    core.store.set_quota(request.domid, name, request.value)
     return DONE
 
 

@@ -204,7 +204,6 @@ class Outbox:
             charged = self.size + MESSAGE_BYTES * len(self._messages)
             more = charged - self._charged
             self._charged = charged
-            usage.memory.add(self._domid, more)
             usage.unsent.add(self._domid, more)
 
     def _settle(self) -> None:

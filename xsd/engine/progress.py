@@ -26,7 +26,7 @@ from xsd.protocol.ops import Op
 from xsd.protocol.path import Path, format_path
 from xsd.protocol.perms import NONE, Caller
 from xsd.store import Transaction
-from xsd.store.dependencies import Dependencies
+from xsd.store.footprint import Footprint
 from xsd.store.node import Node
 
 PROTECT_AFTER: Final = 5
@@ -56,7 +56,7 @@ class Protection:
         self,
         connection: Connection,
         transaction: Transaction,
-        before: Dependencies,
+        before: Footprint,
         until_ms: int,
     ) -> None:
         self.connection = connection
@@ -66,8 +66,8 @@ class Protection:
 
     def concerns(self, path: Path, now: Node) -> bool:
         """Tell whether a change at a path of the present store might make it fail."""
-        relied_on = self.transaction.relied_on
-        return self.before.concerns(path, now) or relied_on.concerns(path, now)
+        footprint = self.transaction.footprint
+        return self.before.concerns(path, now) or footprint.concerns(path, now)
 
 
 def started(core: Core, connection: Connection, transaction: Transaction) -> None:
@@ -79,7 +79,7 @@ def started(core: Core, connection: Connection, transaction: Transaction) -> Non
         if not _outranks(connection.caller, other.connection.caller):
             return
         _over(core, other)
-    before = connection.conflicted or Dependencies()
+    before = connection.conflicted or Footprint()
     until_ms = core.now_ms + PROTECT_MS
     core.protection = Protection(connection, transaction, before, until_ms)
     if core.tracing.wrl:
@@ -99,7 +99,7 @@ def ended(core: Core, transaction: Transaction, *, commit: bool) -> None:
 def conflicted(connection: Connection, transaction: Transaction) -> None:
     """Count a commit that failed because of others."""
     connection.conflicts += 1
-    connection.conflicted = transaction.relied_on
+    connection.conflicted = transaction.footprint
 
 
 def committed(connection: Connection) -> None:
@@ -178,5 +178,5 @@ def _changed_by(core: Core, connection: Connection, frame: Frame) -> list[Path]:
     if frame.op == Op.TRANSACTION_END and frame.payload == _COMMIT:
         transaction = connection.transactions.get(frame.tx_id)
         if transaction is not None:
-            return list(transaction.touched)
+            return transaction.footprint.named_paths()
     return []

@@ -55,7 +55,7 @@ class GuestSockets:
         store = self._pump.engine.store
 
         def identify() -> Caller:
-            return store.domains.know(domid, store.generation).caller
+            return store.know(domid).caller
 
         path = f"{self._path}.dom{domid}"
         server = UnixServer(self._pump, path, identify)
