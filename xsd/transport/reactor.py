@@ -186,9 +186,7 @@ class Reactor:
             wires.append(None)
         wires[descriptor] = wire
 
-    def change(
-        self, descriptor: int, wire: Wire, reading: bool, writing: bool
-    ) -> None:
+    def change(self, descriptor: int, wire: Wire, reading: bool, writing: bool) -> None:
         """Say anew what a wire is to be told of."""
         mask = (_IN if reading else 0) | (_OUT if writing else 0)
         if self._wires[descriptor] is None:
