@@ -46,7 +46,7 @@ def test_a_domain_has_its_numbers_and_an_estimate(engine: Engine) -> None:
         "transactions": 1,
         "connections": 1,
         "unsent_bytes": 17,
-        "memory_quota": engine.store.usage.memory.of(5),
+        "memory_quota": engine.store.usage.memory_of(5),
         BYTES: 3 * ABOUT_BYTES["nodes"]
         + 2 * ABOUT_BYTES["watches"]
         + ABOUT_BYTES["transactions"]

@@ -333,7 +333,7 @@ class Engine:
         core = self.core
         if what == REMARK:
             self._remarking = False
-            for domid in list(self.store.usage.memory.used):
+            for domid in self.store.usage.all_memory():
                 core.remark_on_memory(domid)
             return
         if what == PROTECTION:

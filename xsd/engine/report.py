@@ -69,7 +69,7 @@ def report(core: Core) -> Report:
         "transactions": store.usage.transactions.used,
         "connections": connections,
         "unsent_bytes": unsent,
-        "memory_quota": store.usage.memory.used,
+        "memory_quota": store.usage.all_memory(),
     }
     domids = {domain.domid for domain in store.domains.all()}
     for used in columns.values():
