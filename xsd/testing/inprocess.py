@@ -280,6 +280,10 @@ class InProcess:
         """
         return Session(self._machine.create(domid), domid)
 
+    def exists(self, domid: int) -> bool:
+        """Tell whether there is a domain of this id, be it introduced or not."""
+        return domid in self._machine.domains
+
     def introduce(self, domid: int) -> None:
         """INTRODUCE a domain, as a toolstack does."""
         payload = strings(b"%d" % domid, b"1", b"%d" % self.port(domid))

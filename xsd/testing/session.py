@@ -138,6 +138,11 @@ class Session:
 
     # Taking
 
+    @property
+    def waiting(self) -> int:
+        """Messages that came with others and were not taken yet, in part or whole."""
+        return len(self._inbox) + bool(self._decoder.pending)
+
     def look(self) -> int:
         """Take in what has come, without waiting; how many replies are there now."""
         self._pull(0)
