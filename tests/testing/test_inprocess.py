@@ -61,15 +61,16 @@ def test_the_client_library_works_on_it(xenstore: InProcess) -> None:
 def test_a_domain_is_served_when_it_is_introduced(
     xenstore: InProcess, dom0: Session
 ) -> None:
-    """What it asked before is answered then; by any toolstack's request."""
+    """By any toolstack's request; what it asked before is forgotten."""
     guest = xenstore.create(7)
-    guest.post(Op.GET_DOMAIN_PATH, b"7\0")
+    guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"0\0"))
     assert guest.look() == 0
+    guest.begin_anew()
     assert dom0.errno(Op.SET_PERMS, strings(b"/tool", b"n0", b"r7")) is None
     payload = strings(b"7", b"1", b"%d" % xenstore.port(7))
     assert dom0.get(Op.INTRODUCE, payload) == OK
 
-    assert guest.replies() == [(Op.GET_DOMAIN_PATH, b"/local/domain/7\0")]
+    assert guest.get(Op.GET_DOMAIN_PATH, b"7\0") == b"/local/domain/7\0"
     assert guest.get(Op.READ, b"/tool\0") == b""
     with pytest.raises(ValueError, match="7"):
         xenstore.create(7)

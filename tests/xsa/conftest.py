@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.hosts import Host
 from tests.support.processes import Place
-from tests.xsa.hosts import Host
-from tests.xsa.support import World
+from tests.xsa.support import BYSTANDER, World
 from xsd.testing import Session
 
 
@@ -40,7 +40,7 @@ def inside(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A daemon with guests on rings; it is looked over when the test is done."""
-    with Host(tmp_path_factory.mktemp("xs")) as host:
+    with Host(tmp_path_factory.mktemp("xs"), bystander=BYSTANDER) as host:
         yield host
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.xsa.hosts import PATIENCE_S, Host
+from tests.support.hosts import PATIENCE_S, Host
 from tests.xsa.support import EVERY_DOMAIN, World, home, refusal_of
 from xsd.client import Event
 from xsd.protocol.errors import Errno

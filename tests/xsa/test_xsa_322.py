@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.xsa.hosts import PATIENCE_S, Host
+from tests.support.hosts import PATIENCE_S, Host
 from tests.xsa.support import home, refusal_of
 from xsd.client import Event
 from xsd.protocol.errors import Errno

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.xsa.hosts import PATIENCE_S, Host, wait_ignored
+from tests.support.hosts import PATIENCE_S, Host, wait_ignored
 from tests.xsa.support import home, message_of, refusal_of
 from xsd.client import Client, DisconnectedError, Event
 from xsd.protocol.errors import Errno

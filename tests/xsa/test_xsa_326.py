@@ -4,8 +4,8 @@ from typing import Final
 
 import pytest
 
+from tests.support.hosts import Host, frames, wait_ignored
 from tests.support.processes import Place, memory, wait_until
-from tests.xsa.hosts import Host, frames, wait_ignored
 from tests.xsa.support import World, home, refusal_of
 from xsd.daemon.config import load
 from xsd.daemon.service import make_store

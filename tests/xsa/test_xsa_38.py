@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
+from tests.support.hosts import Host, frames, wait_ignored
 from tests.support.processes import wait_until
-from tests.xsa.hosts import Host, frames, wait_ignored
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.limits import RING_SIZE
 from xsd.protocol.ops import Op

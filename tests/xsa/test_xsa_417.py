@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.xsa.hosts import Host
+from tests.support.hosts import Host
 from tests.xsa.support import home, refusal_of
 from xsd.client import Transaction
 from xsd.client.nodes import NodeOperations

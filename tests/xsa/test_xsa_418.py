@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from tests.xsa.hosts import Host
+from tests.support.hosts import Host
 from tests.xsa.support import World, home, shallow_stack
 from xsd.protocol.ops import Op
 from xsd.store.check import count_nodes

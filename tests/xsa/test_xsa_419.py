@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.hosts import Host
 from tests.support.processes import Place
-from tests.xsa.hosts import Host
 from tests.xsa.support import World, home
 from xsd.protocol.ops import Op
 from xsd.testing import Session

@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
+from tests.support.hosts import Host, Processor, wait_ignored
 from tests.support.processes import Place, wait_until
-from tests.xsa.hosts import Host, Processor, wait_ignored
 from tests.xsa.support import message_of
 from xsd.client import Client
 from xsd.protocol.frame import FrameDecoder, encode_frame

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.xsa.hosts import PATIENCE_S, Host, frames
+from tests.support.hosts import PATIENCE_S, Host, frames
 from tests.xsa.support import home, message_of
 from xsd.client import Event
 from xsd.protocol.frame import encode_frame

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.xsa.hosts import Host
+from tests.support.hosts import Host
 from tests.xsa.support import World, home, refusal_of
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op

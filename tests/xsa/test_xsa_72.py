@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from tests.xsa.hosts import Host
+from tests.support.hosts import Host
 from tests.xsa.support import refusal_of
 from xsd.client import Client
 from xsd.protocol.errors import Errno

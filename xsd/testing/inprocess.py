@@ -83,31 +83,24 @@ class Shell:
 class Line(Transport):
     """One client's way to the daemon.
 
-    A guest can send before it is introduced; it is answered then.
+    What a guest sends before it is introduced is forgotten: a ring is empty then.
 
     Attributes:
         connection: The engine's end of it, None if there is none.
     """
 
-    __slots__ = ("_machine", "_waiting", "connection")
+    __slots__ = ("_machine", "connection")
 
     def __init__(self, machine: "Machine", connection: Connection | None) -> None:
         self._machine = machine
-        self._waiting = b""
         self.connection = connection
 
     def send(self, data: bytes, timeout: float | None) -> None:
         """See `Transport.send`; it is never refused for want of room."""
         del timeout
-        self._waiting += data
-        self.feed()
-        self._machine.run()
-
-    def feed(self) -> None:
-        """Hand over what was sent, as soon as there is somebody to take it."""
-        if self._waiting and self.connection is not None:
-            data, self._waiting = self._waiting, b""
+        if self.connection is not None:
             self._machine.shell.feed(self.connection, data)
+            self._machine.run()
 
     def receive(self, timeout: float | None) -> bytes:
         """See `Transport.receive`; the time is that of the machine's clock.
@@ -181,8 +174,6 @@ class Machine(Guests):
 
     def run(self) -> None:
         """Have the daemon do all that it can do now."""
-        for line in list(self.lines.values()):
-            line.feed()
         self.shell.turn()
 
     def advance(self, by_ms: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, Self, TypeVar, final
 import uvloop
 
 from tests.support.processes import wait_until
-from tests.xsa.support import BYSTANDER, Counts, home
+from tests.xsa.support import Counts, home
 from xsd.client import Client
 from xsd.engine import Connection, Engine, Notice
 from xsd.hypervisor.emulated import EmulatedHypervisor
@@ -41,13 +41,14 @@ class Host:
         notices: What the daemon had for the log.
         hypervisor: A control client: makes and kills domains.
         dom0: A privileged client on the socket.
-        bystander: A guest that behaves well.
+        bystander: A guest that behaves well, if there is to be one.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, bystander: int = 0) -> None:
         self.engine = Engine(Store())
         self.notices: list[Notice] = []
         self._directory = directory
+        self._bystander = bystander
         self._failures: list[dict[str, Any]] = []
         self._started: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(target=self._main)
@@ -59,8 +60,9 @@ class Host:
         self._held.callback(self._join)
         self.hypervisor = self._held.enter_context(PretendedHost(self._path("control")))
         self.dom0 = self.client()
-        self.bystander = self.guest(BYSTANDER)
         self._count = 0
+        if self._bystander:
+            self.bystander = self.guest(self._bystander)
         assert self.is_served()
         return self
 
@@ -210,11 +212,13 @@ class Host:
 
     def is_served(self) -> bool:
         """Have the bystander write and read, and the whole store looked over."""
-        self._count += 1
-        value = b"%d" % self._count
-        self.bystander.write("data", value)
-        read = self.bystander.read("data")
-        return read == value and self.run(lambda: verify(self.engine.store)) == []
+        if self._bystander:
+            self._count += 1
+            value = b"%d" % self._count
+            self.bystander.write("data", value)
+            if self.bystander.read("data") != value:
+                return False
+        return self.run(lambda: verify(self.engine.store)) == []
 
     def _path(self, name: str) -> str:
         return str(self._directory / name)
@@ -250,7 +254,8 @@ class Host:
             server.start()
             held.callback(server.close)
             hypervisor = EmulatedHypervisor(self._path("control"))
-            hypervisor._create({"domid": 0})
+            if self._bystander:
+                hypervisor._create({"domid": 0})
             rings = RingServer(pump, hypervisor)
             held.callback(rings.close)
             self.engine.serve(rings)
