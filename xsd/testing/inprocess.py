@@ -10,6 +10,8 @@ when the test says so, or when a client waits for an answer that some time has t
 for. So nothing depends on how fast the machine is, and every run is like the last.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Self, final
 
 from xsd.client import Client, DisconnectedError, Transport
@@ -136,6 +138,7 @@ class Machine(Guests):
         shell: Moves bytes.
         domains: The unique id of each domain that there is.
         lines: The line of each.
+        is_seen: Whether the daemon looks at domains.
         expire_ms: How long an event waits for a guest that does not read.
     """
 
@@ -144,6 +147,7 @@ class Machine(Guests):
         self.expire_ms = expire_ms
         self.domains: dict[int, int] = {}
         self.lines: dict[int, Line] = {}
+        self.is_seen = True
         self._created = 0
 
     def create(self, domid: int) -> Line:
@@ -163,6 +167,8 @@ class Machine(Guests):
 
     def tell(self) -> None:
         """Have the daemon see which domains have ended."""
+        if not self.is_seen:
+            return
         engine = self.shell.engine
         ended = [
             each.domid
@@ -291,17 +297,24 @@ class InProcess:
         """The event channel that INTRODUCE of a domain is to be told."""
         return _PORT + domid
 
+    def unique_id(self, domid: int) -> int:
+        """What no other domain ever has, whatever its domid; 0 if there is none."""
+        return self._machine.domains.get(domid, 0)
+
     def kill(self, *domids: int) -> None:
         """Destroy domains, all at once for the daemon."""
         self._machine.destroy(*domids)
         self._machine.tell()
 
-    def replace(self, domid: int) -> Session:
-        """Destroy a domain and make another before the daemon sees any of it."""
-        self._machine.destroy(domid)
-        guest = self.create(domid)
-        self._machine.tell()
-        return guest
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Have the daemon see only afterwards which domains have ended."""
+        self._machine.is_seen = False
+        try:
+            yield
+        finally:
+            self._machine.is_seen = True
+            self._machine.tell()
 
     def shutdown(self, domid: int) -> None:
         """Have a domain stop by itself."""
