@@ -410,6 +410,6 @@ def test_the_first_refusal_for_a_quota_is_told(engine: Engine) -> None:
     assert notice.fields["quota"] == "watches"
     assert notice.fields["limit"] == 1
     assert notice.fields["request"] == "WATCH"
-    assert engine._core.over_quota == {(5, "watches"): 3}
+    assert engine.core.over_quota == {(5, "watches"): 3}
     dom0.ok(Op.RELEASE, b"5\0")
-    assert engine._core.over_quota == {}
+    assert engine.core.over_quota == {}

@@ -270,10 +270,10 @@ def test_who_failed_although_protected_is_protected_again(
     reader.ask(Op.READ, b"/a\0", tx)
     reader.ok(Op.WRITE, b"/b\0v", tx)
     # What must not happen as long as others wait: here it does.
-    writer.connection.waited_for = engine._core.protection
-    engine._core.protection, kept = None, engine._core.protection
+    writer.connection.waited_for = engine.core.protection
+    engine.core.protection, kept = None, engine.core.protection
     writer.ok(Op.WRITE, b"/a\0other")
-    engine._core.protection = kept
+    engine.core.protection = kept
     end = reader.frame(Op.TRANSACTION_END, b"T\0", tx)
     engine.receive(reader.connection, end, PROTECT_MS if late else 0)
     assert reader.take() == [(Op.ERROR, b"EAGAIN\0")]

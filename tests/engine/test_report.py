@@ -25,7 +25,7 @@ from xsd.store.node import Node
 
 def core_of(engine: Engine) -> Core:
     """The state that a report is made of."""
-    return engine._core
+    return engine.core
 
 
 def test_a_domain_has_its_numbers_and_an_estimate(engine: Engine) -> None:

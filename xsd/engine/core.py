@@ -8,8 +8,8 @@ from xsd.engine.consumer import Consumer
 from xsd.engine.guests import NoGuests
 from xsd.engine.inputs import REQUEST, Input, Tape
 from xsd.engine.logbook import Logbook, NoLogbook
-from xsd.engine.outbox import Tally
 from xsd.engine.notice import Notice
+from xsd.engine.outbox import Tally
 from xsd.engine.outside import Outside
 from xsd.engine.protection import Protection
 from xsd.engine.schedule import EXPIRE, Schedule
@@ -25,10 +25,6 @@ from xsd.store.usage import MESSAGE_BYTES
 
 UNSENT_MAX: Final = 16 * 1024 * 1024
 """Bytes that may wait for a client which does not read; then it is cut off."""
-
-REMARK_MS: Final = 10_000
-"""Shortest time between two remarks on a domain's memory, in milliseconds."""
-
 
 _KEPT_MAX: Final = 4096
 _KEPT_SIZE: Final = 200
@@ -57,6 +53,7 @@ class Core:
         schedule: Whose turn it is, and who waits.
         over_soft: The domains over their soft quota of memory, as far as told.
         remarked_ms: When that was told of a domain, or the opposite.
+        remarking: Whether a time is set at which it is looked at again.
         over_quota: How often a domain was refused for a quota, by both.
         notices: What the log should say, in order.
         protection: The transaction that others have to wait for; see progress.py.
@@ -86,6 +83,7 @@ class Core:
         "protection",
         "protections",
         "remarked_ms",
+        "remarking",
         "schedule",
         "store",
         "tape",
@@ -113,6 +111,7 @@ class Core:
         self.over_quota: dict[tuple[int, str], int] = {}
         self.over_soft: set[int] = set()
         self.remarked_ms: dict[int, int] = {}
+        self.remarking = False
         self.notices: list[Notice] = []
         self.protection: Protection | None = None
         self.protections = 0
@@ -145,6 +144,13 @@ class Core:
         connection.outbox.clear()
         if self.tracing.obj:
             self.notices.append(tracing.about("obj.disconnected", connection))
+
+    def restart(self, connection: Connection) -> None:
+        """Forget all that is under way with a client; it begins anew."""
+        self.forget(connection)
+        connection.restart()
+        if connection.paused:
+            self.touch(connection)
 
     def touch(self, connection: Connection) -> None:
         """Have a connection's link look at it after this turn."""
@@ -262,21 +268,25 @@ class Core:
         domain = store.known(domid)
         if not domain.introduced:
             return store.forget(domid, keep_orphans=self.keep_orphans)
-        self.outside.disconnect(domain)
+        try:
+            self.outside.disconnect(domain)
+        except Exception as error:  # noqa: BLE001  the domain has ended all the same
+            self.note_defect("channel.not_closed", error)
         return store.release(domid, keep_orphans=self.keep_orphans)
 
     def open_channel(self, domid: int, port: int) -> None:
         """Make a domain known and give it a channel, if it can have one.
 
         Raises:
-            XenStoreError: If it cannot be connected; then nothing has changed.
+            XenStoreError: If it cannot be connected; then nothing has changed, as
+                with any other exception.
         """
         is_new = self.store.domains.get(domid) is None
         domain = self.store.know(domid)
         connection = self.connect(domain.caller)
         try:
             has_channel = self.outside.connect(domain, port, connection)
-        except XenStoreError:
+        except Exception:
             self.drop(connection)
             self.last -= 1
             if is_new:
@@ -322,25 +332,29 @@ class Core:
             cause: Whose request caused them. What a guest causes others counts as
                 under way for it until they have read it (XSA-326).
         """
-        traced = self.tracing.io
         tally = None
         if cause is not None and not cause.caller.privileged:
             tally = cause.tally
         for event in events:
-            watch = event.watch
-            connection = self.connections.get(watch.connection)
-            if connection is None or connection.lost:
-                continue
-            frame = encode_event(event.shown, watch.token)
-            if frame is None:
-                continue
-            if not self._queue(connection, event, frame, tally):
-                continue
-            if traced:
-                self.notices.append(tracing.event(connection, frame))
-            if connection.outbox.size > UNSENT_MAX:
-                self._cut_off(connection)
-            self.touch(connection)
+            try:
+                self._deliver(event, tally)
+            except Exception as error:  # noqa: BLE001  it has happened; tell the others
+                self.note_defect("event.failed", error)
+
+    def _deliver(self, event: Event, tally: Tally | None) -> None:
+        """Queue one event, if there is who can be told."""
+        watch = event.watch
+        connection = self.connections.get(watch.connection)
+        if connection is None or connection.lost:
+            return
+        frame = encode_event(event.shown, watch.token)
+        if frame is None or not self._queue(connection, event, frame, tally):
+            return
+        if self.tracing.io:
+            self.notices.append(tracing.event(connection, frame))
+        if connection.outbox.size > UNSENT_MAX:
+            self._cut_off(connection)
+        self.touch(connection)
 
     def _queue(
         self, connection: Connection, event: Event, frame: bytes, tally: Tally | None
@@ -395,31 +409,6 @@ class Core:
             fields["quota"] = quota
             fields["limit"] = limit
             self.notices.append(Notice("warning", "quota.exceeded", fields))
-
-    def note_usage(self, connection: Connection) -> None:
-        """Take note of what a guest's requests have come to."""
-        domid = connection.caller.domid
-        self.store.usage.outstanding.saw(domid, connection.tally.count)
-        self.remark_on_memory(domid)
-
-    def remark_on_memory(self, domid: int) -> None:
-        """Remark on a domain that is over its soft quota of memory, or no longer."""
-        limit = self.store.quotas.soft_limit(domid, MEMORY)
-        used = self.store.usage.memory_of(domid)
-        is_over = 0 < limit < used
-        if is_over == (domid in self.over_soft):
-            return
-        last_ms = self.remarked_ms.get(domid)
-        if last_ms is not None and self.now_ms < last_ms + REMARK_MS:
-            return
-        self.remarked_ms[domid] = self.now_ms
-        fields: dict[str, object] = {"domid": domid, "used": used, "limit": limit}
-        if is_over:
-            self.over_soft.add(domid)
-            self.notices.append(Notice("warning", "memory.over_soft_quota", fields))
-        else:
-            self.over_soft.remove(domid)
-            self.notices.append(Notice("info", "memory.below_soft_quota", fields))
 
     def trace_accounts(self) -> None:
         """Have logged what domains use more or less of, if that is traced."""
