@@ -197,11 +197,9 @@ def test_a_timer_that_fails_does_not_end_the_others(
         patch.setattr(GuestOutbox, "expire", _fails)
         run(engine, 2000)
         assert told(engine) == ["timer.failed"] * 2
-        assert engine.next_ms == 0
     assert len(guest.take()) == 2
 
     dom0.ok(Op.WRITE, home(1) + b"/a\0v")
-    assert engine.next_ms == 3000
     run(engine, 3000)
     assert guest.take() == []
 

@@ -122,16 +122,29 @@ class Core:
     # Connections.
 
     def connect(self, caller: Caller) -> Connection:
-        """Make the connection of a new client, or of a domain that is introduced."""
+        """Make the connection of a new client."""
+        connection = self._make(caller)
+        if self.tracing.obj:
+            self.notices.append(tracing.about("obj.connected", connection))
+        return connection
+
+    def _make(self, caller: Caller) -> Connection:
         self.last += 1
         schedule = self.schedule
         connection = Connection(self.last, caller, self.store.usage, schedule.fallen)
         self.connections[connection.id] = connection
         if not caller.privileged:
             self._guests.setdefault(caller.domid, []).append(connection)
-        if self.tracing.obj:
-            self.notices.append(tracing.about("obj.connected", connection))
         return connection
+
+    def _unmake(self, connection: Connection) -> None:
+        """Take out the newest connection, as though it had never been."""
+        self.last -= 1
+        del self.connections[connection.id]
+        if not connection.caller.privileged:
+            self._drop_guest(connection)
+        connection.closing = connection.lost = True
+        connection.backlog = []
 
     def drop(self, connection: Connection) -> None:
         """Take a connection out, with all that it has."""
@@ -283,19 +296,20 @@ class Core:
         """
         is_new = self.store.domains.get(domid) is None
         domain = self.store.know(domid)
-        connection = self.connect(domain.caller)
+        connection = self._make(domain.caller)
         try:
             has_channel = self.outside.connect(domain, port, connection)
         except Exception:
-            self.drop(connection)
-            self.last -= 1
+            self._unmake(connection)
             if is_new:
                 self.store.forget(domid)
             raise
-        if has_channel:
-            connection.is_channel = True
-        else:
-            self.drop(connection)
+        if not has_channel:
+            self._unmake(connection)
+            return
+        connection.is_channel = True
+        if self.tracing.obj:
+            self.notices.append(tracing.about("obj.connected", connection))
 
     def set_limit(self, domid: int, name: str, value: int) -> None:
         """Set a quota; those whom the old one held up look at the new one.
