@@ -7,6 +7,8 @@ and length, four 32-bit numbers in the byte order of the machine.
 import struct
 from typing import Final, final
 
+from mypy_extensions import mypyc_attr
+
 from xsd.protocol.errors import Errno, FramingError, XenStoreError
 from xsd.protocol.limits import HEADER_SIZE, PAYLOAD_MAX
 
@@ -21,6 +23,7 @@ _REPR_MAX: Final = 75
 
 
 @final
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Frame:
     """One message.
 
@@ -159,9 +162,7 @@ class FrameDecoder:
             return -1
         whole = bytes(partial)
         op, req_id, tx_id, _ = _unpack_from(whole)
-        frames.append(
-            Frame(whole[:REPEATED], op, req_id, tx_id, whole[HEADER_SIZE:])
-        )
+        frames.append(Frame(whole[:REPEATED], op, req_id, tx_id, whole[HEADER_SIZE:]))
         self._position += len(whole)
         self._partial = bytearray()
         self._needed = HEADER_SIZE

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Final, final
 
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.limits import PAYLOAD_MAX, UINT_MAX
 from xsd.protocol.number import c_int, c_long, c_unsigned, parse_domid
 from xsd.protocol.ops import OP_LIMIT, Op
+from xsd.protocol.reply import FALSE, TRUE
 
 UNLIMITED: Final = -1
 """Depth of a watch that sees everything below its path."""
@@ -25,7 +26,6 @@ GLOBAL: Final = -1
 """In place of a domain id: what new domains begin with (quotas)."""
 
 _ANY_NUMBER: Final = PAYLOAD_MAX
-_UINT_MAX: Final = 2**32 - 1
 
 
 class Request:
@@ -376,9 +376,9 @@ def _parse_transaction_start(_payload: bytes) -> Request:
 
 def parse_transaction_end(payload: bytes) -> TransactionEnd:
     """Take the payload of TRANSACTION_END apart; see `parse_request`."""
-    if payload == b"T\0":
+    if payload == TRUE:
         return _COMMIT
-    if payload == b"F\0":
+    if payload == FALSE:
         return _DISCARD
     raise XenStoreError(Errno.EINVAL, "payload is neither T nor F")
 
@@ -393,21 +393,11 @@ def parse_introduce(payload: bytes) -> Introduce:
     return Introduce(domid, c_long(strings[1]), port)
 
 
-def split_write(payload: bytes) -> tuple[bytes, bytes]:
-    """Path and value of a WRITE.
-
-    Raises:
-        XenStoreError: EINVAL if there is no NUL behind the path.
-    """
+def _parse_write(payload: bytes) -> Request:
     end = payload.find(b"\0")
     if end < 0:
         raise XenStoreError(Errno.EINVAL, "path without NUL")
-    return payload[:end], payload[end + 1 :]
-
-
-def _parse_write(payload: bytes) -> Request:
-    path, value = split_write(payload)
-    return Write(path, value)
+    return Write(payload[:end], payload[end + 1 :])
 
 
 def parse_set_perms(payload: bytes) -> SetPerms:
@@ -438,7 +428,8 @@ def parse_get_feature(payload: bytes) -> GetFeature:
     return GetFeature(parse_domid(strings[0]) if strings else OWN)
 
 
-def _parse_set_feature(payload: bytes) -> Request:
+def parse_set_feature(payload: bytes) -> SetFeature:
+    """Take the payload of SET_FEATURE apart; see `parse_request`."""
     strings = _strings(payload, 2, 2)
     return SetFeature(parse_domid(strings[0]), c_unsigned(strings[1]))
 
@@ -461,7 +452,7 @@ def parse_set_quota(payload: bytes) -> SetQuota:
     domid = parse_domid(strings[0]) if len(strings) == 3 else GLOBAL
     value = c_unsigned(strings[-1])
     # Xen's C daemon means by this value that there is no such quota.
-    if value == _UINT_MAX:
+    if value == UINT_MAX:
         raise XenStoreError(Errno.EINVAL, f"quota of {value}")
     return SetQuota(domid, strings[-2], value)
 
@@ -499,6 +490,6 @@ _OF_PAYLOAD[Op.SET_TARGET] = parse_set_target
 _OF_PAYLOAD[Op.RESET_WATCHES] = _parse_reset_watches
 _OF_PAYLOAD[Op.DIRECTORY_PART] = parse_directory_part
 _OF_PAYLOAD[Op.GET_FEATURE] = parse_get_feature
-_OF_PAYLOAD[Op.SET_FEATURE] = _parse_set_feature
+_OF_PAYLOAD[Op.SET_FEATURE] = parse_set_feature
 _OF_PAYLOAD[Op.GET_QUOTA] = parse_get_quota
 _OF_PAYLOAD[Op.SET_QUOTA] = parse_set_quota

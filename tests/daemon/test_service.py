@@ -13,11 +13,10 @@ import structlog
 
 from tests.support.services import serve
 from xsd.client import Client
-from xsd.daemon.config import Config
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import FileSink, StreamSink, configure
 from xsd.daemon.service import Service, log_notice, make_store
-from xsd.daemon.settings import SETTINGS, SOCKET_PATH_MAX
+from xsd.daemon.settings import SETTINGS, SOCKET_PATH_MAX, Config
 from xsd.engine import Engine, Notice
 from xsd.hypervisor.base import Channel, DomainState, Hypervisor, PortIn
 from xsd.protocol.errors import XenStoreError
@@ -422,7 +421,7 @@ def test_it_is_traced_from_the_start_if_the_log_is_a_file(
 
 def test_limits_reach_the_store_hard_and_soft() -> None:
     """What is not set is as it always is."""
-    quotas = make_store(Config(quotas={"nodes": 0}, soft_quotas={"memory": 9})).quotas
+    quotas = make_store(Config(quota_nodes=0, soft_memory=9)).quotas
 
     assert quotas.get(-1, "nodes") == 0
     assert quotas.get(-1, "soft-memory") == 9
@@ -431,7 +430,7 @@ def test_limits_reach_the_store_hard_and_soft() -> None:
 
 def test_settings_reach_the_store() -> None:
     """Limits by name, and who is privileged."""
-    store = make_store(Config(quotas={"nodes": 7}, control_domid=3))
+    store = make_store(Config(quota_nodes=7, control_domid=3))
 
     assert store.quotas.limit(5, "nodes") == 7
     assert store.privileged.domid == 3

@@ -10,8 +10,8 @@ import pytest
 import uvloop
 
 from tests.support.processes import PATIENCE_S
-from xsd.daemon.config import Config
 from xsd.daemon.service import Service
+from xsd.daemon.settings import Config
 from xsd.daemon.watchdog import BEATS, Watchdog, watchdog_period_s
 from xsd.protocol.frame import FrameDecoder, encode_frame
 from xsd.protocol.ops import Op

@@ -415,7 +415,7 @@ def test_to_ask_changes_nothing(engine: Engine) -> None:
         return (
             list(schedule.privileged),
             list(schedule.guests),
-            list(schedule._times),
+            list(schedule.times),
             [vars_of(each) for each in engine.connections],
         )
 

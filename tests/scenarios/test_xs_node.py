@@ -19,9 +19,9 @@ import pytest
 from tests.store.support import Client, dom0_of, guest_of
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.path import ROOT
+from xsd.protocol.request import UNLIMITED
 from xsd.store import Event, Store, Transaction, Watch
 from xsd.store.check import count_nodes, verify
-from xsd.store.watches import UNLIMITED
 
 PATH = b"some/relative/path"
 DEEP = b"some/deep/dark/relative/path"

@@ -5,9 +5,11 @@ import pytest
 from tests.store.support import Client, Enter, at, dom0_of, guest_of, refused
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.perms import Caller
+from xsd.protocol.request import UNLIMITED
 from xsd.store import Store, Watch
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.node import Node, empty_size
-from xsd.store.quota import DEFAULTS, MEMORY, QuotaExceeded
+from xsd.store.quota import DEFAULTS, MEMORY
 from xsd.store.tree import find
 from xsd.store.usage import (
     LEVEL_BYTES,
@@ -18,7 +20,6 @@ from xsd.store.usage import (
     Holdings,
     Usage,
 )
-from xsd.store.watches import UNLIMITED
 
 EMPTY = 16 + 8
 """Bytes of a record with one permission, no value and no children."""

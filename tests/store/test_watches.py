@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from tests.store.support import at
 from xsd.protocol.path import Path
 from xsd.protocol.perms import Caller
-from xsd.store.watches import UNLIMITED, Watch, WatchIndex
+from xsd.protocol.request import UNLIMITED
+from xsd.store.watches import Watch, WatchIndex
 
 DOM0 = Caller(0, privileged=True)
 

@@ -12,8 +12,11 @@ from xsd.protocol.ring import (
     ERROR_PROTOCOL,
     ERROR_RING_INDEX,
     RECONNECT,
+    REQ_CONS,
+    REQ_PROD,
+    RSP_CONS,
+    RSP_PROD,
 )
-from xsd.testing.ring import REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD
 
 OUT = b"@releaseDomain"
 TOO_LONG = encode_frame(Op.READ, 99, 0, b"x" * PAYLOAD_MAX)[:12] + b"\x01\x10\0\0"

@@ -9,8 +9,7 @@ from tests.transport.rings import OK, Rings, on_rings
 from tests.transport.support import Served, serving
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import PAGE_SIZE, Ring
-from xsd.testing.ring import EVTCHN_PORT
+from xsd.protocol.ring import EVTCHN_PORT, PAGE_SIZE, Ring
 from xsd.transport.ring import RingServer
 
 EINVAL = b"EINVAL\0"
@@ -103,14 +102,14 @@ async def test_domains_that_wait_are_introduced_at_the_start(served: Served) -> 
         ring = Ring(memoryview(page))
         ring.evtchn_port = waiting.events.port
         ring.release()
-    server = RingServer(served.pump, hypervisor)
-    served.engine.serve(server)
+    server = RingServer(served.reactor, hypervisor)
+    served.engine.attach(server)
     watcher = await served.connect()
     await watcher.send(watcher.frame(Op.WATCH, b"@introduceDomain\0t\0"))
     await watcher.frames(2)
     server.start()
     try:
-        served.pump.flush()
+        served.reactor.run()
         (event,) = await watcher.frames(1)
         assert event.payload == b"@introduceDomain\0t\0"
         domains = served.engine.store.domains

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from xsd.daemon.config import Config
+from xsd.daemon.settings import Config
 from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
 from xsd.engine.dispatch import REFUSALS_LOGGED

@@ -1,1 +1,3 @@
-from xsd.store.dependencies import Dependencies as Footprint
+from xsd.store.dependencies import Dependencies
+
+Footprint = Dependencies

@@ -8,6 +8,7 @@ they put into a guest's possession is counted as that guest's.
 from typing import Final, final
 
 from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import REL_PATH_MAX
 
 NODES: Final = "nodes"
 WATCHES: Final = "watches"
@@ -27,7 +28,7 @@ DEFAULTS: Final[dict[str, int]] = {
     TRANSACTIONS: 10,
     TRANSACTION_NODES: 1024,
     NODE_PERMISSIONS: 5,
-    PATH_MAX: 2048,
+    PATH_MAX: REL_PATH_MAX,
     NODE_SIZE: 2048,
 }
 """Limits by name, in C xenstored's order; sizes in bytes."""
@@ -36,25 +37,6 @@ SOFT_DEFAULTS: Final[dict[str, int]] = {MEMORY: 2 * 1024 * 1024}
 """Limits from which on use is only remarked on."""
 
 SOFT_PREFIX: Final = "soft-"
-
-
-@final
-class QuotaExceeded(XenStoreError):  # noqa: N818  says more than QuotaExceededError
-    """A domain would go over one of its limits.
-
-    Attributes:
-        domid: The domain.
-        quota: Name of the limit.
-        limit: Its value.
-    """
-
-    def __init__(self, domid: int, quota: str, limit: int, path: bytes = b"") -> None:
-        reason = f"dom{domid} is at its quota of {limit} {quota}"
-        errno = Errno.ENOMEM if quota == MEMORY else Errno.ENOSPC
-        super().__init__(errno, reason, path)
-        self.domid = domid
-        self.quota = quota
-        self.limit = limit
 
 
 @final

@@ -1,13 +1,10 @@
 """Watches, found by the path of a change. What they are told is in events.py."""
 
-from typing import Final, final
+from typing import final
 
 from xsd.protocol.path import Path, format_path
 from xsd.protocol.perms import Caller
 from xsd.store.usage import LEVEL_BYTES, WATCH_BYTES
-
-UNLIMITED: Final = -1
-"""Depth of a watch that sees everything below its path."""
 
 
 @final
@@ -19,7 +16,7 @@ class Watch:
         caller: Who that is, for permissions.
         path: What is watched.
         token: Sent along with each event; any bytes but NUL.
-        depth: Levels below the path that are seen, or UNLIMITED.
+        depth: Levels below the path that are seen, or `request.UNLIMITED`.
         shown: The path as the client gave it.
         cut: Bytes to cut off the paths of events: the client gave a relative
             path and is told relative ones.
