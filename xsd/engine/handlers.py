@@ -262,8 +262,7 @@ def introduce(
     known = core.store.domains.get(domid)
     if known is not None and known.introduced:
         for each in core.connections_of(domid):
-            core.forget(each)
-            each.restart()
+            core.restart(each)
         if not known.caller.privileged:
             core.outside.reconnect(known, request.port)
     else:

@@ -17,6 +17,7 @@ from xsd.engine.inputs import (
     WENT,
     Input,
 )
+from xsd.protocol.errors import XenStoreError
 
 
 @final
@@ -62,6 +63,8 @@ def replay(engine: Engine, inputs: Iterable[Input]) -> int:
         except KeyError as error:
             reason = f"there is no connection {error}"
             raise DivergenceError(place, entry, reason) from error
+        except XenStoreError as error:
+            raise DivergenceError(place, entry, str(error)) from error
         finally:
             left = engine.core.outside.end_replay()
         _drop_output(engine)
@@ -83,7 +86,9 @@ def _carry_out(engine: Engine, entry: Input) -> None:
         assert entry.frame is not None  # noqa: S101  or it were no request
         answer(core, core.connections[entry.connection], entry.frame)
     elif kind == CAME:
-        engine.connect(entry.domid)
+        came = engine.connect(entry.domid)
+        if came.id != entry.connection:
+            raise KeyError(entry.connection)
     elif kind == WENT:
         engine.disconnect(core.connections[entry.connection])
     elif kind == RESTARTED:
