@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import select
 import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -85,7 +84,7 @@ class Kernel:
     def take_notification(self) -> bool:
         """Tell whether the server has notified since this was asked last."""
         try:
-            return os.eventfd_read(self._transport._to_guest) > 0
+            return len(os.read(self._transport._to_guest, 1 << 16)) > 0
         except BlockingIOError:
             return False
 
@@ -142,12 +141,16 @@ class Rings:
         self.lazy = lazy
         self._control = str(served.directory / "control")
         self.hypervisor = EmulatedHypervisor(self._control)
-        self.sockets = GuestSockets(served.pump, self.hypervisor, served.path)
+        self.sockets = GuestSockets(served.reactor, self.hypervisor, served.path)
         update = self.sockets.update if sockets else _ignore
         self.server = RingServer(
-            served.pump, self.hypervisor, lenient=lenient, on_domains=update
+            served.reactor,
+            self.hypervisor,
+            asyncio.get_running_loop(),
+            lenient=lenient,
+            on_domains=update,
         )
-        served.engine.serve(self.server)
+        served.engine.attach(self.server)
         if own:
             self.hypervisor._answer({"do": "create", "domid": 0})
         self.server.start()
@@ -264,16 +267,14 @@ class Rings:
 
     async def quiet(self) -> None:
         """Let the server work until it has nothing more to do."""
-        descriptor = self.hypervisor.fileno()
         turns = 0
         while turns < _QUIET_TURNS:
             await asyncio.sleep(0)
-            busy = self.server._queue or select.select([descriptor], [], [], 0)[0]
-            turns = 0 if busy else turns + 1
+            turns = 0 if self.served.is_busy else turns + 1
 
     def connection(self, domid: int) -> Connection:
         """The engine's end of a domain's ring."""
-        return self.server._links[domid]._connection
+        return self.server.rings.links[domid].connection
 
     def notices(self, name: str) -> list[dict[str, object]]:
         """Fields of what the log was told of one kind."""

@@ -1,6 +1,7 @@
 """A server on a loop of its own, and clients on the same loop."""
 
 import asyncio
+import select
 import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -13,7 +14,7 @@ from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.store.check import verify
-from xsd.transport.pump import Pump
+from xsd.transport.reactor import Reactor
 from xsd.transport.unix import UnixServer
 
 PATIENCE_S: Final = 30.0
@@ -92,6 +93,7 @@ class Served:
         directory: For sockets.
         path: Where it listens.
         engine: What it serves.
+        reactor: Moves its bytes.
         server: The server, which has been started.
         notices: What it had for the log.
     """
@@ -101,10 +103,11 @@ class Served:
         self.path = str(directory / "socket")
         self.engine = Engine(Store())
         self.notices: list[Notice] = []
-        self.pump = Pump(self.engine, self.notices.append)
-        self.server = UnixServer(
-            self.pump, self.path, lambda: self.engine.store.privileged.caller
-        )
+        loop = asyncio.get_running_loop()
+        self.reactor = Reactor(self.engine, self.notices.append, loop)
+        # The clients are on the same loop: they cannot ask while it is waited.
+        self.reactor.linger_ms = 0
+        self.server = UnixServer(self.reactor, self.path, 0)
         self._peers: list[Peer] = []
 
     async def connect(self) -> Peer:
@@ -125,6 +128,13 @@ class Served:
             await asyncio.sleep(0)
 
     @property
+    def is_busy(self) -> bool:
+        """Whether there is something to do for the server at once."""
+        reactor = self.reactor
+        ready = select.select([reactor.fileno()], [], [], 0)[0]
+        return bool(ready) or reactor.busy or self.engine.busy
+
+    @property
     def connections(self) -> list[Connection]:
         """The connections that there are, the oldest first."""
         return self.engine.connections
@@ -137,6 +147,7 @@ class Served:
     def close(self) -> None:
         """Stop serving and close all clients; a second time does nothing."""
         self.server.close()
+        self.reactor.close()
         for peer in self._peers:
             peer.close()
         assert self.connections == []

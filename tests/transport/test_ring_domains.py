@@ -371,7 +371,7 @@ def introduce_unseen(rings: Rings, port: int) -> None:
     payload = b"5\x001\x00%d\0" % port
     request = encode_frame(Op.INTRODUCE, 1, 0, payload)
     rings.engine.receive(connection, request, 0)
-    rings.served.pump.flush()
+    rings.served.reactor.run()
     rings.engine.disconnect(connection)
 
 

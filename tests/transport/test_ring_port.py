@@ -103,14 +103,14 @@ async def test_domains_that_wait_are_introduced_at_the_start(served: Served) -> 
         ring = Ring(memoryview(page))
         ring.evtchn_port = waiting.events.port
         ring.release()
-    server = RingServer(served.pump, hypervisor)
-    served.engine.serve(server)
+    server = RingServer(served.reactor, hypervisor)
+    served.engine.attach(server)
     watcher = await served.connect()
     await watcher.send(watcher.frame(Op.WATCH, b"@introduceDomain\0t\0"))
     await watcher.frames(2)
     server.start()
     try:
-        served.pump.flush()
+        served.reactor.run()
         (event,) = await watcher.frames(1)
         assert event.payload == b"@introduceDomain\0t\0"
         domains = served.engine.store.domains

@@ -154,13 +154,13 @@ async def test_unread_events_are_dropped_in_time(rings: Rings) -> None:
     rings.engine.expire_events(later_ms, 0)
     assert writer.under_way == 1
     assert [each["what"] for each in rings.notices("events.expired")] == []
-    rings.served.pump.flush()
+    rings.served.reactor.run()
 
     assert [each["what"] for each in rings.notices("events.expired")] == [19]
     while writer.answered < COUNT:
         await writer.turn()
         rings.engine.expire_events(later_ms, 0)
-        rings.served.pump.flush()
+        rings.served.reactor.run()
     count = len(deaf.take())
     await rings.quiet()
     assert 1024 < count + len(deaf.take()) < 1024 + 25

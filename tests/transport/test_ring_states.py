@@ -168,7 +168,7 @@ async def test_domain_that_is_released_before_its_turn_is_not_served(
     kernel, guest = await rings.attach(0), await rings.guest(5)
     await kernel.request(Op.GET_DOMAIN_PATH, b"0\0")
     await rings.quiet()
-    link = rings.server._links[5]
+    link = rings.server.rings.links[5]
     kernel.put(kernel.frame(Op.RELEASE, b"5\0"))
     guest.put(guest.frame(Op.GET_DOMAIN_PATH, b"5\0"))
     link.wake()
@@ -230,7 +230,7 @@ async def test_own_kernel_keeps_its_ring_when_dom0_is_introduced(rings: Rings) -
 async def test_request_that_waits_for_the_server_is_answered(rings: Rings) -> None:
     """The kernel may have asked before there was a server."""
     kernel = await rings.attach(0)
-    rings.server._unlink(rings.server._links[0])
+    rings.server._unlink(rings.server.rings.links[0])
     kernel.ring.write_requests(encode_frame(Op.GET_DOMAIN_PATH, 7, 0, b"0\0"))
     rings.server.start()
 
@@ -240,6 +240,6 @@ async def test_request_that_waits_for_the_server_is_answered(rings: Rings) -> No
 @eagerly
 async def test_domain_zero_is_not_needed(rings: Rings) -> None:
     """Without one, only the socket is dom0's."""
-    assert rings.server._links == {}
+    assert rings.server.rings.links == {}
     assert await rings.is_introduced(0)
     assert isinstance(await rings.guest(5), Kernel)

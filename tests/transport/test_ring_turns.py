@@ -62,7 +62,7 @@ async def test_our_own_kernel_goes_first(rings: Rings) -> None:
     """dom0's requests come by its ring, too."""
     guests = [await rings.guest(domid) for domid in (5, 6)]
     kernel = await rings.attach(0)
-    links = rings.server._links
+    links = rings.server.rings.links
     for domid in (5, 6, 0):
         rings.server._queue_up(links[domid])
 
@@ -103,7 +103,7 @@ async def test_a_defect_in_one_guests_turn_is_that_guests(rings: Rings) -> None:
 async def test_a_guest_that_is_gone_has_no_turn(rings: Rings) -> None:
     """It may end while it is in the queue."""
     gone, other = await rings.guest(5), await rings.guest(6)
-    link = rings.server._links[5]
+    link = rings.server.rings.links[5]
     rings.server._queue_up(link)
     rings.server._unlink(link)
     await rings.quiet()

@@ -88,7 +88,7 @@ async def test_mode_can_be_chosen(served: Served) -> None:
     mask = os.umask(0o077)
     try:
         server = UnixServer(
-            served.pump, path, lambda: served.engine.store.privileged.caller, mode=0o660
+            served.reactor, path, lambda: served.engine.store.privileged.caller, mode=0o660
         )
         server.start()
         assert os.umask(0o077) == 0o077

@@ -65,11 +65,11 @@ class Watchdog:
         self._timer: asyncio.TimerHandle | None = None
         self._waits = False
 
-    def start(self, serve: Callable[[socket.socket], None]) -> None:
+    def start(self, adopt: Callable[[socket.socket], None]) -> None:
         """Make the first request.
 
         Args:
-            serve: Takes the daemon's end of a connection.
+            adopt: Takes the daemon's end of a connection, to serve it.
 
         Raises:
             OSError: If there are no sockets to be had.
@@ -78,7 +78,7 @@ class Watchdog:
         ours.setblocking(False)
         self._sock = ours
         self._loop.add_reader(ours, self._on_readable)
-        serve(theirs)
+        adopt(theirs)
         self._beat()
 
     def stop(self) -> None:

@@ -15,7 +15,13 @@ import weakref
 from pathlib import Path
 from typing import Final, Protocol, final
 
-from xsd.hypervisor.base import Channel, DomainState, Hypervisor, PortIn
+from xsd.hypervisor.base import (
+    Channel,
+    DomainState,
+    Hypervisor,
+    PortIn,
+    ports_to_try,
+)
 from xsd.hypervisor.xendomains import MANAGE_SONAME, control_sonames, open_domains
 from xsd.hypervisor.xenlibrary import HANDLE, Call, Library, load
 from xsd.protocol.limits import DOMID_FIRST_RESERVED
@@ -33,7 +39,7 @@ _RING_GRANT: Final = 1
 """Grant reference of the ring page, the same in every domain (grant_table.h)."""
 
 _VIRQ_DOM_EXC: Final = 3
-_EVENTS_MAX: Final = 1024
+_EVENTS_MAX: Final = 64
 """Most events that one call of `XenHypervisor.pending` takes."""
 
 _U32: Final = ctypes.c_uint32
@@ -179,7 +185,13 @@ class XenHypervisor(Hypervisor):
             raise
         finally:
             os.close(device)
-        self._own = self._bound(_OWN_DOMID, port, memoryview(mapping), mapping)
+        page = memoryview(mapping)
+        try:
+            self._own = self._bound(_OWN_DOMID, port, page, mapping)
+        except OSError:
+            page.release()
+            mapping.close()
+            raise
         self.notify(self._own)
         return self._own
 
@@ -194,7 +206,8 @@ class XenHypervisor(Hypervisor):
             domid: The domain.
             remote_port: Its end of the event channel.
             port_in: See `Hypervisor.connect`. The page is the domain's: what is found
-                there may be any number of 32 bits.
+                there may be any number of 32 bits. One that cannot be bound does
+                not count.
 
         Returns:
             Its page has format ``B`` and can be written. It must not be used after
@@ -208,19 +221,21 @@ class XenHypervisor(Hypervisor):
             raise OSError(errno.EINVAL, f"{domid} is no domain")
         access = mmap.PROT_READ | mmap.PROT_WRITE
         grant = _Grant(self._map(domid, _RING_GRANT, access), self._unmap)
-        if port_in is not None:
-            remote_port = port_in(grant.page) or remote_port
-        return self._bound(domid, remote_port, grant.page, grant)
+        ports = ports_to_try(grant.page, remote_port, port_in)
+        for named in ports[:-1]:
+            with contextlib.suppress(OSError):
+                return self._bound(domid, named, grant.page, grant)
+        try:
+            return self._bound(domid, ports[-1], grant.page, grant)
+        except OSError:
+            grant.page.release()
+            grant.close()
+            raise
 
     def _bound(
         self, domid: int, remote_port: int, page: memoryview, mapping: _Mapping
     ) -> Channel:
-        try:
-            port: int = self._bind(domid, remote_port)
-        except OSError:
-            page.release()
-            mapping.close()
-            raise
+        port: int = self._bind(domid, remote_port)
         channel = Channel(domid, port, page, remote_port)
         self._mappings[channel] = mapping
         return channel

@@ -23,6 +23,9 @@ EVTCHN_PORT: Final = 7
 """Places in `RingTransport.fields`, 32 bits each."""
 
 _FIELDS: Final = slice(2 * RING_SIZE, 2 * RING_SIZE + 32)
+_NOTIFICATIONS_MAX: Final = 64 * 1024
+"""Bytes of notifications that are taken at once; each has eight."""
+
 _MASK: Final = 0xFFFFFFFF
 
 
@@ -35,7 +38,7 @@ class RingTransport(Transport):
     Args:
         page: The shared page.
         to_daemon: Eventfd that notifies the daemon.
-        to_guest: Eventfd, non-blocking, by which the daemon notifies.
+        to_guest: Pipe or eventfd, non-blocking, by which the daemon notifies.
         lazy: Notify as rarely as Linux does: after writing only if the daemon had
             taken all that was there before, after reading only if the ring had
             been full. Otherwise after every move of an index.
@@ -172,7 +175,7 @@ class RingTransport(Transport):
         if not self._notified.poll(left):
             raise TimeoutError("timed out")
         with suppress(BlockingIOError):
-            os.eventfd_read(self._to_guest)
+            os.read(self._to_guest, _NOTIFICATIONS_MAX)
 
 
 def _deadline(timeout: float | None) -> float | None:
