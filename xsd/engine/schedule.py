@@ -89,3 +89,7 @@ class Schedule:
     def next_ms(self) -> int:
         """When something is due next; 0 for never."""
         return self._times[0][0] if self._times else 0
+
+    def times(self) -> list[tuple[int, int, int]]:
+        """What is due when, as for `due`, in no order: for checks."""
+        return list(self._times)

@@ -91,7 +91,6 @@ def _verify_counts(store: Store) -> list[str]:
         transactions.add(transaction.caller.domid, 1)
         if not transaction.caller.privileged:
             memory.add(transaction.caller.domid, _size_of(transaction))
-    memory.merge(store.usage.unsent)
     faults: list[str] = []
     for what, counted, kept in (
         ("nodes", nodes, store.usage.nodes),
