@@ -159,9 +159,7 @@ class FrameDecoder:
             return -1
         whole = bytes(partial)
         op, req_id, tx_id, _ = _unpack_from(whole)
-        frames.append(
-            Frame(whole[:REPEATED], op, req_id, tx_id, whole[HEADER_SIZE:])
-        )
+        frames.append(Frame(whole[:REPEATED], op, req_id, tx_id, whole[HEADER_SIZE:]))
         self._position += len(whole)
         self._partial = bytearray()
         self._needed = HEADER_SIZE

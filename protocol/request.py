@@ -393,21 +393,11 @@ def parse_introduce(payload: bytes) -> Introduce:
     return Introduce(domid, c_long(strings[1]), port)
 
 
-def split_write(payload: bytes) -> tuple[bytes, bytes]:
-    """Path and value of a WRITE.
-
-    Raises:
-        XenStoreError: EINVAL if there is no NUL behind the path.
-    """
+def _parse_write(payload: bytes) -> Request:
     end = payload.find(b"\0")
     if end < 0:
         raise XenStoreError(Errno.EINVAL, "path without NUL")
-    return payload[:end], payload[end + 1 :]
-
-
-def _parse_write(payload: bytes) -> Request:
-    path, value = split_write(payload)
-    return Write(path, value)
+    return Write(payload[:end], payload[end + 1 :])
 
 
 def parse_set_perms(payload: bytes) -> SetPerms:
@@ -438,7 +428,8 @@ def parse_get_feature(payload: bytes) -> GetFeature:
     return GetFeature(parse_domid(strings[0]) if strings else OWN)
 
 
-def _parse_set_feature(payload: bytes) -> Request:
+def parse_set_feature(payload: bytes) -> SetFeature:
+    """Take the payload of SET_FEATURE apart; see `parse_request`."""
     strings = _strings(payload, 2, 2)
     return SetFeature(parse_domid(strings[0]), c_unsigned(strings[1]))
 
@@ -499,6 +490,6 @@ _OF_PAYLOAD[Op.SET_TARGET] = parse_set_target
 _OF_PAYLOAD[Op.RESET_WATCHES] = _parse_reset_watches
 _OF_PAYLOAD[Op.DIRECTORY_PART] = parse_directory_part
 _OF_PAYLOAD[Op.GET_FEATURE] = parse_get_feature
-_OF_PAYLOAD[Op.SET_FEATURE] = _parse_set_feature
+_OF_PAYLOAD[Op.SET_FEATURE] = parse_set_feature
 _OF_PAYLOAD[Op.GET_QUOTA] = parse_get_quota
 _OF_PAYLOAD[Op.SET_QUOTA] = parse_set_quota

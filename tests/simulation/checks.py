@@ -91,5 +91,5 @@ def _is_awaited(engine: Engine, connection: Connection) -> bool:
 
 
 def _has_time(engine: Engine, what: int, number: int) -> bool:
-    times = engine.core.schedule.times()
+    times = engine.core.schedule.times
     return any(each[1:] == (what, number) for each in times)

@@ -5,6 +5,7 @@ import pytest
 from tests.store.support import Client, Enter, guest_of, refused
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.store import Store
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.quota import (
     DEFAULTS,
     MEMORY,
@@ -14,7 +15,6 @@ from xsd.store.quota import (
     TRANSACTION_NODES,
     TRANSACTIONS,
     WATCHES,
-    QuotaExceeded,
     Quotas,
 )
 

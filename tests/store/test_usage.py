@@ -6,8 +6,9 @@ from tests.store.support import Client, Enter, at, dom0_of, guest_of, refused
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.perms import Caller
 from xsd.store import Store, Watch
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.node import Node, empty_size
-from xsd.store.quota import DEFAULTS, MEMORY, QuotaExceeded
+from xsd.store.quota import DEFAULTS, MEMORY
 from xsd.store.tree import find
 from xsd.store.usage import (
     LEVEL_BYTES,

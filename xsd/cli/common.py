@@ -1,7 +1,6 @@
 """What the subcommands share."""
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -109,8 +108,7 @@ def show(text: bytes) -> str:
 
 def strerror(error: XenStoreError) -> str:
     """Return the C library's phrase for a refusal."""
-    number: int = getattr(errno, error.errno.name)
-    return os.strerror(number)
+    return os.strerror(error.errno)
 
 
 def child_path(parent: bytes, name: bytes) -> bytes:

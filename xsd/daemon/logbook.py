@@ -1,6 +1,5 @@
 """The log, as operators send it elsewhere while the daemon runs: CONTROL logfile."""
 
-import errno
 import os
 import resource
 from datetime import UTC, datetime
@@ -128,8 +127,7 @@ def _path(name: bytes) -> Path:
 
 def _refusal(error: OSError, name: bytes) -> XenStoreError:
     """What a client is told of a file that cannot be had."""
-    code = errno.errorcode.get(error.errno or 0, "")
-    told = Errno[code] if code in Errno.__members__ else Errno.EINVAL
+    told = next((each for each in Errno if each == error.errno), Errno.EINVAL)
     return XenStoreError(told, _reason(error), name)
 
 

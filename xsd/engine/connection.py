@@ -125,10 +125,7 @@ class Connection:
     def wants_input(self) -> bool:
         """Whether there is nothing to do before more is read from the client."""
         return not (
-            self.backlog
-            or self.closing
-            or self.lost
-            or self.outbox.size > HIGH_WATER
+            self.backlog or self.closing or self.lost or self.outbox.size > HIGH_WATER
         )
 
     def keep(self, transaction: Transaction) -> int:

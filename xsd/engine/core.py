@@ -8,12 +8,11 @@ from xsd.engine.consumer import Consumer
 from xsd.engine.guests import NoGuests
 from xsd.engine.inputs import REQUEST, Input, Tape
 from xsd.engine.logbook import Logbook, NoLogbook
-from xsd.engine.outbox import Tally
 from xsd.engine.notice import Notice
+from xsd.engine.outbox import Tally
 from xsd.engine.outside import Outside
 from xsd.engine.protection import Protection
 from xsd.engine.schedule import EXPIRE, Schedule
-from xsd.protocol.errors import XenStoreError
 from xsd.protocol.frame import Frame
 from xsd.protocol.ops import FEATURES
 from xsd.protocol.path import Path, parse_path
@@ -239,54 +238,6 @@ class Core:
         """The connections of a domain itself; dom0's sockets are not meant."""
         return list(self._guests.get(domid, _NOBODY))
 
-    def end(self, domid: int) -> list[Event]:
-        """End a known domain: by RELEASE, or because it is gone.
-
-        Returns:
-            The events of its nodes, and @releaseDomain if it was introduced.
-        """
-        if self.tracing.obj:
-            self.notices.append(tracing.domain("obj.domain_ended", domid))
-        for connection in self.connections_of(domid):
-            if connection.is_channel:
-                self.drop(connection)
-            else:
-                self.forget(connection)
-                connection.outbox.clear()
-                self.lose(connection)
-        for key in [key for key in self.over_quota if key[0] == domid]:
-            del self.over_quota[key]
-        self.over_soft.discard(domid)
-        self.remarked_ms.pop(domid, None)
-        store = self.store
-        domain = store.known(domid)
-        if not domain.introduced:
-            return store.forget(domid, keep_orphans=self.keep_orphans)
-        self.outside.disconnect(domain)
-        return store.release(domid, keep_orphans=self.keep_orphans)
-
-    def open_channel(self, domid: int, port: int) -> None:
-        """Make a domain known and give it a channel, if it can have one.
-
-        Raises:
-            XenStoreError: If it cannot be connected; then nothing has changed.
-        """
-        is_new = self.store.domains.get(domid) is None
-        domain = self.store.know(domid)
-        connection = self.connect(domain.caller)
-        try:
-            has_channel = self.outside.connect(domain, port, connection)
-        except XenStoreError:
-            self.drop(connection)
-            self.last -= 1
-            if is_new:
-                self.store.forget(domid)
-            raise
-        if has_channel:
-            connection.is_channel = True
-        else:
-            self.drop(connection)
-
     def set_limit(self, domid: int, name: str, value: int) -> None:
         """Set a quota; those whom the old one held up look at the new one.
 
@@ -298,16 +249,6 @@ class Core:
             for connection in guests:
                 if connection.backlog:
                     self.schedule.queue(connection)
-
-    def end_if_replaced(self, domid: int) -> list[Event]:
-        """End a known domain if there is another one of that id by now."""
-        domain = self.store.domains.get(domid)
-        if domain is None or domain.caller.privileged:
-            return []
-        unique_id = self.outside.unique_id(domid)
-        if unique_id is None or unique_id == domain.unique_id:
-            return []
-        return self.end(domid)
 
     def deliver(self, events: list[Event], cause: Connection | None = None) -> None:
         """Queue events on the connections they are for.
@@ -453,8 +394,16 @@ class Core:
         self.store.listening = bool(self.consumers)
 
     def publish(self) -> None:
-        """Hand what has changed in the store to whoever asks, beside watches."""
-        changes = self.store.take_news()
+        """Hand what an input has changed in the store to whoever asks."""
+        store = self.store
+        if store.defects:
+            # What failed after the input had happened, as the derivation of events.
+            for defect in store.defects:
+                self.note_defect("events.failed", defect)
+            store.defects = []
+        if not store.news:
+            return
+        changes = store.take_news()
         for consumer in list(self.consumers):
             try:
                 consumer.take(changes)
@@ -475,13 +424,6 @@ class Core:
             self.add_consumer(self._change_trace)
         elif before and not self.tracing.tdb:
             self.remove_consumer(self._change_trace)
-
-    def note_defects(self) -> None:
-        """Have what failed in the store after a request had happened logged."""
-        defects = self.store.defects
-        self.store.defects = []
-        for error in defects:
-            self.note_defect("events.failed", error)
 
     def note_defect(self, event: str, error: BaseException) -> None:
         """Have a defect of ours logged with its trace."""

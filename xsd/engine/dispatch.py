@@ -15,10 +15,10 @@ from xsd.engine.notice import Notice
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.frame import Frame
 from xsd.protocol.ops import OP_LIMIT, Op
-from xsd.protocol.reply import encode_error, encode_reply
+from xsd.protocol.reply import OK, OK_TAIL, encode_error, encode_reply
 from xsd.store import Transaction
 from xsd.store.changes import Cause
-from xsd.store.quota import QuotaExceeded
+from xsd.store.exceeded import QuotaExceeded
 
 Handler = Callable[[Core, Connection, bytes, Transaction | None], bytes]
 
@@ -85,7 +85,7 @@ for _op, _entry in _ENTRIES.items():
     _TABLE[_op] = _entry
 
 
-def answer(core: Core, connection: Connection, frame: Frame) -> None:
+def answer(core: Core, connection: Connection, frame: Frame) -> None:  # noqa: C901
     """Carry one request out; queue the events it causes and its reply."""
     store = core.store
     pulse = store.pulse
@@ -93,26 +93,29 @@ def answer(core: Core, connection: Connection, frame: Frame) -> None:
     if traced and core.tracing.io:
         core.notices.append(tracing.request(connection, frame))
     try:
-        reply = encode_reply(frame, _carry_out(core, connection, frame))
+        payload = _carry_out(core, connection, frame)
+        if payload is OK:
+            reply = frame.header + OK_TAIL
+        else:
+            reply = encode_reply(frame, payload)
     except XenStoreError as error:
         reply = encode_error(frame, error.errno)
         _note_refusal(core, connection, frame, error)
     except Exception as error:  # noqa: BLE001  the daemon must outlive any defect
         reply = encode_error(frame, Errno.EIO)
         _note_defect(core, connection, frame, error)
-    if store.pulse != pulse:
+    if store.pulse != pulse and core.tape is not None:
         core.record_request(connection, frame)
-        if store.defects:
-            core.note_defects()
-        if store.news:
-            core.publish()
-    elif core.outside.answers:
-        # They belong to no input.
+    if store.news or store.defects:
+        core.publish()
+    if core.outside.answers:
+        # They belong to this input, or to none.
         core.outside.answers.clear()
     tally = None if connection.caller.privileged else connection.tally
     connection.outbox.append(reply, tally)
     if not connection.dirty:
-        core.touch(connection)
+        connection.dirty = True
+        core.dirty.append(connection)
     if traced:
         _trace_reply(core, connection, frame, reply)
     event = core.after_reply
@@ -146,7 +149,9 @@ def _carry_out(core: Core, connection: Connection, frame: Frame) -> bytes:
             raise XenStoreError(Errno.ENOENT, f"no transaction {number}")
     if entry.changes:
         core.transaction_id = number
-        core.store.cause = Cause(connection.id, connection.caller.domid, number, op)
+        if core.store.listening:
+            domid = connection.caller.domid
+            core.store.cause = Cause(connection.id, domid, number, op)
         if connection.transactions and (transaction is None or op == _END):
             progress.changes_by_itself(core, connection, frame)
     return entry.handler(core, connection, frame.payload, transaction)

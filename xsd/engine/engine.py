@@ -10,7 +10,7 @@ What changes its state are its inputs, and nothing else; see inputs.py.
 from collections.abc import Iterable
 from typing import Final, final
 
-from xsd.engine import progress, tracing
+from xsd.engine import domains, progress
 from xsd.engine.connection import HIGH_WATER, Connection
 from xsd.engine.consumer import Consumer
 from xsd.engine.core import Core
@@ -30,11 +30,9 @@ from xsd.engine.inputs import (
 from xsd.engine.logbook import Logbook
 from xsd.engine.notice import Notice
 from xsd.engine.schedule import EXPIRE, GO_ON, PROTECTION, REMARK
-from xsd.protocol.errors import XenStoreError
 from xsd.protocol.frame import Frame
 from xsd.store import Store
 from xsd.store.quota import MEMORY, OUTSTANDING
-from xsd.store.store import RELEASE_DOMAIN
 
 TURN: Final = 64
 """Requests of one connection of dom0's that are answered before others' are."""
@@ -160,16 +158,7 @@ class Engine:
         if not ended and not stopped:
             return
         store.cause = None
-        for domid in stopped:
-            if core.tracing.obj:
-                core.notices.append(tracing.domain("obj.domain_stopped", domid))
-            core.deliver(store.shut_down(domid))
-        for domid in ended:
-            core.deliver(core.end(domid))
-        if stopped:
-            # Watches without a depth are told once, whatever the number of domains.
-            plain = store.tell_domain(RELEASE_DOMAIN, stopped[0], deep=False)
-            core.deliver(plain)
+        domains.changed(core, ended, stopped)
         self._finish(
             Input(
                 DOMAINS,
@@ -187,14 +176,7 @@ class Engine:
         if known is not None and known.introduced:
             return
         self.store.cause = None
-        try:
-            core.open_channel(domid, 0)
-        except XenStoreError:
-            # As a rule its toolstack will introduce it: no port is in its page.
-            core.record(FOUND, domid=domid)
-            return
-        core.deliver(self.store.introduce(domid, 0))
-        core.notices.append(Notice("info", "domain.found", {"domid": domid}))
+        domains.find(core, domid)
         core.record(FOUND, domid=domid)
 
     def set_limit(self, domid: int, name: str, value: int) -> None:
@@ -279,7 +261,7 @@ class Engine:
         core.now_ms = now_ms
         if schedule.fallen or schedule.rested:
             self._wake(now_ms)
-        if schedule.next_ms and schedule.next_ms <= now_ms:
+        if schedule.times and schedule.times[0][0] <= now_ms:
             self._do_what_is_due(now_ms)
         done = 0
         for _ in range(len(schedule.privileged)):
@@ -415,10 +397,9 @@ class Engine:
             if outbox.size > HIGH_WATER:
                 connection.awaits_reading = True
                 break
-            if is_guest and self._has_to_wait(connection):
-                break
-            if core.protection is not None and progress.wait_if_needed(
-                core, connection, frame
+            if (is_guest and self._wait_if_needed(connection)) or (
+                core.protection is not None
+                and progress.wait_if_needed(core, connection, frame)
             ):
                 break
             if is_guest:
@@ -427,21 +408,27 @@ class Engine:
                 answer(core, connection, frame)
             connection.waited_for = 0
             done += 1
-        if done == len(frames):
-            connection.backlog = []
-            if connection.paused or connection.closing:
-                core.touch(connection)
-            if connection.decoder.error is not None:
-                self._break_off(connection)
-        elif connection.backlog is frames:
+        if connection.backlog is frames:
             # Else the connection has begun anew meanwhile.
-            del frames[:done]
+            self._take_off(connection, done)
         if is_guest and done:
             core.note_usage(connection)
             if not self._remarking:
                 self._remarking = True
                 core.schedule.at(core.now_ms + REMARK_EVERY_MS, REMARK, 0)
         return done
+
+    def _take_off(self, connection: Connection, done: int) -> None:
+        """Take answered requests off a connection's backlog."""
+        frames = connection.backlog
+        if done < len(frames):
+            del frames[:done]
+            return
+        connection.backlog = []
+        if connection.paused or connection.closing:
+            self.core.touch(connection)
+        if connection.decoder.error is not None:
+            self._break_off(connection)
 
     def _answer_guest(self, connection: Connection, frame: Frame) -> None:
         """Answer a guest's request; after much work it has to rest.
@@ -459,7 +446,7 @@ class Engine:
             connection.rests_until_ms = self.core.now_ms + REST_MAX_MS
             self.core.schedule.rested.append((connection, rest_ms))
 
-    def _has_to_wait(self, connection: Connection) -> bool:
+    def _wait_if_needed(self, connection: Connection) -> bool:
         """Have a guest wait for others, or for its own reading, if it must.
 
         That is while it rests, while as much is under way because of it as may be, and
@@ -499,10 +486,7 @@ class Engine:
         core = self.core
         if core.tape is not None:
             core.tape.take(entry)
-        if self.store.defects:
-            core.note_defects()
-        if self.store.news:
-            core.publish()
+        core.publish()
 
     def _note(
         self, level: str, event: str, connection: Connection, what: object

@@ -6,7 +6,7 @@ all and that the transaction exists was seen to before (dispatch.py); an excepti
 becomes the reply there too.
 """
 
-from xsd.engine import progress, tracing
+from xsd.engine import domains, progress, tracing
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.protocol import request as requests
@@ -76,7 +76,9 @@ def write(
     transaction: Transaction | None,
 ) -> bytes:
     """WRITE."""
-    raw, value = requests.split_write(payload)
+    raw, nul, value = payload.partition(b"\0")
+    if not nul:
+        raise XenStoreError(Errno.EINVAL, "path without NUL")
     path = core.path(connection, raw)
     events = core.store.write(connection.caller, path, value, transaction)
     if events:
@@ -256,7 +258,7 @@ def introduce(
     if not names_a_domain(domid):
         raise XenStoreError(Errno.EINVAL, f"{domid} is no domain's id")
     # Told even if the new domain cannot be introduced.
-    core.deliver(core.end_if_replaced(domid), connection)
+    core.deliver(domains.end_if_replaced(core, domid), connection)
     known = core.store.domains.get(domid)
     if known is not None and known.introduced:
         for each in core.connections_of(domid):
@@ -265,7 +267,7 @@ def introduce(
         if not known.caller.privileged:
             core.outside.reconnect(known, request.port)
     else:
-        core.open_channel(domid, request.port)
+        domains.open_channel(core, domid, request.port)
     if core.tracing.obj:
         core.notices.append(tracing.domain("obj.domain_introduced", domid))
     core.deliver(core.store.introduce(domid, request.port), connection)
@@ -282,7 +284,7 @@ def release(
     domid = parse_domid(one_string(payload))
     _refuse_privileged(core, domid)
     core.store.introduced(domid)
-    core.deliver(core.end(domid), connection)
+    core.deliver(domains.end(core, domid), connection)
     return OK
 
 

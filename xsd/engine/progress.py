@@ -12,9 +12,10 @@
 # it took longer, it has to fail as often again first. A request waits for one
 # transaction at most, or two clients could make it wait for ever; but guests wait for
 # each of a privileged client. It ends at once when its client goes, resets its watches
-# or aborts, and who broke its own transaction has not failed because of others. A guest's protection does not hold a privileged client
-# up: nobody has to wait for a guest who is not one; and it holds nobody up at nodes
-# that the guest has no right to, which it can name.
+# or aborts, and who broke its own transaction has not failed because of others. A
+# guest's protection does not hold a privileged client up: nobody has to wait for a
+# guest who is not one; and it holds nobody up at nodes that the guest has no right to,
+# which it can name.
 
 from typing import Final
 
@@ -98,7 +99,7 @@ def changes_by_itself(core: Core, connection: Connection, frame: Frame) -> None:
     """Note which of a client's own transactions its own request may break."""
     ending = connection.transactions.get(frame.tx_id)
     now = core.store.live.tree.top
-    for path in _changed_by(core, connection, frame):
+    for path in _changed_by(connection, frame):
         for transaction in connection.transactions.values():
             footprint = transaction.footprint
             if transaction is not ending and footprint.concerns(path, now):
@@ -141,7 +142,7 @@ def _broken_by(
     if _may_pass(connection, protected):
         return None
     now = core.store.live.tree.top
-    for path in _changed_by(core, connection, frame):
+    for path in _changed_by(connection, frame):
         if protection.concerns(path, now) and _has_right(protected, path, now):
             return path
     return None
@@ -170,7 +171,7 @@ def _has_right(caller: Caller, path: Path, top: Node) -> bool:
     return node.perms.access(caller) != NONE
 
 
-def _changed_by(core: Core, connection: Connection, frame: Frame) -> list[Path]:
+def _changed_by(connection: Connection, frame: Frame) -> list[Path]:
     """Paths that a request would change in the store, as far as it names them."""
     if frame.tx_id == 0 and frame.op in _CHANGES:
         raw = frame.payload.partition(b"\0")[0]

@@ -40,18 +40,19 @@ class Schedule:
         privileged: Connections of dom0 with requests that can be carried out.
         guests: The same of guests.
         fallen: Tallies that have fallen and were waited for.
+        times: What is due when, as a heap; see `at`.
         rested: Guests that have asked for much work in this turn, and for how many
             milliseconds each rests: from the next turn on, when the work has ended.
     """
 
-    __slots__ = ("_times", "fallen", "guests", "privileged", "rested")
+    __slots__ = ("fallen", "guests", "privileged", "rested", "times")
 
     def __init__(self) -> None:
         self.privileged: deque[Connection] = deque()
         self.guests: deque[Connection] = deque()
         self.fallen: list[Tally] = []
         self.rested: list[tuple[Connection, int]] = []
-        self._times: list[tuple[int, int, int]] = []
+        self.times: list[tuple[int, int, int]] = []
 
     @property
     def busy(self) -> bool:
@@ -76,11 +77,11 @@ class Schedule:
             what: GO_ON, EXPIRE, PROTECTION or REMARK.
             number: What of: a connection's number, or a protection's.
         """
-        heappush(self._times, (time_ms, what, number))
+        heappush(self.times, (time_ms, what, number))
 
     def due(self, now_ms: int) -> tuple[int, int, int] | None:
         """Take out what is due the longest; None if nothing is."""
-        times = self._times
+        times = self.times
         if not times or times[0][0] > now_ms:
             return None
         return heappop(times)
@@ -88,8 +89,4 @@ class Schedule:
     @property
     def next_ms(self) -> int:
         """When something is due next; 0 for never."""
-        return self._times[0][0] if self._times else 0
-
-    def times(self) -> list[tuple[int, int, int]]:
-        """What is due when, as for `due`, in no order: for checks."""
-        return list(self._times)
+        return self.times[0][0] if self.times else 0

@@ -26,7 +26,7 @@ from xsd.protocol.ops import Op
 from xsd.protocol.path import format_path, is_special
 from xsd.store import Change, Store, Watch
 from xsd.store.changes import CHANGED, IMPLIED
-from xsd.store.quota import QuotaExceeded
+from xsd.store.exceeded import QuotaExceeded
 
 SWITCHES: Final = ("obj", "io", "wrl", "acc", "tdb")
 """Names of the switches, in C's order."""

@@ -30,6 +30,7 @@ REMOVED_WITHIN: Final = 4
 @final
 class Cause:
     __slots__ = ("connection", "domid", "transaction", "op")
+
     def __init__(self, connection: int, domid: int, transaction: int, op: int) -> None:
         self.connection = connection
         self.domid = domid
@@ -51,7 +52,16 @@ class Change:
         removed: For removals the node as it was, with all below it.
     """
 
-    __slots__ = ("cause", "kind", "old_perms", "old_value", "path", "perms", "removed", "value")
+    __slots__ = (
+        "cause",
+        "kind",
+        "old_perms",
+        "old_value",
+        "path",
+        "perms",
+        "removed",
+        "value",
+    )
 
     def __init__(
         self,

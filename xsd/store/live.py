@@ -5,8 +5,9 @@ from typing import final
 from xsd.protocol.path import Path, format_path
 from xsd.protocol.perms import Permissions
 from xsd.store.changes import CHANGED, IMPLIED, REMOVED, Change, removal
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.node import Node
-from xsd.store.quota import MEMORY, QuotaExceeded, Quotas
+from xsd.store.quota import MEMORY, Quotas
 from xsd.store.tree import Tree
 from xsd.store.usage import Usage
 from xsd.store.view import View

@@ -39,25 +39,6 @@ SOFT_PREFIX: Final = "soft-"
 
 
 @final
-class QuotaExceeded(XenStoreError):  # noqa: N818  says more than QuotaExceededError
-    """A domain would go over one of its limits.
-
-    Attributes:
-        domid: The domain.
-        quota: Name of the limit.
-        limit: Its value.
-    """
-
-    def __init__(self, domid: int, quota: str, limit: int, path: bytes = b"") -> None:
-        reason = f"dom{domid} is at its quota of {limit} {quota}"
-        errno = Errno.ENOMEM if quota == MEMORY else Errno.ENOSPC
-        super().__init__(errno, reason, path)
-        self.domid = domid
-        self.quota = quota
-        self.limit = limit
-
-
-@final
 class Quotas:
     """The limits: one set for all guests, and exceptions for single ones."""
 

@@ -1,2 +1,5 @@
-def describe(store) -> dict[str, object]:
+from xsd.store.store import Store
+
+
+def describe(store: Store) -> dict[str, object]:
     return {}

@@ -19,6 +19,7 @@ from xsd.store.commit import changes_between, outgrown, replay
 from xsd.store.domains import Domain, Domains
 from xsd.store.estate import drop_rights, topmost_owned
 from xsd.store.events import Audience, Event, events_for, may_read
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.live import Live
 from xsd.store.node import Node
 from xsd.store.past import OpenTransactions
@@ -28,7 +29,6 @@ from xsd.store.quota import (
     NODES,
     TRANSACTIONS,
     WATCHES,
-    QuotaExceeded,
     Quotas,
 )
 from xsd.store.transaction import Transaction
@@ -91,6 +91,7 @@ class Store:
         if domain.introduced:
             raise XenStoreError(Errno.EBUSY, f"dom{domid} is introduced")
         from xsd.protocol.ops import FEATURES
+
         if features & ~FEATURES:
             raise XenStoreError(Errno.EINVAL, f"unknown features {features}")
         domain.features = features

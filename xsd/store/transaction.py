@@ -57,9 +57,10 @@ from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.path import Path, format_path
 from xsd.protocol.perms import Caller, Permissions
 from xsd.store.dependencies import Dependencies
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.live import Live
 from xsd.store.node import Node
-from xsd.store.quota import TRANSACTION_NODES, QuotaExceeded, Quotas
+from xsd.store.quota import TRANSACTION_NODES, Quotas
 from xsd.store.tree import Clock, Tree
 from xsd.store.usage import LEVEL_BYTES, NODE_BYTES, Growth
 from xsd.store.view import View

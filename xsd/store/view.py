@@ -19,8 +19,9 @@ from xsd.protocol.limits import PAYLOAD_MAX
 from xsd.protocol.path import ROOT, Path, format_path
 from xsd.protocol.perms import OWNER, READ, WRITE, Caller, Permissions
 from xsd.protocol.reply import directory_part_payload
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.node import RECORD_ENTRY, Node, empty_size, name_size
-from xsd.store.quota import NODE_SIZE, NODES, QuotaExceeded, Quotas
+from xsd.store.quota import NODE_SIZE, NODES, Quotas
 from xsd.store.tree import Tree, find
 
 VALUE: Final = 1
