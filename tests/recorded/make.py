@@ -6,13 +6,10 @@ of Xen's C daemon, which is asked the same on a pretended Xen (see XSD_PEERS in
 """
 
 import sys
-from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tests.recorded.replay import replay, requests_of, save
-from tests.recorded.shimmed import Shimmed
-from tests.support.daemons import start_c_peer
+from tests.support.worlds import start_c_world
 
 
 def main(recording: Path, target: Path, *, bare: bool) -> None:
@@ -21,12 +18,8 @@ def main(recording: Path, target: Path, *, bare: bool) -> None:
     if bare:
         save(target, requests)
         return
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory(prefix="xs-")))
-        stack.enter_context(start_c_peer(directory))
-        world = Shimmed(directory)
+    with start_c_world() as world:
         save(target, replay(requests, world))
-        world.close()
 
 
 if __name__ == "__main__":

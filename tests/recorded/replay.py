@@ -7,18 +7,17 @@ guests. So the replies can depend on nothing but the daemon.
 
 import gzip
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
-from xsd.client.transport import SocketTransport
-from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
+from tests.support.worlds import World
+from xsd.protocol.frame import FrameDecoder
 from xsd.protocol.ops import Op
-from xsd.testing import Guest, PretendedHost
+from xsd.testing import Session
+from xsd.testing.session import Message
 
-PATIENCE_S: Final = 30.0
 _ENCODING: Final = "latin-1"
 _GENERATION: Final = b"<generation>"
 
@@ -86,48 +85,6 @@ def save(path: Path, exchanges: Iterable[Exchange]) -> None:
     path.write_bytes(gzip.compress(text.encode("ascii"), mtime=0))
 
 
-class World(ABC):
-    """A daemon, with a hypervisor that domains can be made of."""
-
-    @abstractmethod
-    def socket(self) -> "Line":
-        """A new client of dom0."""
-
-    @abstractmethod
-    def create(self, domid: int) -> int:
-        """Make a domain and return the port that INTRODUCE is to be told."""
-
-    @abstractmethod
-    def destroy(self, domid: int) -> None:
-        """End a domain; the daemon may notice it later."""
-
-    @abstractmethod
-    def ring(self, domid: int) -> "Line":
-        """The guest of a domain that was made and introduced."""
-
-
-@final
-@dataclass(slots=True)
-class Line:
-    """A connection: how bytes go out and come in, and how it ends."""
-
-    send: Callable[[bytes], object]
-    receive: Callable[[], bytes]
-    close: Callable[[], object]
-    decoder: FrameDecoder = field(default_factory=FrameDecoder)
-    waiting: list[Frame] = field(default_factory=list)
-
-    def request(self, op: int, tx: int, payload: bytes) -> Frame:
-        """Make a request and return the reply to it; events are not of interest."""
-        self.send(encode_frame(op, 1, tx, payload))
-        while True:
-            while self.waiting:
-                frame = self.waiting.pop(0)
-                if frame.op != Op.WATCH_EVENT:
-                    return frame
-            self.waiting = self.decoder.feed(self.receive())
-
-
 def replay(exchanges: Iterable[Exchange], world: World) -> Iterator[Exchange]:
     """Make the same requests; return them with the replies that there are now."""
     player = _Player(world)
@@ -136,11 +93,10 @@ def replay(exchanges: Iterable[Exchange], world: World) -> Iterator[Exchange]:
             player.end(each)
             yield each
         else:
-            frame = player.request(each)
-            reply = frame.payload
-            if frame.op == Op.DIRECTORY_PART:
+            op, reply = player.request(each)
+            if op == Op.DIRECTORY_PART:
                 reply = _GENERATION + b"\0" + reply.partition(b"\0")[2]
-            yield replace(each, reply_op=frame.op, reply=reply.decode(_ENCODING))
+            yield replace(each, reply_op=op, reply=reply.decode(_ENCODING))
     player.close()
 
 
@@ -150,20 +106,19 @@ class _Player:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._lines: dict[int, Line] = {}
+        self._sessions: dict[int, Session] = {}
         self._ports: dict[int, int] = {}
-        self._control = world.socket()
         # Ids of transactions, by those of the recording, and those not used yet.
         self._transactions: dict[tuple[int, int], int] = {}
         self._started: dict[int, list[int]] = {}
 
-    def request(self, each: Exchange) -> Frame:
-        """Make a request."""
-        line = self._lines.get(each.connection)
-        if line is None:
-            domid = each.domid
-            line = self._world.ring(domid) if domid else self._world.socket()
-            self._lines[each.connection] = line
+    def request(self, each: Exchange) -> Message:
+        """Make a request and return its reply; events are not of interest."""
+        session = self._sessions.get(each.connection)
+        if session is None:
+            world, domid = self._world, each.domid
+            session = world.session(domid) if domid else world.client()
+            self._sessions[each.connection] = session
         payload = each.request.encode(_ENCODING)
         if each.op == Op.SET_PERMS and not each.domid:
             # The toolstack has made a domain before it gives rights to it.
@@ -171,28 +126,29 @@ class _Player:
                 self._make(int(entry[1:]))
         if each.op == Op.INTRODUCE:
             payload = self._introduce(int(payload.split(b"\0")[0]))
-        frame = line.request(each.op, self._transaction(each), payload)
-        if frame.op == Op.TRANSACTION_START:
-            number = int(frame.payload.removesuffix(b"\0"))
+        messages = session.ask(each.op, payload, self._transaction(each))
+        (reply,) = [message for message in messages if message[0] != Op.WATCH_EVENT]
+        if reply[0] == Op.TRANSACTION_START:
+            number = int(reply[1].removesuffix(b"\0"))
             self._started.setdefault(each.connection, []).append(number)
-        return frame
+        return reply
 
     def end(self, each: Exchange) -> None:
         """End a connection; a ring ends with its domain."""
-        line = self._lines.pop(each.connection, None)
+        session = self._sessions.pop(each.connection, None)
         if each.domid in self._ports:
             del self._ports[each.domid]
             self._world.destroy(each.domid)
             # Until the daemon has noticed.
             while self._is_introduced(each.domid):
                 pass
-        if line is not None:
-            line.close()
+        if session is not None:
+            session.close()
 
     def close(self) -> None:
         """Close what the recording leaves open."""
-        for line in (*self._lines.values(), self._control):
-            line.close()
+        for session in self._sessions.values():
+            session.close()
 
     def _make(self, domid: int) -> None:
         if domid and domid not in self._ports:
@@ -204,8 +160,8 @@ class _Player:
         return b"%d\x001\0%d\0" % (domid, self._ports[domid])
 
     def _is_introduced(self, domid: int) -> bool:
-        frame = self._control.request(Op.IS_DOMAIN_INTRODUCED, 0, b"%d\0" % domid)
-        return frame.payload == b"T\0"
+        answer = self._world.dom0.get(Op.IS_DOMAIN_INTRODUCED, b"%d\0" % domid)
+        return answer == b"T\0"
 
     def _transaction(self, each: Exchange) -> int:
         """Id that a transaction has here; 0 for none, or what nobody has started."""
@@ -217,42 +173,3 @@ class _Player:
         if each.op == Op.TRANSACTION_END:
             self._transactions.pop(key, None)
         return number
-
-
-@final
-class Pretended(World):
-    """Our daemon with its pretended hypervisor."""
-
-    def __init__(self, socket: str, host: PretendedHost) -> None:
-        self._socket = socket
-        self._host = host
-        self._guests: dict[int, Guest] = {}
-
-    def socket(self) -> Line:
-        """See `World.socket`."""
-        transport = SocketTransport(self._socket, PATIENCE_S)
-        return Line(
-            lambda data: transport.send(data, PATIENCE_S),
-            lambda: transport.receive(PATIENCE_S),
-            transport.close,
-        )
-
-    def create(self, domid: int) -> int:
-        """See `World.create`."""
-        self._guests[domid] = self._host.create(domid)
-        return self._guests[domid].port
-
-    def destroy(self, domid: int) -> None:
-        """See `World.destroy`."""
-        self._guests.pop(domid).close()
-        self._host.kill(domid)
-
-    def ring(self, domid: int) -> Line:
-        """See `World.ring`."""
-        guest = self._guests[domid]
-        return Line(guest.send_bytes, guest.receive_bytes, lambda: None)
-
-    def close(self) -> None:
-        """Let the guests go."""
-        for guest in self._guests.values():
-            guest.close()

@@ -14,14 +14,14 @@ from typing import Any, Final, Self, TypeVar, final
 import uvloop
 
 from tests.support.processes import wait_until
-from tests.xsa.support import BYSTANDER, home
+from tests.xsa.support import BYSTANDER, Counts, home
 from xsd.client import Client
 from xsd.engine import Connection, Engine, Notice
 from xsd.hypervisor.emulated import EmulatedHypervisor
-from xsd.protocol.frame import Frame, FrameDecoder
+from xsd.protocol.frame import Frame
 from xsd.store import Store
 from xsd.store.check import verify
-from xsd.testing import Guest, Handover, PretendedHost
+from xsd.testing import Guest, Handover, PretendedHost, Session
 from xsd.transport.pump import Pump
 from xsd.transport.ring import RingLink, RingServer
 from xsd.transport.unix import UnixServer
@@ -64,8 +64,9 @@ class Host:
         assert self.is_served()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._held.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        with self._held:
+            assert kind is not None or self.is_served()
 
     # Clients
 
@@ -191,6 +192,22 @@ class Host:
             ]
         )
 
+    def counts(self) -> Counts:
+        """What there is of everything in the store."""
+        return self.run(lambda: Counts(self.engine.store))
+
+    def nodes_of(self, domid: int) -> int:
+        """Nodes that a domain is charged with."""
+        return self.run(lambda: self.engine.store.usage.nodes.of(domid))
+
+    def transactions(self) -> dict[int, int]:
+        """Open transactions of each domain."""
+        return self.run(lambda: dict(self.engine.store.usage.transactions.used))
+
+    def watches(self) -> int:
+        """Watches of everybody."""
+        return self.run(lambda: self.engine.store.watches.count)
+
     def is_served(self) -> bool:
         """Have the bystander write and read, and the whole store looked over."""
         self._count += 1
@@ -244,12 +261,9 @@ class Host:
 
 def frames(guest: Guest, count: int) -> list[Frame]:
     """Receive this many messages of a guest that has sent raw bytes."""
-    decoder = FrameDecoder()
-    received: list[Frame] = []
-    while len(received) < count:
-        received += decoder.feed(guest.receive_bytes())
-    assert len(received) == count
-    assert decoder.pending == b""
+    session = Session(guest.transport, timeout=PATIENCE_S)
+    received = session.frames(count)
+    assert session.waiting == 0
     return received
 
 

@@ -49,7 +49,6 @@ def test_a_right_for_nobody_is_nobodys_later(
     assert host.dom0.get_permissions("/x") == [b"n0", f"{letter}{LATER}".encode()]
 
     check_denied(host.guest(LATER), "/x", "/x/below")
-    assert host.is_served()
 
 
 def test_a_right_can_be_given_when_the_domain_is_there(
@@ -66,7 +65,6 @@ def test_a_right_can_be_given_when_the_domain_is_there(
 
         assert guest.read("/x") == b"shared"
         host.end(LATER)
-    assert host.is_served()
 
 
 def texts(host: Host, path: str) -> list[str]:
@@ -87,7 +85,6 @@ def test_a_domain_can_be_named_before_it_is_introduced(
 
     assert guest.read("/x") == b"shared"
     guest.write("mine", b"2")
-    assert host.is_served()
 
 
 def test_a_domain_that_ends_before_it_was_introduced_has_left_nothing(
@@ -103,7 +100,6 @@ def test_a_domain_that_ends_before_it_was_introduced_has_left_nothing(
     assert not host.dom0.exists(home(LATER))
 
     check_denied(host.guest(LATER), "/x")
-    assert host.is_served()
 
 
 def test_nobody_can_own_a_node(host: Host) -> None:
@@ -123,4 +119,3 @@ def test_nobody_can_own_a_node(host: Host) -> None:
                 refused = refusal_of(client.set_permissions, path, [f"n{owner}"])
                 assert refused == Errno.ENOENT
     assert host.dom0.get_permissions("/x") == [b"n0"]
-    assert host.is_served()

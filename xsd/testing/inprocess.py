@@ -1,0 +1,337 @@
+r"""A daemon in the test's own process and thread: no socket, no loop, no clock.
+
+    with InProcess() as xenstore:
+        dom0 = xenstore.client()
+        guest = xenstore.guest(7)
+        dom0.get(Op.WRITE, b"/local/domain/7/name\0web")
+
+What is sent is carried out before `send` returns, as far as it may be; time passes only
+when the test says so, or when a client waits for an answer that some time has to pass
+for. So nothing depends on how fast the machine is, and every run is like the last.
+"""
+
+from typing import Final, Self, final
+
+from xsd.client import Client, DisconnectedError, Transport
+from xsd.engine import Connection, Engine, Notice
+from xsd.engine.guests import Guests
+from xsd.protocol.ops import Op
+from xsd.store import Store
+from xsd.store.domains import Domain
+from xsd.testing.session import TIMEOUT_S, Session, strings
+
+EVENT_TIMEOUT_MS: Final = 20_000
+"""How long an event waits for a guest that does not read, as by default."""
+
+_PORT: Final = 1000
+"""The event channel of a domain has this number and its domid added."""
+
+
+@final
+class Shell:
+    """What the transports of a daemon do with its engine, and nothing else."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.now_ms = 0
+
+    def feed(self, connection: Connection, data: bytes) -> None:
+        """Bytes have come from a client."""
+        self.engine.receive(connection, data, self.now_ms)
+
+    def turn(self) -> None:
+        """Carry out all that may be, and end who is to be ended."""
+        engine = self.engine
+        is_busy = True
+        while is_busy:
+            is_busy = False
+            for connection in engine.take_dirty():
+                self._look(connection)
+            engine.look_at_clock(self.now_ms)
+            ready = engine.take_ready()
+            ready += [each for each in engine.connections if engine.is_ready(each)]
+            for connection in ready:
+                engine.resume(connection, self.now_ms)
+                is_busy = True
+
+    def read(self, connection: Connection) -> bytes:
+        """Take all that is to be sent on a connection."""
+        outbox = connection.outbox
+        parts: list[bytes] = []
+        while outbox.size:
+            part = bytes(outbox.peek())
+            outbox.sent(len(part))
+            parts.append(part)
+        self._look(connection)
+        return b"".join(parts)
+
+    def expire(self, after_ms: int) -> None:
+        """Drop what guests have not read in time."""
+        self.engine.expire_events(self.now_ms, after_ms)
+
+    @property
+    def next_ms(self) -> int:
+        """When something more can be carried out; 0 for never."""
+        return self.engine.held_until_ms
+
+    def _look(self, connection: Connection) -> None:
+        if connection.lost or (connection.closing and not connection.outbox.size):
+            self.engine.disconnect(connection)
+
+
+@final
+class Line(Transport):
+    """One client's way to the daemon.
+
+    A guest can send before it is introduced; it is answered then.
+
+    Attributes:
+        connection: The engine's end of it, None if there is none.
+    """
+
+    __slots__ = ("_machine", "_waiting", "connection")
+
+    def __init__(self, machine: "Machine", connection: Connection | None) -> None:
+        self._machine = machine
+        self._waiting = b""
+        self.connection = connection
+
+    def send(self, data: bytes, timeout: float | None) -> None:
+        """See `Transport.send`; it is never refused for want of room."""
+        del timeout
+        self._waiting += data
+        self.feed()
+        self._machine.run()
+
+    def feed(self) -> None:
+        """Hand over what was sent, as soon as there is somebody to take it."""
+        if self._waiting and self.connection is not None:
+            data, self._waiting = self._waiting, b""
+            self._machine.shell.feed(self.connection, data)
+
+    def receive(self, timeout: float | None) -> bytes:
+        """See `Transport.receive`; the time is that of the machine's clock.
+
+        Nothing is waited for: if nothing comes when that time has passed, nothing does.
+        """
+        machine = self._machine
+        until_ms = machine.shell.now_ms + int((timeout or 0) * 1000)
+        while True:
+            connection = self.connection
+            if connection is not None:
+                data = machine.shell.read(connection)
+                machine.run()
+                if data:
+                    return data
+                if connection.lost or connection.closing:
+                    raise DisconnectedError("the daemon has ended the connection")
+            if not machine.wait(until_ms):
+                raise TimeoutError("nothing comes")
+
+    def close(self) -> None:
+        """End the connection."""
+        if self.connection is not None:
+            self._machine.shell.engine.disconnect(self.connection)
+            self._machine.run()
+
+
+@final
+class Machine(Guests):
+    """The hypervisor and the clock of a daemon in process: what its engine asks.
+
+    Attributes:
+        shell: Moves bytes.
+        domains: The unique id of each domain that there is.
+        lines: The line of each.
+        expire_ms: How long an event waits for a guest that does not read.
+    """
+
+    def __init__(self, shell: Shell, expire_ms: int) -> None:
+        self.shell = shell
+        self.expire_ms = expire_ms
+        self.domains: dict[int, int] = {}
+        self.lines: dict[int, Line] = {}
+        self._created = 0
+
+    def create(self, domid: int) -> Line:
+        """Make a domain."""
+        if domid in self.domains:
+            raise ValueError(f"there is a domain {domid}")
+        self._created += 1
+        self.domains[domid] = self._created
+        line = self.lines[domid] = Line(self, None)
+        return line
+
+    def destroy(self, *domids: int) -> None:
+        """Destroy domains; the daemon learns it from `tell`."""
+        for domid in domids:
+            del self.domains[domid]
+            del self.lines[domid]
+
+    def tell(self) -> None:
+        """Have the daemon see which domains have ended."""
+        engine = self.shell.engine
+        ended = [
+            each.domid
+            for each in engine.store.domains.all()
+            if each.unique_id and self.domains.get(each.domid) != each.unique_id
+        ]
+        engine.domains_changed(ended, [])
+        self.run()
+
+    def run(self) -> None:
+        """Have the daemon do all that it can do now."""
+        for line in list(self.lines.values()):
+            line.feed()
+        self.shell.turn()
+
+    def advance(self, by_ms: int) -> None:
+        """Let time pass."""
+        self.shell.now_ms += by_ms
+        self.shell.expire(self.expire_ms)
+        self.run()
+
+    def wait(self, until_ms: int) -> bool:
+        """Let the time pass that somebody has to wait for, if it is not too long."""
+        now_ms = self.shell.now_ms
+        if not now_ms < self.shell.next_ms <= until_ms:
+            return False
+        self.advance(self.shell.next_ms - now_ms)
+        return True
+
+    def unique_id(self, domid: int) -> int | None:
+        """See `Census.unique_id`."""
+        return self.domains.get(domid)
+
+    def connect(self, domain: Domain, port: int) -> None:
+        """See `Guests.connect`; a domain that was not made has no connection."""
+        del port
+        line = self.lines.get(domain.domid)
+        if line is not None:
+            line.connection = self.shell.engine.connect(domain.caller)
+
+    def reconnect(self, domain: Domain, port: int) -> None:
+        """See `Guests.reconnect`."""
+        del port
+        line = self.lines.get(domain.domid)
+        if line is not None and line.connection is not None:
+            self.shell.engine.restart(line.connection)
+
+    def disconnect(self, domain: Domain) -> None:
+        """See `Guests.disconnect`."""
+        line = self.lines.get(domain.domid)
+        if line is not None and line.connection is not None:
+            self.shell.engine.disconnect(line.connection)
+
+
+@final
+class InProcess:
+    """A daemon, its hypervisor, and the clock of both.
+
+    Args:
+        event_timeout_ms: How long an event waits for a guest that does not read.
+
+    Attributes:
+        engine: What answers, for a look inside.
+        store: What it serves.
+    """
+
+    def __init__(self, *, event_timeout_ms: int = EVENT_TIMEOUT_MS) -> None:
+        self.store = Store()
+        self.engine = Engine(self.store)
+        self._machine = Machine(Shell(self.engine), event_timeout_ms)
+        self.engine.serve(self._machine)
+        self._toolstack = self.client()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all connections."""
+        for connection in self.engine.connections:
+            self.engine.disconnect(connection)
+
+    # Clients
+
+    def connect(self, domid: int = 0) -> Line:
+        """Another connection of dom0, or of a domain that is introduced."""
+        privileged = self.store.privileged.caller
+        caller = self.store.introduced(domid).caller if domid else privileged
+        return Line(self._machine, self.engine.connect(caller))
+
+    def client(self, domid: int = 0) -> Session:
+        """A session on such a connection."""
+        return Session(self.connect(domid), domid)
+
+    def library(self, domid: int = 0) -> Client:
+        """The client library on such a connection; its time limits are the clock's."""
+        return Client(transport=self.connect(domid), timeout=TIMEOUT_S)
+
+    # Domains
+
+    def create(self, domid: int) -> Session:
+        """Make a domain, which is served as soon as somebody introduces it.
+
+        Raises:
+            ValueError: If there is one of this id.
+        """
+        return Session(self._machine.create(domid), domid)
+
+    def exists(self, domid: int) -> bool:
+        """Tell whether there is a domain of this id, be it introduced or not."""
+        return domid in self._machine.domains
+
+    def introduce(self, domid: int) -> None:
+        """INTRODUCE a domain, as a toolstack does."""
+        payload = strings(b"%d" % domid, b"1", b"%d" % self.port(domid))
+        self._toolstack.ok(Op.INTRODUCE, payload)
+
+    def guest(self, domid: int) -> Session:
+        """Make a domain that is introduced and has a home of its own."""
+        guest = self.create(domid)
+        self.introduce(domid)
+        self._toolstack.make(b"/local/domain/%d" % domid, b"n%d" % domid)
+        return guest
+
+    def port(self, domid: int) -> int:
+        """The event channel that INTRODUCE of a domain is to be told."""
+        return _PORT + domid
+
+    def kill(self, *domids: int) -> None:
+        """Destroy domains, all at once for the daemon."""
+        self._machine.destroy(*domids)
+        self._machine.tell()
+
+    def replace(self, domid: int) -> Session:
+        """Destroy a domain and make another before the daemon sees any of it."""
+        self._machine.destroy(domid)
+        guest = self.create(domid)
+        self._machine.tell()
+        return guest
+
+    def shutdown(self, domid: int) -> None:
+        """Have a domain stop by itself."""
+        self.engine.domains_changed([], [domid])
+        self.run()
+
+    # Time
+
+    @property
+    def now_ms(self) -> int:
+        """What the clock shows, milliseconds from 0 on."""
+        return self._machine.shell.now_ms
+
+    def advance(self, by_ms: int) -> None:
+        """Let time pass, and the daemon do what it waited for."""
+        self._machine.advance(by_ms)
+
+    def run(self) -> None:
+        """Have the daemon do all that it can do now."""
+        self._machine.run()
+
+    def take_notices(self) -> list[Notice]:
+        """What the log should say since this was asked last."""
+        return self.engine.take_notices()
