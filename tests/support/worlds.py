@@ -118,11 +118,18 @@ class World(ABC):
 
 @final
 class EngineWorld(World):
-    """The daemon in this process."""
+    """The daemon in this process.
+
+    In the end its inputs are carried out once more, and have to make the same.
+
+    Attributes:
+        tape: Its inputs.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.xenstore = InProcess(tape=MemoryTape())
+        self.tape = MemoryTape()
+        self.xenstore = InProcess(tape=self.tape)
         self._created: dict[int, Session] = {}
         self.dom0 = self.client()
 
