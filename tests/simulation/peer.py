@@ -1,5 +1,6 @@
 """The other end of a connection: writes when it may, reads when it likes."""
 
+from collections import deque
 from typing import final
 
 from xsd.engine import Connection, Engine
@@ -22,6 +23,7 @@ class Peer(Link):
         is_channel: It is the ring of its domain, which ends with it.
         gone: Nothing comes of it any more.
         by_id: The requests that may still be asked for, by their ids.
+        answered: Replies that it has read.
     """
 
     def __init__(
@@ -34,11 +36,12 @@ class Peer(Link):
         self.lazy = lazy
         self.gone = False
         self.by_id: dict[int, Frame] = {}
+        self.answered = 0
         self._pipe = b""
         self._stream = connection.decoder
         self._sent = FrameDecoder()
         self._asked = FrameDecoder()
-        self._unanswered: list[Frame] = []
+        self._unanswered: deque[Frame] = deque()
         self._last = 0
         connection.link = self
 
@@ -130,7 +133,7 @@ class Peer(Link):
         if connection.decoder is not self._stream:
             self._stream = connection.decoder
             self._sent, self._asked = FrameDecoder(), FrameDecoder()
-            self._unanswered = []
+            self._unanswered = deque()
             connection.paused = False
 
     def _check(self, frame: Frame) -> None:
@@ -138,7 +141,8 @@ class Peer(Link):
         if frame.op == Op.WATCH_EVENT:
             assert (frame.req_id, frame.tx_id) == (0, 0)
             return
-        asked = self._unanswered.pop(0)
+        self.answered += 1
+        asked = self._unanswered.popleft()
         assert (frame.req_id, frame.tx_id) == (asked.req_id, asked.tx_id)
         self.by_id.pop(asked.req_id, None)
         if frame.op == Op.ERROR:

@@ -27,6 +27,12 @@ COMPARE_EVERY: Final = 200
 SETTLE_EVERY: Final = 500
 """Steps after which all have to come to rest."""
 
+FUZZ_FRAMES: Final = 100_000
+"""Of all clients of one fuzz."""
+
+FUZZ_CHECK_EVERY: Final = 50
+FUZZ_READ: Final = 10_000
+
 
 class SimulationError(AssertionError):
     """Something does not hold; the text says in which world, and when."""
@@ -85,6 +91,39 @@ def simulate(seed: int, steps: int = STEPS, check_every: int = 1) -> World:
     return world
 
 
+def fuzz(seed: int, frames: int) -> World:
+    """Have clients send so many frames that nobody should send.
+
+    Args:
+        seed: Of everything that is drawn.
+        frames: How many, at least.
+
+    Returns:
+        The world as it is in the end.
+
+    Raises:
+        SimulationError: If something does not hold.
+    """
+    world = World(seed, noisy=True)
+    number = 0
+    try:
+        while world.frames < frames:
+            number += 1
+            world.step()
+            for peer in list(world.peers):
+                world.turn()
+                peer.read(FUZZ_READ)
+            if number % FUZZ_CHECK_EVERY == 0:
+                check(world)
+        world.settle()
+        check(world)
+        check_quiet(world)
+        assert_replays(world.engine)
+    except Exception as error:
+        raise SimulationError(f"fuzz: seed {seed}, step {number}: {error}") from error
+    return world
+
+
 def main() -> None:
     """Simulate one world after the other until the time is over."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -95,11 +134,12 @@ def main() -> None:
     seed: int = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     until = time.monotonic() + options.seconds
     print(f"seed {seed}")
-    worlds = inputs = 0
+    inputs = len(fuzz(seed, FUZZ_FRAMES).tape.inputs)
+    worlds = 0
     while worlds == 0 or time.monotonic() < until:
         inputs += len(simulate(seed + worlds, options.steps).tape.inputs)
         worlds += 1
-    print(f"{worlds} worlds, {inputs} inputs, each replayed")
+    print(f"{FUZZ_FRAMES} frames, {worlds} worlds, {inputs} inputs, each replayed")
 
 
 if __name__ == "__main__":

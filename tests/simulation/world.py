@@ -38,9 +38,16 @@ class World:
         peers: The clients that are there.
         characters: What kind of client each is, by its connection's number.
         notices: What the last turn said, for a model.
+        answered: How many replies were read by clients that are gone.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, noisy: bool = False) -> None:
+        """Make one in which nothing has happened.
+
+        Args:
+            seed: Of all that is drawn.
+            noisy: Whether all its clients send anything, and much.
+        """
         self.random = Random(seed)  # noqa: S311  nothing secret
         self._fuzzer = Fuzzer(seed)
         self.engine = Engine(Store())
@@ -52,6 +59,8 @@ class World:
         self.peers: list[Peer] = []
         self.characters: dict[int, str] = {}
         self.notices: list[Notice] = []
+        self.answered = 0
+        self._noisy = noisy
         self._steps: list[tuple[int, Callable[[], None]]] = [
             (44, self.somebody_asks),
             (16, self.somebody_reads),
@@ -94,7 +103,15 @@ class World:
             if connection.link is not None:
                 connection.link.update()
         self._look_for_channels()
-        self.peers = [each for each in self.peers if not each.gone]
+        gone = [each for each in self.peers if each.gone]
+        for peer in gone:
+            self.answered += peer.answered
+            self.peers.remove(peer)
+
+    @property
+    def frames(self) -> int:
+        """How many requests were answered, and the answers read."""
+        return self.answered + sum([each.answered for each in self.peers])
 
     def settle(self) -> None:
         """Have everybody read, and time pass, until there is nothing left to do."""
@@ -118,7 +135,7 @@ class World:
         lazy = self.random.randrange(5) == 0
         peer = Peer(self.engine, connection, is_channel=False, lazy=lazy)
         self.peers.append(peer)
-        self.characters[connection.id] = character
+        self.characters[connection.id] = NOISY if self._noisy else character
         return peer
 
     def _look_for_channels(self) -> None:
@@ -126,6 +143,7 @@ class World:
             lazy = self.random.randrange(5) == 0
             peer = Peer(self.engine, connection, is_channel=True, lazy=lazy)
             character = self.random.choice((ORDINARY, ORDINARY, GREEDY, NOISY))
+            character = NOISY if self._noisy else character
             self.characters[connection.id] = character
             self.peers.append(peer)
         self.machine.opened.clear()
@@ -136,6 +154,8 @@ class World:
     def _toolstack(self) -> Peer:
         for peer in self.peers:
             if self.characters[peer.connection.id] == TOOLSTACK:
+                return peer
+            if self._noisy and not peer.domid:
                 return peer
         return self.add(0, character=TOOLSTACK)
 
@@ -161,7 +181,8 @@ class World:
     def _make_noise(self, peer: Peer) -> None:
         """Anything, damaged or not; seldom what is no request at all."""
         numbers = list(peer.connection.transactions)
-        peer.write(self._fuzzer.frames(self.random.randrange(1, 8), numbers))
+        count = self.random.randrange(1, 100 if self._noisy else 8)
+        peer.write(self._fuzzer.frames(count, numbers))
         if self.random.randrange(60) == 0:
             peer.write(self._fuzzer.noise(self.random.randrange(40)))
 
