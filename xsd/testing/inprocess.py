@@ -17,6 +17,7 @@ from typing import Final, Self, final
 from xsd.client import Client, DisconnectedError, Transport
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.guests import Guests
+from xsd.engine.inputs import Tape
 from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.store.domains import Domain
@@ -39,22 +40,17 @@ class Shell:
 
     def feed(self, connection: Connection, data: bytes) -> None:
         """Bytes have come from a client."""
-        self.engine.receive(connection, data, self.now_ms)
+        self.engine.feed(connection, data)
 
     def turn(self) -> None:
         """Carry out all that may be, and end who is to be ended."""
         engine = self.engine
         is_busy = True
         while is_busy:
-            is_busy = False
+            engine.turn(self.now_ms)
             for connection in engine.take_dirty():
                 self._look(connection)
-            engine.look_at_clock(self.now_ms)
-            ready = engine.take_ready()
-            ready += [each for each in engine.connections if engine.is_ready(each)]
-            for connection in ready:
-                engine.resume(connection, self.now_ms)
-                is_busy = True
+            is_busy = engine.busy
 
     def read(self, connection: Connection) -> bytes:
         """Take all that is to be sent on a connection."""
@@ -62,22 +58,19 @@ class Shell:
         parts: list[bytes] = []
         while outbox.size:
             part = bytes(outbox.peek())
-            outbox.sent(len(part))
+            self.engine.sent(connection, len(part))
             parts.append(part)
         self._look(connection)
         return b"".join(parts)
 
-    def expire(self, after_ms: int) -> None:
-        """Drop what guests have not read in time."""
-        self.engine.expire_events(self.now_ms, after_ms)
-
     @property
     def next_ms(self) -> int:
         """When something more can be carried out; 0 for never."""
-        return self.engine.held_until_ms
+        return self.engine.next_ms
 
     def _look(self, connection: Connection) -> None:
-        if connection.lost or (connection.closing and not connection.outbox.size):
+        is_done = not connection.outbox.size and not connection.backlog
+        if connection.lost or (connection.closing and is_done):
             self.engine.disconnect(connection)
 
 
@@ -139,12 +132,10 @@ class Machine(Guests):
         domains: The unique id of each domain that there is.
         lines: The line of each.
         is_seen: Whether the daemon looks at domains.
-        expire_ms: How long an event waits for a guest that does not read.
     """
 
-    def __init__(self, shell: Shell, expire_ms: int) -> None:
+    def __init__(self, shell: Shell) -> None:
         self.shell = shell
-        self.expire_ms = expire_ms
         self.domains: dict[int, int] = {}
         self.lines: dict[int, Line] = {}
         self.is_seen = True
@@ -185,7 +176,6 @@ class Machine(Guests):
     def advance(self, by_ms: int) -> None:
         """Let time pass."""
         self.shell.now_ms += by_ms
-        self.shell.expire(self.expire_ms)
         self.run()
 
     def wait(self, until_ms: int) -> bool:
@@ -200,25 +190,20 @@ class Machine(Guests):
         """See `Census.unique_id`."""
         return self.domains.get(domid)
 
-    def connect(self, domain: Domain, port: int) -> None:
-        """See `Guests.connect`; a domain that was not made has no connection."""
+    def connect(self, domain: Domain, port: int, connection: Connection) -> bool:
+        """See `Guests.connect`; a domain that was not made has no channel."""
         del port
         line = self.lines.get(domain.domid)
-        if line is not None:
-            line.connection = self.shell.engine.connect(domain.caller)
+        if line is None:
+            return False
+        line.connection = connection
+        return True
 
     def reconnect(self, domain: Domain, port: int) -> None:
-        """See `Guests.reconnect`."""
-        del port
-        line = self.lines.get(domain.domid)
-        if line is not None and line.connection is not None:
-            self.shell.engine.restart(line.connection)
+        """Nothing: the engine has restarted the connection."""
 
     def disconnect(self, domain: Domain) -> None:
-        """See `Guests.disconnect`."""
-        line = self.lines.get(domain.domid)
-        if line is not None and line.connection is not None:
-            self.shell.engine.disconnect(line.connection)
+        """Nothing: the engine has ended the connection."""
 
 
 @final
@@ -227,17 +212,22 @@ class InProcess:
 
     Args:
         event_timeout_ms: How long an event waits for a guest that does not read.
+        tape: Is handed all that changes the daemon's state.
 
     Attributes:
         engine: What answers, for a look inside.
         store: What it serves.
     """
 
-    def __init__(self, *, event_timeout_ms: int = EVENT_TIMEOUT_MS) -> None:
+    def __init__(
+        self, *, event_timeout_ms: int = EVENT_TIMEOUT_MS, tape: Tape | None = None
+    ) -> None:
         self.store = Store()
         self.engine = Engine(self.store)
-        self._machine = Machine(Shell(self.engine), event_timeout_ms)
-        self.engine.serve(self._machine)
+        self.engine.tape = tape
+        self.engine.expire_events_after(event_timeout_ms)
+        self._machine = Machine(Shell(self.engine))
+        self.engine.attach(self._machine)
         self._toolstack = self.client()
 
     def __enter__(self) -> Self:
@@ -255,9 +245,9 @@ class InProcess:
 
     def connect(self, domid: int = 0) -> Line:
         """Another connection of dom0, or of a domain that is introduced."""
-        privileged = self.store.privileged.caller
-        caller = self.store.introduced(domid).caller if domid else privileged
-        return Line(self._machine, self.engine.connect(caller))
+        if domid:
+            self.store.introduced(domid)
+        return Line(self._machine, self.engine.connect(domid))
 
     def client(self, domid: int = 0) -> Session:
         """A session on such a connection."""
