@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import uvloop
 from tests.support.processes import wait_until
 from tests.xsa.support import Counts, home
 from xsd.client import Client
+from xsd.client.transport import SocketTransport
 from xsd.engine import Connection, Engine, Notice
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.frame import Frame
@@ -38,8 +38,8 @@ class NearGuest(Client):
     """A client in a domain of a daemon in process; see `xsd.testing.Guest`."""
 
     def __init__(self, xenstore: InProcess, domid: int) -> None:
-        session = xenstore.create(domid)
-        super().__init__(transport=session.transport, timeout=PATIENCE_S)
+        self.transport = xenstore.create(domid).transport
+        super().__init__(transport=self.transport, timeout=PATIENCE_S)
         self.domid = domid
         self.unique_id = xenstore.unique_id(domid)
         self.port = xenstore.port(domid)
@@ -64,6 +64,10 @@ class AnyHost(ABC):
     @abstractmethod
     def client(self) -> Client:
         """Another privileged client."""
+
+    @abstractmethod
+    def session(self, guest: AnyGuest | None = None) -> Session:
+        """The same with a guest, in its place, or with another privileged client."""
 
     @abstractmethod
     def create(self, domid: int) -> AnyGuest:
@@ -148,6 +152,9 @@ class NearHost(AnyHost):
     def client(self) -> Client:
         return self._xenstore.library()
 
+    def session(self, guest: AnyGuest | None = None) -> Session:
+        return Session(guest.transport if guest else self._xenstore.connect())
+
     def create(self, domid: int) -> NearGuest:
         return NearGuest(self._xenstore, domid)
 
@@ -215,13 +222,13 @@ class Host(AnyHost):
         client = Client(self._path("socket"), timeout=PATIENCE_S)
         return self._held.enter_context(client)
 
-    def socket(self) -> socket.socket:
-        """A privileged client's bare socket."""
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connected.settimeout(PATIENCE_S)
-        self._held.enter_context(connected)
-        connected.connect(self._path("socket"))
-        return connected
+    def session(self, guest: AnyGuest | None = None) -> Session:
+        """The same with a guest, in its place, or with another privileged client."""
+        if guest is not None:
+            return Session(guest.transport, timeout=PATIENCE_S)
+        transport = SocketTransport(self._path("socket"), PATIENCE_S)
+        self._held.callback(transport.close)
+        return Session(transport, timeout=PATIENCE_S)
 
     def control(self) -> PretendedHost:
         """Another control client of the hypervisor."""
