@@ -9,10 +9,10 @@ from structlog.testing import capture_logs
 
 from tests.support.services import serve
 from xsd.client import Client
-from xsd.daemon.config import Config
 from xsd.daemon.daemonize import StartError
 from xsd.daemon.record import FileRecorder
 from xsd.daemon.service import Service
+from xsd.daemon.settings import Config
 from xsd.engine import Connection, Engine
 from xsd.protocol.ops import Op
 from xsd.store import Store

@@ -107,6 +107,7 @@ def test_every_error_is_told_of() -> None:
         errno.name for errno in Errno
     }
     sources = [*(ROOT / "xsd").rglob("*.py"), *(ROOT / "protocol").rglob("*.py")]
+    sources.remove(ROOT / "protocol" / "errors.py")
     text = "\n".join(path.read_text() for path in sources)
     for name in re.findall(r"E[A-Z0-9]+", unused[1]):
         assert f"Errno.{name}" not in text

@@ -6,7 +6,6 @@ from xsd.engine import Connection, Engine
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
-from xsd.protocol.perms import Caller
 
 Message = tuple[int, bytes]
 """Type and payload of what a client is sent."""
@@ -24,12 +23,12 @@ def event(path: bytes, token: bytes) -> Message:
     return (Op.WATCH_EVENT, path + b"\0" + token + b"\0")
 
 
-def take_bytes(connection: Connection) -> bytes:
+def take_bytes(engine: Engine, connection: Connection) -> bytes:
     """Take all that is to be sent on a connection, as a transport does."""
     parts = []
     while connection.outbox.size:
         part = bytes(connection.outbox.peek())
-        connection.outbox.sent(len(part))
+        engine.sent(connection, len(part))
         parts.append(part)
     return b"".join(parts)
 
@@ -43,9 +42,9 @@ class Client:
         connection: The engine's end of it.
     """
 
-    def __init__(self, engine: Engine, caller: Caller | None = None) -> None:
+    def __init__(self, engine: Engine, domid: int = 0) -> None:
         self.engine = engine
-        self.connection = engine.connect(caller or engine.store.privileged.caller)
+        self.connection = engine.connect(domid)
         self._decoder = FrameDecoder()
         self._asked: list[tuple[int, int]] = []
         self._last = 0
@@ -58,11 +57,14 @@ class Client:
 
     def send(self, data: bytes) -> None:
         """Send bytes, when any rest that the client has to take is over."""
-        self.engine.receive(self.connection, data, self.connection.rests_until_ms)
+        self.engine.feed(self.connection, data)
+        self.engine.turn(max(self.engine.core.now_ms, self.connection.rests_until_ms))
+        while self.engine.busy:
+            self.engine.turn(self.engine.core.now_ms)
 
     def take(self) -> list[Message]:
         """Take what came: every reply must be the one that is due next."""
-        frames = self._decoder.feed(take_bytes(self.connection))
+        frames = self._decoder.feed(take_bytes(self.engine, self.connection))
         assert self._decoder.error is None
         assert self._decoder.pending == b""
         for frame in frames:
@@ -113,4 +115,4 @@ class Client:
 def guest_of(engine: Engine, domid: int = 1) -> Client:
     """A client in a guest, which is introduced if it is not yet."""
     engine.store.introduce(domid, 1)
-    return Client(engine, engine.store.introduced(domid).caller)
+    return Client(engine, domid)

@@ -8,7 +8,7 @@ from tests.engine.support import OK, Client, event, guest_of, refusal
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.core import UNSENT_MAX, Core
 from xsd.engine.dispatch import _TABLE, REFUSALS_LOGGED
-from xsd.engine.outcome import Outcome
+from xsd.engine.notice import Outcome
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import OP_LIMIT, Op
 from xsd.protocol.perms import Caller

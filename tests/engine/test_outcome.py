@@ -1,6 +1,6 @@
-"""xsd.engine.outcome: what handling a request comes to."""
+"""xsd.engine.notice: what handling a request comes to."""
 
-from xsd.engine.outcome import DONE, Notice, Outcome
+from xsd.engine.notice import DONE, Notice, Outcome
 
 
 def test_outcome_is_ok_and_tells_nobody_unless_it_says_so() -> None:

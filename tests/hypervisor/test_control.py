@@ -44,7 +44,7 @@ class Server:
     def turn(self) -> None:
         """Do what epoll says, once."""
         for descriptor, _ in self.epoll.poll(0):
-            self.control.serve(descriptor)
+            self.control.on_ready(descriptor)
 
     def is_idle(self) -> bool:
         """Tell whether nothing would wake us."""
@@ -207,8 +207,8 @@ def test_descriptor_without_news_is_no_matter(
     client.ask(b"{}\n")
     (descriptor,) = server.control._clients
 
-    server.control.serve(descriptor)
-    server.control.serve(0)
+    server.control.on_ready(descriptor)
+    server.control.on_ready(0)
 
     assert client.ask(b"{}\n") == {}
 

@@ -9,7 +9,8 @@ import pytest
 from tests.store.support import Client
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.store import Store
-from xsd.store.quota import NODES, TRANSACTION_NODES, QuotaExceeded
+from xsd.store.exceeded import QuotaExceeded
+from xsd.store.quota import NODES, TRANSACTION_NODES
 
 
 def fails(errno: Errno, transaction: Client) -> str:

@@ -11,9 +11,8 @@ from tests.xsa.support import message_of
 from xsd.client import Client
 from xsd.client.transport import SocketTransport
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import ERROR_PROTOCOL
+from xsd.protocol.ring import ERROR_PROTOCOL, REQ_CONS
 from xsd.testing import PretendedHost, Session
-from xsd.testing.ring import REQ_CONS
 
 LENGTHS: Final = [4097, 0x7FFFFFFF, 0x80000000, 0x80000001, 0xFFFFFFF0, 0xFFFFFFFF]
 

@@ -16,21 +16,19 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Final, final
+from typing import final
 
 import structlog
 
-from xsd.engine import Connection
-from xsd.transport.pump import Recorder
-
-_MODE: Final = 0o600
-"""Values may be passwords."""
+from xsd.daemon.logsetup import FILE_MODE
+from xsd.engine.inputs import CAME, REQUEST, WENT, Input, Tape
+from xsd.protocol.frame import encode_frame
 
 log = structlog.get_logger(__name__)
 
 
 @final
-class FileRecorder(Recorder):
+class FileRecorder(Tape):
     """Writes the file, each line at once.
 
     If that fails, the disk being full for instance, recording ends and serving goes on.
@@ -43,20 +41,22 @@ class FileRecorder(Recorder):
             OSError: If it cannot be made.
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(path, flags, _MODE)
+        self._fd = os.open(path, flags, FILE_MODE)
         self._begun = time.monotonic()
 
-    def opened(self, connection: Connection) -> None:
-        """See `Recorder.opened`."""
-        self._write(connection, {"what": "open"})
+    def take(self, entry: Input) -> None:
+        """See `Tape.take`."""
+        if entry.kind == CAME:
+            self._write(entry, {"what": "open"})
+        elif entry.kind == WENT:
+            self._write(entry, {"what": "close"})
+        elif entry.kind == REQUEST and entry.frame is not None:
+            frame = entry.frame
+            data = encode_frame(frame.op, frame.req_id, frame.tx_id, frame.payload)
+            self._write(entry, {"what": "data", "bytes": data.decode("latin-1")})
 
-    def received(self, connection: Connection, data: bytes) -> None:
-        """See `Recorder.received`."""
-        self._write(connection, {"what": "data", "bytes": data.decode("latin-1")})
-
-    def closed(self, connection: Connection) -> None:
-        """See `Recorder.closed`."""
-        self._write(connection, {"what": "close"})
+    def end_turn(self) -> None:
+        """Nothing: each line is written at once."""
 
     def close(self) -> None:
         """End the recording; a second time does nothing."""
@@ -64,21 +64,21 @@ class FileRecorder(Recorder):
             os.close(self._fd)
             self._fd = -1
 
-    def _write(self, connection: Connection, fields: dict[str, str]) -> None:
+    def _write(self, entry: Input, fields: dict[str, str]) -> None:
         if self._fd < 0:
             return
-        line = self._line(connection, fields)
+        line = self._line(entry, fields)
         try:
             os.write(self._fd, line)
         except OSError as error:
             log.error("record.failed", reason=str(error))  # noqa: TRY400  no defect
             self.close()
 
-    def _line(self, connection: Connection, fields: dict[str, str]) -> bytes:
+    def _line(self, entry: Input, fields: dict[str, str]) -> bytes:
         line = {
             "at": int((time.monotonic() - self._begun) * 1000),
-            "connection": connection.id,
-            "domid": connection.caller.domid,
+            "connection": entry.connection,
+            "domid": entry.domid,
             **fields,
         }
         return json.dumps(line).encode() + b"\n"
