@@ -37,24 +37,14 @@ class Shell:
         self.engine = engine
         self.now_ms = 0
 
-    def feed(self, connection: Connection, data: bytes) -> None:
-        """Bytes have come from a client."""
-        self.engine.receive(connection, data, self.now_ms)
-
     def turn(self) -> None:
-        """Carry out all that may be, and end who is to be ended."""
+        """Have the engine do all that it can do now, and end who is to be ended."""
         engine = self.engine
-        is_busy = True
-        while is_busy:
-            is_busy = False
-            for connection in engine.take_dirty():
-                self._look(connection)
-            engine.look_at_clock(self.now_ms)
-            ready = engine.take_ready()
-            ready += [each for each in engine.connections if engine.is_ready(each)]
-            for connection in ready:
-                engine.resume(connection, self.now_ms)
-                is_busy = True
+        engine.turn(self.now_ms)
+        self._update()
+        while engine.busy:
+            engine.turn(self.now_ms)
+            self._update()
 
     def read(self, connection: Connection) -> bytes:
         """Take all that is to be sent on a connection."""
@@ -62,22 +52,18 @@ class Shell:
         parts: list[bytes] = []
         while outbox.size:
             part = bytes(outbox.peek())
-            outbox.sent(len(part))
+            self.engine.sent(connection, len(part))
             parts.append(part)
-        self._look(connection)
+        self._end_if_over(connection)
         return b"".join(parts)
 
-    def expire(self, after_ms: int) -> None:
-        """Drop what guests have not read in time."""
-        self.engine.expire_events(self.now_ms, after_ms)
+    def _update(self) -> None:
+        for connection in self.engine.take_dirty():
+            self._end_if_over(connection)
 
-    @property
-    def next_ms(self) -> int:
-        """When something more can be carried out; 0 for never."""
-        return self.engine.held_until_ms
-
-    def _look(self, connection: Connection) -> None:
-        if connection.lost or (connection.closing and not connection.outbox.size):
+    def _end_if_over(self, connection: Connection) -> None:
+        is_done = connection.closing and not connection.backlog
+        if connection.lost or (is_done and not connection.outbox.size):
             self.engine.disconnect(connection)
 
 
@@ -101,7 +87,7 @@ class Line(Transport):
         """See `Transport.send`; it is never refused for want of room."""
         del timeout
         if self.connection is not None:
-            self._machine.shell.feed(self.connection, data)
+            self._machine.shell.engine.feed(self.connection, data)
             self._machine.run()
 
     def receive(self, timeout: float | None) -> bytes:
@@ -118,7 +104,7 @@ class Line(Transport):
                 machine.run()
                 if data:
                     return data
-                if connection.lost or connection.closing:
+                if connection.lost:
                     raise DisconnectedError("the daemon has ended the connection")
             if not machine.wait(until_ms):
                 raise TimeoutError("nothing comes")
@@ -139,12 +125,10 @@ class Machine(Guests):
         domains: The unique id of each domain that there is.
         lines: The line of each.
         is_seen: Whether the daemon looks at domains.
-        expire_ms: How long an event waits for a guest that does not read.
     """
 
-    def __init__(self, shell: Shell, expire_ms: int) -> None:
+    def __init__(self, shell: Shell) -> None:
         self.shell = shell
-        self.expire_ms = expire_ms
         self.domains: dict[int, int] = {}
         self.lines: dict[int, Line] = {}
         self.is_seen = True
@@ -185,40 +169,34 @@ class Machine(Guests):
     def advance(self, by_ms: int) -> None:
         """Let time pass."""
         self.shell.now_ms += by_ms
-        self.shell.expire(self.expire_ms)
         self.run()
 
     def wait(self, until_ms: int) -> bool:
         """Let the time pass that somebody has to wait for, if it is not too long."""
-        now_ms = self.shell.now_ms
-        if not now_ms < self.shell.next_ms <= until_ms:
+        now_ms, next_ms = self.shell.now_ms, self.shell.engine.next_ms
+        if not now_ms < next_ms <= until_ms:
             return False
-        self.advance(self.shell.next_ms - now_ms)
+        self.advance(next_ms - now_ms)
         return True
 
     def unique_id(self, domid: int) -> int | None:
         """See `Census.unique_id`."""
         return self.domains.get(domid)
 
-    def connect(self, domain: Domain, port: int) -> None:
-        """See `Guests.connect`; a domain that was not made has no connection."""
+    def connect(self, domain: Domain, port: int, connection: Connection) -> bool:
+        """See `Guests.connect`; a domain that was not made has no channel."""
         del port
         line = self.lines.get(domain.domid)
-        if line is not None:
-            line.connection = self.shell.engine.connect(domain.caller)
+        if line is None:
+            return False
+        line.connection = connection
+        return True
 
     def reconnect(self, domain: Domain, port: int) -> None:
-        """See `Guests.reconnect`."""
-        del port
-        line = self.lines.get(domain.domid)
-        if line is not None and line.connection is not None:
-            self.shell.engine.restart(line.connection)
+        """See `Guests.reconnect`: there is no ring to be emptied."""
 
     def disconnect(self, domain: Domain) -> None:
-        """See `Guests.disconnect`."""
-        line = self.lines.get(domain.domid)
-        if line is not None and line.connection is not None:
-            self.shell.engine.disconnect(line.connection)
+        """See `Guests.disconnect`: its line finds out."""
 
 
 @final
@@ -236,8 +214,9 @@ class InProcess:
     def __init__(self, *, event_timeout_ms: int = EVENT_TIMEOUT_MS) -> None:
         self.store = Store()
         self.engine = Engine(self.store)
-        self._machine = Machine(Shell(self.engine), event_timeout_ms)
-        self.engine.serve(self._machine)
+        self.engine.expire_events_after(event_timeout_ms)
+        self._machine = Machine(Shell(self.engine))
+        self.engine.attach(self._machine)
         self._toolstack = self.client()
 
     def __enter__(self) -> Self:
@@ -255,9 +234,9 @@ class InProcess:
 
     def connect(self, domid: int = 0) -> Line:
         """Another connection of dom0, or of a domain that is introduced."""
-        privileged = self.store.privileged.caller
-        caller = self.store.introduced(domid).caller if domid else privileged
-        return Line(self._machine, self.engine.connect(caller))
+        if domid:
+            self.store.introduced(domid)
+        return Line(self._machine, self.engine.connect(domid))
 
     def client(self, domid: int = 0) -> Session:
         """A session on such a connection."""
