@@ -163,8 +163,7 @@ def test_a_commit_that_is_refused_changes_nothing(
 ) -> None:
     """For a conflict, for a quota, or for a right that is gone."""
     hostile.ok(Op.WRITE, b"old/x\0value")
-    dom0.ok(Op.MKDIR, b"/shared\0")
-    dom0.ok(Op.SET_PERMS, b"/shared\0b0\0")
+    dom0.make(b"/shared", b"b0")
     numbers = [hostile.start() for _ in range(3)]
     for number in numbers:
         hostile.ok(Op.WRITE, b"new/a\0value", number)
