@@ -161,8 +161,8 @@ def _maxima(core: Core, arguments: list[bytes]) -> bytes:
     lines = ["Max used quota values:"]
     for name, account in core.store.usage.by_quota():
         lines.append(f"{name:<17}: {account.peak(privileged):8} {_MEANINGS[name]}")
-        if arguments:
-            account.reset_peak()
+    if arguments:
+        core.store.usage.reset_peaks()
     return "\n".join([*lines, ""]).encode()
 
 

@@ -210,7 +210,7 @@ class Core:
         if not caller.privileged:
             domid = caller.domid
             limit = self.store.quotas.limit(domid, PATH_MAX)
-            self.store.usage.path_max.saw(domid, len(raw))
+            self.store.saw_path(domid, len(raw))
             return parse_path(raw, connection.home, special=special, limit=limit)
         paths = self._paths
         path = paths.get(raw)

@@ -182,5 +182,5 @@ def _changed_by(connection: Connection, frame: Frame) -> list[Path]:
     if frame.op == Op.TRANSACTION_END and frame.payload == TRUE:
         transaction = connection.transactions.get(frame.tx_id)
         if transaction is not None:
-            return list(transaction.touched)
+            return transaction.footprint.named_paths()
     return []

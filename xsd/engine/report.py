@@ -64,17 +64,13 @@ def report(core: Core) -> Report:
         connections[domid] = connections.get(domid, 0) + 1
         unsent[domid] = unsent.get(domid, 0) + connection.outbox.size
     usage = store.usage
-    memory = {
-        domid: usage.memory_of(domid)
-        for domid in {*usage.memory.used, *usage.unsent.used}
-    }
     columns = {
         "nodes": usage.nodes.used,
         "watches": usage.watches.used,
         "transactions": usage.transactions.used,
         "connections": connections,
         "unsent_bytes": unsent,
-        "memory_quota": memory,
+        "memory_quota": usage.all_memory(),
     }
     domids = {domain.domid for domain in store.domains.all()}
     for used in columns.values():

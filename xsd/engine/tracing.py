@@ -38,7 +38,6 @@ PAYLOAD_SHOWN: Final = 256
 """Bytes of a payload that are shown; its length is told in any case."""
 
 
-
 @final
 class Tracing:
     """What is traced at the moment.
