@@ -22,8 +22,9 @@ from xsd.protocol.frame import Frame, FrameDecoder
 from xsd.store import Store
 from xsd.store.check import verify
 from xsd.testing import Guest, Handover, PretendedHost
-from xsd.transport.pump import Pump
-from xsd.transport.ring import RingLink, RingServer
+from xsd.transport.reactor import Reactor
+from xsd.transport.ring import RingServer
+from xsd.transport.ringlink import RingLink
 from xsd.transport.unix import UnixServer
 
 T = TypeVar("T")
@@ -177,7 +178,7 @@ class Host:
     def link_of(self, guest: Guest) -> RingLink:
         """The daemon's end of a guest's ring."""
         (connection,) = self.connections_of(guest.domid)
-        link = self._pump._links[connection.id]
+        link = connection.link
         assert isinstance(link, RingLink)
         return link
 
@@ -226,17 +227,17 @@ class Host:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self._failures.append(context))
         self._stop = asyncio.Event()
-        pump = self._pump = Pump(self.engine, self.notices.append, loop)
-        privileged = self.engine.store.privileged.caller
+        reactor = Reactor(self.engine, self.notices.append, loop)
         with ExitStack() as held:
-            server = UnixServer(pump, self._path("socket"), lambda: privileged)
+            held.callback(reactor.close)
+            server = UnixServer(reactor, self._path("socket"), 0)
             server.start()
             held.callback(server.close)
             hypervisor = EmulatedHypervisor(self._path("control"))
             hypervisor._create({"domid": 0})
-            rings = RingServer(pump, hypervisor)
+            rings = RingServer(reactor, hypervisor, loop)
             held.callback(rings.close)
-            self.engine.serve(rings)
+            self.engine.attach(rings)
             rings.start()
             self._started.set_result(loop)
             await self._stop.wait()

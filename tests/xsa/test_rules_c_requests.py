@@ -15,6 +15,7 @@ from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.store.quota import DEFAULTS, NODES, WATCHES
+from xsd.transport.ringlink import RingLink
 
 ALL_BYTES: Final = bytes(range(256))
 
@@ -175,15 +176,14 @@ def longest_turn(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
     looks = 0
     longest = 0
 
-    def count(turn: Callable[[], bool]) -> bool:
+    def count(each: RingLink) -> None:
         nonlocal looks, longest
         looks = 0
-        more = turn()
+        visit(each)
         longest = max(longest, looks)
-        return more
 
     link = host.link_of(guest)
-    ring, serve = link._ring, link.take_turn
+    ring, visit = link._ring, RingLink.on_input
     total = 0
 
     class Endless:
@@ -203,7 +203,7 @@ def longest_turn(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
             return len(data)
 
     host.run(lambda: monkeypatch.setattr(link, "_ring", Endless()))
-    host.run(lambda: monkeypatch.setattr(link, "take_turn", lambda: count(serve)))
+    host.run(lambda: monkeypatch.setattr(RingLink, "on_input", count))
     guest.notify()
     assert host.is_served()
     host.until(lambda: total >= 200)
