@@ -40,8 +40,6 @@ from xsd.store.watches import Watch, WatchIndex
 INTRODUCE_DOMAIN: Final = b"@introduceDomain"
 RELEASE_DOMAIN: Final = b"@releaseDomain"
 
-_TOOL: Final[Path] = (b"", b"tool", b"xenstored")
-
 
 @final
 class Store:
@@ -104,7 +102,7 @@ class Store:
             spine = [tree.top]
             tree.add((name,), spine, b"", list_of)
             self.live.charge_node(spine[-1], 1)
-        self.live.mkdir(self.privileged.caller, _TOOL)
+        self.live.mkdir(self.privileged.caller, (b"", b"tool", b"xenstored"))
         self.live.take_changes()
 
     @property
