@@ -12,7 +12,7 @@
 # make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
 # make docs     build the site of docs/ into build/docs
 # make lint     check format, style, types and import directions
-# make man      write what the manual pages have from the tables of options and settings
+# make tables   write what pages and completion have from the table of settings
 # make clean    remove what the others made, .venv included
 #
 # Everything is installed into .venv in this directory. Another interpreter than
@@ -28,7 +28,7 @@ bin := .venv/bin
 socket := $(here)/run/socket
 
 .PHONY: serve test test-compiled test-container test-systemd test-deb test-xen bench-xen
-.PHONY: fuzz soak wheels deb docs lint man clean
+.PHONY: fuzz soak wheels deb docs lint tables clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -114,8 +114,8 @@ lint: .venv/.develop
 	$(bin)/mypy
 	$(bin)/lint-imports
 
-man: .venv/.develop
-	@$(bin)/python -m tests.man.generated
+tables: .venv/.develop
+	@$(bin)/python -m tests.support.generated
 
 clean:
 	rm -rf .venv run build dist htmlcov .coverage .coverage.* .hypothesis \

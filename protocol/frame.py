@@ -7,6 +7,8 @@ and length, four 32-bit numbers in the byte order of the machine.
 import struct
 from typing import Final, final
 
+from mypy_extensions import mypyc_attr
+
 from xsd.protocol.errors import Errno, FramingError, XenStoreError
 from xsd.protocol.limits import HEADER_SIZE, PAYLOAD_MAX
 
@@ -21,6 +23,7 @@ _REPR_MAX: Final = 75
 
 
 @final
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Frame:
     """One message.
 

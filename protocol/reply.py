@@ -18,7 +18,7 @@ OK: Final = b"OK\0"
 
 TRUE: Final = b"T\0"
 FALSE: Final = b"F\0"
-"""Payloads of IS_DOMAIN_INTRODUCED."""
+"""Replies to IS_DOMAIN_INTRODUCED; of TRANSACTION_END whether to commit."""
 
 _U32: Final = struct.Struct("=I")
 

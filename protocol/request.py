@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Final, final
 
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.limits import PAYLOAD_MAX, UINT_MAX
 from xsd.protocol.number import c_int, c_long, c_unsigned, parse_domid
 from xsd.protocol.ops import OP_LIMIT, Op
+from xsd.protocol.reply import FALSE, TRUE
 
 UNLIMITED: Final = -1
 """Depth of a watch that sees everything below its path."""
@@ -25,7 +26,6 @@ GLOBAL: Final = -1
 """In place of a domain id: what new domains begin with (quotas)."""
 
 _ANY_NUMBER: Final = PAYLOAD_MAX
-_UINT_MAX: Final = 2**32 - 1
 
 
 class Request:
@@ -376,9 +376,9 @@ def _parse_transaction_start(_payload: bytes) -> Request:
 
 def parse_transaction_end(payload: bytes) -> TransactionEnd:
     """Take the payload of TRANSACTION_END apart; see `parse_request`."""
-    if payload == b"T\0":
+    if payload == TRUE:
         return _COMMIT
-    if payload == b"F\0":
+    if payload == FALSE:
         return _DISCARD
     raise XenStoreError(Errno.EINVAL, "payload is neither T nor F")
 
@@ -452,7 +452,7 @@ def parse_set_quota(payload: bytes) -> SetQuota:
     domid = parse_domid(strings[0]) if len(strings) == 3 else GLOBAL
     value = c_unsigned(strings[-1])
     # Xen's C daemon means by this value that there is no such quota.
-    if value == _UINT_MAX:
+    if value == UINT_MAX:
         raise XenStoreError(Errno.EINVAL, f"quota of {value}")
     return SetQuota(domid, strings[-2], value)
 

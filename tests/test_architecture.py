@@ -141,6 +141,27 @@ def test_no_function_is_too_long_to_be_read() -> None:
     assert {name: n for name, n in lines.items() if n > FUNCTION_LINES_MAX} == {}
 
 
+def constants(module: Path) -> Iterator[tuple[str, str]]:
+    """Find the names of a module's constants and what they are, if that is a number."""
+    for node in ast.parse((ROOT / module).read_bytes()).body:
+        if isinstance(node, ast.AnnAssign) and node.value is not None:
+            name, value = ast.unparse(node.target), ast.unparse(node.value)
+            if re.fullmatch(r"[-+*<() 0-9]+", value) and name.isupper():
+                yield name.strip("_"), value
+
+
+def test_a_number_has_its_name_in_one_module_only() -> None:
+    """Or one of the two is changed some day and the other is not."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for module in modules("protocol", "xsd"):
+        for constant in constants(module):
+            places.setdefault(constant, []).append(str(module))
+    # Two sockets of two layers.
+    places.pop(("BACKLOG", "1024"))
+
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_nothing_refers_to_a_machine_or_a_tracker() -> None:
     """The tree explains itself to somebody who has only the tree."""
     found = [

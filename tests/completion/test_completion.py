@@ -11,17 +11,12 @@ import pytest
 from tests.cli.conftest import Run
 from tests.completion.conftest import COMPLETION, Offered
 from tests.support.daemons import client_environment
+from tests.support.generated import names
 from xsd.cli.main import COMMANDS
 from xsd.client import Client
 from xsd.daemon.options import OPTIONS
-from xsd.daemon.settings import (
-    HYPERVISORS,
-    LOG_FORMATS,
-    LOG_LEVELS,
-    QUOTAS,
-    SOFT_QUOTAS,
-    TRACE_SWITCHES,
-)
+from xsd.daemon.setting import Choices
+from xsd.daemon.settings import ROWS
 
 OF_THE_DAEMON = sorted(
     name
@@ -29,6 +24,16 @@ OF_THE_DAEMON = sorted(
     if not option.gone
     for name in (f"--{option.name}", *(f"-{letter}" for letter in option.letters))
 )
+WORDS: dict[str, list[str]] = {}
+for row in ROWS.values():
+    for given in row.given:
+        for name in names(given.option):
+            if given.word:
+                begun = WORDS.setdefault(name, ["option nospace"])
+                begun.append(f"{given.word}=")
+            elif row.kind.words:
+                signs = "+-" if isinstance(row.kind, Choices) else [""]
+                WORDS[name] = [sign + it for it in row.kind.words for sign in signs]
 FREE = [option for option in OPTIONS if option.value == "n"]
 
 
@@ -67,23 +72,10 @@ def test_the_daemon_itself_has_completion(offered: Offered, name: str) -> None:
     assert offered("--log-level", "d", name=f"/usr/sbin/{name}") == ["debug"]
 
 
-@pytest.mark.parametrize(
-    ("option", "words"),
-    [
-        ("--hypervisor", HYPERVISORS),
-        ("--log-level", LOG_LEVELS),
-        ("--log-format", LOG_FORMATS),
-        ("--trace-control", [f"{sign}{it}" for it in TRACE_SWITCHES for sign in "+-"]),
-        ("--quota", ["option nospace", *(f"{name}=" for name in QUOTAS)]),
-        ("-Q", ["option nospace", *(f"{name}=" for name in QUOTAS)]),
-        ("--quota-soft", ["option nospace", *(f"{name}=" for name in SOFT_QUOTAS)]),
-        ("--timeout", ["option nospace", "watch-event="]),
-    ],
-)
-def test_the_values_of_an_option_are_offered(
-    offered: Offered, option: str, words: list[str]
-) -> None:
+@pytest.mark.parametrize("option", WORDS)
+def test_the_values_of_an_option_are_offered(offered: Offered, option: str) -> None:
     """Behind a space, or an equals sign."""
+    words = WORDS[option]
     assert offered("serve", option, "") == list(words)
     if option.startswith("--"):
         assert offered("serve", option, "=") == list(words)

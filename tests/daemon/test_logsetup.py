@@ -14,7 +14,6 @@ import structlog
 from hypothesis import given
 from hypothesis.strategies import binary, text
 
-from xsd.daemon.config import Config
 from xsd.daemon.logsetup import (
     FileSink,
     StreamSink,
@@ -23,6 +22,7 @@ from xsd.daemon.logsetup import (
     open_sink,
     printable,
 )
+from xsd.daemon.settings import Config
 
 EVIL = b"/a\nlevel=info event=forged\x1b[2J\xff\\"
 EVIL_PRINTED = r"/a\nlevel=info event=forged\x1b[2J\xff\\"

@@ -21,10 +21,10 @@ import structlog
 
 from xsd.client import Client
 from xsd.daemon import main
-from xsd.daemon.config import Config
 from xsd.daemon.logsetup import StreamSink, configure
 from xsd.daemon.main import _log_loop_error, raise_descriptor_limit
 from xsd.daemon.service import log_notice, make_store
+from xsd.daemon.settings import Config
 from xsd.engine import Notice
 
 WAIT_S = 30.0
@@ -340,7 +340,7 @@ def test_a_daemon_that_fails_leaves_its_traceback_in_the_log(
 
 def test_quotas_of_the_command_line_are_those_of_the_store() -> None:
     """Others keep their defaults."""
-    config = Config(quotas={"nodes": 7}, soft_quotas={"memory": 8}, control_domid=3)
+    config = Config(quota_nodes=7, soft_memory=8, control_domid=3)
 
     store = make_store(config)
 

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from tests.support.services import serve
 from xsd.client import Client
-from xsd.daemon.config import Config
+from xsd.daemon.settings import Config
 from xsd.daemon.daemonize import StartError
 from xsd.daemon.record import FileTape
 from xsd.daemon.service import Service

@@ -16,7 +16,7 @@ from tests.support.processes import PATIENCE_S, Place, end
 from xsd.client import Client
 from xsd.daemon.config import Origin
 from xsd.daemon.reload import Reloader
-from xsd.daemon.settings import Value
+from xsd.daemon.setting import Value
 from xsd.protocol.ops import Op
 
 

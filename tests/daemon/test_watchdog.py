@@ -10,8 +10,8 @@ import pytest
 import uvloop
 
 from tests.support.processes import PATIENCE_S
-from xsd.daemon.config import Config
 from xsd.daemon.service import Service
+from xsd.daemon.settings import Config
 from xsd.daemon.watchdog import BEATS, Watchdog, watchdog_period_s
 from xsd.protocol.frame import FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
@@ -192,6 +192,6 @@ def test_a_service_answers_itself(tmp_path: Path) -> None:
         service.stop()
 
         assert set(heard) == {"connections: 0, guests: 0"}
-        assert service._pump.engine.connections == []
+        assert service._engine.connections == []
 
     run(work)

@@ -67,7 +67,7 @@ def test_orphans_can_be_kept(engine: Engine) -> None:
 
 def test_a_domain_known_from_permissions_only_ends_in_silence(engine: Engine) -> None:
     """Nobody was told that it had come."""
-    engine.store.domains.know(7, engine.store.generation)
+    engine.store.know(7)
     dom0 = watching(engine)
     engine.domains_changed([7], [])
 

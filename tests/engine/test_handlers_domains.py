@@ -220,7 +220,7 @@ def test_features_are_those_of_all_for_a_caller_that_is_not_known(
 def test_features_are_set_before_a_domain_is_introduced(engine: Engine) -> None:
     """Afterwards it is EBUSY, of an unknown domain ENOENT."""
     dom0 = Client(engine)
-    engine.store.domains.know(5, engine.store.generation)
+    engine.store.know(5)
 
     assert dom0.errno(Op.SET_FEATURE, b"5\x0016\0") is EINVAL
     assert dom0.errno(Op.SET_FEATURE, b"5\x0017\0") is EINVAL

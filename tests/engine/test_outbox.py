@@ -131,15 +131,15 @@ def test_what_waits_is_the_clients_memory() -> None:
     outbox = Outbox(usage, 5)
     outbox.append(b"12345")
     outbox.append_event(b"123")
-    assert usage.memory.of(5) == usage.unsent.of(5) == 8 + 2 * MESSAGE_BYTES
+    assert usage.memory_of(5) == usage.unsent.of(5) == 8 + 2 * MESSAGE_BYTES
     outbox.peek(1)
-    assert usage.memory.of(5) == 8 + MESSAGE_BYTES
+    assert usage.unsent.of(5) == 8 + MESSAGE_BYTES
     outbox.sent(2)
-    assert usage.memory.of(5) == 6 + MESSAGE_BYTES == outbox.count_charge()
+    assert usage.unsent.of(5) == 6 + MESSAGE_BYTES == outbox.count_charge()
     drain(outbox, 2)
 
-    assert usage.memory.used == usage.unsent.used == {}
-    assert usage.memory.most == {5: 8 + 2 * MESSAGE_BYTES}
+    assert usage.memory.most == usage.unsent.used == {}
+    assert usage.unsent.most == {5: 8 + 2 * MESSAGE_BYTES}
 
 
 @pytest.mark.parametrize("way", ["expire", "clear"])
@@ -156,4 +156,4 @@ def test_what_is_dropped_is_nobodys_memory(way: str) -> None:
         outbox.sent(1)
         outbox.clear()
 
-    assert usage.memory.used == usage.unsent.used == {}
+    assert usage.memory.most == usage.unsent.used == {}

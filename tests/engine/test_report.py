@@ -10,11 +10,8 @@ from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
 from xsd.engine.core import Core
 from xsd.engine.report import (
+    ABOUT_BYTES,
     BYTES,
-    CONNECTION_BYTES,
-    NODE_BYTES,
-    TRANSACTION_BYTES,
-    WATCH_BYTES,
     Report,
     as_text,
     report,
@@ -49,11 +46,11 @@ def test_a_domain_has_its_numbers_and_an_estimate(engine: Engine) -> None:
         "transactions": 1,
         "connections": 1,
         "unsent_bytes": 17,
-        "memory_quota": engine.store.usage.memory.of(5),
-        BYTES: 3 * NODE_BYTES
-        + 2 * WATCH_BYTES
-        + TRANSACTION_BYTES
-        + CONNECTION_BYTES
+        "memory_quota": engine.store.usage.memory_of(5),
+        BYTES: 3 * ABOUT_BYTES["nodes"]
+        + 2 * ABOUT_BYTES["watches"]
+        + ABOUT_BYTES["transactions"]
+        + ABOUT_BYTES["connections"]
         + 17,
     }
     assert set(found.of(7).values()) == {0}
@@ -77,9 +74,9 @@ def test_the_text_has_the_process_the_totals_and_a_line_for_each_domain(
     text = as_text(report(core_of(engine)), {"resident_bytes": 123456})
 
     lines = [line.split() for line in text.splitlines()]
-    nodes = 5 * NODE_BYTES
+    nodes = 5 * ABOUT_BYTES["nodes"]
     of_dom0 = engine.store.usage.memory.of(0)
-    both = CONNECTION_BYTES
+    both = ABOUT_BYTES["connections"]
     assert text.endswith("\n")
     assert lines == [
         ["resident_bytes", ":", "123456"],
@@ -147,12 +144,7 @@ def test_estimates_are_of_the_right_size(engine: Engine, kind: str) -> None:
         "transactions": transaction,
         "connections": connection,
     }
-    estimate = {
-        "nodes": NODE_BYTES,
-        "watches": WATCH_BYTES,
-        "transactions": TRANSACTION_BYTES,
-        "connections": CONNECTION_BYTES,
-    }[kind]
+    estimate = ABOUT_BYTES[kind]
     before = report(core_of(engine)).total(kind)
     gc.collect()
     tracemalloc.start()

@@ -168,7 +168,7 @@ class NaiveStore:
         self, who: int, path: Path, value: bytes, tx: NaiveTransaction | None
     ) -> list[Told]:
         """WRITE."""
-        ask = self._ask(who, path, tx)
+        ask = self._ask_change(who, path, tx)
         if path in ask.state:
             self._demand(ask, "w", VALUE)
         else:
@@ -177,7 +177,7 @@ class NaiveStore:
 
     def mkdir(self, who: int, path: Path, tx: NaiveTransaction | None) -> list[Told]:
         """MKDIR: nothing happens to a node that exists."""
-        ask = self._ask(who, path, tx)
+        ask = self._ask_change(who, path, tx)
         if path in ask.state:
             self._demand(ask, "w", EXISTENCE)
             return []
@@ -186,7 +186,7 @@ class NaiveStore:
 
     def rm(self, who: int, path: Path, tx: NaiveTransaction | None) -> list[Told]:
         """RM."""
-        ask = self._ask(who, path, tx)
+        ask = self._ask_change(who, path, tx)
         if path not in ask.state:
             self._explain(ask, "w")
             if path[:-1] not in ask.state:
@@ -209,7 +209,7 @@ class NaiveStore:
         if rights[0].domid not in known:
             raise RefusedError(Errno.ENOENT)
         others = [replace(each, void=each.domid not in known) for each in rights[1:]]
-        ask = self._ask(who, path, tx)
+        ask = self._ask_change(who, path, tx)
         self._reach(ask, "wo", RIGHTS)
         if who and rights[0].domid != ask.state[path].rights[0].domid:
             raise RefusedError(Errno.EPERM)
@@ -278,11 +278,16 @@ class NaiveStore:
         """
         if tx is None:
             return Request(who, path, tx, self.live)
-        if tx.state is None or not (tx.steps or self.is_broken(tx)):
+        if tx.state is None or not (tx.failed or tx.steps or self.is_broken(tx)):
             tx.base = tx.state = self.live
             tx.began = next(self._clock)
             tx.seen = len(self.history)
         return Request(who, path, tx, tx.state)
+
+    def _ask_change(self, who: int, path: Path, tx: NaiveTransaction | None) -> Request:
+        if tx is not None and tx.failed:
+            raise RefusedError(Errno.ENOMEM)
+        return self._ask(who, path, tx)
 
     def is_broken(self, tx: NaiveTransaction) -> bool:
         """Tell whether anything that it relied on was changed, even back again."""
@@ -447,12 +452,12 @@ class NaiveStore:
         self._rely(ask.tx, self._explain(ask, "w"), RIGHTS)
 
     def _rely(self, tx: NaiveTransaction | None, path: Path, facet: str) -> None:
-        if tx is None:
+        if tx is None or tx.failed:
             return
-        paths = {path for path, _facet in tx.relied} | {path}
-        new = path not in {path for path, _facet in tx.relied}
+        known = {path for path, _facet in tx.relied}
         tx.relied.add((path, facet))
-        if new and self._exceeds(tx.who, "transaction-nodes", len(paths)):
+        count = len(known | {path})
+        if path not in known and self._exceeds(tx.who, "transaction-nodes", count):
             tx.failed = True
             raise RefusedError(Errno.ENOSPC)
 
@@ -460,10 +465,8 @@ class NaiveStore:
 
     def set_quota(self, domid: int, name: str, limit: int) -> None:
         """SET_QUOTA; domid -1 is for all that have none of their own."""
-        if domid < 0:
-            self._quotas[name] = limit
-        else:
-            self._own_quotas.setdefault(domid, {})[name] = limit
+        limits = self._quotas if domid < 0 else self._own_quotas.setdefault(domid, {})
+        limits[name] = limit
 
     def _exceeds(self, who: int, quota: str, count: int) -> bool:
         """Tell whether a count is over a guest's limit; 0 is no limit."""
@@ -490,9 +493,7 @@ class NaiveStore:
 
     def _check_sizes(self, who: int, before: State, after: State) -> None:
         """Refuse records that have grown too big."""
-        for path, _facet in differences(before, after):
-            if path not in after:
-                continue
+        for path in {path for path, _facet in differences(before, after)} & set(after):
             size = record_size(after, path)
             grown = path not in before or size > record_size(before, path)
             if grown and self._exceeds(who, "node-size", size):

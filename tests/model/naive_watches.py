@@ -67,6 +67,8 @@ class NaiveWatches:
     def tell_commit(self, steps: list[Step], before: State, after: State) -> list[Told]:
         """Tell of each path once, in the order in which the transaction changed them.
 
+        What was made below a node that was then removed has never been changed.
+
         Told is what was named and is there; and of each tree that was removed,
         parents first, what has gone and what came back as another. A node that has gone
         with its parent is told to its own watches, and to others if it was named, too.
@@ -78,6 +80,13 @@ class NaiveWatches:
         for step in steps:
             if step.removes:
                 removed |= {step.path} & old
+                changed = [
+                    each
+                    for each in changed
+                    if each in before
+                    or each == step.path
+                    or each[: len(step.path)] != step.path
+                ]
                 for kept in (named, old, present):
                     kept -= {
                         each for each in kept if each[: len(step.path)] == step.path

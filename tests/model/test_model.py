@@ -253,7 +253,7 @@ class StoreMachine(RuleBasedStateMachine):
             return
         self.compare_inside(opened)
         if commit:
-            safe = self.unconcerned(list(opened.real.touched))
+            safe = self.unconcerned(opened.real.footprint.named_paths())
             self.agree(
                 lambda: self.store.commit(opened.real),
                 lambda: self.naive.commit(opened.naive),
@@ -298,7 +298,7 @@ class StoreMachine(RuleBasedStateMachine):
             opened.naive
             for opened in self.open.values()
             if not self.naive.is_broken(opened.naive)
-            and not any(opened.real.relied_on.concerns(path, now) for path in paths)
+            and not any(opened.real.footprint.concerns(path, now) for path in paths)
         ]
 
     def agree(self, real: Callable[[], object], naive: Callable[[], object]) -> bool:

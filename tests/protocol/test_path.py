@@ -5,7 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.path import ROOT, Path, format_path, is_special, parse_path
+from xsd.protocol.path import (
+    ROOT,
+    Path,
+    domain_path,
+    format_path,
+    is_special,
+    parse_path,
+)
 
 PARTS = st.text(alphabet="aZ09-_@", min_size=1, max_size=8).map(str.encode)
 ABSOLUTE = st.lists(PARTS, min_size=1, max_size=6).map(
@@ -174,3 +181,9 @@ def test_any_bytes_are_a_sound_path_or_einval(
         assert all(path[1:]) or (special and is_special(path))
         assert special or not is_special(path)
         assert parse_path(format_path(path), special=special) == path
+
+
+def test_a_domain_has_a_directory() -> None:
+    """Where its relative paths begin, and what GET_DOMAIN_PATH says."""
+    assert domain_path(0) == b"/local/domain/0"
+    assert parse_path(b"a", domain_path(32751)) == parse_path(b"/local/domain/32751/a")

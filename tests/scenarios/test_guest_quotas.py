@@ -98,7 +98,7 @@ def test_quota_of_one_guest_is_not_that_of_others(ours: World) -> None:
 
 
 def test_transaction_may_replace_nodes_at_the_limit(ours: World) -> None:
-    """But one that went over it fails, whatever else is in it."""
+    """But one that went over it fails, and takes nothing more."""
     guest = at_home(ours)
     ours.limit(b"nodes", 3)
     for name in (b"1", b"2"):
@@ -111,7 +111,8 @@ def test_transaction_may_replace_nodes_at_the_limit(ours: World) -> None:
 
     tx = guest.start()
     assert guest.errno(Op.MKDIR, b"/t/4\0", tx) is ENOSPC
-    assert guest.get(Op.RM, b"/t/2\0", tx) == OK
+    assert guest.errno(Op.RM, b"/t/2\0", tx) is ENOMEM
+    assert guest.get(Op.DIRECTORY, b"/t\0", tx) == b"2\x003\0"
     assert guest.commit(tx) is ENOMEM
     assert guest.get(Op.DIRECTORY, b"/t\0") == b"2\x003\0"
 

@@ -326,10 +326,7 @@ def test_watcher_is_told_of_removals_it_may_see(world: World) -> None:
     assert guest.events() == [(b"/t/a/seen", b"/t/a/seen")]
 
     assert world.dom0.get(Op.RM, b"/t/b\0") == OK
-    assert guest.events() == [
-        (b"/t/b/listed", b"/t/b/listed"),
-        (b"/t/b", b"/t/b"),
-    ]
+    assert guest.events() == [(b"/t/b/listed", b"/t/b/listed"), (b"/t/b", b"/t/b")]
 
 
 def test_commit_tells_a_watcher_what_it_may_see(world: World) -> None:

@@ -24,9 +24,16 @@ from xsd.protocol.errors import XenStoreError
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import RECONNECT, RingError
+from xsd.protocol.ring import (
+    CONNECTION,
+    RECONNECT,
+    REQ_CONS,
+    REQ_PROD,
+    RSP_CONS,
+    RSP_PROD,
+    RingError,
+)
 from xsd.testing import Guest, PretendedHost
-from xsd.testing.ring import CONNECTION, REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD
 
 TIMEOUT_S: Final = 0.5
 """Seconds that the guest waits for room or a reply; then it dies and comes back."""

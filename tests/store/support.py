@@ -8,8 +8,8 @@ import pytest
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller, Permissions, parse_permissions
+from xsd.protocol.request import UNLIMITED
 from xsd.store import Event, Store, Transaction, Watch
-from xsd.store.watches import UNLIMITED
 
 Told = list[tuple[bytes, bytes]]
 """Path, as the client is sent it, and token of each event."""

@@ -9,8 +9,9 @@ from xsd.protocol.path import Path
 from xsd.store import Store
 from xsd.store.changes import CHANGED, IMPLIED, REMOVED, REMOVED_WITHIN, Change
 from xsd.store.check import verify
-from xsd.store.commit import changes_between
+from xsd.store.net import changes_between
 from xsd.store.node import Node
+from xsd.store.steps import by_order, steps_of
 
 pytestmark = pytest.mark.slow
 
@@ -89,7 +90,8 @@ def test_the_changes_of_a_commit_lead_from_before_to_after(
     new = store.live.tree.top
     state = contents(old)
     assert transaction.transaction is not None
-    for change in changes_between(transaction.transaction, old, new):
+    steps = by_order(steps_of(transaction.transaction, old, new))
+    for change in changes_between(steps):
         apply(state, change)
 
     assert state == contents(new)

@@ -90,7 +90,7 @@ def test_permissions_may_name_a_domain_that_exists() -> None:
     given = perms(b"n7", b"r7")
 
     assert domains.mark_stale(given, DOM0, 10) is given
-    assert not domains.outdates(given, 10)
+    assert not domains.outdates(given, 11)
     with pytest.raises(XenStoreError, match="ENOENT: owner dom8"):
         domains.mark_stale(perms(b"n8"), DOM0, 10)
 
@@ -146,9 +146,13 @@ def test_an_entry_for_all_domains_needs_the_feature(domains: Domains) -> None:
 def test_permissions_are_outdated_when_a_domain_they_name_is_gone(
     domains: Domains,
 ) -> None:
-    """As owner or in another entry, also if another domain has its id now."""
+    """As owner or in another entry, also if another domain has its id now.
+
+    That one came afterwards even if it became known at the same generation.
+    """
     for given in (perms(b"n5"), perms(b"n0", b"r5")):
-        assert not domains.outdates(given, 10)
+        assert not domains.outdates(given, 11)
+        assert domains.outdates(given, 10)
         assert domains.outdates(given, 9)
     domains.forget(5)
 

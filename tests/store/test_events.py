@@ -1,9 +1,10 @@
 """Watch events: which, in which order, and for whom (XSA-115)."""
 
 from tests.store.support import Client, guest_of, told, watched
+from xsd.protocol.request import UNLIMITED
 from xsd.store import Store
 from xsd.store.events import Event
-from xsd.store.watches import UNLIMITED, Watch
+from xsd.store.watches import Watch
 
 # Which and in which order.
 

@@ -105,13 +105,15 @@ def test_a_guest_may_own_exactly_the_quota_of_nodes(
 ) -> None:
     """ "At most N": the Nth is made, the next one is ENOSPC."""
     guest.store.quotas.set(1, NODES, 4)
-    client = enter(guest)
-    client.write(b"a/b/c")
+    guest.write(b"a/b")
+    clients = [enter(guest), enter(guest)]
+    for client in clients:
+        client.write(b"a/b/c", b"x")
 
-    refused(Errno.ENOSPC, client.write, b"/local/domain/1/d")
-    refused(Errno.ENOSPC, client.mkdir, b"/local/domain/1/d")
-    client.write(b"a/b/c", b"x")
-    assert client.directory(b"/local/domain/1") == [b"a"]
+    refused(Errno.ENOSPC, clients[0].write, b"/local/domain/1/d")
+    refused(Errno.ENOSPC, clients[1].mkdir, b"/local/domain/1/d")
+    for client in clients:
+        assert client.directory(b"/local/domain/1") == [b"a"]
 
 
 def test_removed_nodes_make_room(guest: Client, enter: Enter) -> None:
@@ -148,28 +150,29 @@ def test_limit_0_is_no_limit(guest: Client, enter: Enter) -> None:
 
 def test_the_record_of_a_guests_node_is_limited(guest: Client, enter: Enter) -> None:
     """16 bytes, 8 for each permission, the value: 2,048 are the most."""
-    client = enter(guest)
-    client.write(b"a", b"x" * (2048 - 16 - 8))
-    client.write(b"b", b"y")
-    client.write(b"d", b"x" * (2048 - 16 - 3 * 8))
-    client.set_perms(b"d", b"n1", b"r2", b"r3")
+    clients = [enter(guest) for _ in range(3)]
+    for client in clients:
+        client.write(b"a", b"x" * (2048 - 16 - 8))
+        client.write(b"b", b"y")
+        client.write(b"d", b"x" * (2048 - 16 - 3 * 8))
+        client.set_perms(b"d", b"n1", b"r2", b"r3")
 
-    refused(Errno.ENOSPC, client.write, b"/local/domain/1/b", b"x" * 2025)
-    refused(Errno.ENOSPC, client.write, b"/local/domain/1/c", b"x" * 2025)
-    refused(Errno.ENOSPC, client.set_perms, b"/local/domain/1/a", b"n1", b"r2")
-    assert client.read(b"b") == b"y"
+    refused(Errno.ENOSPC, clients[0].write, b"/local/domain/1/b", b"x" * 2025)
+    refused(Errno.ENOSPC, clients[1].write, b"/local/domain/1/c", b"x" * 2025)
+    refused(Errno.ENOSPC, clients[2].set_perms, b"/local/domain/1/a", b"n1", b"r2")
+    assert clients[0].read(b"b") == b"y"
 
 
 def test_a_new_name_counts_in_its_parents_record(guest: Client, enter: Enter) -> None:
     """Whether the parent is there already or is made on the way."""
-    client = enter(guest)
-    client.mkdir(b"d")
-    client.mkdir(b"d/" + b"x" * (2048 - 16 - 8 - 1 - 2))
+    guest.mkdir(b"d")
+    guest.mkdir(b"d/" + b"x" * (2048 - 16 - 8 - 1 - 2))
 
-    refused(Errno.ENOSPC, client.mkdir, b"/local/domain/1/d/yy")
-    refused(Errno.ENOSPC, client.mkdir, b"/local/domain/1/e/" + b"x" * 2024 + b"/f")
-    refused(Errno.ENOSPC, client.mkdir, b"/local/domain/1/" + b"x" * 2048)
-    client.mkdir(b"d/y")
+    refused(Errno.ENOSPC, enter(guest).mkdir, b"/local/domain/1/d/yy")
+    too_long = b"/local/domain/1/e/" + b"x" * 2024 + b"/f"
+    refused(Errno.ENOSPC, enter(guest).mkdir, too_long)
+    refused(Errno.ENOSPC, enter(guest).mkdir, b"/local/domain/1/" + b"x" * 2048)
+    enter(guest).mkdir(b"d/y")
 
 
 def test_what_two_transactions_create_together_is_limited_too(

@@ -131,7 +131,7 @@ def test_only_those_who_may_read_the_special_node_are_told(
 
 def test_a_domain_that_is_not_introduced_is_enoent(store: Store) -> None:
     """Whether unknown or only known from permissions."""
-    store.domains.know(5, store.generation)
+    store.know(5)
     store.introduce(6, 1)
 
     for request in (
@@ -147,7 +147,7 @@ def test_a_domain_that_is_not_introduced_is_enoent(store: Store) -> None:
 
 def test_a_domain_may_be_known_before_it_is_introduced(store: Store) -> None:
     """As somebody that permissions can name; introduced, it is the same object."""
-    domain = store.domains.know(5, store.generation)
+    domain = store.know(5)
 
     assert store.known(5) is domain
     with pytest.raises(XenStoreError, match="ENOENT: dom6 does not exist"):

@@ -1,15 +1,14 @@
 """Versions of the tree: what they share and what they do not."""
 
-from itertools import product
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.store.support import at, perms
+from tests.store.support import perms
 from xsd.protocol.path import Path
 from xsd.protocol.perms import owner_only
+from xsd.store.clock import Clock
 from xsd.store.node import Node
-from xsd.store.tree import DEEP_ABOVE, Clock, Finder, Tree, find
+from xsd.store.tree import Tree, find
 
 NOBODY = owner_only(0)
 
@@ -223,18 +222,3 @@ def contents(top: Node) -> list[tuple[Path, bytes]]:
         found.append((path, node.value))
         rest.extend([((*path, name), child) for name, child in node.children()])
     return found
-
-
-def test_a_deep_node_is_found_wherever_the_last_one_was() -> None:
-    """Above, below, beside, or not there at all."""
-    top = b"/t" * DEEP_ABOVE
-    _clock, tree = new_tree()
-    for name in (b"/a/b/c", b"/a/d", b"/e"):
-        add(tree, *at(top + name))
-    names = (b"", b"/a", b"/a/b", b"/a/b/c", b"/a/d", b"/e", b"/x", b"/a/x/c", b"/e/x")
-    paths = [at(top + name) for name in names]
-    finder = Finder(tree.top)
-
-    for sequence in product(paths, repeat=3):
-        for path in sequence:
-            assert finder.find(path) is find(tree.top, path)

@@ -5,8 +5,10 @@ import pytest
 from tests.store.support import Client, Enter, at, dom0_of, guest_of, refused
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.perms import Caller
+from xsd.protocol.request import UNLIMITED
 from xsd.store import Store, Watch
 from xsd.store.exceeded import QuotaExceeded
+from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.node import Node, empty_size
 from xsd.store.quota import DEFAULTS, MEMORY
 from xsd.store.tree import find
@@ -19,7 +21,6 @@ from xsd.store.usage import (
     Holdings,
     Usage,
 )
-from xsd.store.watches import UNLIMITED
 
 EMPTY = 16 + 8
 """Bytes of a record with one permission, no value and no children."""
@@ -181,15 +182,16 @@ def test_a_transaction_counts_as_long_as_it_is_open(
     assert store.usage.memory.of(1) == before
     transaction.read(b"a")
     read = store.usage.memory.of(1) - before
-    assert read == 5 * LEVEL_BYTES  # the root is a level, too
+    looked_at = b"localdomain1a"  # and the root, of which the name is empty
+    assert read == 5 * SPOT_BYTES + len(looked_at)
     transaction.write(b"a", b"123")
     copied = 6 * NODE_BYTES + 3  # top, root, local, domain, 1, a
     assert store.usage.memory.of(1) - before == read + copied
     transaction.write(b"b", b"1234")
-    made = NODE_BYTES + 4 + LEVEL_BYTES
-    assert store.usage.memory.of(1) - before == read + copied + made
+    beside = SPOT_BYTES + 1 + 2 * FORK_BYTES  # two names in one directory
+    assert store.usage.memory.of(1) - before == read + copied + beside + NODE_BYTES + 4
     transaction.rm(b"b")
-    assert store.usage.memory.of(1) - before == read + copied + LEVEL_BYTES
+    assert store.usage.memory.of(1) - before == read + copied + beside
 
     if end == "commit":
         transaction.commit()
@@ -298,7 +300,7 @@ def test_a_transaction_has_exactly_the_quota_of_memory(
 
 def test_reading_in_a_transaction_takes_memory_too(store: Store, guest: Client) -> None:
     """What it relied on has to be remembered."""
-    limit_to(store, 3 * LEVEL_BYTES)
+    limit_to(store, 3 * SPOT_BYTES)
     transaction = guest.start()
     refused(Errno.ENOMEM, transaction.read, b"/local/domain/1")
 

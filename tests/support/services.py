@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from xsd.daemon.config import Config
 from xsd.daemon.service import Service
+from xsd.daemon.settings import Config
 
 
 def serve(config: Config, work: Callable[[Service], Awaitable[None]]) -> None:

@@ -62,15 +62,16 @@ def test_the_client_library_works_on_it(xenstore: InProcess) -> None:
 def test_a_domain_is_served_when_it_is_introduced(
     xenstore: InProcess, dom0: Session
 ) -> None:
-    """What it asked before is answered then; by any toolstack's request."""
+    """By any toolstack's request; what it asked before is forgotten."""
     guest = xenstore.create(7)
-    guest.post(Op.GET_DOMAIN_PATH, b"7\0")
+    guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"0\0"))
     assert guest.look() == 0
+    guest.begin_anew()
     assert dom0.errno(Op.SET_PERMS, strings(b"/tool", b"n0", b"r7")) is None
     payload = strings(b"7", b"1", b"%d" % xenstore.port(7))
     assert dom0.get(Op.INTRODUCE, payload) == OK
 
-    assert guest.replies() == [(Op.GET_DOMAIN_PATH, b"/local/domain/7\0")]
+    assert guest.get(Op.GET_DOMAIN_PATH, b"7\0") == b"/local/domain/7\0"
     assert guest.get(Op.READ, b"/tool\0") == b""
     with pytest.raises(ValueError, match="7"):
         xenstore.create(7)
@@ -114,11 +115,16 @@ def test_a_domain_takes_anothers_place(xenstore: InProcess, dom0: Session) -> No
     """The daemon sees at once that one has gone and another come."""
     first = xenstore.guest(7)
     dom0.watch(b"@releaseDomain")
-    second = xenstore.replace(7)
+    first_id = xenstore.unique_id(7)
+    with xenstore.unseen():
+        xenstore.kill(7)
+        second = xenstore.create(7)
+        assert dom0.events() == []
 
     assert dom0.events() == [(b"@releaseDomain", b"t")]
     assert dom0.get(Op.IS_DOMAIN_INTRODUCED, b"7\0") == b"F\0"
     assert first.rest() == []
+    assert 0 != xenstore.unique_id(7) != first_id
     xenstore.introduce(7)
     assert second.get(Op.GET_DOMAIN_PATH, b"7\0") == b"/local/domain/7\0"
 

@@ -7,8 +7,15 @@ from typing import final
 import pytest
 
 from xsd.client import DisconnectedError
-from xsd.protocol.ring import ERROR_RING_INDEX, Ring
-from xsd.testing.ring import REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD, RingTransport
+from xsd.protocol.ring import (
+    ERROR_RING_INDEX,
+    REQ_CONS,
+    REQ_PROD,
+    RSP_CONS,
+    RSP_PROD,
+    Ring,
+)
+from xsd.testing.ring import RingTransport
 
 
 @final

@@ -101,11 +101,7 @@ def test_events_are_kept_until_they_are_taken(session: Session) -> None:
     assert session.events() == [(b"/t/a", b"1"), (b"/t/b", b"1")]
     session.post(Op.WRITE, b"/t\0")
     session.post(Op.READ, b"/no\0")
-    assert session.take() == [
-        event(b"/t", b"1"),
-        (Op.WRITE, OK),
-        refusal(Errno.ENOENT),
-    ]
+    assert session.take() == [event(b"/t", b"1"), (Op.WRITE, OK), refusal(Errno.ENOENT)]
 
     assert session.ask(Op.MKDIR, b"/t/c\0") == [event(b"/t/c", b"1"), (Op.MKDIR, OK)]
     session.make(b"/t/d")

@@ -6,7 +6,8 @@ from typing import Final, final
 
 import pytest
 
-from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
+from tests.transport.kernels import Kernel
+from tests.transport.rings import EAGER, OK, Rings, event, on_rings, told
 from xsd.engine import HIGH_WATER
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
@@ -146,21 +147,19 @@ async def test_writer_goes_on_when_who_does_not_read_is_gone(rings: Rings) -> No
 async def test_unread_events_are_dropped_in_time(rings: Rings) -> None:
     """But for the one that has been begun; and who caused them goes on."""
     await rings.make(b"/a", b"b0")
+    rings.engine.expire_events_after(20_000)
     deaf = await deaf_guest(rings)
+    rings.served.stop_clock()
     writer = await held_up(rings)
-    later_ms = int(asyncio.get_running_loop().time() * 1000) + 20_000
-    rings.engine.expire_events(later_ms - 20_000, 20_000)
+    rings.served.pass_time(19.999)
     assert writer.under_way == OUTSTANDING
-    rings.engine.expire_events(later_ms, 0)
-    assert writer.under_way == 1
     assert [each["what"] for each in rings.notices("events.expired")] == []
-    rings.served.reactor.run()
-
+    rings.served.pass_time(0.001)
     assert [each["what"] for each in rings.notices("events.expired")] == [19]
+
     while writer.answered < COUNT:
         await writer.turn()
-        rings.engine.expire_events(later_ms, 0)
-        rings.served.reactor.run()
+        rings.served.pass_time(20)
     count = len(deaf.take())
     await rings.quiet()
     assert 1024 < count + len(deaf.take()) < 1024 + 25
@@ -195,6 +194,7 @@ async def test_client_of_dom0_that_does_not_read_holds_a_guest_up(
     rings: Rings,
 ) -> None:
     """Until it goes away; its events do not expire."""
+    rings.engine.expire_events_after(1)
     await rings.make(b"/a", b"b0")
     deaf = await rings.watcher(b"/a")
     connection = rings.served.last
@@ -204,7 +204,8 @@ async def test_client_of_dom0_that_does_not_read_holds_a_guest_up(
     # As little as the kernel allows.
     link._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     writer = await held_up(rings)
-    rings.engine.expire_events(1 << 60, 0)
+    rings.served.stop_clock()
+    rings.served.pass_time(1000)
     assert writer.under_way == OUTSTANDING
 
     deaf.close()
@@ -231,7 +232,7 @@ async def test_replies_that_are_not_read_hold_up_who_asked(rings: Rings) -> None
 
 
 @pytest.mark.pure_only
-@on_rings(manners=("eager",))
+@on_rings(EAGER)
 async def test_guest_for_whom_too_much_waits_is_ignored(rings: Rings) -> None:
     """There is no connection to be closed."""
     await rings.make(b"/a", b"b0")

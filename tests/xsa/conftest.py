@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.hosts import AnyHost, Host, NearHost
 from tests.support.processes import Place
-from tests.xsa.hosts import Host
-from tests.xsa.support import World
+from tests.xsa.support import BYSTANDER, World
 from xsd.testing import Session
 
 
@@ -40,8 +40,21 @@ def inside(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A daemon with guests on rings; it is looked over when the test is done."""
-    with Host(tmp_path_factory.mktemp("xs")) as host:
+    with Host(tmp_path_factory.mktemp("xs"), bystander=BYSTANDER) as host:
         yield host
+
+
+@pytest.fixture(params=["in process", "on rings"])
+def anywhere(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AnyHost]:
+    """A daemon with guests, either in process or on rings."""
+    near = request.param == "in process"
+    path = tmp_path_factory.mktemp("xs")
+    with (
+        NearHost(bystander=BYSTANDER) if near else Host(path, bystander=BYSTANDER) as it
+    ):
+        yield it
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.xsa.hosts import PATIENCE_S, Host
+from tests.support.hosts import PATIENCE_S, AnyHost
 from tests.xsa.support import EVERY_DOMAIN, World, home, refusal_of
 from xsd.client import Event
 from xsd.protocol.errors import Errno
@@ -25,36 +25,36 @@ from xsd.testing.session import event
 # 6. A domid is not enough to know who somebody is.
 
 
-def test_a_domain_that_took_anothers_place_is_a_new_one(host: Host) -> None:
+def test_a_domain_that_took_anothers_place_is_a_new_one(anywhere: AnyHost) -> None:
     """Even if the daemon has never seen that there was none in between."""
-    watcher = host.client()
+    watcher = anywhere.client()
     watcher.watch("@releaseDomain", "gone")
-    guest = host.guest(5)
+    guest = anywhere.guest(5)
     guest.write("data", b"secret")
     first = guest.unique_id
-    replaced = host.replace(5)
+    replaced = anywhere.replace(5)
     assert replaced.unique_id != first
 
     for _ in range(2):  # the first event of a watch comes at once
         assert watcher.next_event(PATIENCE_S) == Event(b"@releaseDomain", b"gone")
-    assert not host.dom0.is_domain_introduced(5)
-    assert not host.dom0.exists(home(5))
-    host.dom0.introduce(5, 1, replaced.port)
+    assert not anywhere.dom0.is_domain_introduced(5)
+    assert not anywhere.dom0.exists(home(5))
+    anywhere.dom0.introduce(5, 1, replaced.port)
     assert refusal_of(replaced.write, "data", b"mine") == Errno.EACCES
 
 
 def test_introducing_a_domain_that_took_anothers_place_ends_the_other(
-    host: Host,
+    anywhere: AnyHost,
 ) -> None:
     """INTRODUCE may come before the hypervisor's news; nothing is inherited."""
-    host.guest(5).write("data", b"secret")
-    (old,) = host.connections_of(5)
-    replaced = host.replace(5)
-    host.dom0.introduce(5, 1, replaced.port)
+    anywhere.guest(5).write("data", b"secret")
+    (old,) = anywhere.connections_of(5)
+    replaced = anywhere.replace(5)
+    anywhere.dom0.introduce(5, 1, replaced.port)
 
-    (new,) = host.connections_of(5)
+    (new,) = anywhere.connections_of(5)
     assert new is not old
-    assert not host.dom0.exists(home(5))
+    assert not anywhere.dom0.exists(home(5))
 
 
 # 7. SET_TARGET gives rights, not quotas, and as long as there is a target.

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from tests.xsa.hosts import Host, frames
+from tests.support.hosts import Host, frames
 from tests.xsa.support import World, home
 from xsd.engine import dispatch
 from xsd.engine.core import Core

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from tests.xsa.hosts import Host
+from tests.support.hosts import Host
 from tests.xsa.support import World, home
 from xsd.engine.engine import TURN
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS

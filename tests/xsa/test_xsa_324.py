@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from tests.xsa.hosts import Host, frames
+from tests.support.hosts import Host, frames
 from xsd.protocol.limits import PAYLOAD_MAX
 from xsd.protocol.ops import Op
 from xsd.testing import Session

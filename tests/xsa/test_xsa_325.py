@@ -4,15 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.xsa.hosts import PATIENCE_S, Host, wait_ignored
+from tests.support.hosts import PATIENCE_S, Host, wait_ignored
 from tests.xsa.support import home, message_of, refusal_of
 from xsd.client import Client, DisconnectedError, Event
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import ERROR_PROTOCOL, ERROR_RING_INDEX
+from xsd.protocol.ring import ERROR_PROTOCOL, ERROR_RING_INDEX, REQ_PROD
 from xsd.testing import Guest
-from xsd.testing.ring import REQ_PROD
 
 DOMID = 5
 

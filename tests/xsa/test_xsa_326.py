@@ -4,8 +4,8 @@ from typing import Final
 
 import pytest
 
+from tests.support.hosts import AnyHost, Host, frames, wait_ignored
 from tests.support.processes import Place, memory, wait_until
-from tests.xsa.hosts import Host, frames, wait_ignored
 from tests.xsa.support import World, home, refusal_of
 from xsd.daemon.config import load
 from xsd.daemon.service import make_store
@@ -270,23 +270,25 @@ def test_a_guest_waits_for_another_on_rings(host: Host) -> None:
 # Everything is counted, and checked before it is done.
 
 
-def test_nodes_of_a_domain_that_is_not_introduced_are_counted(host: Host) -> None:
+def test_nodes_of_a_domain_that_is_not_introduced_are_counted(
+    anywhere: AnyHost,
+) -> None:
     """Those that dom0 gives it before count for its quota afterwards."""
-    host.dom0.set_quota(NODES, 20)
-    guest = host.create(1)
+    anywhere.dom0.set_quota(NODES, 20)
+    guest = anywhere.create(1)
     for number in range(15):
-        host.dom0.mkdir(home(1) + b"/%d" % number)
-    host.dom0.set_permissions(home(1), ["n1"])
+        anywhere.dom0.mkdir(home(1) + b"/%d" % number)
+    anywhere.dom0.set_permissions(home(1), ["n1"])
     for number in range(15):
-        host.dom0.set_permissions(home(1) + b"/%d" % number, ["n1"])
-    assert host.nodes_of(1) == 16
-    host.dom0.introduce(1, 1, guest.port)
+        anywhere.dom0.set_permissions(home(1) + b"/%d" % number, ["n1"])
+    assert anywhere.nodes_of(1) == 16
+    anywhere.dom0.introduce(1, 1, guest.port)
     for number in range(4):
         guest.mkdir(f"mine{number}")
 
     assert refusal_of(guest.mkdir, "more") == Errno.ENOSPC
-    host.end(1)
-    assert host.nodes_of(1) == 0
+    anywhere.end(1)
+    assert anywhere.nodes_of(1) == 0
 
 
 def test_transactions_are_bounded_in_number_and_size(

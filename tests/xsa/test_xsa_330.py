@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.xsa.hosts import Host, wait_ignored
+from tests.support.hosts import Host, wait_ignored
 from tests.xsa.support import World, home, message_of
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op

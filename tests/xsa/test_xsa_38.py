@@ -6,21 +6,23 @@ from typing import Final
 
 import pytest
 
+from tests.support.hosts import Host, frames, wait_ignored
 from tests.support.processes import wait_until
-from tests.xsa.hosts import Host, frames, wait_ignored
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.limits import RING_SIZE
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import ERROR_RING_INDEX, PAGE_SIZE, Ring
-from xsd.testing.ring import (
+from xsd.protocol.ring import (
     CONNECTION,
     ERROR,
+    ERROR_RING_INDEX,
     EVTCHN_PORT,
+    PAGE_SIZE,
     REQ_CONS,
     REQ_PROD,
     RSP_CONS,
     RSP_PROD,
     SERVER_FEATURES,
+    Ring,
 )
 
 MASK: Final = 0xFFFFFFFF

@@ -13,6 +13,11 @@ from xsd.testing import Session
 
 LEVELS: Final = 8
 
+SIZE: Final = 250
+
+LARGEST: Final = SIZE - 16 - 8 - 1
+"""Longest name below a node of this size with one permission and nothing else."""
+
 DEEP: Final = b"/".join([b"level%d" % number for number in range(LEVELS)])
 
 
@@ -41,19 +46,24 @@ def test_a_quota_met_at_any_level_leaves_nothing(
 
 @pytest.mark.parametrize("level", range(LEVELS))
 def test_a_node_too_big_at_any_level_leaves_nothing(
-    world: World, hostile: Session, level: int
+    world: World, hostile: Session, level: int, inside: bool
 ) -> None:
-    """A name counts for the size of the node above it."""
+    """A name counts for the size of the node above it; one byte less fits."""
     names = DEEP.split(b"/")
-    names[level] = b"x" * 300
+    names[level] = b"x" * (LARGEST + 1)
     path = b"/".join(names)
-    world.limit(NODE_SIZE, 250, 1)
+    world.limit(NODE_SIZE, SIZE, 1)
     before = world.state()
     generation = world.store.generation
 
-    assert hostile.refused(Op.MKDIR, path + b"\0") == Errno.ENOSPC
+    number = hostile.start() if inside else 0
+    assert hostile.refused(Op.MKDIR, path + b"\0", number) == Errno.ENOSPC
+    if inside:
+        assert hostile.commit(number) is Errno.ENOMEM
+    else:
+        assert world.store.generation == generation
     assert world.state() == before
-    assert world.store.generation == generation
+    hostile.ok(Op.MKDIR, path.replace(b"xx", b"x", 1) + b"\0")
 
 
 def test_a_value_too_big_leaves_none_of_the_levels_above_it(

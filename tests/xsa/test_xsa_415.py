@@ -3,7 +3,7 @@
 import pytest
 
 from tests.store.support import shape
-from tests.xsa.support import World
+from tests.xsa.support import World, home
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.store.quota import NODE_SIZE, NODES, TRANSACTION_NODES
@@ -15,9 +15,11 @@ DEEP = b"/".join([b"level%d" % number for number in range(LEVELS)])
 
 
 @pytest.mark.parametrize("fitting", range(LEVELS))
-@pytest.mark.parametrize("after", [b"", b"other\0value"])
+@pytest.mark.parametrize(
+    "after", [(Op.READ, b"first\0"), (Op.WRITE, b"other\0value"), (Op.RM, b"first\0")]
+)
 def test_a_transaction_in_which_a_creation_failed_does_nothing(
-    world: World, hostile: Session, fitting: int, after: bytes
+    world: World, hostile: Session, fitting: int, after: tuple[int, bytes]
 ) -> None:
     """What it did before and after is lost with it; the client is told."""
     hostile.ok(Op.WATCH, b"/\0t\0")
@@ -26,8 +28,8 @@ def test_a_transaction_in_which_a_creation_failed_does_nothing(
     number = hostile.start()
     hostile.ok(Op.MKDIR, b"first\0", number)
     assert hostile.refused(Op.MKDIR, DEEP + b"\0", number) == Errno.ENOSPC
-    if after:
-        hostile.ask(Op.WRITE, after, number)
+    assert hostile.get(Op.DIRECTORY, home(1) + b"\0", number) == b"first\0"
+    hostile.ask(*after, number)
 
     assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
     assert shape(world.store) == before

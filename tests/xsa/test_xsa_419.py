@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.hosts import AnyHost
 from tests.support.processes import Place
-from tests.xsa.hosts import Host
 from tests.xsa.support import World, home
 from xsd.protocol.ops import Op
 from xsd.testing import Session
@@ -65,17 +65,17 @@ def test_others_nodes_below_those_of_a_dead_domain_go_with_them(
     assert other.take() == [event(home(1) + b"/mine/theirs", b"t")]
 
 
-def test_domains_that_are_killed_leave_nothing(host: Host) -> None:
+def test_domains_that_are_killed_leave_nothing(anywhere: AnyHost) -> None:
     """On rings, as a guest that reboots all the time."""
-    host.dom0.mkdir("/shared")
-    host.dom0.set_permissions("/shared", ["b0"])
-    before = host.counts()
+    anywhere.dom0.mkdir("/shared")
+    anywhere.dom0.set_permissions("/shared", ["b0"])
+    before = anywhere.counts()
     for _ in range(10):
-        guest = host.guest(1)
+        guest = anywhere.guest(1)
         for number in range(10):
             guest.write(f"/shared/{number}/below", b"value")
-        host.end(1)
-        assert host.counts() == before
+        anywhere.end(1)
+        assert anywhere.counts() == before
 
 
 def test_orphans_are_kept_if_the_operator_wants_it(

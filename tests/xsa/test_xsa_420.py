@@ -5,15 +5,14 @@ from typing import Final
 
 import pytest
 
+from tests.support.hosts import Host, Processor, wait_ignored
 from tests.support.processes import Place, wait_until
-from tests.xsa.hosts import Host, Processor, wait_ignored
 from tests.xsa.support import message_of
 from xsd.client import Client
 from xsd.protocol.frame import FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import ERROR_PROTOCOL
+from xsd.protocol.ring import ERROR_PROTOCOL, REQ_CONS
 from xsd.testing import PretendedHost
-from xsd.testing.ring import REQ_CONS
 
 LENGTHS: Final = [4097, 0x7FFFFFFF, 0x80000000, 0x80000001, 0xFFFFFFF0, 0xFFFFFFFF]
 

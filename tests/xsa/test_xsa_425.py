@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.xsa.hosts import PATIENCE_S, Host, frames
+from tests.support.hosts import PATIENCE_S, Host, frames
 from tests.xsa.support import home, message_of
 from xsd.client import Event
 from xsd.protocol.frame import encode_frame
@@ -75,7 +75,9 @@ def test_domain_0s_ring_ends_others_in_the_same_round(
             assert len(frames(guest, 1)) == 1
 
 
-def test_a_domain_is_released_by_the_events_that_it_waits_for(host: Host) -> None:
+def test_a_domain_is_released_by_the_events_that_it_waits_for(
+    host: Host,
+) -> None:
     """Its nodes go, which is told to itself among others: it is not there to hear."""
     guest = host.guest(10)
     other = host.guest(11)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.xsa.hosts import Host
+from tests.support.hosts import AnyHost
 from tests.xsa.support import World, home, refusal_of
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
@@ -95,14 +95,14 @@ def test_a_domain_that_ends_inside_many_transactions(
     assert dom0.refused(Op.READ, b"/log\0") == Errno.ENOENT
 
 
-def test_a_domain_is_killed_inside_a_transaction_about_it(host: Host) -> None:
+def test_a_domain_is_killed_inside_a_transaction_about_it(anywhere: AnyHost) -> None:
     """The toolstack gets EAGAIN and finds out why; the daemon goes on."""
-    guest = host.guest(1)
+    guest = anywhere.guest(1)
     guest.write("data", b"value")
-    transaction = host.dom0.transaction()
+    transaction = anywhere.dom0.transaction()
     transaction.rm(INSIDE)
     transaction.set_permissions(home(1), ["n0"])
-    host.end(1)
+    anywhere.end(1)
 
     assert refusal_of(transaction.commit) == Errno.EAGAIN
-    assert 1 not in host.run(lambda: host.engine.store.usage.nodes.used)
+    assert 1 not in anywhere.run(lambda: anywhere.engine.store.usage.nodes.used)

@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from tests.xsa.hosts import Host, frames
+from tests.support.hosts import Host, frames
 from tests.xsa.support import World
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame

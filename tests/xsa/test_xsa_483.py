@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.xsa.hosts import Host
+from tests.support.hosts import AnyHost
 from tests.xsa.support import World
 from xsd.client import Client as RingClient
 from xsd.protocol.errors import Errno, XenStoreError
@@ -100,19 +100,21 @@ def make_until_refused(guest: RingClient) -> int:
 
 
 @pytest.mark.parametrize("released", [False, True])
-def test_a_domain_that_is_killed_leaves_its_quota(host: Host, released: bool) -> None:
+def test_a_domain_that_is_killed_leaves_its_quota(
+    anywhere: AnyHost, released: bool
+) -> None:
     """With nodes, watches and transactions at their limits."""
     for name, limit in LIMITS.items():
-        host.dom0.set_quota(name, limit)
-    before = host.counts()
+        anywhere.dom0.set_quota(name, limit)
+    before = anywhere.counts()
     for _ in range(5):
-        guest = host.guest(DOMID)
+        guest = anywhere.guest(DOMID)
         assert make_until_refused(guest) == LIMITS[NODES] - 1
         for number in range(LIMITS[WATCHES]):
             guest.watch("w", f"t{number}")
         for _transaction in range(LIMITS[TRANSACTIONS]):
             guest.transaction()
         if released:
-            host.dom0.release(DOMID)
-        host.end(DOMID)
-        assert host.counts() == before
+            anywhere.dom0.release(DOMID)
+        anywhere.end(DOMID)
+        assert anywhere.counts() == before

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.xsa.hosts import Host, frames, wait_ignored
+from tests.support.hosts import Host, frames, wait_ignored
 from tests.xsa.support import World, message_of
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame

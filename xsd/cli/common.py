@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NoReturn, TypeVar
 
+from xsd.client.address import PATH_VARIABLE, RUN_DIRECTORY, RUNDIR_VARIABLE
 from xsd.client.client import Client
 from xsd.client.nodes import NodeOperations
 from xsd.protocol.errors import XenStoreError
@@ -13,8 +14,8 @@ from xsd.protocol.errors import XenStoreError
 T = TypeVar("T")
 
 _SOCKET_HELP: Final = (
-    "the daemon's Unix socket (default: $XENSTORED_PATH, else"
-    " $XENSTORED_RUNDIR/socket, else /run/xenstored/socket)"
+    f"the daemon's Unix socket (default: ${PATH_VARIABLE}, else"
+    f" ${RUNDIR_VARIABLE}/socket, else {RUN_DIRECTORY}/socket)"
 )
 
 

@@ -9,8 +9,8 @@ from typing import Final, final
 import structlog
 
 from xsd import __version__
-from xsd.daemon.config import TRACE_DIRECTORY
 from xsd.daemon.logsetup import FileSink, Sink, configure, open_carefully
+from xsd.daemon.settings import TRACE_DIRECTORY
 from xsd.engine.logbook import Logbook
 from xsd.protocol.errors import Errno, XenStoreError
 

@@ -11,14 +11,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import structlog
 import uvloop
 
 from xsd import __version__
 from xsd.daemon.activation import ActivationError, Adopted, Passed, choose
-from xsd.daemon.config import Config, Settings
+from xsd.daemon.config import Settings
 from xsd.daemon.daemonize import EXIT_FAILED, StartError
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import open_sink, standard_sink
@@ -26,14 +26,8 @@ from xsd.daemon.notify import notify
 from xsd.daemon.pidfile import PidFile, PidFileHeldError
 from xsd.daemon.reload import Reloader
 from xsd.daemon.service import Service
+from xsd.daemon.settings import ROWS, Config
 from xsd.daemon.watchdog import watchdog_period_s
-
-_IDLE: Final = (
-    "control_event_channel",
-    "privileged_domid",
-    "live_update",
-)
-"""Settings that are read for the sake of the C daemon's scripts and do nothing yet."""
 
 log = structlog.get_logger(__name__)
 
@@ -202,11 +196,10 @@ def raise_descriptor_limit() -> None:
 
 
 def _warn_of_idle_settings(config: Config) -> None:
-    defaults = Config()
-    for name in _IDLE:
-        value = getattr(config, name)
-        if value != getattr(defaults, name):
-            log.warning("setting.without_effect", setting=name, value=value)
+    for row in ROWS.values():
+        value = getattr(config, row.field)
+        if row.idle and value != row.default:
+            log.warning("setting.without_effect", setting=row.field, value=value)
 
 
 def _reopen(kept: Log) -> None:

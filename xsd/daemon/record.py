@@ -7,15 +7,13 @@ are not in it, nor is what clients are sent.
 import os
 import time
 from pathlib import Path
-from typing import Final, final
+from typing import final
 
 import structlog
 
+from xsd.daemon.logsetup import FILE_MODE
 from xsd.engine.inputs import Input, Tape
 from xsd.persistence.tape import encode, encode_header
-
-_MODE: Final = 0o600
-"""Values may be passwords."""
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +36,7 @@ class FileTape(Tape):
             OSError: If it cannot be made.
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(path, flags, _MODE)
+        self._fd = os.open(path, flags, FILE_MODE)
         self._begun = time.monotonic()
         self._lines = [encode_header(control)]
         self.end_turn()

@@ -4,30 +4,27 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Final, final
+from typing import final
 
 import structlog
 
-from xsd.daemon.config import Config
 from xsd.daemon.daemonize import StartError
 from xsd.daemon.record import FileTape
-from xsd.daemon.settings import Value
+from xsd.daemon.setting import Value
+from xsd.daemon.settings import LIMITS, Config
 from xsd.daemon.watchdog import Watchdog
 from xsd.engine import Engine, Notice
 from xsd.engine.logbook import Logbook
 from xsd.hypervisor import xen
 from xsd.hypervisor.base import Hypervisor
 from xsd.hypervisor.emulated import EmulatedHypervisor
+from xsd.protocol.request import GLOBAL
 from xsd.store import Store
-from xsd.store.quota import SOFT_PREFIX
 from xsd.transport.listening import take_away
 from xsd.transport.pretended import GuestSockets
 from xsd.transport.reactor import Reactor
 from xsd.transport.ring import RingServer
 from xsd.transport.unix import UnixServer
-
-EVERY_DOMAIN: Final = -1
-"""In the place of a domain id: a limit for all that have none of their own."""
 
 log = structlog.get_logger(__name__)
 
@@ -121,10 +118,8 @@ class Service:
         """
         for key, value in settings.items():
             match key.split("."):
-                case ["quota", "soft", name] if isinstance(value, int):
-                    self._engine.set_limit(EVERY_DOMAIN, SOFT_PREFIX + name, value)
-                case ["quota", name] if isinstance(value, int):
-                    self._engine.set_limit(EVERY_DOMAIN, name, value)
+                case ["quota", *_] if isinstance(value, int):
+                    self._engine.set_limit(GLOBAL, LIMITS[key], value)
                 case ["domains", "keep-orphans"]:
                     self._engine.keep_orphans(keep=value is True)
                 case ["timeout", "watch-event"] if isinstance(value, int):
@@ -201,10 +196,8 @@ class Service:
 def make_store(config: Config) -> Store:
     """Return an empty store with the limits of the settings."""
     store = Store(config.control_domid)
-    for name, limit in config.quotas.items():
-        store.set_quota(EVERY_DOMAIN, name, limit)
-    for name, limit in config.soft_quotas.items():
-        store.set_quota(EVERY_DOMAIN, SOFT_PREFIX + name, limit)
+    for name, limit in config.limits.items():
+        store.set_quota(GLOBAL, name, limit)
     return store
 
 

@@ -5,7 +5,8 @@ from typing import Final, final
 from xsd.engine.link import Link
 from xsd.engine.outbox import GuestOutbox, Outbox, Tally
 from xsd.protocol.frame import Frame, FrameDecoder
-from xsd.protocol.path import Path
+from xsd.protocol.limits import UINT_MAX
+from xsd.protocol.path import Path, domain_path
 from xsd.protocol.perms import Caller
 from xsd.store import Transaction, Watch
 from xsd.store.footprint import Footprint
@@ -13,8 +14,6 @@ from xsd.store.usage import Usage
 
 HIGH_WATER: Final = 256 * 1024
 """Unsent bytes from which on a client's requests are left until it has read some."""
-
-_ID_LIMIT: Final = 1 << 32
 
 
 @final
@@ -91,7 +90,7 @@ class Connection:
         """
         self.id = number
         self.caller = caller
-        self.home = b"/local/domain/%d" % caller.domid
+        self.home = domain_path(caller.domid)
         self.link: Link | None = None
         self.decoder = FrameDecoder()
         self.backlog: list[Frame] = []
@@ -135,7 +134,7 @@ class Connection:
         """
         number = self.last_transaction
         while True:
-            number = (number + 1) % _ID_LIMIT
+            number = (number + 1) & UINT_MAX
             if number and number not in self.transactions:
                 break
         self.last_transaction = number

@@ -15,24 +15,28 @@ from xsd.store import Transaction
 from xsd.store.check import verify
 from xsd.store.quota import (
     MEMORY,
+    NODE_PERMISSIONS,
+    NODE_SIZE,
     NODES,
     OUTSTANDING,
+    PATH_MAX,
     SOFT_PREFIX,
+    TRANSACTION_NODES,
     TRANSACTIONS,
     WATCHES,
 )
 from xsd.store.usage import Account
 
 _MEANINGS: Final[dict[str, str]] = {
-    "nodes": "Nodes a domain may own",
-    "watches": "Watches a domain may have",
-    "outstanding": "Requests a domain may have under way",
-    "memory": "Bytes a domain may occupy",
-    "transactions": "Transactions a domain may have open",
-    "transaction-nodes": "Nodes that one transaction may access",
-    "node-permissions": "Permissions that a node may have",
-    "path-max": "Bytes that a path may have",
-    "node-size": "Bytes that a node may have",
+    NODES: "Nodes a domain may own",
+    WATCHES: "Watches a domain may have",
+    OUTSTANDING: "Requests a domain may have under way",
+    MEMORY: "Bytes a domain may occupy",
+    TRANSACTIONS: "Transactions a domain may have open",
+    TRANSACTION_NODES: "Nodes that one transaction may access",
+    NODE_PERMISSIONS: "Permissions that a node may have",
+    PATH_MAX: "Bytes that a path may have",
+    NODE_SIZE: "Bytes that a node may have",
 }
 
 Command = Callable[[Core, Connection, list[bytes]], bytes]
@@ -154,8 +158,8 @@ def _maxima(core: Core, arguments: list[bytes]) -> bytes:
     lines = ["Max used quota values:"]
     for name, account in core.store.usage.by_quota():
         lines.append(f"{name:<17}: {account.peak(privileged):8} {_MEANINGS[name]}")
-        if arguments:
-            account.reset_peak()
+    if arguments:
+        core.store.usage.reset_peaks()
     return "\n".join([*lines, ""]).encode()
 
 

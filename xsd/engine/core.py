@@ -190,7 +190,7 @@ class Core:
         if not caller.privileged:
             domid = caller.domid
             limit = self.store.quotas.limit(domid, PATH_MAX)
-            self.store.usage.path_max.saw(domid, len(raw))
+            self.store.saw_path(domid, len(raw))
             return parse_path(raw, connection.home, special=special, limit=limit)
         paths = self._paths
         path = paths.get(raw)
@@ -401,9 +401,9 @@ class Core:
             for defect in store.defects:
                 self.note_defect("events.failed", defect)
             store.defects = []
-        if not store.news:
-            return
         changes = store.take_news()
+        if not changes:
+            return
         for consumer in list(self.consumers):
             try:
                 consumer.take(changes)

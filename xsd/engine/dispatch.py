@@ -106,7 +106,7 @@ def answer(core: Core, connection: Connection, frame: Frame) -> None:  # noqa: C
         _note_defect(core, connection, frame, error)
     if store.pulse != pulse and core.tape is not None:
         core.record_request(connection, frame)
-    if store.news or store.defects:
+    if store.listening or store.defects:
         core.publish()
     if core.outside.answers:
         # They belong to this input, or to none.

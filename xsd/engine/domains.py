@@ -27,12 +27,10 @@ def end(core: Core, domid: int) -> list[Event]:
         del core.over_quota[key]
     core.over_soft.discard(domid)
     core.remarked_ms.pop(domid, None)
-    store = core.store
-    domain = store.known(domid)
-    if not domain.introduced:
-        return store.forget(domid, keep_orphans=core.keep_orphans)
-    core.outside.disconnect(domain)
-    return store.release(domid, keep_orphans=core.keep_orphans)
+    domain = core.store.known(domid)
+    if domain.introduced:
+        core.outside.disconnect(domain)
+    return core.store.end([domid], keep_orphans=core.keep_orphans)
 
 
 def end_if_replaced(core: Core, domid: int) -> list[Event]:
@@ -61,7 +59,7 @@ def open_channel(core: Core, domid: int, port: int) -> None:
         core.drop(connection)
         core.last -= 1
         if is_new:
-            core.store.forget(domid)
+            core.store.end([domid])
         raise
     if has_channel:
         connection.is_channel = True

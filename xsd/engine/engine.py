@@ -247,6 +247,10 @@ class Engine:
         """When `turn` has to be called in any case, on its clock; 0 for never."""
         return self.core.schedule.next_ms
 
+    def tell_time(self, now_ms: int) -> None:
+        """Say what time it is, for events that come of no request."""
+        self.core.now_ms = now_ms
+
     def turn(self, now_ms: int) -> None:
         """Carry out what is due, as much as may be done at a time.
 
@@ -329,7 +333,7 @@ class Engine:
         core = self.core
         if what == REMARK:
             self._remarking = False
-            for domid in list(self.store.usage.memory.used):
+            for domid in self.store.usage.all_memory():
                 core.remark_on_memory(domid)
             return
         if what == PROTECTION:

@@ -14,7 +14,7 @@ from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import DOMID_SELF
 from xsd.protocol.number import parse_domid
 from xsd.protocol.ops import FEATURE_WATCH_DEPTH
-from xsd.protocol.path import format_path
+from xsd.protocol.path import domain_path, format_path
 from xsd.protocol.perms import names_a_domain, parse_permissions
 from xsd.protocol.reply import FALSE, OK, TRUE, number_payload, text_payload
 from xsd.protocol.request import one_string
@@ -320,7 +320,7 @@ def get_domain_path(
     _transaction: Transaction | None,
 ) -> bytes:
     """GET_DOMAIN_PATH, of any domain, even one that does not exist."""
-    return text_payload(b"/local/domain/%d" % parse_domid(one_string(payload)))
+    return text_payload(domain_path(parse_domid(one_string(payload))))
 
 
 def is_domain_introduced(

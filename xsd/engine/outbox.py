@@ -11,6 +11,8 @@ it, and its events may expire, so that each of its messages is kept by itself.
 from collections import deque
 from typing import Final, final
 
+from mypy_extensions import mypyc_attr
+
 from xsd.store.usage import MESSAGE_BYTES, Usage
 
 CHUNK: Final = 256 * 1024
@@ -185,6 +187,7 @@ class Outbox:
 
 
 @final
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Message:
     """One frame that waits for a guest.
 

@@ -29,6 +29,7 @@ from xsd.protocol.frame import Frame
 from xsd.protocol.ops import Op
 from xsd.protocol.path import Path, format_path, parse_path
 from xsd.protocol.perms import NONE, Caller
+from xsd.protocol.reply import TRUE
 from xsd.store import Transaction
 from xsd.store.footprint import Footprint
 from xsd.store.node import Node
@@ -40,7 +41,6 @@ PROTECT_MS: Final = 250
 """Longest time that others wait for a protected transaction, in milliseconds."""
 
 _CHANGES: Final = frozenset({Op.WRITE, Op.MKDIR, Op.RM, Op.SET_PERMS})
-_COMMIT: Final = b"T\0"
 
 
 # What happens to transactions.
@@ -179,8 +179,8 @@ def _changed_by(connection: Connection, frame: Frame) -> list[Path]:
             return [parse_path(raw, connection.home, special=True)]
         except XenStoreError:
             return []
-    if frame.op == Op.TRANSACTION_END and frame.payload == _COMMIT:
+    if frame.op == Op.TRANSACTION_END and frame.payload == TRUE:
         transaction = connection.transactions.get(frame.tx_id)
         if transaction is not None:
-            return list(transaction.touched)
+            return transaction.footprint.named_paths()
     return []

@@ -22,6 +22,7 @@ from xsd.engine.connection import Connection
 from xsd.engine.consumer import Consumer
 from xsd.engine.notice import Notice
 from xsd.protocol.frame import Frame
+from xsd.protocol.limits import HEADER_SIZE
 from xsd.protocol.ops import Op
 from xsd.protocol.path import format_path, is_special
 from xsd.store import Change, Store, Watch
@@ -35,8 +36,6 @@ DEFAULT_SWITCHES: Final = frozenset({"obj", "io"})
 
 PAYLOAD_SHOWN: Final = 256
 """Bytes of a payload that are shown; its length is told in any case."""
-
-_HEADER: Final = 16
 
 
 @final
@@ -132,13 +131,13 @@ def request(connection: Connection, frame: Frame) -> Notice:
 def reply(connection: Connection, asked: Frame, sent: bytes) -> Notice:
     """The reply to a request, as it is queued."""
     op = int.from_bytes(sent[:4], sys.byteorder)
-    payload = sent[_HEADER:]
+    payload = sent[HEADER_SIZE:]
     return _message("io.reply", connection, op, asked.req_id, asked.tx_id, payload)
 
 
 def event(connection: Connection, sent: bytes) -> Notice:
     """A watch event, as it is queued."""
-    payload = sent[_HEADER:]
+    payload = sent[HEADER_SIZE:]
     return _message("io.event", connection, Op.WATCH_EVENT, 0, 0, payload)
 
 

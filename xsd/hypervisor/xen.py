@@ -25,6 +25,7 @@ from xsd.hypervisor.base import (
 from xsd.hypervisor.xendomains import MANAGE_SONAME, control_sonames, open_domains
 from xsd.hypervisor.xenlibrary import HANDLE, Call, Library, load
 from xsd.protocol.limits import DOMID_FIRST_RESERVED
+from xsd.protocol.ring import PAGE_SIZE
 
 _EVENT_CHANNELS_SONAME: Final = "libxenevtchn.so.1"
 _GRANTS_SONAME: Final = "libxengnttab.so.1"
@@ -33,7 +34,6 @@ _BACKEND: Final = Path("/dev/xen/xenbus_backend")
 _BACKEND_PORT: Final = 0x4200
 """Device and request that lead to the ring of the own kernel (Linux, dom0 only)."""
 
-_PAGE_SIZE: Final = 4096
 _OWN_DOMID: Final = 0
 _RING_GRANT: Final = 1
 """Grant reference of the ring page, the same in every domain (grant_table.h)."""
@@ -82,7 +82,7 @@ class _Grant:
     __slots__ = ("_address", "_memory", "_unmap", "page")
 
     def __init__(self, address: int, unmap: Call) -> None:
-        memory = (ctypes.c_ubyte * _PAGE_SIZE).from_address(address)
+        memory = (ctypes.c_ubyte * PAGE_SIZE).from_address(address)
         self._address = address
         self._unmap = unmap
         # Views hold this object, we do not: so it shows whether there are any.
@@ -178,7 +178,7 @@ class XenHypervisor(Hypervisor):
             raise
         try:
             port = fcntl.ioctl(device, _BACKEND_PORT)
-            mapping = mmap.mmap(device, _PAGE_SIZE)
+            mapping = mmap.mmap(device, PAGE_SIZE)
         except OSError as error:
             if error.errno == errno.ENODEV:
                 return None

@@ -4,10 +4,11 @@ from typing import final
 
 from xsd.protocol.path import Path, format_path
 from xsd.protocol.perms import Permissions
-from xsd.store.changes import CHANGED, IMPLIED, REMOVED, Change, removal
+from xsd.store.changes import CHANGED, IMPLIED, REMOVED, Cause, Change, removal
 from xsd.store.exceeded import QuotaExceeded
 from xsd.store.node import Node
 from xsd.store.quota import MEMORY, Quotas
+from xsd.store.trail import Trail
 from xsd.store.tree import Tree
 from xsd.store.usage import Usage
 from xsd.store.view import View
@@ -19,16 +20,18 @@ class Live(View):
 
     Attributes:
         usage: What each domain uses.
+        cause: Why what is changed now is changed, if that is known.
         epoch: Grows whenever rights change otherwise than in the tree: domains
             that come, go or get a target.
     """
 
-    __slots__ = ("_changes", "epoch", "usage")
+    __slots__ = ("_changes", "cause", "epoch", "usage")
 
     def __init__(self, tree: Tree, quotas: Quotas, usage: Usage) -> None:
         super().__init__(tree, quotas)
         self.usage = usage
         self.epoch = 0
+        self.cause: Cause | None = None
         self._changes: list[Change] = []
 
     def take_changes(self) -> list[Change]:
@@ -54,22 +57,45 @@ class Live(View):
     def _open(self) -> None:
         """Nothing: the store is always ready."""
 
+    def _open_to_change(self) -> None:
+        """Nothing, too."""
+
     def _depend(self, path: Path, length: int, facets: int) -> None:
         """Nothing: no other request can come between."""
 
-    def _created(self, path: Path, node: Node, *, by_name: bool) -> None:
-        kind = CHANGED if by_name else IMPLIED
-        self._changes.append(Change(kind, path, node.value, node.perms, None, None))
+    def _created(self, path: Path, spine: list[Node], first: int) -> None:
+        last = len(spine) - 1
+        if first < last:
+            trail = Trail(None, b"")
+            for index in range(1, last):
+                trail = Trail(trail, path[index - 1])
+                if index >= first:
+                    node = spine[index]
+                    change = Change(IMPLIED, (), node.value, node.perms, None, None)
+                    change.trail = trail
+                    self._note(change, spine, index)
+        node = spine[last]
+        change = Change(CHANGED, path, node.value, node.perms, None, None)
+        self._note(change, spine, last)
 
     def _changed(
-        self, path: Path, node: Node, old_value: bytes, old_perms: Permissions
+        self, path: Path, spine: list[Node], old_value: bytes, old_perms: Permissions
     ) -> None:
-        self._changes.append(
-            Change(CHANGED, path, node.value, node.perms, old_value, old_perms)
-        )
+        node = spine[-1]
+        change = Change(CHANGED, path, node.value, node.perms, old_value, old_perms)
+        self._note(change, spine, len(path))
 
-    def _removed(self, path: Path, node: Node) -> None:
-        self._changes.append(removal(REMOVED, path, node))
+    def _removed(self, path: Path, spine: list[Node], node: Node) -> None:
+        self._note(removal(REMOVED, path, node), spine, len(path))
+
+    def _note(self, change: Change, spine: list[Node], depth: int) -> None:
+        """List a change of the node at a depth."""
+        if depth > 1:
+            # Nothing is changed at once with the node above.
+            above = spine[depth - 1].perms
+            change.above_before = change.above_after = above
+        change.cause = self.cause
+        self._changes.append(change)
 
     def _charge(self, domid: int, nodes: int, size: int) -> None:
         if nodes:
@@ -85,6 +111,9 @@ class Live(View):
     ) -> None:
         if growth > 0:
             self.check_memory(payer, growth, format_path(path))
+
+    def _afford_removal(self, path: Path, spine: list[Node]) -> None:
+        """Nothing: it makes room."""
 
     def _worked(self, count: int) -> None:
         self.usage.work += count

@@ -4,7 +4,8 @@ from typing import Final, final
 
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import DOMID_ANY
-from xsd.protocol.path import ROOT, Path, format_path
+from xsd.protocol.ops import FEATURES
+from xsd.protocol.path import ROOT, Path
 from xsd.protocol.perms import (
     NONE,
     READ,
@@ -15,25 +16,24 @@ from xsd.protocol.perms import (
 )
 from xsd.store.census import Census
 from xsd.store.changes import Cause, Change
-from xsd.store.commit import changes_between, outgrown, replay
+from xsd.store.clock import Clock
+from xsd.store.commit import prepare
 from xsd.store.domains import Domain, Domains
-from xsd.store.estate import drop_rights, topmost_owned
+from xsd.store.estate import settle
 from xsd.store.events import Audience, Event, events_for, may_read
 from xsd.store.exceeded import QuotaExceeded
 from xsd.store.live import Live
 from xsd.store.node import Node
-from xsd.store.past import OpenTransactions
 from xsd.store.quota import (
     NODE_PERMISSIONS,
-    NODE_SIZE,
-    NODES,
     TRANSACTIONS,
     WATCHES,
     Quotas,
 )
+from xsd.store.snapshots import OpenTransactions
 from xsd.store.transaction import Transaction
-from xsd.store.tree import Clock, Tree, find
-from xsd.store.usage import Account, Growth, Usage
+from xsd.store.tree import Tree, find
+from xsd.store.usage import Account, Usage
 from xsd.store.view import View
 from xsd.store.watches import Watch, WatchIndex
 
@@ -59,64 +59,35 @@ class Store:
         quotas: Limits.
         usage: What each domain uses.
         transactions: The open ones.
+        listening: Whether somebody wants to know what changes; see `take_news`.
+        defects: Exceptions while it was found out whom to tell of what had happened.
+            The requests stand, and are told to nobody.
     """
 
     __slots__ = (
         "_audience",
         "_clock",
+        "_news",
+        "defects",
         "domains",
+        "listening",
         "live",
         "privileged",
         "quotas",
         "transactions",
         "usage",
         "watches",
-        "cause",
-        "news",
-        "defects",
-        "listening",
-        "_p",
     )
-
-    @property
-    def pulse(self) -> int:
-        self._p += 1
-        return self._p
-
-    def know(self, domid: int) -> Domain:
-        return self.domains.know(domid, self.generation)
-
-    def set_features(self, domid: int, features: int) -> None:
-        domain = self.known(domid)
-        if domain.introduced:
-            raise XenStoreError(Errno.EBUSY, f"dom{domid} is introduced")
-        from xsd.protocol.ops import FEATURES
-
-        if features & ~FEATURES:
-            raise XenStoreError(Errno.EINVAL, f"unknown features {features}")
-        domain.features = features
-
-    def set_quota(self, domid: int, name: str, value: int) -> None:
-        self.quotas.set(domid, name, value)
-
-    def take_news(self) -> list[Change]:
-        n, self.news = self.news, []
-        return n
-
-    def view(self, transaction: Transaction | None) -> View:
-        return self._view(transaction)
 
     def __init__(self, privileged_domid: int = 0, census: Census | None = None) -> None:
         self._clock = Clock()
-        self.cause: Cause | None = None
-        self.news: list[Change] = []
-        self.defects: list[BaseException] = []
         self.listening = False
-        self._p = 0
-        self.quotas = Quotas(privileged_domid)
-        self.usage = Usage()
+        self.defects: list[BaseException] = []
+        self._news: list[Change] = []
+        self.quotas = Quotas(privileged_domid, self._clock)
+        self.usage = Usage(self._clock)
         self._audience = Audience(self.quotas, self.usage)
-        self.domains = Domains(census)
+        self.domains = Domains(census, self._clock)
         self.watches = WatchIndex()
         self.transactions = OpenTransactions()
         self.privileged = self.domains.know(
@@ -127,11 +98,8 @@ class Store:
         tree = Tree(self._clock, Node(0, b"", perms, 0))
         self.live = Live(tree, self.quotas, self.usage)
         everyone = Permissions((Entry(NONE, privileged_domid), Entry(READ, DOMID_ANY)))
-        for name, list_of in (
-            (ROOT[0], perms),
-            (INTRODUCE_DOMAIN, perms),
-            (RELEASE_DOMAIN, everyone),
-        ):
+        names = (ROOT[0], perms), (INTRODUCE_DOMAIN, perms), (RELEASE_DOMAIN, everyone)
+        for name, list_of in names:
             spine = [tree.top]
             tree.add((name,), spine, b"", list_of)
             self.live.charge_node(spine[-1], 1)
@@ -143,19 +111,40 @@ class Store:
         """Generation of the latest change."""
         return self._clock.now
 
+    @property
+    def pulse(self) -> int:
+        """Grows with every change of state, so that whoever sees it knows of one."""
+        return self._clock.now + self._clock.beats
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why what is changed from now on is changed."""
+        return self.live.cause
+
+    @cause.setter
+    def cause(self, cause: Cause | None) -> None:
+        self.live.cause = cause
+
+    def take_news(self) -> list[Change]:
+        """What has changed since the last call, in order, while `listening`."""
+        news = self._news
+        if news:
+            self._news = []
+        return news
+
     # Nodes.
 
     def read(
         self, caller: Caller, path: Path, transaction: Transaction | None = None
     ) -> bytes:
         """See `View.read`."""
-        return self._view(transaction).read(caller, path)
+        return self.view(transaction).read(caller, path)
 
     def directory(
         self, caller: Caller, path: Path, transaction: Transaction | None = None
     ) -> bytes:
         """See `View.directory`."""
-        return self._view(transaction).directory(caller, path)
+        return self.view(transaction).directory(caller, path)
 
     def directory_part(
         self,
@@ -165,13 +154,13 @@ class Store:
         transaction: Transaction | None = None,
     ) -> bytes:
         """See `View.directory_part`."""
-        return self._view(transaction).directory_part(caller, path, offset)
+        return self.view(transaction).directory_part(caller, path, offset)
 
     def get_perms(
         self, caller: Caller, path: Path, transaction: Transaction | None = None
     ) -> Permissions:
         """See `View.get_perms`."""
-        return self._view(transaction).get_perms(caller, path)
+        return self.view(transaction).get_perms(caller, path)
 
     def write(
         self,
@@ -284,26 +273,18 @@ class Store:
         """
         self.abort(transaction)
         transaction.check()
-        if not transaction.touched:
+        changed = transaction.footprint.changed
+        if not changed:
             return []
         # Compared, made and told of.
-        self.usage.work += 3 * len(transaction.touched)
+        self.usage.work += 3 * changed
         live = self.live
-        before = live.tree.top
-        if transaction.is_current():
-            branch, growth = transaction.tree, transaction.growth
-        else:
-            self._check_names(transaction)
-            branch, growth = replay(transaction, before, self._clock)
-        if not transaction.caller.privileged:
-            self._check_growth(growth)
-            self._check_sizes(transaction, before, branch.top)
-        live.tree.adopt(branch)
-        self.usage.nodes.merge(growth.nodes)
-        self.usage.memory.merge(growth.memory)
-        changes = changes_between(transaction, before, branch.top)
-        self.transactions.free_the_past(self.live.tree.displaced)
-        return self._events(changes, before, branch.top, leaves_first=False)
+        # Nothing may go wrong after it has happened: it is known before what changes.
+        made = prepare(transaction, live, self.domains, self.quotas, self._clock)
+        live.tree.adopt(made.branch)
+        self.usage.nodes.merge(made.growth.nodes)
+        self.usage.memory.merge(made.growth.memory)
+        return self._tell(made.changes, leaves_first=False)
 
     # Watches.
 
@@ -329,6 +310,10 @@ class Store:
 
     # Domains.
 
+    def know(self, domid: int) -> Domain:
+        """The domain of that id, made known if it is new."""
+        return self.domains.know(domid, self._clock.now)
+
     def introduce(self, domid: int, port: int) -> list[Event]:
         """Introduce a domain, or introduce it again with another port.
 
@@ -344,42 +329,53 @@ class Store:
         return self.tell_domain(INTRODUCE_DOMAIN, domid)
 
     def release(self, domid: int, *, keep_orphans: bool = False) -> list[Event]:
-        """End an introduced domain, by RELEASE or because it is gone; see `forget`.
-
-        Returns:
-            The events of its nodes, then @releaseDomain.
+        """End an introduced domain, by RELEASE or because it is gone; see `end`.
 
         Raises:
             XenStoreError: ENOENT if it is not introduced.
         """
         self.introduced(domid)
-        events = self.forget(domid, keep_orphans=keep_orphans)
-        return events + self.tell_domain(RELEASE_DOMAIN, domid)
+        return self.end([domid], keep_orphans=keep_orphans)
 
-    def forget(self, domid: int, *, keep_orphans: bool = False) -> list[Event]:
-        """Forget a domain, with the nodes it owns and the rights it was given.
+    def end(self, domids: list[int], *, keep_orphans: bool = False) -> list[Event]:
+        """End domains, with the nodes they own and the rights they were given.
 
-        A later domain of the same id has nothing of it (XSA-322, XSA-419).
+        A later domain of the same id has nothing of it (XSA-322, XSA-419). The store
+        is walked once for all of them, and only if they can have left something.
 
         Args:
-            domid: A known domain.
-            keep_orphans: Leave its nodes to the privileged domain. Whoever can
+            domids: Known domains, each once.
+            keep_orphans: Leave their nodes to the privileged domain. Whoever can
                 make domains come and go can fill the memory then.
 
         Returns:
-            The events of its nodes.
+            For each domain the events of its nodes, then @releaseDomain if it was
+            introduced.
         """
-        self.domains.forget(domid)
+        introduced = [self._let_go(domid) for domid in domids]
+        leaving = [
+            domid
+            for domid in domids
+            if domid in self.domains.mentioned or self.usage.nodes.of(domid)
+        ]
+        heir = self.privileged
+        estate = settle(self.live, leaving, heir.domid, keep_orphans=keep_orphans)
+        events: list[Event] = []
+        for domid, told in zip(domids, introduced, strict=True):
+            for path in estate.paths(domid, self.live.tree.top):
+                self.live.rm(heir.caller, path)
+            events += self._fire()
+            self.usage.forget(domid)
+            if told:
+                events += self.tell_domain(RELEASE_DOMAIN, domid)
+        return events
+
+    def _let_go(self, domid: int) -> bool:
+        """Forget a domain itself; tell whether it was introduced."""
+        introduced = self.domains.forget(domid).introduced
         self.quotas.forget(domid)
         self.live.epoch += 1
-        heir = self.privileged
-        if not keep_orphans:
-            for path in topmost_owned(self.live.tree.top, domid):
-                self.live.rm(heir.caller, path)
-        events = self._fire()
-        drop_rights(self.live, domid, heir.domid)
-        self.usage.forget(domid)
-        return events
+        return introduced
 
     def shut_down(self, domid: int) -> list[Event]:
         """Note that a domain has shut down.
@@ -389,6 +385,7 @@ class Store:
             domains have been seen to, by `tell_domain`.
         """
         self.introduced(domid).shut_down = True
+        self._clock.beat()
         return self.tell_domain(RELEASE_DOMAIN, domid, plain=False)
 
     def resume(self, domid: int) -> None:
@@ -398,6 +395,7 @@ class Store:
             XenStoreError: ENOENT if it is not introduced.
         """
         self.introduced(domid).shut_down = False
+        self._clock.beat()
 
     def set_target(self, domid: int, target: int) -> None:
         """Give a domain the rights of another one beside its own.
@@ -409,6 +407,34 @@ class Store:
         self.introduced(target)
         domain.caller.target = target
         self.live.epoch += 1
+        self._clock.beat()
+
+    def set_features(self, domid: int, features: int) -> None:
+        """Choose the server features that a domain is offered.
+
+        Raises:
+            XenStoreError: ENOENT if it does not exist, EBUSY if it is introduced,
+                EINVAL for unknown features.
+        """
+        domain = self.known(domid)
+        if domain.introduced:
+            raise XenStoreError(Errno.EBUSY, f"dom{domid} is introduced")
+        if features & ~FEATURES:
+            raise XenStoreError(Errno.EINVAL, f"unknown features {features}")
+        domain.features = features
+        self._clock.beat()
+
+    def set_quota(self, domid: int, name: str, value: int) -> None:
+        """Change a limit; domid -1 changes the common one. See `Quotas.set`.
+
+        Raises:
+            XenStoreError: EINVAL for an unknown name.
+        """
+        self.quotas.set(domid, name, value)
+
+    def saw_path(self, domid: int, length: int) -> None:
+        """Note how long a path a guest has used."""
+        self.usage.path_max.saw(domid, length)
 
     def known(self, domid: int) -> Domain:
         """The domain of that id, introduced or not; it is known from now on.
@@ -437,43 +463,35 @@ class Store:
     ) -> list[Event]:
         """The events of a special name; see `WatchIndex.special_hits`."""
         node = find(self.live.tree.top, (name,))
-        perms = None if node is None else node.perms
+        hits = self.watches.special_hits(name, domid, plain=plain, deep=deep)
         return [
             Event(watch, path)
-            for watch, path in self.watches.special_hits(
-                name, domid, plain=plain, deep=deep
-            )
-            if may_read(watch.caller, perms)
+            for watch, path in hits
+            if node is not None and may_read(watch.caller, node.perms)
         ]
 
     # Common parts.
 
-    def _view(self, transaction: Transaction | None) -> View:
+    def view(self, transaction: Transaction | None) -> View:
+        """What a request in a transaction, or in none, sees of the store."""
         return self.live if transaction is None else transaction
 
     def _fire(self) -> list[Event]:
         """The events for what has just been done to the current state."""
-        changes = self.live.take_changes()
-        top = self.live.tree.top
-        self.transactions.free_the_past(self.live.tree.displaced)
-        return self._events(changes, top, top, leaves_first=True)
+        return self._tell(self.live.take_changes(), leaves_first=True)
 
-    def _events(
-        self, changes: list[Change], before: Node, after: Node, *, leaves_first: bool
-    ) -> list[Event]:
-        """See `events_for`."""
+    def _tell(self, changes: list[Change], *, leaves_first: bool) -> list[Event]:
+        """The events for what has happened; see `events_for`."""
+        self.transactions.expel_old(self.live.tree.displaced)
         if self.listening:
-            self.news += changes
-            for c in changes:
-                c.cause = self.cause
-        events = events_for(
-            self.watches,
-            self._audience,
-            changes,
-            before,
-            after,
-            leaves_first=leaves_first,
-        )
+            self._news.extend(changes)
+        try:
+            events = events_for(
+                self.watches, self._audience, changes, leaves_first=leaves_first
+            )
+        except Exception as defect:  # noqa: BLE001  what has happened stands
+            self.defects.append(defect)
+            return []
         self.usage.work += len(events)
         return events
 
@@ -482,36 +500,3 @@ class Store:
             limit = self.quotas.limit(caller.domid, name)
             if 0 < limit <= account.of(caller.domid):
                 raise QuotaExceeded(caller.domid, name, limit)
-
-    def _check_growth(self, growth: Growth) -> None:
-        """Refuse a commit that would take a domain over what it may own."""
-        for domid, count in growth.nodes.used.items():
-            limit = self.quotas.limit(domid, NODES)
-            if count > 0 and 0 < limit < self.usage.nodes.of(domid) + count:
-                raise QuotaExceeded(domid, NODES, limit)
-        for domid, size in growth.memory.used.items():
-            if size > 0:
-                self.live.check_memory(domid, size)
-
-    def _check_sizes(self, transaction: Transaction, before: Node, after: Node) -> None:
-        """Refuse a commit that would make a node too big for the caller."""
-        domid = transaction.caller.domid
-        limit = self.quotas.limit(domid, NODE_SIZE)
-        path = outgrown(transaction, before, after, limit) if limit > 0 else None
-        if path is not None:
-            raise QuotaExceeded(domid, NODE_SIZE, limit, format_path(path))
-
-    def _check_names(self, transaction: Transaction) -> None:
-        """Refuse permissions that name a domain which is gone by now."""
-        if transaction.epoch == self.live.epoch:
-            return
-        for path in transaction.touched:
-            node = find(transaction.tree.top, path)
-            if (
-                node is not None
-                and node.perms_changed > transaction.since
-                and self.domains.outdates(node.perms, node.perms_changed)
-            ):
-                raise XenStoreError(
-                    Errno.EAGAIN, "names a domain that is gone", format_path(path)
-                )

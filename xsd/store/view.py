@@ -52,22 +52,42 @@ class View(ABC):
         """Get ready for one operation."""
 
     @abstractmethod
+    def _open_to_change(self) -> None:
+        """Get ready for one operation that may change something.
+
+        Raises:
+            XenStoreError: ENOMEM if nothing can be changed any more.
+        """
+
+    @abstractmethod
     def _depend(self, path: Path, length: int, facets: int) -> None:
         """Note that the answer depends on facets of the first parts of a path."""
 
     @abstractmethod
-    def _created(self, path: Path, node: Node, *, by_name: bool) -> None:
-        """Note that a node was created, by its name or on the way to another."""
+    def _created(self, path: Path, spine: list[Node], first: int) -> None:
+        """Note that nodes were created: one by its name, others on the way to it.
+
+        Args:
+            path: The one that was named.
+            spine: The nodes of the whole path.
+            first: Place of the topmost new one in it.
+        """
 
     @abstractmethod
     def _changed(
-        self, path: Path, node: Node, old_value: bytes, old_perms: Permissions
+        self, path: Path, spine: list[Node], old_value: bytes, old_perms: Permissions
     ) -> None:
-        """Note that a node was written or given permissions."""
+        """Note that the last node of a spine was written or given permissions."""
 
     @abstractmethod
-    def _removed(self, path: Path, node: Node) -> None:
-        """Note that a node was removed with everything below it."""
+    def _removed(self, path: Path, spine: list[Node], node: Node) -> None:
+        """Note that a node was removed with everything below it.
+
+        Args:
+            path: The node.
+            spine: The nodes above it.
+            node: What it was.
+        """
 
     @abstractmethod
     def _charge(self, domid: int, nodes: int, size: int) -> None:
@@ -89,6 +109,18 @@ class View(ABC):
             payer: Owner of the node.
             growth: By how many bytes its records grow; may be negative.
             value_growth: By how many of these its value does.
+
+        Raises:
+            XenStoreError: ENOMEM.
+        """
+
+    @abstractmethod
+    def _afford_removal(self, path: Path, spine: list[Node]) -> None:
+        """Check that there is memory for what a guest's removal makes us keep.
+
+        Args:
+            path: What is about to be removed.
+            spine: The nodes of the path.
 
         Raises:
             XenStoreError: ENOMEM.
@@ -163,7 +195,7 @@ class View(ABC):
         Raises:
             XenStoreError: EACCES, ENOSPC.
         """
-        self._open()
+        self._open_to_change()
         spine = self.tree.spine(path)
         if len(spine) <= len(path):
             self._create(caller, path, spine, value)
@@ -179,7 +211,7 @@ class View(ABC):
         self.tree.set_value(path, spine, value)
         if growth:
             self._charge(node.perms.owner, 0, growth)
-        self._changed(path, spine[-1], old, node.perms)
+        self._changed(path, spine, old, node.perms)
 
     def mkdir(self, caller: Caller, path: Path) -> None:
         """Create a node with an empty value unless it exists.
@@ -187,7 +219,7 @@ class View(ABC):
         Raises:
             XenStoreError: EACCES, ENOSPC.
         """
-        self._open()
+        self._open_to_change()
         spine = self.tree.spine(path)
         if len(spine) <= len(path):
             self._create(caller, path, spine, b"")
@@ -200,7 +232,7 @@ class View(ABC):
         Raises:
             XenStoreError: ENOENT, EACCES; EINVAL for the root.
         """
-        self._open()
+        self._open_to_change()
         spine = self.tree.spine(path)
         if len(spine) <= len(path):
             self._explain_missing(caller, path, spine, WRITE)
@@ -213,12 +245,14 @@ class View(ABC):
             self._require(caller, path, node, WRITE, EXISTENCE)
             raise XenStoreError(Errno.EINVAL, "the root cannot be removed", b"/")
         self._require(caller, path, node, WRITE, SUBTREE)
+        if not caller.privileged:
+            self._afford_removal(path, spine)
         gone = self.tree.remove(path, spine)
         for domid, count in gone.nodes.items():
             self._worked(count // 4)  # a node is removed sooner than made
             self._charge(domid, -count, -gone.sizes[domid])
         self._charge(spine[-1].perms.owner, 0, -name_size(path[-1]))
-        self._removed(path, node)
+        self._removed(path, spine, node)
 
     def set_perms(self, caller: Caller, path: Path, perms: Permissions) -> None:
         """Replace the permissions of a node.
@@ -227,7 +261,7 @@ class View(ABC):
             XenStoreError: ENOENT; EACCES for all but the owner; EPERM for a guest
                 that gives its node away (XSA-352); ENOSPC.
         """
-        self._open()
+        self._open_to_change()
         spine = self.tree.spine(path)
         if len(spine) <= len(path):
             self._explain_missing(caller, path, spine, WRITE | OWNER)
@@ -251,7 +285,7 @@ class View(ABC):
             size = spine[-1].record_size()
             self._charge(old.owner, -1, growth - size)
             self._charge(perms.owner, 1, size)
-        self._changed(path, spine[-1], node.value, old)
+        self._changed(path, spine, node.value, old)
 
     # Common parts.
 
@@ -308,11 +342,10 @@ class View(ABC):
             self._check_room(caller, path, spine, perms, size, len(value))
         self._charge(nearest.perms.owner, 0, name_size(path[first]))
         self._charge(perms.owner, missing, size)
-        for length in range(len(spine), len(path)):
+        for _ in range(missing - 1):
             self.tree.add(path, spine, b"", perms)
-            self._created(path[:length], spine[-1], by_name=False)
         self.tree.add(path, spine, value, perms)
-        self._created(path, spine[-1], by_name=True)
+        self._created(path, spine, first + 1)
 
     def _check_room(
         self,

@@ -18,13 +18,12 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self, final
 
 from xsd.client import Client, NotListeningError
+from xsd.client.transport import RECEIVE_SIZE
 from xsd.protocol.ring import PAGE_SIZE
 from xsd.testing.ring import RingTransport
 
 TIMEOUT_S: Final = 10.0
 """Seconds to wait for an answer unless told otherwise."""
-
-_REPLY_SIZE: Final = 65536
 
 
 class DomainReport(NamedTuple):
@@ -280,7 +279,7 @@ class PretendedHost:
         line = b""
         while not line.endswith(b"\n"):
             data, received, _flags, _address = socket.recv_fds(
-                self._socket, _REPLY_SIZE, 3, socket.MSG_CMSG_CLOEXEC
+                self._socket, RECEIVE_SIZE, 3, socket.MSG_CMSG_CLOEXEC
             )
             descriptors += received
             if not data:

@@ -10,6 +10,8 @@ when the test says so, or when a client waits for an answer that some time has t
 for. So nothing depends on how fast the machine is, and every run is like the last.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Self, final
 
 from xsd.client import Client, DisconnectedError, Transport
@@ -76,31 +78,24 @@ class Shell:
 class Line(Transport):
     """One client's way to the daemon.
 
-    A guest can send before it is introduced; it is answered then.
+    What a guest sends before it is introduced is forgotten: a ring is empty then.
 
     Attributes:
         connection: The engine's end of it, None if there is none.
     """
 
-    __slots__ = ("_machine", "_waiting", "connection")
+    __slots__ = ("_machine", "connection")
 
     def __init__(self, machine: "Machine", connection: Connection | None) -> None:
         self._machine = machine
-        self._waiting = b""
         self.connection = connection
 
     def send(self, data: bytes, timeout: float | None) -> None:
         """See `Transport.send`; it is never refused for want of room."""
         del timeout
-        self._waiting += data
-        self.feed()
-        self._machine.run()
-
-    def feed(self) -> None:
-        """Hand over what was sent, as soon as there is somebody to take it."""
-        if self._waiting and self.connection is not None:
-            data, self._waiting = self._waiting, b""
+        if self.connection is not None:
             self._machine.shell.feed(self.connection, data)
+            self._machine.run()
 
     def receive(self, timeout: float | None) -> bytes:
         """See `Transport.receive`; the time is that of the machine's clock.
@@ -136,12 +131,14 @@ class Machine(Guests):
         shell: Moves bytes.
         domains: The unique id of each domain that there is.
         lines: The line of each.
+        is_seen: Whether the daemon looks at domains.
     """
 
     def __init__(self, shell: Shell) -> None:
         self.shell = shell
         self.domains: dict[int, int] = {}
         self.lines: dict[int, Line] = {}
+        self.is_seen = True
         self._created = 0
 
     def create(self, domid: int) -> Line:
@@ -161,6 +158,8 @@ class Machine(Guests):
 
     def tell(self) -> None:
         """Have the daemon see which domains have ended."""
+        if not self.is_seen:
+            return
         engine = self.shell.engine
         ended = [
             each.domid
@@ -172,8 +171,6 @@ class Machine(Guests):
 
     def run(self) -> None:
         """Have the daemon do all that it can do now."""
-        for line in list(self.lines.values()):
-            line.feed()
         self.shell.turn()
 
     def advance(self, by_ms: int) -> None:
@@ -290,17 +287,24 @@ class InProcess:
         """The event channel that INTRODUCE of a domain is to be told."""
         return _PORT + domid
 
+    def unique_id(self, domid: int) -> int:
+        """What no other domain ever has, whatever its domid; 0 if there is none."""
+        return self._machine.domains.get(domid, 0)
+
     def kill(self, *domids: int) -> None:
         """Destroy domains, all at once for the daemon."""
         self._machine.destroy(*domids)
         self._machine.tell()
 
-    def replace(self, domid: int) -> Session:
-        """Destroy a domain and make another before the daemon sees any of it."""
-        self._machine.destroy(domid)
-        guest = self.create(domid)
-        self._machine.tell()
-        return guest
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Have the daemon see only afterwards which domains have ended."""
+        self._machine.is_seen = False
+        try:
+            yield
+        finally:
+            self._machine.is_seen = True
+            self._machine.tell()
 
     def shutdown(self, domid: int) -> None:
         """Have a domain stop by itself."""

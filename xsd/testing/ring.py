@@ -9,24 +9,20 @@ from contextlib import suppress
 from typing import Final, final
 
 from xsd.client import DisconnectedError, Transport
-from xsd.protocol.limits import RING_SIZE
-from xsd.protocol.ring import ERROR_NONE, Ring, RingError
-
-REQ_CONS: Final = 0
-REQ_PROD: Final = 1
-RSP_CONS: Final = 2
-RSP_PROD: Final = 3
-SERVER_FEATURES: Final = 4
-CONNECTION: Final = 5
-ERROR: Final = 6
-EVTCHN_PORT: Final = 7
-"""Places in `RingTransport.fields`, 32 bits each."""
+from xsd.protocol.limits import RING_SIZE, UINT_MAX
+from xsd.protocol.ring import (
+    ERROR_NONE,
+    REQ_CONS,
+    REQ_PROD,
+    RSP_CONS,
+    RSP_PROD,
+    Ring,
+    RingError,
+)
 
 _FIELDS: Final = slice(2 * RING_SIZE, 2 * RING_SIZE + 32)
 _NOTIFICATIONS_MAX: Final = 64 * 1024
 """Bytes of notifications that are taken at once; each has eight."""
-
-_MASK: Final = 0xFFFFFFFF
 
 
 @final
@@ -45,7 +41,7 @@ class RingTransport(Transport):
 
     Attributes:
         ring: The page, for reading and spoiling its fields.
-        fields: The same fields by number, `REQ_CONS` and so on.
+        fields: The same fields by number, `xsd.protocol.ring.REQ_CONS` and so on.
     """
 
     __slots__ = (
@@ -141,7 +137,7 @@ class RingTransport(Transport):
     def _is_awaited(self, before: int, size: int) -> bool:
         """Tell whether the daemon had taken everything before these bytes."""
         self._barrier()
-        return (self.fields[REQ_CONS] - before) & _MASK <= size
+        return (self.fields[REQ_CONS] - before) & UINT_MAX <= size
 
     def _read(self) -> bytes:
         before = self.fields[RSP_CONS]
@@ -157,7 +153,7 @@ class RingTransport(Transport):
     def _was_full(self, before: int) -> bool:
         """Tell whether the daemon had no room before these bytes were taken."""
         self._barrier()
-        return (self.fields[RSP_PROD] - before) & _MASK >= RING_SIZE
+        return (self.fields[RSP_PROD] - before) & UINT_MAX >= RING_SIZE
 
     def _barrier(self) -> None:
         """Let our index be seen before the daemon's is read.
@@ -175,7 +171,8 @@ class RingTransport(Transport):
         if not self._notified.poll(left):
             raise TimeoutError("timed out")
         with suppress(BlockingIOError):
-            os.read(self._to_guest, _NOTIFICATIONS_MAX)
+            if not os.read(self._to_guest, _NOTIFICATIONS_MAX):
+                raise DisconnectedError("the event channel is gone")
 
 
 def _deadline(timeout: float | None) -> float | None:

@@ -85,11 +85,7 @@ class Session:
     )
 
     def __init__(
-        self,
-        transport: Transport,
-        domid: int = 0,
-        *,
-        timeout: float | None = TIMEOUT_S,
+        self, transport: Transport, domid: int = 0, *, timeout: float | None = TIMEOUT_S
     ) -> None:
         self.transport = transport
         self.domid = domid

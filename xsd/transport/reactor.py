@@ -12,6 +12,7 @@ import select
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, final
 
 from mypy_extensions import mypyc_attr
@@ -186,9 +187,7 @@ class Reactor:
             wires.append(None)
         wires[descriptor] = wire
 
-    def change(
-        self, descriptor: int, wire: Wire, reading: bool, writing: bool
-    ) -> None:
+    def change(self, descriptor: int, wire: Wire, reading: bool, writing: bool) -> None:
         """Say anew what a wire is to be told of."""
         mask = (_IN if reading else 0) | (_OUT if writing else 0)
         if self._wires[descriptor] is None:
@@ -240,10 +239,9 @@ class Reactor:
 
     def note(self, notice: Notice) -> None:
         """Hand something to the log."""
-        try:
+        # If that fails, there is nowhere left to tell it.
+        with suppress(Exception):
             self._on_notice(notice)
-        except Exception:  # noqa: BLE001, S110  there is nowhere left to tell it
-            pass
 
     def failed(self, wire: Wire, error: Exception) -> None:
         """Report a defect of ours that one connection has met, and end that one."""
@@ -339,6 +337,28 @@ class Reactor:
         """Receive, have the engine take its turn, send; tell whether to go on."""
         now = self._clock()
         self.now_ms = int(now * 1000)
+        self._receive(ready)
+        for transport in self._transports:
+            try:
+                transport.receive()
+            except Exception as error:  # noqa: BLE001  the others must not suffer
+                self.report("receive", error)
+        has_failed = not self._take_turn()
+        self._send()
+        goes_on = False
+        for transport in self._transports:
+            try:
+                transport.finish()
+            except Exception as error:  # noqa: BLE001  the others must not suffer
+                self.report("finish", error)
+            if transport.busy:
+                goes_on = True
+        for notice in self.engine.take_notices():
+            self.note(notice)
+        # Only now: who has read may go on.
+        return goes_on or (not has_failed and self.engine.busy)
+
+    def _receive(self, ready: list[tuple[int, int]]) -> None:
         wires = self._wires
         for descriptor, events in ready:
             wire = wires[descriptor] if descriptor < len(wires) else None
@@ -352,25 +372,6 @@ class Reactor:
                     wire.on_input()
             except Exception as error:  # noqa: BLE001  the others must not suffer
                 self.failed(wire, error)
-        for transport in self._transports:
-            try:
-                transport.receive()
-            except Exception as error:  # noqa: BLE001  the others must not suffer
-                self.report("receive", error)
-        goes_on = False
-        failed = not self._take_turn()
-        self._send()
-        for transport in self._transports:
-            try:
-                transport.finish()
-            except Exception as error:  # noqa: BLE001  the others must not suffer
-                self.report("finish", error)
-            if transport.busy:
-                goes_on = True
-        for notice in self.engine.take_notices():
-            self.note(notice)
-        # Only now: who has read may go on.
-        return goes_on or (not failed and self.engine.busy)
 
     def _wake(self, transport: Transport) -> None:
         try:

@@ -269,9 +269,7 @@ class SocketLink(Wire):
             return
         connection = self.connection
         if connection.lost or (
-            connection.closing
-            and not connection.backlog
-            and not connection.outbox.size
+            connection.closing and not connection.backlog and not connection.outbox.size
         ):
             self.end()
         elif connection.paused and connection.wants_input:

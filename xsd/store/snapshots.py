@@ -11,7 +11,7 @@ from typing import Final, final
 
 from xsd.store.transaction import Transaction
 
-PAST_MAX: Final = 64 * 1024 * 1024
+DISPLACED_MAX: Final = 64 * 1024 * 1024
 """Bytes of former versions of the store that guests' open transactions may keep."""
 
 
@@ -19,12 +19,12 @@ PAST_MAX: Final = 64 * 1024 * 1024
 class OpenTransactions:
     """The open transactions, in the order in which they were opened."""
 
-    __slots__ = ("_look_at", "_open")
+    __slots__ = ("_expel_at", "_open")
 
     def __init__(self) -> None:
         self._open: dict[Transaction, None] = {}
         # No snapshot is too old before so much was displaced.
-        self._look_at = PAST_MAX
+        self._expel_at = DISPLACED_MAX
 
     def all(self) -> list[Transaction]:
         """Every open transaction."""
@@ -38,20 +38,24 @@ class OpenTransactions:
         """A transaction has ended."""
         del self._open[transaction]
 
-    def free_the_past(self, displaced: int) -> None:
+    def expel_old(self, displaced: int) -> None:
         """Take the snapshots away that are too old.
 
         Args:
             displaced: `Tree.displaced` of the store.
         """
-        if displaced < self._look_at:
+        if displaced < self._expel_at:
             return
         oldest = displaced
         for transaction in self._open:
             if transaction.caller.privileged or transaction.snapshot is None:
                 continue
-            if transaction.mark + PAST_MAX <= displaced:
+            if transaction.mark + DISPLACED_MAX <= displaced:
                 transaction.expel()
             else:
                 oldest = min(oldest, transaction.mark)
-        self._look_at = oldest + PAST_MAX
+        self._expel_at = oldest + DISPLACED_MAX
+
+    def described(self) -> int:
+        """What is kept beside the transactions: when to look for old snapshots."""
+        return self._expel_at

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -14,14 +15,14 @@ from typing import Any, Final, Self, TypeVar, final
 import uvloop
 
 from tests.support.processes import wait_until
-from tests.xsa.support import BYSTANDER, Counts, home
+from tests.xsa.support import Counts, home
 from xsd.client import Client
 from xsd.engine import Connection, Engine, Notice
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.frame import Frame
 from xsd.store import Store
 from xsd.store.check import verify
-from xsd.testing import Guest, Handover, PretendedHost, Session
+from xsd.testing import Guest, Handover, InProcess, PretendedHost, Session
 from xsd.transport.pump import Pump
 from xsd.transport.ring import RingLink, RingServer
 from xsd.transport.unix import UnixServer
@@ -33,21 +34,154 @@ PATIENCE_S: Final = 30.0
 
 
 @final
-class Host:
-    """A daemon in a thread of this process, with a pretended hypervisor.
+class NearGuest(Client):
+    """A client in a domain of a daemon in process; see `xsd.testing.Guest`."""
+
+    def __init__(self, xenstore: InProcess, domid: int) -> None:
+        session = xenstore.create(domid)
+        super().__init__(transport=session.transport, timeout=PATIENCE_S)
+        self.domid = domid
+        self.unique_id = xenstore.unique_id(domid)
+        self.port = xenstore.port(domid)
+
+
+AnyGuest = Guest | NearGuest
+
+
+class AnyHost(ABC):
+    """A daemon with guests, wherever it runs, whose inside can be looked at.
 
     Attributes:
         engine: The daemon's; to be touched in `run` only.
-        notices: What the daemon had for the log.
-        hypervisor: A control client: makes and kills domains.
-        dom0: A privileged client on the socket.
-        bystander: A guest that behaves well.
+        dom0: A privileged client.
     """
 
-    def __init__(self, directory: Path) -> None:
+    engine: Engine
+    dom0: Client
+    _bystander: AnyGuest | None = None
+    _count = 0
+
+    @abstractmethod
+    def client(self) -> Client:
+        """Another privileged client."""
+
+    @abstractmethod
+    def create(self, domid: int) -> AnyGuest:
+        """A domain that has no home and is not introduced."""
+
+    @abstractmethod
+    def guest(self, domid: int) -> AnyGuest:
+        """A domain that has a home and is introduced."""
+
+    def _welcome(self, domid: int, port: int) -> None:
+        self.dom0.mkdir(home(domid))
+        self.dom0.set_permissions(home(domid), [b"n%d" % domid])
+        self.dom0.introduce(domid, 1, port)
+
+    @abstractmethod
+    def end(self, *domids: int) -> None:
+        """Kill domains, all at once for the daemon; wait until they are gone."""
+
+    @abstractmethod
+    def replace(self, domid: int) -> AnyGuest:
+        """Kill a domain and make another before the daemon sees any of it."""
+
+    @abstractmethod
+    def run(self, work: Callable[[], T]) -> T:
+        """Do something in the daemon's thread, between two requests."""
+
+    def connections_of(self, domid: int) -> list[Connection]:
+        """The daemon's connections with a guest."""
+        return self.run(
+            lambda: [
+                connection
+                for connection in self.engine.connections
+                if connection.caller.domid == domid
+            ]
+        )
+
+    def counts(self) -> Counts:
+        """What there is of everything in the store."""
+        return self.run(lambda: Counts(self.engine.store))
+
+    def nodes_of(self, domid: int) -> int:
+        """Nodes that a domain is charged with."""
+        return self.run(lambda: self.engine.store.usage.nodes.of(domid))
+
+    def transactions(self) -> dict[int, int]:
+        """Open transactions of each domain."""
+        return self.run(lambda: dict(self.engine.store.usage.transactions.used))
+
+    def watches(self) -> int:
+        """Watches of everybody."""
+        return self.run(lambda: self.engine.store.watches.count)
+
+    def is_served(self) -> bool:
+        """Have the bystander write and read, and the whole store looked over."""
+        if self._bystander is not None:
+            self._count += 1
+            value = b"%d" % self._count
+            self._bystander.write("data", value)
+            if self._bystander.read("data") != value:
+                return False
+        return self.run(lambda: verify(self.engine.store)) == []
+
+
+@final
+class NearHost(AnyHost):
+    """A daemon in this thread, without sockets and rings."""
+
+    def __init__(self, *, bystander: int) -> None:
+        self._xenstore = InProcess()
+        self.engine = self._xenstore.engine
+        self.dom0 = self.client()
+        self._bystander = self.guest(bystander)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        assert kind is not None or self.is_served()
+        notices = self._xenstore.take_notices()
+        assert [each for each in notices if each.level == "error"] == []
+
+    def client(self) -> Client:
+        return self._xenstore.library()
+
+    def create(self, domid: int) -> NearGuest:
+        return NearGuest(self._xenstore, domid)
+
+    def guest(self, domid: int) -> NearGuest:
+        guest = self.create(domid)
+        self._welcome(domid, guest.port)
+        return guest
+
+    def end(self, *domids: int) -> None:
+        self._xenstore.kill(*domids)
+
+    def replace(self, domid: int) -> NearGuest:
+        with self._xenstore.unseen():
+            self._xenstore.kill(domid)
+            return self.create(domid)
+
+    def run(self, work: Callable[[], T]) -> T:
+        return work()
+
+
+@final
+class Host(AnyHost):
+    """A daemon in a thread of this process, with a pretended hypervisor.
+
+    Attributes:
+        notices: What the daemon had for the log.
+        hypervisor: A control client: makes and kills domains.
+    """
+
+    def __init__(self, directory: Path, *, bystander: int = 0) -> None:
         self.engine = Engine(Store())
         self.notices: list[Notice] = []
         self._directory = directory
+        self._with = bystander
         self._failures: list[dict[str, Any]] = []
         self._started: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(target=self._main)
@@ -59,8 +193,8 @@ class Host:
         self._held.callback(self._join)
         self.hypervisor = self._held.enter_context(PretendedHost(self._path("control")))
         self.dom0 = self.client()
-        self.bystander = self.guest(BYSTANDER)
-        self._count = 0
+        if self._with:
+            self._bystander = self.guest(self._with)
         assert self.is_served()
         return self
 
@@ -69,6 +203,12 @@ class Host:
             assert kind is not None or self.is_served()
 
     # Clients
+
+    @property
+    def bystander(self) -> Guest:
+        """The guest that behaves well."""
+        assert isinstance(self._bystander, Guest)
+        return self._bystander
 
     def client(self) -> Client:
         """Another privileged client."""
@@ -100,9 +240,7 @@ class Host:
     def guest(self, domid: int, *, lazy: bool = False) -> Guest:
         """A domain that has a home and is introduced."""
         guest = self.create(domid, lazy=lazy)
-        self.dom0.mkdir(home(domid))
-        self.dom0.set_permissions(home(domid), [b"n%d" % domid])
-        self.dom0.introduce(domid, 1, guest.port)
+        self._welcome(domid, guest.port)
         return guest
 
     def end(self, *domids: int) -> None:
@@ -182,40 +320,6 @@ class Host:
         assert isinstance(link, RingLink)
         return link
 
-    def connections_of(self, domid: int) -> list[Connection]:
-        """The daemon's connections with a guest."""
-        return self.run(
-            lambda: [
-                connection
-                for connection in self.engine.connections
-                if connection.caller.domid == domid
-            ]
-        )
-
-    def counts(self) -> Counts:
-        """What there is of everything in the store."""
-        return self.run(lambda: Counts(self.engine.store))
-
-    def nodes_of(self, domid: int) -> int:
-        """Nodes that a domain is charged with."""
-        return self.run(lambda: self.engine.store.usage.nodes.of(domid))
-
-    def transactions(self) -> dict[int, int]:
-        """Open transactions of each domain."""
-        return self.run(lambda: dict(self.engine.store.usage.transactions.used))
-
-    def watches(self) -> int:
-        """Watches of everybody."""
-        return self.run(lambda: self.engine.store.watches.count)
-
-    def is_served(self) -> bool:
-        """Have the bystander write and read, and the whole store looked over."""
-        self._count += 1
-        value = b"%d" % self._count
-        self.bystander.write("data", value)
-        read = self.bystander.read("data")
-        return read == value and self.run(lambda: verify(self.engine.store)) == []
-
     def _path(self, name: str) -> str:
         return str(self._directory / name)
 
@@ -250,7 +354,8 @@ class Host:
             server.start()
             held.callback(server.close)
             hypervisor = EmulatedHypervisor(self._path("control"))
-            hypervisor._create({"domid": 0})
+            if self._with:
+                hypervisor._create({"domid": 0})
             rings = RingServer(pump, hypervisor)
             held.callback(rings.close)
             self.engine.serve(rings)

@@ -1,4 +1,4 @@
-"""xsd.store.past: how much of the store's past open transactions may keep."""
+"""xsd.store.snapshots: how much of the store's past open transactions may keep."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,8 @@ import pytest
 from tests.store.support import Client, at
 from xsd.protocol.errors import XenStoreError
 from xsd.store import Store
-from xsd.store.past import PAST_MAX
 from xsd.store.quota import DEFAULTS, TRANSACTIONS
+from xsd.store.snapshots import DISPLACED_MAX
 from xsd.store.tree import find
 
 
@@ -16,7 +16,7 @@ from xsd.store.tree import find
 def small_past(monkeypatch: pytest.MonkeyPatch) -> int:
     """So few bytes that a test can displace them."""
     limit = 100_000
-    monkeypatch.setattr("xsd.store.past.PAST_MAX", limit)
+    monkeypatch.setattr("xsd.store.snapshots.DISPLACED_MAX", limit)
     return limit
 
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.pure_only
 @pytest.fixture
 def store(small_past: int, store: Store) -> Store:
     """A store with that limit."""
-    store.transactions._look_at = small_past
+    store.transactions._expel_at = small_past
     return store
 
 
@@ -174,11 +174,11 @@ def test_the_real_bound_is_in_force(how: str) -> None:
             opened[-1].read(home)
     displaced = store.live.tree.displaced
 
-    assert displaced > 1.5 * PAST_MAX
+    assert displaced > 1.5 * DISPLACED_MAX
     kept = [each for each in opened if not _is_expelled(each)]
     assert 0 < len(kept) < len(opened)
     marks = [each.transaction.mark for each in kept if each.transaction is not None]
-    assert displaced - min(marks) <= PAST_MAX
+    assert displaced - min(marks) <= DISPLACED_MAX
     assert find(store.live.tree.top, at(b"/local/domain/12")) is not None
 
 

@@ -8,9 +8,10 @@ from tests.store.support import perms
 from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import owner_only
 from xsd.store import Store
-from xsd.store.dependencies import Dependencies
+from xsd.store.clock import Clock
+from xsd.store.footprint import Footprint
 from xsd.store.node import Node
-from xsd.store.tree import Clock, Tree
+from xsd.store.tree import Tree
 from xsd.store.view import EXISTENCE, NAMES, PERMS, SUBTREE, VALUE
 
 NOBODY = owner_only(0)
@@ -52,10 +53,10 @@ def replace(tree: Tree, path: Path) -> None:
     add(tree, path)
 
 
-def relying_on(path: Path, facets: int) -> Dependencies:
-    dependencies = Dependencies()
-    dependencies.add(path, len(path), facets)
-    return dependencies
+def relying_on(path: Path, facets: int) -> Footprint:
+    footprint = Footprint()
+    footprint.rely(path, len(path), facets)
+    return footprint
 
 
 @pytest.mark.parametrize(
@@ -107,11 +108,11 @@ def test_a_missing_node_breaks_when_it_comes(tree: Tree) -> None:
     before = tree.freeze()
     write(tree, A)
     add(tree, (b"", b"other"))
-    dependencies = relying_on(NO, EXISTENCE)
+    footprint = relying_on(NO, EXISTENCE)
 
-    assert dependencies.broken(before, tree.top) is None
+    assert footprint.broken(before, tree.top) is None
     add(tree, NO)
-    assert dependencies.broken(before, tree.top) == NO
+    assert footprint.broken(before, tree.top) == NO
 
 
 def test_what_is_below_a_missing_node_breaks_with_it(tree: Tree) -> None:
@@ -126,27 +127,27 @@ def test_what_is_below_a_missing_node_breaks_with_it(tree: Tree) -> None:
     assert relying_on(missing_in_both, EXISTENCE).broken(before, tree.top) is None
 
 
-def test_only_the_given_length_of_a_path_is_relied_on(tree: Tree) -> None:
+def test_only_the_given_length_of_a_path_is_footprint(tree: Tree) -> None:
     """The rest is what the request went on to."""
-    dependencies = Dependencies()
-    dependencies.add(ABC, 2, VALUE)
+    footprint = Footprint()
+    footprint.rely(ABC, 2, VALUE)
     before = tree.freeze()
     write(tree, AB)
     write(tree, ABC)
 
-    assert dependencies.broken(before, tree.top) is None
+    assert footprint.broken(before, tree.top) is None
     write(tree, A)
-    assert dependencies.broken(before, tree.top) == A
+    assert footprint.broken(before, tree.top) == A
 
 
-def test_the_top_of_all_paths_can_be_relied_on(tree: Tree) -> None:
+def test_the_top_of_all_paths_can_be_footprint(tree: Tree) -> None:
     """A special name that is missing leads to it."""
-    dependencies = Dependencies()
-    dependencies.add((b"@other",), 0, NAMES)
+    footprint = Footprint()
+    footprint.rely((b"@other",), 0, NAMES)
     before = tree.freeze()
     add(tree, (b"@other",))
 
-    assert dependencies.broken(before, tree.top) == ()
+    assert footprint.broken(before, tree.top) == ()
 
 
 def test_the_same_version_breaks_nothing(tree: Tree) -> None:
@@ -158,14 +159,14 @@ def test_the_same_version_breaks_nothing(tree: Tree) -> None:
 
 def test_a_path_counts_once(tree: Tree) -> None:
     """However many facets; the places above it do not count."""
-    dependencies = Dependencies()
-    dependencies.add(ABC, 4, VALUE)
-    dependencies.add(ABC, 4, VALUE | PERMS)
+    footprint = Footprint()
+    footprint.rely(ABC, 4, VALUE)
+    footprint.rely(ABC, 4, VALUE | PERMS)
 
-    assert dependencies.count == 1
-    dependencies.add(ABC, 2, EXISTENCE)
-    assert dependencies.count == 2
-    assert dependencies.broken(tree.freeze(), tree.top) is None
+    assert footprint.count == 1
+    footprint.rely(ABC, 2, EXISTENCE)
+    assert footprint.count == 2
+    assert footprint.broken(tree.freeze(), tree.top) is None
 
 
 @pytest.mark.parametrize(
@@ -187,17 +188,17 @@ def test_what_might_break_concerns_it(
 ) -> None:
     """Something relied on at /a/b, and a change that names a path."""
     store.write(store.privileged.caller, parse_path(b"/a/b/c/deeper"), b"")
-    relied_on = Dependencies()
-    relied_on.add(parse_path(b"/a/b"), 3, facets)
+    footprint = Footprint()
+    footprint.rely(parse_path(b"/a/b"), 3, facets)
 
     top = store.live.tree.top
-    assert relied_on.concerns(parse_path(path), top) is concerned
+    assert footprint.concerns(parse_path(path), top) is concerned
 
 
 def test_what_is_made_below_a_missing_node_concerns_it(store: Store) -> None:
     """It would not be missing any more."""
-    relied_on = Dependencies()
-    relied_on.add(parse_path(b"/no"), 2, EXISTENCE)
+    footprint = Footprint()
+    footprint.rely(parse_path(b"/no"), 2, EXISTENCE)
 
     top = store.live.tree.top
-    assert relied_on.concerns(parse_path(b"/no/thing/here"), top)
+    assert footprint.concerns(parse_path(b"/no/thing/here"), top)
