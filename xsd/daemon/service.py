@@ -155,8 +155,8 @@ class Service:
         self._held.callback(recorder.close)
         self._engine.tape = recorder
         # The settings stand at its beginning: a replay starts without any.
-        for name, limit in config.quotas.items():
-            self._engine.set_limit(EVERY_DOMAIN, name, limit)
+        for name, limit in config.limits.items():
+            self._engine.set_limit(GLOBAL, name, limit)
         self._engine.keep_orphans(keep=config.keep_orphans)
         log.warning("traffic.recorded", file=str(path))
 
