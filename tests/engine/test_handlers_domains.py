@@ -300,5 +300,5 @@ def test_a_new_domain_has_none_of_the_rights_that_its_predecessor_was_to_get(
     dom0.ok(Op.INTRODUCE, b"5\x001\x002\0")
 
     assert dom0.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.EAGAIN
-    other = Client(engine, engine.store.introduced(5).caller)
+    other = Client(engine, 5)
     assert other.errno(Op.READ, b"/secret\0") == Errno.EACCES

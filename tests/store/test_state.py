@@ -7,10 +7,10 @@ import pytest
 
 from tests.store.support import Client, at, dom0_of, guest_of, perms, play
 from xsd.protocol.errors import XenStoreError
+from xsd.protocol.request import UNLIMITED
 from xsd.store import Store, Watch
 from xsd.store.quota import NODES, TRANSACTION_NODES
 from xsd.store.state import describe
-from xsd.store.watches import UNLIMITED
 
 Act = Callable[[Store], object]
 

@@ -10,7 +10,6 @@ from tests.xsa.support import World, home
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.store import commit
-from xsd.store.check import verify
 from xsd.store.quota import NODES
 from xsd.store.tree import Tree
 from xsd.testing import Session
