@@ -9,13 +9,7 @@ from xsd.daemon.settings import Config
 from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
 from xsd.engine.dispatch import REFUSALS_LOGGED
-from xsd.engine.engine import (
-    EFFORT_FREE,
-    EFFORT_PER_MS,
-    GUEST_TURN,
-    REST_MAX_MS,
-    TURN,
-)
+from xsd.engine.engine import EFFORT_FREE, EFFORT_PER_MS, GUEST_TURN, REST_MAX_MS, TURN
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
