@@ -22,11 +22,7 @@ from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.frame import Frame
 from xsd.store import Store
 from xsd.store.check import verify
-<<<<<<< HEAD:tests/xsa/hosts.py
-from xsd.testing import Guest, Handover, PretendedHost
-=======
 from xsd.testing import Guest, Handover, InProcess, PretendedHost, Session
->>>>>>> w/engine:tests/support/hosts.py
 from xsd.transport.reactor import Reactor
 from xsd.transport.ring import RingServer
 from xsd.transport.ringlink import RingLink
@@ -359,24 +355,15 @@ class Host(AnyHost):
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self._failures.append(context))
         self._stop = asyncio.Event()
-<<<<<<< HEAD:tests/xsa/hosts.py
-        reactor = Reactor(self.engine, self.notices.append, loop)
-        with ExitStack() as held:
-=======
         with ExitStack() as held:
             reactor = Reactor(self.engine, self.notices.append, loop)
->>>>>>> w/engine:tests/support/hosts.py
             held.callback(reactor.close)
             server = UnixServer(reactor, self._path("socket"), 0)
             server.start()
             held.callback(server.close)
             hypervisor = EmulatedHypervisor(self._path("control"))
-<<<<<<< HEAD:tests/xsa/hosts.py
-            hypervisor._create({"domid": 0})
-=======
             if self._with:
                 hypervisor._create({"domid": 0})
->>>>>>> w/engine:tests/support/hosts.py
             rings = RingServer(reactor, hypervisor, loop)
             held.callback(rings.close)
             self.engine.attach(rings)
