@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.engine.support import OK, Client, event, guest_of
+from tests.engine.support import OK, Client, event, guest_of, run
 from xsd.engine import Engine
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
@@ -73,7 +73,8 @@ def test_domain_that_is_introduced_again_begins_anew(engine: Engine) -> None:
     assert engine.store.usage.transactions.of(5) == 0
     assert not connection.lost
     again = encode_frame(Op.GET_DOMAIN_PATH, 1, 0, b"5\0")
-    engine.receive(connection, again, 0)
+    engine.feed(connection, again)
+    run(engine)
     assert connection.outbox.peek() == encode_frame(
         Op.GET_DOMAIN_PATH, 1, 0, b"/local/domain/5\0"
     )
@@ -212,9 +213,10 @@ def test_features_are_those_of_all_for_a_caller_that_is_not_known(
     engine: Engine,
 ) -> None:
     """Such as one whose domain was released a moment ago."""
-    client = Client(engine, Caller(9, privileged=False))
+    connection = engine.core.connect(Caller(9, privileged=False))
 
-    assert client.reply(Op.GET_FEATURE) == (Op.GET_FEATURE, b"15\0")
+    assert engine.core.features(connection) == 15
+    assert engine.store.domains.get(9) is None
 
 
 def test_features_are_set_before_a_domain_is_introduced(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""Requests of a real host, as `--record` keeps them, made again of another daemon.
+"""Requests of a real host, on tapes as `--record` writes, made again of another daemon.
 
 They are made one after the other, in the order in which the first daemon took them,
 over connections as there were: sockets for dom0 (its kernel included), rings for
@@ -6,20 +6,26 @@ guests. So the replies can depend on nothing but the daemon.
 """
 
 import gzip
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
-from tests.support.worlds import World
-from xsd.protocol.frame import FrameDecoder
+from tests.support.worlds import EngineWorld, World
+from xsd.engine.inputs import CAME, DOMAINS, REQUEST, WENT, Input
+from xsd.engine.replay import UNKNOWN
+from xsd.persistence.tape import TapeReader, encode, encode_header
+from xsd.protocol.frame import FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
 from xsd.testing import Session
+from xsd.testing.inprocess import Line
 from xsd.testing.session import Message
 
 _ENCODING: Final = "latin-1"
 _GENERATION: Final = b"<generation>"
+
+_REPLY: Final = ("reply_op", "reply")
+"""Keys of a line with the reply that is expected, which readers of tapes ignore."""
 
 
 @final
@@ -55,34 +61,75 @@ CLOSE: Final = -1
 """In the place of a type: the connection is closed, and there is no reply."""
 
 
-def requests_of(recording: Iterable[str]) -> Iterator[Exchange]:
-    """Return the requests of a recording, in order, without replies.
+def exchanges_of(lines: Iterable[bytes]) -> Iterator[Exchange]:
+    """Return what clients did, by a tape, in order.
+
+    Replies are there if the lines have them, beside what the format asks for.
 
     Args:
-        recording: Its lines.
+        lines: Those of the tape.
     """
-    decoders: dict[int, FrameDecoder] = {}
-    for line in map(json.loads, recording):
-        number, domid = line["connection"], line["domid"]
-        if line["what"] == "data":
-            decoder = decoders.setdefault(number, FrameDecoder())
-            for frame in decoder.feed(line["bytes"].encode(_ENCODING)):
-                text = frame.payload.decode(_ENCODING)
-                yield Exchange(number, domid, frame.op, frame.tx_id, text)
-        elif line["what"] == "close":
-            yield Exchange(number, domid, CLOSE, 0, "")
+    rings: dict[int, int] = {}
+    domids: dict[int, int] = {}
+    for recorded in TapeReader(lines):
+        entry = recorded.entry
+        if entry.kind == CAME:
+            domids[entry.connection] = entry.domid
+        elif entry.kind == WENT:
+            number = entry.connection
+            yield Exchange(number, domids.pop(number), CLOSE, 0, "")
+        elif entry.kind == DOMAINS:
+            for domid in entry.numbers[1 + entry.numbers[0] :]:
+                yield Exchange(rings.pop(domid, 0), domid, CLOSE, 0, "")
+        elif entry.frame is not None:
+            frame, number, domid = entry.frame, entry.connection, entry.domid
+            if domid:
+                rings[domid] = number
+            text = frame.payload.decode(_ENCODING)
+            reply: dict[str, Any] = {
+                key: recorded.keys[key] for key in _REPLY if key in recorded.keys
+            }
+            yield Exchange(number, domid, frame.op, frame.tx_id, text, **reply)
+
+
+def read(path: Path) -> list[bytes]:
+    """Read the lines of a packed file."""
+    with gzip.open(path) as lines:
+        return list(lines)
 
 
 def load(path: Path) -> list[Exchange]:
-    """Read a file of exchanges."""
-    with gzip.open(path, "rt", encoding="ascii") as lines:
-        return [Exchange(**json.loads(line)) for line in lines]
+    """Read a packed tape as exchanges."""
+    return list(exchanges_of(read(path)))
 
 
 def save(path: Path, exchanges: Iterable[Exchange]) -> None:
-    """Write a file of exchanges, one JSON object a line."""
-    text = "".join(json.dumps(asdict(each)) + "\n" for each in exchanges)
-    path.write_bytes(gzip.compress(text.encode("ascii"), mtime=0))
+    """Write a packed tape of exchanges, with their replies.
+
+    What the engine notes is what they do to it here. Beside that there are the
+    requests that change nothing, which a daemon's own tape does not have. The
+    generations are left out: they are not the same for every version of the store.
+    """
+    lines = [encode_header(0)]
+    with EngineWorld() as world:
+        player = _Player(world)
+        done = 0
+        for each in exchanges:
+            if each.op == CLOSE:
+                player.end(each)
+            else:
+                player.request(each)
+            entries = world.tape.inputs[done:]
+            done += len(entries)
+            if each.op != CLOSE and not any(x.kind == REQUEST for x in entries):
+                entries.append(player.as_input(each))
+            for entry in entries:
+                entry.generation = UNKNOWN
+                reply = {"reply_op": each.reply_op, "reply": each.reply}
+                is_asked = entry.kind == REQUEST and (each.reply_op or each.reply)
+                lines.append(encode(entry, 0, reply if is_asked else None))
+        player.close()
+    path.write_bytes(gzip.compress(b"".join(lines), mtime=0))
 
 
 def replay(exchanges: Iterable[Exchange], world: World) -> Iterator[Exchange]:
@@ -111,6 +158,15 @@ class _Player:
         # Ids of transactions, by those of the recording, and those not used yet.
         self._transactions: dict[tuple[int, int], int] = {}
         self._started: dict[int, list[int]] = {}
+        self._sent = b""
+
+    def as_input(self, each: Exchange) -> Input:
+        """The last request as the engine alone was asked it."""
+        line = self._sessions[each.connection].transport
+        assert isinstance(line, Line)
+        assert line.connection is not None
+        (frame,) = FrameDecoder().feed(self._sent)
+        return Input(REQUEST, UNKNOWN, line.connection.id, each.domid, frame)
 
     def request(self, each: Exchange) -> Message:
         """Make a request and return its reply; events are not of interest."""
@@ -126,7 +182,9 @@ class _Player:
                 self._make(int(entry[1:]))
         if each.op == Op.INTRODUCE:
             payload = self._introduce(int(payload.split(b"\0")[0]))
-        messages = session.ask(each.op, payload, self._transaction(each))
+        tx = self._transaction(each)
+        self._sent = encode_frame(each.op, 1, tx, payload)
+        messages = session.ask(each.op, payload, tx)
         (reply,) = [message for message in messages if message[0] != Op.WATCH_EVENT]
         if reply[0] == Op.TRANSACTION_START:
             number = int(reply[1].removesuffix(b"\0"))

@@ -10,8 +10,13 @@ from typing import Final
 
 import pytest
 
-from tests.recorded.replay import CLOSE, Exchange, load, replay
-from tests.support.worlds import WORLDS
+from tests.recorded.replay import CLOSE, Exchange, load, read, replay
+from tests.support.replaying import assert_replays, replayed
+from tests.support.worlds import WORLDS, EngineWorld
+from xsd.engine.inputs import CAME, DOMAINS, REQUEST, WENT
+from xsd.engine.state import describe
+from xsd.engine.state import differences as differences_of
+from xsd.persistence.tape import TapeReader
 from xsd.protocol.ops import Op
 
 SLOW: Final = pytest.mark.slow
@@ -68,3 +73,31 @@ def test_eight_toolstacks_at_once_do_not_fail_each_other(name: str) -> None:
 
     assert len(ends) > 200
     assert {(each.reply_op, each.reply) for each in ends} == {(ends[0].op, "OK\0")}
+
+
+@pytest.mark.parametrize("exchanges", [LIVES, CROWD], ids=["lives", "crowd"])
+def test_what_was_carried_out_makes_the_same_again(exchanges: list[Exchange]) -> None:
+    """From the engine's tape: all of it, and what there was of it half way."""
+    half = len(exchanges) // 2
+    with EngineWorld() as world:
+        engine, inputs = world.xenstore.engine, world.tape.inputs
+        for place, _each in enumerate(replay(exchanges, world)):
+            if place == half:
+                count, state = len(inputs), describe(engine)
+        assert_replays(engine)
+        whole = describe(engine)
+
+    assert differences_of(state, describe(replayed(inputs[:count]))) == []
+    assert differences_of(state, whole) != []
+
+
+@pytest.mark.parametrize("name", ["lives", "crowd"])
+def test_files_are_tapes(name: str) -> None:
+    """As `--record` writes them; requests that change nothing do no harm there."""
+    recorded = list(TapeReader(read(HERE / f"{name}.jsonl.gz")))
+    kinds = Counter(each.entry.kind for each in recorded)
+
+    replayed([each.entry for each in recorded])
+    assert kinds[REQUEST] > 5000
+    assert kinds[CAME] > kinds[WENT] > 200
+    assert kinds[DOMAINS] > 5

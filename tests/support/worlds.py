@@ -17,9 +17,11 @@ from typing import Any, Final, Self, final
 from tests.conftest import find_program
 from tests.hypervisor.shim import need_compiler
 from tests.support.daemons import Daemon, start_c_peer, start_xsd
+from tests.support.replaying import assert_replays
 from tests.support.shimmed import Shim, start_xsd_on_shim
 from xsd.client import DisconnectedError, Transport
 from xsd.client.transport import SocketTransport
+from xsd.engine.inputs import MemoryTape
 from xsd.protocol.ops import Op
 from xsd.store.check import verify
 from xsd.store.quota import DEFAULTS
@@ -116,11 +118,18 @@ class World(ABC):
 
 @final
 class EngineWorld(World):
-    """The daemon in this process."""
+    """The daemon in this process.
+
+    In the end its inputs are carried out once more, and have to make the same.
+
+    Attributes:
+        tape: Its inputs.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.xenstore = InProcess()
+        self.tape = MemoryTape()
+        self.xenstore = InProcess(tape=self.tape)
         self._created: dict[int, Session] = {}
         self.dom0 = self.client()
 
@@ -138,6 +147,7 @@ class EngineWorld(World):
         self.xenstore.kill(domid)
 
     def close(self) -> None:
+        assert_replays(self.xenstore.engine)
         self.xenstore.close()
         assert verify(self.xenstore.store) == []
 

@@ -29,7 +29,10 @@ def end(core: Core, domid: int) -> list[Event]:
     core.remarked_ms.pop(domid, None)
     domain = core.store.known(domid)
     if domain.introduced:
-        core.outside.disconnect(domain)
+        try:
+            core.outside.disconnect(domain)
+        except Exception as error:  # noqa: BLE001  the domain has ended all the same
+            core.note_defect("channel.not_closed", error)
     return core.store.end([domid], keep_orphans=core.keep_orphans)
 
 
@@ -48,23 +51,25 @@ def open_channel(core: Core, domid: int, port: int) -> None:
     """Make a domain known and give it a channel, if it can have one.
 
     Raises:
-        XenStoreError: If it cannot be connected; then nothing has changed.
+        XenStoreError: If it cannot be connected; then nothing has changed, as with
+            any other exception.
     """
     is_new = core.store.domains.get(domid) is None
     domain = core.store.know(domid)
-    connection = core.connect(domain.caller)
+    connection = core.make(domain.caller)
     try:
         has_channel = core.outside.connect(domain, port, connection)
-    except XenStoreError:
-        core.drop(connection)
-        core.last -= 1
+    except Exception:
+        core.unmake(connection)
         if is_new:
             core.store.end([domid])
         raise
-    if has_channel:
-        connection.is_channel = True
-    else:
-        core.drop(connection)
+    if not has_channel:
+        core.unmake(connection)
+        return
+    connection.is_channel = True
+    if core.tracing.obj:
+        core.notices.append(tracing.about("obj.connected", connection))
 
 
 def find(core: Core, domid: int) -> None:

@@ -24,10 +24,7 @@ from xsd.store import Event, Transaction, Watch
 
 
 def read(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
 ) -> bytes:
     """READ."""
     path = core.path(connection, one_string(payload))
@@ -35,10 +32,7 @@ def read(
 
 
 def directory(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
 ) -> bytes:
     """DIRECTORY."""
     path = core.path(connection, one_string(payload))
@@ -46,10 +40,7 @@ def directory(
 
 
 def directory_part(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
 ) -> bytes:
     """DIRECTORY_PART."""
     request = requests.parse_directory_part(payload)
@@ -59,10 +50,7 @@ def directory_part(
 
 
 def get_perms(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
 ) -> bytes:
     """GET_PERMS, of special nodes too."""
     path = core.path(connection, one_string(payload), special=True)
@@ -70,10 +58,7 @@ def get_perms(
 
 
 def write(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
 ) -> bytes:
     """WRITE."""
     raw, nul, value = payload.partition(b"\0")
@@ -87,10 +72,7 @@ def write(
 
 
 def mkdir(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
 ) -> bytes:
     """MKDIR."""
     path = core.path(connection, one_string(payload))
@@ -99,10 +81,7 @@ def mkdir(
 
 
 def rm(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
 ) -> bytes:
     """RM."""
     path = core.path(connection, one_string(payload))
@@ -111,10 +90,7 @@ def rm(
 
 
 def set_perms(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
 ) -> bytes:
     """SET_PERMS, of special nodes too."""
     request = requests.parse_set_perms(payload)
@@ -133,10 +109,7 @@ def set_perms(
 
 
 def watch(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    _transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, _transaction: Transaction | None
 ) -> bytes:
     """WATCH; the first event comes at once, whether or not the node exists.
 
@@ -167,10 +140,7 @@ def watch(
 
 
 def unwatch(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    _transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, _transaction: Transaction | None
 ) -> bytes:
     """UNWATCH."""
     request = requests.parse_unwatch(payload)
@@ -196,10 +166,7 @@ def reset_watches(
 
 
 def transaction_start(
-    core: Core,
-    connection: Connection,
-    _payload: bytes,
-    transaction: Transaction | None,
+    core: Core, connection: Connection, _payload: bytes, transaction: Transaction | None
 ) -> bytes:
     """TRANSACTION_START."""
     if transaction is not None:
@@ -214,10 +181,7 @@ def transaction_start(
 
 
 def transaction_end(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
 ) -> bytes:
     """TRANSACTION_END: the transaction is gone whatever comes of it."""
     commit = requests.parse_transaction_end(payload).commit
@@ -247,10 +211,7 @@ def transaction_end(
 
 
 def introduce(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    _transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, _transaction: Transaction | None
 ) -> bytes:
     """INTRODUCE; of a known domain: its connection begins anew."""
     request = requests.parse_introduce(payload)
@@ -262,8 +223,7 @@ def introduce(
     known = core.store.domains.get(domid)
     if known is not None and known.introduced:
         for each in core.connections_of(domid):
-            core.forget(each)
-            each.restart()
+            core.restart(each)
         if not known.caller.privileged:
             core.outside.reconnect(known, request.port)
     else:
@@ -275,10 +235,7 @@ def introduce(
 
 
 def release(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    _transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, _transaction: Transaction | None
 ) -> bytes:
     """RELEASE."""
     domid = parse_domid(one_string(payload))
@@ -337,10 +294,7 @@ def is_domain_introduced(
 
 
 def get_feature(
-    core: Core,
-    connection: Connection,
-    payload: bytes,
-    _transaction: Transaction | None,
+    core: Core, connection: Connection, payload: bytes, _transaction: Transaction | None
 ) -> bytes:
     """GET_FEATURE: anyone's own, or for a privileged caller any domain's."""
     request = requests.parse_get_feature(payload)

@@ -1,7 +1,7 @@
 """Carrying inputs out once more: the engine becomes equal to the one they are from."""
 
 from collections.abc import Iterable
-from typing import final
+from typing import Final, final
 
 from xsd.engine.dispatch import answer
 from xsd.engine.engine import Engine
@@ -17,6 +17,10 @@ from xsd.engine.inputs import (
     WENT,
     Input,
 )
+from xsd.protocol.errors import XenStoreError
+
+UNKNOWN: Final = -1
+"""Generation of an input of which it is not known."""
 
 
 @final
@@ -59,13 +63,13 @@ def replay(engine: Engine, inputs: Iterable[Input]) -> int:
     for entry in inputs:
         try:
             _carry_out(engine, entry)
-        except KeyError as error:
-            reason = f"there is no connection {error}"
-            raise DivergenceError(place, entry, reason) from error
+        except (LookupError, XenStoreError) as error:
+            # A connection or a domain is not there, or the numbers are others'.
+            raise DivergenceError(place, entry, repr(error)) from error
         finally:
             left = engine.core.outside.end_replay()
         _drop_output(engine)
-        if engine.store.generation != entry.generation:
+        if entry.generation not in (UNKNOWN, engine.store.generation):
             reason = f"generation {engine.store.generation}"
             raise DivergenceError(place, entry, reason)
         if left:
@@ -83,7 +87,9 @@ def _carry_out(engine: Engine, entry: Input) -> None:
         assert entry.frame is not None  # noqa: S101  or it were no request
         answer(core, core.connections[entry.connection], entry.frame)
     elif kind == CAME:
-        engine.connect(entry.domid)
+        came = engine.connect(entry.domid)
+        if came.id != entry.connection:
+            raise KeyError(entry.connection)
     elif kind == WENT:
         engine.disconnect(core.connections[entry.connection])
     elif kind == RESTARTED:

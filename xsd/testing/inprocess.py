@@ -17,6 +17,7 @@ from typing import Final, Self, final
 from xsd.client import Client, DisconnectedError, Transport
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.guests import Guests
+from xsd.engine.inputs import Tape
 from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.store.domains import Domain
@@ -37,14 +38,19 @@ class Shell:
         self.engine = engine
         self.now_ms = 0
 
+    def feed(self, connection: Connection, data: bytes) -> None:
+        """Bytes have come from a client."""
+        self.engine.feed(connection, data)
+
     def turn(self) -> None:
-        """Have the engine do all that it can do now, and end who is to be ended."""
+        """Carry out all that may be, and end who is to be ended."""
         engine = self.engine
-        engine.turn(self.now_ms)
-        self._update()
-        while engine.busy:
+        is_busy = True
+        while is_busy:
             engine.turn(self.now_ms)
-            self._update()
+            for connection in engine.take_dirty():
+                self._look(connection)
+            is_busy = engine.busy
 
     def read(self, connection: Connection) -> bytes:
         """Take all that is to be sent on a connection."""
@@ -54,16 +60,17 @@ class Shell:
             part = bytes(outbox.peek())
             self.engine.sent(connection, len(part))
             parts.append(part)
-        self._end_if_over(connection)
+        self._look(connection)
         return b"".join(parts)
 
-    def _update(self) -> None:
-        for connection in self.engine.take_dirty():
-            self._end_if_over(connection)
+    @property
+    def next_ms(self) -> int:
+        """When something more can be carried out; 0 for never."""
+        return self.engine.next_ms
 
-    def _end_if_over(self, connection: Connection) -> None:
-        is_done = connection.closing and not connection.backlog
-        if connection.lost or (is_done and not connection.outbox.size):
+    def _look(self, connection: Connection) -> None:
+        is_done = not connection.outbox.size and not connection.backlog
+        if connection.lost or (connection.closing and is_done):
             self.engine.disconnect(connection)
 
 
@@ -87,7 +94,7 @@ class Line(Transport):
         """See `Transport.send`; it is never refused for want of room."""
         del timeout
         if self.connection is not None:
-            self._machine.shell.engine.feed(self.connection, data)
+            self._machine.shell.feed(self.connection, data)
             self._machine.run()
 
     def receive(self, timeout: float | None) -> bytes:
@@ -104,7 +111,7 @@ class Line(Transport):
                 machine.run()
                 if data:
                     return data
-                if connection.lost:
+                if connection.lost or connection.closing:
                     raise DisconnectedError("the daemon has ended the connection")
             if not machine.wait(until_ms):
                 raise TimeoutError("nothing comes")
@@ -173,10 +180,10 @@ class Machine(Guests):
 
     def wait(self, until_ms: int) -> bool:
         """Let the time pass that somebody has to wait for, if it is not too long."""
-        now_ms, next_ms = self.shell.now_ms, self.shell.engine.next_ms
-        if not now_ms < next_ms <= until_ms:
+        now_ms = self.shell.now_ms
+        if not now_ms < self.shell.next_ms <= until_ms:
             return False
-        self.advance(next_ms - now_ms)
+        self.advance(self.shell.next_ms - now_ms)
         return True
 
     def unique_id(self, domid: int) -> int | None:
@@ -193,10 +200,10 @@ class Machine(Guests):
         return True
 
     def reconnect(self, domain: Domain, port: int) -> None:
-        """See `Guests.reconnect`: there is no ring to be emptied."""
+        """Nothing: the engine has restarted the connection."""
 
     def disconnect(self, domain: Domain) -> None:
-        """See `Guests.disconnect`: its line finds out."""
+        """Nothing: the engine has ended the connection."""
 
 
 @final
@@ -205,15 +212,19 @@ class InProcess:
 
     Args:
         event_timeout_ms: How long an event waits for a guest that does not read.
+        tape: Is handed all that changes the daemon's state.
 
     Attributes:
         engine: What answers, for a look inside.
         store: What it serves.
     """
 
-    def __init__(self, *, event_timeout_ms: int = EVENT_TIMEOUT_MS) -> None:
+    def __init__(
+        self, *, event_timeout_ms: int = EVENT_TIMEOUT_MS, tape: Tape | None = None
+    ) -> None:
         self.store = Store()
         self.engine = Engine(self.store)
+        self.engine.tape = tape
         self.engine.expire_events_after(event_timeout_ms)
         self._machine = Machine(Shell(self.engine))
         self.engine.attach(self._machine)
