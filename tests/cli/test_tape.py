@@ -54,7 +54,9 @@ def test_show_prints_a_line_for_each_input(xsd: Run, file: Path) -> None:
     assert first.startswith("     3.000 request #1 dom0 WRITE '/a\\000one' -> ")
     assert "... 303 bytes" in long
     assert len(long) < 300
-    assert end.startswith("     9.000 request #1 dom0 TRANSACTION_END tx 1 'T\\000' -> ")
+    assert end.startswith(
+        "     9.000 request #1 dom0 TRANSACTION_END tx 1 'T\\000' -> "
+    )
 
 
 def test_replay_says_what_comes_of_it(xsd: Run, file: Path) -> None:

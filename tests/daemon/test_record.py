@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from tests.support.processes import wait_until
 from tests.support.services import serve
 from xsd.client import Client
 from xsd.daemon.daemonize import StartError
@@ -120,6 +121,11 @@ def test_what_changes_the_state_is_recorded_if_wanted(tmp_path: Path) -> None:
         ):
             dom0.introduce(5, 1, guest.port)
             assert guest.request(Op.GET_DOMAIN_PATH, b"5\0") == b"/local/domain/5\0"
+            host.kill(5)
+            wait_until(
+                lambda: dom0.request(Op.IS_DOMAIN_INTRODUCED, b"5\0") == b"F\0",
+                "the end of dom5",
+            )
 
     async def work(_: Service) -> None:
         await asyncio.to_thread(talk)
@@ -128,16 +134,21 @@ def test_what_changes_the_state_is_recorded_if_wanted(tmp_path: Path) -> None:
         socket=path,
         hypervisor="emulated",
         record_file=file,
-        quotas={"nodes": 500},
+        quota_nodes=500,
         keep_orphans=True,
     )
     serve(config, work)
 
     found = [each.entry for each in read(file)]
     requests = [each for each in found if each.kind == REQUEST]
-    assert [each.kind for each in found][:2] == [LIMIT, ORPHANS]
+    limits = [(each.name, each.numbers) for each in found if each.kind == LIMIT]
+    assert ("nodes", (500,)) in limits
+    assert [each.kind for each in found][: len(limits) + 1] == [
+        *[LIMIT] * len(limits),
+        ORPHANS,
+    ]
     assert (CAME, 0) in [(each.kind, each.domid) for each in found]
-    assert [Op.INTRODUCE] == [each.frame and each.frame.op for each in requests]
+    assert [each.frame and each.frame.op for each in requests] == [Op.INTRODUCE]
     assert DOMAINS in [each.kind for each in found]
     assert replay(Engine(Store()), found) == len(found)
 

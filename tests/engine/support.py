@@ -58,11 +58,22 @@ class Client:
         connection: The engine's end of it.
     """
 
-    def __init__(self, engine: Engine, domid: int | None = None) -> None:
-        """Connect it: a client of the privileged domain, or of another one."""
+    def __init__(
+        self,
+        engine: Engine,
+        domid: int | None = None,
+        connection: Connection | None = None,
+    ) -> None:
+        """Connect it: a client of the privileged domain, or of another one.
+
+        Args:
+            engine: The engine.
+            domid: The domain.
+            connection: One that is there already, or None.
+        """
         self.engine = engine
         domid = engine.store.privileged.domid if domid is None else domid
-        self.connection = engine.connect(domid)
+        self.connection = connection or engine.connect(domid)
         self._decoder = FrameDecoder()
         self._asked: list[tuple[int, int]] = []
         self._last = 0
@@ -136,7 +147,9 @@ class Client:
 
 def guest_of(engine: Engine, domid: int = 1) -> Client:
     """A client in a guest, which is introduced if it is not yet."""
-    engine.store.introduce(domid, 1)
+    noted = len(engine.core.notices)
+    engine.introduce_waiting(domid)
+    del engine.core.notices[noted:]
     return Client(engine, domid)
 
 

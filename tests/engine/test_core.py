@@ -1,4 +1,4 @@
-"""xsd.engine.core: how domains end, and whom events burden."""
+"""xsd.engine.core: whom events burden, and who is told of them."""
 
 import pytest
 
@@ -9,64 +9,6 @@ from xsd.protocol.ops import Op
 from xsd.protocol.perms import Caller
 from xsd.store import Event, Store, Watch
 from xsd.store.quota import OUTSTANDING
-
-RELEASE = b"@releaseDomain"
-
-
-def watching(engine: Engine, *depth: bytes) -> Client:
-    """A client of dom0 that is told when domains end."""
-    client = Client(engine)
-    client.ask(Op.WATCH, b"\0".join([RELEASE, b"t", *depth, b""]))
-    return client
-
-
-def test_a_domain_that_is_gone_is_told_with_its_nodes(engine: Engine) -> None:
-    """First what it owned, then its end; its connections end, too."""
-    guest, dom0 = guest_of(engine, 5), watching(engine)
-    give(dom0, b"/own", b"n5\0")
-    dom0.ask(Op.WATCH, b"/own\0own\0")
-    engine.domains_changed([5], [])
-
-    assert dom0.take() == [event(b"/own", b"own"), event(RELEASE, b"t")]
-    assert guest.connection.lost
-    assert guest.connection in engine.take_dirty()
-
-
-def test_domains_that_shut_down_are_told_once_but_each_by_its_number(
-    engine: Engine,
-) -> None:
-    """A watch without a depth cannot tell them apart anyway; RESUME takes it back."""
-    for domid in (5, 6):
-        guest_of(engine, domid)
-    plain, deep = watching(engine), watching(engine, b"1")
-    engine.domains_changed([], [5, 6])
-
-    assert plain.take() == [event(RELEASE, b"t")]
-    assert deep.take() == [event(RELEASE + b"/5", b"t"), event(RELEASE + b"/6", b"t")]
-    assert engine.store.known(5).shut_down
-    plain.ok(Op.RESUME, b"5\0")
-    assert not engine.store.known(5).shut_down
-
-
-def test_orphans_can_be_kept(engine: Engine) -> None:
-    """They pass to dom0 and nobody is told of them."""
-    guest_of(engine, 5)
-    dom0 = Client(engine)
-    give(dom0, b"/own", b"n5\0r5\0")
-    engine.keep_orphans(keep=True)
-    engine.domains_changed([5], [])
-
-    assert dom0.reply(Op.GET_PERMS, b"/own\0")[1] == b"n0\0"
-
-
-def test_a_domain_known_from_permissions_only_ends_in_silence(engine: Engine) -> None:
-    """Nobody was told that it had come."""
-    engine.store.know(7)
-    dom0 = watching(engine)
-    engine.domains_changed([7], [])
-
-    assert dom0.take() == []
-    assert engine.store.domains.get(7) is None
 
 
 def at_its_tally(engine: Engine) -> tuple[Client, Client]:
@@ -87,7 +29,7 @@ def at_its_tally(engine: Engine) -> tuple[Client, Client]:
 def test_a_guest_waits_until_others_have_read_what_it_caused(
     engine: Engine, way: str
 ) -> None:
-    """Or are gone, or it may have more: what it caused is under way for it (XSA-326)."""
+    """Or are gone, or it may have more: that is under way for it (XSA-326)."""
     guest, reader = at_its_tally(engine)
     dom0 = Client(engine)
     dom0.ok(Op.SET_QUOTA, b"5\0outstanding\x003\0")

@@ -213,6 +213,7 @@ def test_features_are_those_of_all_for_a_caller_that_is_not_known(
     engine: Engine,
 ) -> None:
     """Such as one whose domain was released a moment ago."""
+    engine.tape = None
     connection = engine.core.connect(Caller(9, privileged=False))
 
     assert engine.core.features(connection) == 15
@@ -222,7 +223,7 @@ def test_features_are_those_of_all_for_a_caller_that_is_not_known(
 def test_features_are_set_before_a_domain_is_introduced(engine: Engine) -> None:
     """Afterwards it is EBUSY, of an unknown domain ENOENT."""
     dom0 = Client(engine)
-    engine.store.know(5)
+    engine.connect(5)
 
     assert dom0.errno(Op.SET_FEATURE, b"5\x0016\0") is EINVAL
     assert dom0.errno(Op.SET_FEATURE, b"5\x0017\0") is EINVAL
@@ -281,3 +282,23 @@ def test_quota_that_is_set_holds_at_once(engine: Engine) -> None:
     assert guest.errno(Op.WRITE, b"/a/c\0") is Errno.ENOSPC
     dom0.ok(Op.SET_QUOTA, b"5\0nodes\x000\0")
     guest.ok(Op.WRITE, b"/a/c\0")
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_new_domain_has_none_of_the_rights_that_its_predecessor_was_to_get(
+    engine: Engine, elsewhere: bool
+) -> None:
+    """Given in a transaction that ends when the id is another domain's (XSA-322)."""
+    dom0 = Client(engine)
+    dom0.ok(Op.INTRODUCE, b"5\x001\x001\0")
+    dom0.ok(Op.WRITE, b"/secret\0top")
+    number = dom0.start()
+    dom0.ok(Op.SET_PERMS, b"/secret\0n0\0r5\0", number)
+    if elsewhere:
+        dom0.ok(Op.WRITE, b"/elsewhere\0")
+    dom0.ok(Op.RELEASE, b"5\0")
+    dom0.ok(Op.INTRODUCE, b"5\x001\x002\0")
+
+    assert dom0.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.EAGAIN
+    other = Client(engine, 5)
+    assert other.errno(Op.READ, b"/secret\0") == Errno.EACCES

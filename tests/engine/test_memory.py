@@ -1,4 +1,4 @@
-"""xsd.engine.memory: what is refused, lost and remarked on when a guest has none left."""
+"""xsd.engine.memory: what is refused, lost, too old and remarked on."""
 
 from collections import Counter
 
@@ -121,6 +121,7 @@ def test_a_commit_makes_no_more_events_than_a_guest_has_room_for(
     for number in range(3):
         for client in (guest, other, dom0):
             client.ok(Op.WATCH, home(1) + b"\0%d\0" % number)
+    engine.tape = None
     transaction = engine.store.start(engine.store.privileged.caller)
     for node in range(100):
         path = parse_path(home(1) + b"/%d" % node)
@@ -306,7 +307,7 @@ def test_what_others_give_a_domain_is_noticed_in_time(
     engine: Engine, dom0: Client
 ) -> None:
     """Though it asks for nothing itself; the privileged domain has no limit."""
-    engine.store.introduce(1, 1)
+    engine.introduce_waiting(1)
     engine.set_limit(-1, SOFT, 100)
     give(dom0, b"/a", b"n1\0", b"x" * 1000)
     assert remarks(engine) == []
@@ -319,7 +320,7 @@ def test_a_later_domain_is_remarked_on_anew(engine: Engine, dom0: Client) -> Non
     """Nothing of the one that had its id before is known."""
     engine.set_limit(-1, SOFT, 100)
     for turn in (1, 2):
-        engine.store.introduce(1, 1)
+        engine.introduce_waiting(1)
         give(dom0, b"/a", b"n1\0", b"x" * 1000)
         assert remarked(engine, turn * REMARK_EVERY_MS) == [OVER]
         dom0.ok(Op.RELEASE, b"1\0")

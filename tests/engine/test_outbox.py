@@ -45,7 +45,7 @@ def test_messages_are_sent_in_the_order_in_which_they_were_added(make: Maker) ->
 
 @both
 def test_what_is_shown_stays_until_it_is_sent(make: Maker) -> None:
-    """The kernel may take nothing at all, or a part; what came meanwhile comes after."""
+    """The kernel may take nothing, or a part; what came meanwhile comes after."""
     outbox = make()
     outbox.append(b"one")
     outbox.append(b"two")
@@ -161,7 +161,7 @@ def test_what_is_dropped_is_nobodys_memory(way: str) -> None:
 
 
 def test_events_expire_in_the_order_of_their_age() -> None:
-    """Replies never do, nor what is being sent; the oldest says when the next is due."""
+    """Replies never do, nor what is being sent; the oldest is the next."""
     outbox = guest_outbox()
     assert outbox.oldest_ms() == -1
     outbox.append_event(b"begun", None, 0)

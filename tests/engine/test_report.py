@@ -22,7 +22,7 @@ from xsd.store.node import Node
 def test_a_domain_has_its_numbers_and_an_estimate(engine: Engine) -> None:
     """Who has nothing but is known has zeros."""
     dom0, guest = Client(engine), guest_of(engine, 5)
-    engine.store.introduce(7, 1)
+    engine.introduce_waiting(7)
     dom0.ok(Op.WRITE, b"/local/domain/5\0")
     dom0.ok(Op.SET_PERMS, b"/local/domain/5\0n5\0")
     for name in (b"a", b"b"):
@@ -138,6 +138,7 @@ def test_estimates_are_of_the_right_size(engine: Engine, kind: str) -> None:
         "transactions": transaction,
         "connections": connection,
     }
+    engine.tape = None
     estimate = ABOUT_BYTES[kind]
     before = report(engine.core).total(kind)
     gc.collect()

@@ -239,7 +239,9 @@ def test_a_rest_begins_when_the_work_has_ended(engine: Engine) -> None:
     """It is as long as the work was much, from the next look at the clock on."""
     guest = guest_at_home(engine, 1)
     levels = WORK_FREE + 100 * WORK_PER_MS
-    frames = guest.frame(Op.WRITE, path_of(levels) + b"\0v") + guest.frame(Op.READ, b"x\0")
+    frames = guest.frame(Op.WRITE, path_of(levels) + b"\0v") + guest.frame(
+        Op.READ, b"x\0"
+    )
     engine.feed(guest.connection, frames)
     engine.turn(1000)
     assert len(guest.take()) == 1

@@ -32,9 +32,11 @@ def check_quiet(world: World) -> None:
             faults.append(f"{peer.connection!r} waits for nothing")
         if peer.unanswered:
             faults.append(f"{peer.connection!r} lacks {peer.unanswered} replies")
-    for connection in engine.connections:
-        if connection.tally.count:
-            faults.append(f"{connection!r} has {connection.tally.count} under way")
+    faults += [
+        f"{connection!r} has {connection.tally.count} under way"
+        for connection in engine.connections
+        if connection.tally.count
+    ]
     if engine.store.usage.unsent.used:
         faults.append(f"unsent is {engine.store.usage.unsent.used}")
     if engine.busy:

@@ -75,88 +75,108 @@ def setting(random: Random) -> tuple[bytes, int]:
     return name, random.choice(_QUOTAS[name])
 
 
+_CHANGES: Final = (*[Op.WRITE] * 30, *[Op.MKDIR] * 8, *[Op.RM] * 10)
+_LOOKS: Final = (*[Op.READ] * 10, *[Op.DIRECTORY] * 4, *[Op.GET_PERMS] * 3)
+_ORDINARY: Final = (
+    *_CHANGES,
+    *_LOOKS,
+    *[Op.SET_PERMS] * 8,
+    *[Op.DIRECTORY_PART] * 2,
+    *[Op.WATCH] * 12,
+    *[Op.UNWATCH] * 9,
+    *(Op.RESET_WATCHES, Op.GET_DOMAIN_PATH, Op.GET_FEATURE),
+)
+
+
 def ordinary(random: Random, domid: int) -> Ask:
     """What anybody asks for."""
-    roll = random.randrange(100)
-    at = path(random, domid) + b"\0"
-    if roll < 30:
-        return Op.WRITE, at + value(random)
-    if roll < 38:
-        return Op.MKDIR, at
-    if roll < 48:
-        return Op.RM, at
-    if roll < 56:
-        return Op.SET_PERMS, at + permissions(random)
-    if roll < 66:
-        return Op.READ, at
-    if roll < 70:
-        return Op.DIRECTORY, at
-    if roll < 73:
-        return Op.GET_PERMS, at
-    if roll < 75:
-        return Op.DIRECTORY_PART, at + b"%d\0" % random.randrange(12)
-    token = b"%d\0" % random.randrange(3)
-    if roll < 87:
-        depth = b"%d\0" % random.randrange(3) if random.randrange(5) == 0 else b""
-        return Op.WATCH, watched(random, domid) + b"\0" + token + depth
-    if roll < 96:
-        return Op.UNWATCH, watched(random, domid) + b"\0" + token
-    if roll < 97:
-        return Op.RESET_WATCHES, b"\0"
-    if roll < 98:
-        return Op.GET_DOMAIN_PATH, b"%d\0" % domid
-    return Op.GET_FEATURE, b""
+    op = random.choice(_ORDINARY)
+    if op in (Op.RESET_WATCHES, Op.GET_FEATURE):
+        return op, b"\0" if op == Op.RESET_WATCHES else b""
+    if op == Op.GET_DOMAIN_PATH:
+        return op, b"%d\0" % domid
+    if op in (Op.WATCH, Op.UNWATCH):
+        payload = b"%s\0%d\0" % (watched(random, domid), random.randrange(3))
+        if op == Op.WATCH and random.randrange(5) == 0:
+            payload += b"%d\0" % random.randrange(3)
+        return op, payload
+    return op, path(random, domid) + b"\0" + _rest(random, op)
+
+
+def _rest(random: Random, op: int) -> bytes:
+    """What stands behind the path."""
+    if op == Op.WRITE:
+        return value(random)
+    if op == Op.SET_PERMS:
+        return permissions(random)
+    return b"%d\0" % random.randrange(12) if op == Op.DIRECTORY_PART else b""
+
+
+_PRIVILEGED: Final = (
+    *[Op.SET_PERMS] * 30,
+    *[Op.INTRODUCE] * 20,
+    *[Op.RELEASE] * 8,
+    *[Op.SET_TARGET] * 8,
+    *[Op.RESUME] * 6,
+    *[Op.SET_QUOTA] * 8,
+    *[Op.SET_FEATURE] * 6,
+    *[Op.IS_DOMAIN_INTRODUCED] * 4,
+    *[Op.CONTROL] * 10,
+)
+_CONTROL: Final = (
+    b"check\0",
+    b"quota\0",
+    b"quota\0max\0-r\0",
+    b"quota\0set\0nodes\x0030\0",
+    b"quota-soft\0set\0memory\x005000\0",
+    b"quota\x001\0",
+)
 
 
 def privileged(random: Random) -> Ask:
     """What toolstacks ask for beside."""
+    op = random.choice(_PRIVILEGED)
     domid = random.choice((*GUESTS, 9))
-    roll = random.randrange(100)
-    if roll < 30:
-        return Op.SET_PERMS, home_of(domid) + b"\0" + permissions(random)
-    if roll < 50:
-        return Op.INTRODUCE, b"%d\x001\0%d\0" % (domid, random.randrange(1, 9))
-    if roll < 58:
-        return Op.RELEASE, b"%d\0" % domid
-    if roll < 66:
-        return Op.SET_TARGET, b"%d\0%d\0" % (domid, random.choice(GUESTS))
-    if roll < 72:
-        return Op.RESUME, b"%d\0" % domid
-    if roll < 80:
+    payload = b"%d\0" % domid
+    if op == Op.SET_PERMS:
+        payload = home_of(domid) + b"\0" + permissions(random)
+    elif op == Op.INTRODUCE:
+        payload += b"1\0%d\0" % random.randrange(1, 9)
+    elif op == Op.SET_TARGET:
+        payload += b"%d\0" % random.choice(GUESTS)
+    elif op == Op.SET_FEATURE:
+        payload += b"%d\0" % random.randrange(17)
+    elif op == Op.SET_QUOTA:
         name, limit = setting(random)
-        whom = b"%d\0" % domid if random.randrange(2) else b""
-        return Op.SET_QUOTA, whom + b"%s\0%d\0" % (name, limit)
-    if roll < 86:
-        return Op.SET_FEATURE, b"%d\0%d\0" % (domid, random.randrange(17))
-    if roll < 90:
-        return Op.IS_DOMAIN_INTRODUCED, b"%d\0" % domid
-    return Op.CONTROL, random.choice(
-        (
-            b"check\0",
-            b"quota\0",
-            b"quota\0max\0-r\0",
-            b"quota\0set\0nodes\x0030\0",
-            b"quota-soft\0set\0memory\x005000\0",
-            b"quota\0%d\0" % domid,
-        )
-    )
+        payload = payload if random.randrange(2) else b""
+        payload += b"%s\0%d\0" % (name, limit)
+    elif op == Op.CONTROL:
+        payload = random.choice(_CONTROL)
+    return op, payload
+
+
+_GREEDY: Final = (
+    *[Op.WRITE] * 11,
+    *[Op.WATCH] * 4,
+    *(Op.MKDIR, Op.RM, Op.DIRECTORY, Op.READ, Op.GET_PERMS, Op.GET_PERMS),
+)
 
 
 def greedy(random: Random, domid: int) -> Ask:
     """What runs into quotas: deep and wide paths, many watches, large values."""
-    roll = random.randrange(100)
+    op = random.choice(_GREEDY)
     number = random.randrange(60)
-    if roll < 20:
-        deep = b"/x" * random.choice((1, 50, 300, 900))
-        return Op.WRITE, b"deep%s\0v" % deep
-    if roll < 24:
-        return Op.RM, random.choice((b"deep\0", b"wide\0", b"deep/x/x\0"))
-    if roll < 60:
-        return Op.WRITE, b"wide/%d\0" % number + random.randbytes(number * 8)
-    if roll < 80:
-        return Op.WATCH, b"wide/%d\0w%d\0" % (number, number)
-    if roll < 84:
-        return Op.DIRECTORY, b"wide\0"
-    if roll < 88:
-        return Op.READ, b"missing/%s\0" % (b"%d" % number * random.choice((1, 900)))
-    return ordinary(random, domid)
+    payload = b"wide/%d\0" % number
+    if op == Op.WRITE:
+        payload += random.randbytes(number * 8)
+    elif op == Op.MKDIR:
+        payload = b"deep%s\0" % (b"/x" * random.choice((1, 50, 300, 900)))
+    elif op == Op.WATCH:
+        payload += b"w%d\0" % number
+    elif op in (Op.RM, Op.DIRECTORY):
+        payload = random.choice((b"deep\0", b"wide\0", b"deep/x/x\0"))
+    elif op == Op.READ:
+        payload = b"missing/%s\0" % (b"%d" % number * random.choice((1, 900)))
+    else:
+        return ordinary(random, domid)
+    return op, payload

@@ -327,11 +327,13 @@ def test_reading_counts_for_the_size_of_a_transaction(
 ) -> None:
     """What it relied on has to be remembered, so far; also what was refused or missing.
 
-    A transaction that has failed remembers no more.
+    A transaction that has failed remembers no more, and reading in it is answered.
     """
     number = hostile.start()
-    for node in range(DEFAULTS[TRANSACTION_NODES] + 10):
-        hostile.refused(Op.READ, place % node, number)
+    most = DEFAULTS[TRANSACTION_NODES] + 10
+    answers = [hostile.refused(Op.READ, place % node, number) for node in range(most)]
+    assert answers[0] is answers[-1]
+    assert answers.count(Errno.ENOSPC) == 1
     kept = world.memory(1)
     for node in range(10_000, 12_000):
         hostile.refused(Op.READ, place % node, number)

@@ -103,4 +103,3 @@ def shown(entry: Input) -> str:
     if entry.answers:
         parts.append(f"answers {' '.join(map(str, entry.answers))}")
     return " ".join(parts)
-

@@ -241,7 +241,7 @@ def release(
     domid = parse_domid(one_string(payload))
     _refuse_privileged(core, domid)
     core.store.introduced(domid)
-    core.deliver(domains.end(core, domid), connection)
+    core.deliver(domains.end(core, [domid]), connection)
     return OK
 
 

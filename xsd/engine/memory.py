@@ -34,8 +34,7 @@ def look(core: Core) -> None:
     It is looked again as long as somebody is, or is but may not be told of yet.
     """
     core.remarking = False
-    usage = core.store.usage
-    domids = {*usage.memory.used, *usage.unsent.used, *core.over_soft}
+    domids = {*core.store.usage.all_memory(), *core.over_soft}
     is_due = False
     for domid in sorted(domids):
         if not _remark(core, domid):

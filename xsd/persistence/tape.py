@@ -90,9 +90,7 @@ def encode_header(control: int) -> bytes:
     return json.dumps(fields).encode("ascii") + b"\n"
 
 
-def encode(
-    entry: Input, at_ms: int, more: dict[str, object] | None = None
-) -> bytes:
+def encode(entry: Input, at_ms: int, more: dict[str, object] | None = None) -> bytes:
     """The line of an input, with its newline.
 
     Args:

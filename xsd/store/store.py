@@ -40,8 +40,6 @@ from xsd.store.watches import Watch, WatchIndex
 INTRODUCE_DOMAIN: Final = b"@introduceDomain"
 RELEASE_DOMAIN: Final = b"@releaseDomain"
 
-_TOOL: Final[Path] = (b"", b"tool", b"xenstored")
-
 
 @final
 class Store:
@@ -60,6 +58,7 @@ class Store:
         usage: What each domain uses.
         transactions: The open ones.
         listening: Whether somebody wants to know what changes; see `take_news`.
+        news: What has changed since it was last taken, in order, while listening.
         defects: Exceptions while it was found out whom to tell of what had happened.
             The requests stand, and are told to nobody.
     """
@@ -67,11 +66,11 @@ class Store:
     __slots__ = (
         "_audience",
         "_clock",
-        "_news",
         "defects",
         "domains",
         "listening",
         "live",
+        "news",
         "privileged",
         "quotas",
         "transactions",
@@ -83,7 +82,7 @@ class Store:
         self._clock = Clock()
         self.listening = False
         self.defects: list[BaseException] = []
-        self._news: list[Change] = []
+        self.news: list[Change] = []
         self.quotas = Quotas(privileged_domid, self._clock)
         self.usage = Usage(self._clock)
         self._audience = Audience(self.quotas, self.usage)
@@ -103,7 +102,7 @@ class Store:
             spine = [tree.top]
             tree.add((name,), spine, b"", list_of)
             self.live.charge_node(spine[-1], 1)
-        self.live.mkdir(self.privileged.caller, _TOOL)
+        self.live.mkdir(self.privileged.caller, (b"", b"tool", b"xenstored"))
         self.live.take_changes()
 
     @property
@@ -127,9 +126,9 @@ class Store:
 
     def take_news(self) -> list[Change]:
         """What has changed since the last call, in order, while `listening`."""
-        news = self._news
+        news = self.news
         if news:
-            self._news = []
+            self.news = []
         return news
 
     # Nodes.
@@ -470,11 +469,11 @@ class Store:
             if node is not None and may_read(watch.caller, node.perms)
         ]
 
-    # Common parts.
-
     def view(self, transaction: Transaction | None) -> View:
-        """What a request in a transaction, or in none, sees of the store."""
+        """What a request sees: its transaction, or the current state."""
         return self.live if transaction is None else transaction
+
+    # Common parts.
 
     def _fire(self) -> list[Event]:
         """The events for what has just been done to the current state."""
@@ -484,7 +483,7 @@ class Store:
         """The events for what has happened; see `events_for`."""
         self.transactions.expel_old(self.live.tree.displaced)
         if self.listening:
-            self._news.extend(changes)
+            self.news.extend(changes)
         try:
             events = events_for(
                 self.watches, self._audience, changes, leaves_first=leaves_first

@@ -86,6 +86,8 @@ class Transaction(View):
         expelled: It kept too much of the past, and has lost its snapshot.
         own_conflict: Its own client has changed what it may have relied on.
         undone: It has removed a node that it had made itself.
+        own_conflict: Its own client has changed what it relies on; for those who care
+            whose fault a conflict is.
     """
 
     __slots__ = (
@@ -120,6 +122,7 @@ class Transaction(View):
         self.expelled = False
         self.own_conflict = False
         self.undone = False
+        self.own_conflict = False
         self._live = live
         self._clock = clock
         self.footprint = Footprint()
