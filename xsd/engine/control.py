@@ -43,7 +43,10 @@ Command = Callable[[Core, Connection, list[bytes]], bytes]
 
 
 def control(
-    core: Core, connection: Connection, payload: bytes, _transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    _transaction: Transaction | None,
 ) -> bytes:
     """CONTROL: look the command up and run it.
 

@@ -192,7 +192,14 @@ class Core:
             domid = connection.caller.domid
             generation = self.store.generation
             tape.take(
-                Input(REQUEST, generation, connection.id, domid, frame, answers=answers)
+                Input(
+                    REQUEST,
+                    generation,
+                    connection.id,
+                    domid,
+                    frame,
+                    answers=answers,
+                )
             )
 
     def path(

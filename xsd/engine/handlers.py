@@ -24,7 +24,10 @@ from xsd.store import Event, Transaction, Watch
 
 
 def read(
-    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    transaction: Transaction | None,
 ) -> bytes:
     """READ."""
     path = core.path(connection, one_string(payload))
@@ -32,7 +35,10 @@ def read(
 
 
 def directory(
-    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    transaction: Transaction | None,
 ) -> bytes:
     """DIRECTORY."""
     path = core.path(connection, one_string(payload))
@@ -40,7 +46,10 @@ def directory(
 
 
 def directory_part(
-    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    transaction: Transaction | None,
 ) -> bytes:
     """DIRECTORY_PART."""
     request = requests.parse_directory_part(payload)
@@ -50,7 +59,10 @@ def directory_part(
 
 
 def get_perms(
-    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    transaction: Transaction | None,
 ) -> bytes:
     """GET_PERMS, of special nodes too."""
     path = core.path(connection, one_string(payload), special=True)
@@ -58,7 +70,10 @@ def get_perms(
 
 
 def write(
-    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    transaction: Transaction | None,
 ) -> bytes:
     """WRITE."""
     raw, nul, value = payload.partition(b"\0")
@@ -72,7 +87,10 @@ def write(
 
 
 def mkdir(
-    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    transaction: Transaction | None,
 ) -> bytes:
     """MKDIR."""
     path = core.path(connection, one_string(payload))
@@ -81,7 +99,10 @@ def mkdir(
 
 
 def rm(
-    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    transaction: Transaction | None,
 ) -> bytes:
     """RM."""
     path = core.path(connection, one_string(payload))
@@ -90,7 +111,10 @@ def rm(
 
 
 def set_perms(
-    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    transaction: Transaction | None,
 ) -> bytes:
     """SET_PERMS, of special nodes too."""
     request = requests.parse_set_perms(payload)
@@ -109,7 +133,10 @@ def set_perms(
 
 
 def watch(
-    core: Core, connection: Connection, payload: bytes, _transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    _transaction: Transaction | None,
 ) -> bytes:
     """WATCH; the first event comes at once, whether or not the node exists.
 
@@ -140,7 +167,10 @@ def watch(
 
 
 def unwatch(
-    core: Core, connection: Connection, payload: bytes, _transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    _transaction: Transaction | None,
 ) -> bytes:
     """UNWATCH."""
     request = requests.parse_unwatch(payload)
@@ -166,7 +196,10 @@ def reset_watches(
 
 
 def transaction_start(
-    core: Core, connection: Connection, _payload: bytes, transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    _payload: bytes,
+    transaction: Transaction | None,
 ) -> bytes:
     """TRANSACTION_START."""
     if transaction is not None:
@@ -181,7 +214,10 @@ def transaction_start(
 
 
 def transaction_end(
-    core: Core, connection: Connection, payload: bytes, transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    transaction: Transaction | None,
 ) -> bytes:
     """TRANSACTION_END: the transaction is gone whatever comes of it."""
     commit = requests.parse_transaction_end(payload).commit
@@ -211,7 +247,10 @@ def transaction_end(
 
 
 def introduce(
-    core: Core, connection: Connection, payload: bytes, _transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    _transaction: Transaction | None,
 ) -> bytes:
     """INTRODUCE; of a known domain: its connection begins anew."""
     request = requests.parse_introduce(payload)
@@ -235,7 +274,10 @@ def introduce(
 
 
 def release(
-    core: Core, connection: Connection, payload: bytes, _transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    _transaction: Transaction | None,
 ) -> bytes:
     """RELEASE."""
     domid = parse_domid(one_string(payload))
@@ -294,7 +336,10 @@ def is_domain_introduced(
 
 
 def get_feature(
-    core: Core, connection: Connection, payload: bytes, _transaction: Transaction | None
+    core: Core,
+    connection: Connection,
+    payload: bytes,
+    _transaction: Transaction | None,
 ) -> bytes:
     """GET_FEATURE: anyone's own, or for a privileged caller any domain's."""
     request = requests.parse_get_feature(payload)

@@ -119,7 +119,12 @@ class Tracing:
 def request(connection: Connection, frame: Frame) -> Notice:
     """A request that is about to be carried out."""
     return _message(
-        "io.request", connection, frame.op, frame.req_id, frame.tx_id, frame.payload
+        "io.request",
+        connection,
+        frame.op,
+        frame.req_id,
+        frame.tx_id,
+        frame.payload,
     )
 
 
