@@ -110,7 +110,7 @@ class Transaction(View):
     def __init__(
         self, caller: Caller, live: Live, clock: Clock, quotas: Quotas
     ) -> None:
-        super().__init__(Tree(clock, live.tree.top), quotas)
+        super().__init__(Tree(clock, live.tree.top), quotas, tracked=True)
         self.caller = caller
         self.snapshot: Node | None = None
         self.since = 0
