@@ -8,6 +8,9 @@ from tests.engine.support import OK, Client, event, guest_of, refusal
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.core import UNSENT_MAX, Core
 from xsd.engine.dispatch import _TABLE, REFUSALS_LOGGED
+from xsd.engine.inputs import MemoryTape
+from xsd.engine.replay import replay
+from xsd.engine.state import describe, differences
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import OP_LIMIT, Op
 from xsd.store import Store, Transaction
@@ -363,8 +366,12 @@ REQUESTS = st.tuples(
 def test_every_request_has_exactly_one_reply(
     requests: list[tuple[int, tuple[int, bytes, int]]],
 ) -> None:
-    """Whatever is asked by whom, in the order of the requests, and never EIO."""
+    """Whatever is asked by whom, in the order of the requests, and never EIO.
+
+    What was on the tape makes an equal engine.
+    """
     engine = Engine(Store())
+    tape = engine.tape = MemoryTape()
     clients = [Client(engine), guest_of(engine), Client(engine)]
     for number, (op, payload, tx) in requests:
         client = clients[number]
@@ -374,6 +381,9 @@ def test_every_request_has_exactly_one_reply(
         assert client.unanswered == 0
         assert refusal(Errno.EIO) not in messages
     assert all(notice.error is None for notice in engine.take_notices())
+    again = Engine(Store())
+    replay(again, tape.inputs)
+    assert differences(describe(engine), describe(again)) == []
 
 
 def test_the_first_refusal_for_a_quota_is_told(engine: Engine) -> None:
