@@ -306,7 +306,7 @@ def test_a_replay_leaves_nothing_to_send_and_nothing_to_do(world: World) -> None
     """What was put out has left before, and the log has it."""
     engine = world.again(world.tape.inputs)
 
-    assert engine.take_dirty() == engine.take_notices() == []
+    assert (engine.take_dirty(), engine.take_notices()) == ([], [])
     assert all(each.outbox.size == 0 for each in engine.connections)
     assert all(each.tally.count == 0 for each in engine.connections)
     run(engine)

@@ -368,8 +368,6 @@ class Engine:
             How many.
         """
         connection.queued = False
-        if connection.lost:
-            return 0
         core = self.core
         frames = connection.backlog
         outbox = connection.outbox
