@@ -59,7 +59,7 @@ def open_channel(core: Core, domid: int, port: int) -> None:
         core.drop(connection)
         core.last -= 1
         if is_new:
-            core.store.end([domid])
+            core.store.unknow(domid)
         raise
     if has_channel:
         connection.is_channel = True
