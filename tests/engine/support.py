@@ -23,6 +23,22 @@ def event(path: bytes, token: bytes) -> Message:
     return (Op.WATCH_EVENT, path + b"\0" + token + b"\0")
 
 
+def run(engine: Engine, now_ms: int | None = None) -> None:
+    """Have turns until nothing can be carried out at once, as a transport does.
+
+    Args:
+        engine: The engine.
+        now_ms: Time of them all; None is that of the last turn.
+    """
+    now_ms = engine.core.now_ms if now_ms is None else now_ms
+    engine.turn(now_ms)
+    turns = 1
+    while engine.busy:
+        engine.turn(now_ms)
+        turns += 1
+        assert turns < 10_000, "it is busy without an end"
+
+
 def take_bytes(engine: Engine, connection: Connection) -> bytes:
     """Take all that is to be sent on a connection, as a transport does."""
     parts = []
@@ -42,9 +58,22 @@ class Client:
         connection: The engine's end of it.
     """
 
-    def __init__(self, engine: Engine, domid: int = 0) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        domid: int | None = None,
+        connection: Connection | None = None,
+    ) -> None:
+        """Connect it: a client of the privileged domain, or of another one.
+
+        Args:
+            engine: The engine.
+            domid: The domain.
+            connection: One that is there already, or None.
+        """
         self.engine = engine
-        self.connection = engine.connect(domid)
+        domid = engine.store.privileged.domid if domid is None else domid
+        self.connection = connection or engine.connect(domid)
         self._decoder = FrameDecoder()
         self._asked: list[tuple[int, int]] = []
         self._last = 0
@@ -57,10 +86,14 @@ class Client:
 
     def send(self, data: bytes) -> None:
         """Send bytes, when any rest that the client has to take is over."""
-        self.engine.feed(self.connection, data)
-        self.engine.turn(max(self.engine.core.now_ms, self.connection.rests_until_ms))
-        while self.engine.busy:
-            self.engine.turn(self.engine.core.now_ms)
+        engine = self.engine
+        now_ms = max(engine.core.now_ms, self.connection.rests_until_ms)
+        engine.feed(self.connection, data)
+        run(engine, now_ms)
+
+    def post(self, op: int, payload: bytes = b"", tx: int = 0) -> None:
+        """Send a request, without a look at what comes."""
+        self.send(self.frame(op, payload, tx))
 
     def take(self) -> list[Message]:
         """Take what came: every reply must be the one that is due next."""
@@ -73,7 +106,7 @@ class Client:
 
     def ask(self, op: int, payload: bytes = b"", tx: int = 0) -> list[Message]:
         """Send a request and take what came, which must include its reply."""
-        self.send(self.frame(op, payload, tx))
+        self.post(op, payload, tx)
         messages = self.take()
         assert self._asked == []
         return messages
@@ -114,5 +147,32 @@ class Client:
 
 def guest_of(engine: Engine, domid: int = 1) -> Client:
     """A client in a guest, which is introduced if it is not yet."""
-    engine.store.introduce(domid, 1)
+    noted = len(engine.core.notices)
+    engine.introduce_waiting(domid)
+    del engine.core.notices[noted:]
     return Client(engine, domid)
+
+
+def home(domid: int) -> bytes:
+    """The home of a domain."""
+    return b"/local/domain/%d" % domid
+
+
+def give(dom0: Client, path: bytes, perms: bytes, value: bytes = b"v") -> None:
+    """Make a node with these permissions, such as ``n5\\0r0\\0``."""
+    dom0.ok(Op.WRITE, path + b"\0" + value)
+    dom0.ok(Op.SET_PERMS, path + b"\0" + perms)
+
+
+def guest_at_home(engine: Engine, domid: int) -> Client:
+    """A client in a guest, which has a home that it owns."""
+    guest = guest_of(engine, domid)
+    dom0 = Client(engine)
+    give(dom0, home(domid), b"n%d\0" % domid, b"")
+    engine.disconnect(dom0.connection)
+    return guest
+
+
+def told(engine: Engine) -> list[str]:
+    """Names of what the log was told since the last call."""
+    return [notice.event for notice in engine.take_notices()]

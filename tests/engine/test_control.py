@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.engine.support import OK, Client, guest_of
-from tests.xsa.support import guest_at_home
+from tests.engine.support import OK, Client, guest_at_home, guest_of
 from xsd.engine import Engine
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
@@ -113,15 +112,16 @@ def test_check_recounts_what_waits_for_guests(engine: Engine) -> None:
     """The store does not know what has not been sent."""
     dom0, guest = Client(engine), guest_of(engine, 5)
     for _ in range(3):
-        guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"1\0"))
-    bytes(guest.connection.outbox.peek(1))
-    guest.connection.outbox.sent(1)
+        guest.post(Op.GET_DOMAIN_PATH, b"1\0")
+    guest.connection.outbox.peek(1)
+    engine.sent(guest.connection, 1)
     dom0.ok(Op.CONTROL, b"check\0")
     assert [each.level for each in engine.take_notices()] == ["info"]
-    kept = engine.store.usage.unsent.of(5)
-    engine.store.usage.unsent.add(5, 1)
+    unsent = engine.store.usage.unsent
+    kept = unsent.of(5)
+    unsent.add(5, 1)
     dom0.ok(Op.CONTROL, b"check\0")
-    engine.store.usage.unsent.add(5, -1)
+    unsent.add(5, -1)
 
     fault = engine.take_notices()[0].fields["fault"]
     assert (

@@ -3,12 +3,21 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engine.support import OK, Client, event, guest_of, refusal, take_bytes
-from xsd.engine import HIGH_WATER, Engine
-from xsd.engine.engine import GUEST_TURN, TURN
+from tests.engine.support import (
+    OK,
+    Client,
+    event,
+    guest_of,
+    refusal,
+    run,
+    take_bytes,
+    told,
+)
+from xsd.engine import HIGH_WATER, Connection, Engine
+from xsd.engine.engine import GUEST_TURN, TURN, TURN_OF_ALL
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
@@ -17,6 +26,11 @@ from xsd.store.check import verify
 
 BAD_HEADER = b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x01\x10\0\0"
 """READ with a payload of 4,097 bytes."""
+
+ONE = encode_frame(Op.GET_DOMAIN_PATH, 1, 0, b"5\0")
+"""A request that anybody may make, and that changes nothing."""
+
+REPLY = encode_frame(Op.GET_DOMAIN_PATH, 1, 0, b"/local/domain/5\0")
 
 
 def test_connections_are_numbered_in_the_order_in_which_they_come(
@@ -29,6 +43,18 @@ def test_connections_are_numbered_in_the_order_in_which_they_come(
 
     assert [first.id, second.id, third.id] == [1, 2, 3]
     assert engine.connections == [second, third]
+
+
+def test_nothing_is_answered_before_the_turn(engine: Engine, dom0: Client) -> None:
+    """What comes is queued; that there is something says `busy`."""
+    was_busy = engine.busy
+    engine.feed(dom0.connection, ONE)
+
+    assert (was_busy, engine.busy) == (False, True)
+    assert (dom0.connection.outbox.size, engine.take_dirty()) == (0, [])
+    engine.turn(0)
+    assert engine.take_dirty() == [dom0.connection]
+    assert not engine.busy
 
 
 def test_many_frames_in_one_piece_are_answered_in_order(dom0: Client) -> None:
@@ -50,17 +76,6 @@ def test_many_frames_in_one_piece_are_answered_in_order(dom0: Client) -> None:
     ]
 
 
-def test_request_may_come_byte_by_byte(dom0: Client) -> None:
-    """The last one brings the reply."""
-    request = dom0.frame(Op.READ, b"/tool\0")
-    for index in range(len(request) - 1):
-        dom0.send(request[index : index + 1])
-        assert dom0.take() == []
-    dom0.send(request[-1:])
-
-    assert dom0.take() == [(Op.READ, b"")]
-
-
 STREAM = b"".join(
     encode_frame(op, number, 0, payload)
     for number, (op, payload) in enumerate(
@@ -79,25 +94,35 @@ STREAM = b"".join(
 def answers(pieces: list[bytes]) -> bytes:
     """What a new engine answers in all to a stream that comes in pieces."""
     engine = Engine(Store())
-    connection = engine.connect(engine.store.privileged.caller)
+    connection = engine.connect(0)
     out = b""
     for piece in pieces:
-        engine.receive(connection, piece, 0)
-        out += take_bytes(connection)
+        engine.feed(connection, piece)
+        run(engine)
+        out += take_bytes(engine, connection)
     return out
 
 
-@settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, len(STREAM)), max_size=10))
 def test_where_the_stream_is_cut_does_not_change_the_replies(cuts: list[int]) -> None:
     """Only events may be more, when the equal one before has been taken already."""
     edges = [0, *sorted(cuts), len(STREAM)]
-    pieces = [STREAM[a:b] for a, b in pairwise(edges)]
     one_event = encode_frame(Op.WATCH_EVENT, 0, 0, b"/a\0t\0")
 
-    whole, cut = answers([STREAM]), answers(pieces)
+    whole, cut = answers([STREAM]), answers([STREAM[a:b] for a, b in pairwise(edges)])
     assert cut.replace(one_event, b"") == whole.replace(one_event, b"")
     assert cut.count(one_event) in (1, 2)
+
+
+def test_request_may_come_byte_by_byte(dom0: Client) -> None:
+    """The last one brings the reply."""
+    request = dom0.frame(Op.READ, b"/tool\0")
+    for index in range(len(request) - 1):
+        dom0.send(request[index : index + 1])
+        assert dom0.take() == []
+    dom0.send(request[-1:])
+
+    assert dom0.take() == [(Op.READ, b"")]
 
 
 def test_bad_header_ends_a_connection_once_all_before_it_is_answered(
@@ -121,95 +146,109 @@ def test_bad_header_ends_a_connection_once_all_before_it_is_answered(
     }
 
 
-def test_nothing_is_read_after_a_bad_header(dom0: Client) -> None:
-    """Not even what looks like a request, and it is told once."""
+def test_nothing_is_read_after_a_bad_header(engine: Engine, dom0: Client) -> None:
+    """Not even what looks like a request, and it is told once, to link and log."""
     dom0.send(BAD_HEADER)
-    dom0.engine.take_notices()
+    assert engine.take_dirty() == [dom0.connection]
+    engine.take_notices()
     dom0.send(encode_frame(Op.WRITE, 1, 0, b"/a\0v"))
-    dom0.engine.resume(dom0.connection, 0)
+    engine.end_input(dom0.connection)
 
     assert dom0.take() == []
-    assert dom0.engine.take_notices() == []
+    assert engine.take_notices() == []
 
 
-def test_bad_header_behind_a_held_back_backlog_waits_for_it(dom0: Client) -> None:
+def test_bad_header_behind_a_backlog_waits_for_it(engine: Engine, dom0: Client) -> None:
     """The connection is closing only after the last reply."""
-    frames = [dom0.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(TURN + 1)]
-    dom0.send(b"".join(frames) + BAD_HEADER)
-
-    closing = [dom0.connection.closing]
-    dom0.engine.resume(dom0.connection, 0)
-    closing.append(dom0.connection.closing)
+    engine.feed(dom0.connection, ONE * (TURN + 1) + BAD_HEADER)
+    closing = []
+    for _ in range(2):
+        engine.turn(0)
+        closing.append(dom0.connection.closing)
 
     assert closing == [False, True]
-    assert len(dom0.take()) == TURN + 1
+    assert take_bytes(engine, dom0.connection) == REPLY * (TURN + 1)
 
 
-def test_a_guests_turn_is_shorter(engine: Engine) -> None:
-    """Somebody else may be waiting behind each of many guests."""
-    guest = guest_of(engine, 5)
-    frames = [guest.frame(Op.READ, b"/no%d\0" % n) for n in range(GUEST_TURN + 3)]
-    guest.send(b"".join(frames))
+@pytest.mark.parametrize("count", [0, 1, TURN, TURN + 1])
+def test_end_of_input_waits_for_the_last_reply(
+    engine: Engine, dom0: Client, count: int
+) -> None:
+    """Then the link is told once more, and what still comes is not read."""
+    engine.feed(dom0.connection, ONE * count)
+    engine.end_input(dom0.connection)
+    engine.feed(dom0.connection, ONE)
+    run(engine)
 
-    assert len(guest.take()) == GUEST_TURN
-    assert engine.is_ready(guest.connection)
-    engine.resume(guest.connection, 0)
-    assert len(guest.take()) == 3
-    assert not engine.is_ready(guest.connection)
-
-
-def test_turn_is_limited_and_goes_on_later(dom0: Client) -> None:
-    """A client with a thousand requests lets others in between."""
-    engine, connection = dom0.engine, dom0.connection
-    frames = [dom0.frame(Op.GET_DOMAIN_PATH, b"%d\0" % n) for n in range(2 * TURN + 3)]
-    replies = [
-        (Op.GET_DOMAIN_PATH, b"/local/domain/%d\0" % n) for n in range(2 * TURN + 3)
-    ]
-    dom0.send(b"".join(frames))
-
-    assert len(connection.backlog) == TURN + 3
-    assert engine.is_ready(connection)
-    assert dom0.take() == replies[:TURN]
-    engine.resume(connection, 0)
-    assert len(connection.backlog) == 3
-    assert dom0.take() == replies[TURN : 2 * TURN]
-    engine.resume(connection, 0)
-    assert dom0.take() == replies[2 * TURN :]
-    assert connection.backlog == []
-    assert not engine.is_ready(connection)
+    assert engine.take_dirty() == [dom0.connection]
+    assert (dom0.connection.closing, dom0.connection.backlog) == (True, [])
+    assert take_bytes(engine, dom0.connection) == REPLY * count
 
 
-def test_what_comes_while_others_wait_is_answered_after_them(dom0: Client) -> None:
+@pytest.mark.parametrize(("is_guest", "turn"), [(False, TURN), (True, GUEST_TURN)])
+def test_turn_is_limited_and_goes_on_later(
+    engine: Engine, turn: int, *, is_guest: bool
+) -> None:
+    """A client with a thousand requests lets others in between; a guest even more."""
+    connection = guest_of(engine).connection if is_guest else engine.connect(0)
+    engine.set_limit(-1, "outstanding", 0)
+    engine.feed(connection, ONE * (2 * turn + 3))
+    left = []
+    while engine.busy:
+        engine.turn(0)
+        left.append(len(connection.backlog))
+
+    assert left == [turn + 3, 3, 0]
+    assert take_bytes(engine, connection) == REPLY * (2 * turn + 3)
+
+
+def test_a_turn_is_limited_over_all_clients_of_dom0(engine: Engine) -> None:
+    """The others come first in the next one; guests have a budget of their own."""
+    count = TURN_OF_ALL // TURN + 2
+    connections = [engine.connect(0) for _ in range(count)]
+    guest = guest_of(engine).connection
+    for each in (*connections, guest):
+        engine.feed(each, ONE * (TURN + 1))
+    engine.turn(0)
+    left = [len(each.backlog) for each in connections]
+    assert left == [1] * (count - 2) + [TURN + 1] * 2
+    assert len(guest.backlog) == TURN + 1 - GUEST_TURN
+    engine.turn(0)
+
+    left = [len(each.backlog) for each in connections]
+    assert left == [0] * (count - 2) + [1] * 2
+
+
+def test_what_comes_while_others_wait_is_answered_after_them(
+    engine: Engine, dom0: Client
+) -> None:
     """The order of a connection's requests is the order of their replies."""
-    first = [dom0.frame(Op.GET_DOMAIN_PATH, b"1\0") for _ in range(TURN + 1)]
-    dom0.send(b"".join(first))
-    last = dom0.frame(Op.GET_DOMAIN_PATH, b"2\0")
-    dom0.send(last)
+    engine.feed(dom0.connection, ONE * (TURN + 1))
+    engine.turn(0)
+    last = encode_frame(Op.GET_DOMAIN_PATH, 2, 0, b"5\0")
+    engine.feed(dom0.connection, last)
+    run(engine)
 
-    messages = dom0.take()
-    assert messages[-1] == (Op.GET_DOMAIN_PATH, b"/local/domain/2\0")
-    assert len(messages) == TURN + 2
+    expected = REPLY * (TURN + 1) + REPLY.replace(b"\x01", b"\x02", 1)
+    assert take_bytes(engine, dom0.connection) == expected
 
 
 def test_client_that_does_not_read_is_not_answered_beyond_high_water(
-    dom0: Client,
+    engine: Engine, dom0: Client
 ) -> None:
     """Its requests wait until it has read some, then all are answered."""
-    engine, connection = dom0.engine, dom0.connection
+    connection = dom0.connection
     dom0.ok(Op.WRITE, b"/a\0" + b"x" * 4000)
     dom0.send(b"".join([dom0.frame(Op.READ, b"/a\0") for _ in range(100)]))
 
     assert HIGH_WATER < connection.outbox.size <= HIGH_WATER + 4016
     waiting = len(connection.backlog)
     assert waiting > 0
-    assert not engine.is_ready(connection)
-    engine.resume(connection, 0)
+    run(engine)
     assert len(connection.backlog) == waiting
-
     connection.outbox.peek()
     assert len(dom0.take()) == 100 - waiting
-    assert engine.is_ready(connection)
-    engine.resume(connection, 0)
+    run(engine)
     assert len(dom0.take()) == waiting
 
 
@@ -234,41 +273,40 @@ def test_disconnect_takes_watches_and_transactions_away(engine: Engine) -> None:
     tx = gone.start()
     gone.start()
     assert gone.reply(Op.READ, b"/a\0", tx) == refusal(Errno.EACCES)
-    assert engine.store.usage.watches.of(1) == 2
-    assert engine.store.usage.transactions.of(1) == 2
+    usage = engine.store.usage
+    assert (usage.watches.of(1), usage.transactions.of(1)) == (2, 2)
 
     engine.disconnect(gone.connection)
 
-    assert engine.store.usage.watches.of(1) == 0
-    assert engine.store.usage.transactions.of(1) == 0
+    assert (usage.watches.of(1), usage.transactions.of(1)) == (0, 0)
     assert engine.store.watches.count == 0
     assert verify(engine.store) == []
     other.ok(Op.WRITE, b"/a\0v")
     assert gone.take() == []
 
 
-def test_disconnected_client_is_not_served(dom0: Client) -> None:
-    """Neither what waits nor what still comes, and not dirty any more."""
-    engine, connection = dom0.engine, dom0.connection
-    dom0.send(b"".join([dom0.frame(Op.MKDIR, b"/a\0") for _ in range(TURN + 1)]))
+def test_disconnected_client_is_not_served(engine: Engine, dom0: Client) -> None:
+    """Neither what waits nor what still comes, and its link is not told any more."""
+    connection = dom0.connection
+    engine.feed(connection, dom0.frame(Op.MKDIR, b"/a\0") * (TURN + 1))
+    engine.turn(0)
     engine.disconnect(connection)
     before = connection.outbox.size
     dom0.send(encode_frame(Op.WRITE, 1, 0, b"/b\0v"))
-    engine.resume(connection, 0)
 
-    assert connection.backlog == []
+    assert (connection.backlog, connection.outbox.size) == ([], before)
     assert connection.closing
     assert connection.lost
-    assert connection.outbox.size == before
     assert engine.take_dirty() == []
     assert engine.connections == []
 
 
 def test_second_disconnect_does_nothing(engine: Engine) -> None:
-    """A transport may meet the end of a connection twice."""
+    """A transport may meet the end of a connection twice, or begin a lost one anew."""
     client, other = Client(engine), Client(engine)
-    engine.disconnect(client.connection)
-    engine.disconnect(client.connection)
+    for _ in range(2):
+        engine.disconnect(client.connection)
+    engine.restart(client.connection)
 
     assert engine.connections == [other.connection]
     assert engine.take_notices() == []
@@ -287,11 +325,32 @@ def test_lost_connection_is_not_read(engine: Engine) -> None:
     """Until its transport ends it, what still comes is thrown away."""
     guest, dom0 = guest_of(engine), Client(engine)
     dom0.ok(Op.RELEASE, b"1\0")
-    guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"1\0"))
+    guest.post(Op.GET_DOMAIN_PATH, b"1\0")
 
     assert guest.connection.lost
     assert guest.connection.backlog == []
     assert guest.take() == []
+
+
+def test_a_channel_that_begins_anew_has_nothing_of_before(engine: Engine) -> None:
+    """Neither watches nor transactions nor what is under way; it reads again."""
+    guest, dom0 = guest_of(engine), Client(engine)
+    guest.ask(Op.WATCH, b"@introduceDomain\0t\0")
+    guest.start()
+    engine.feed(guest.connection, ONE * 9 + ONE[:7])
+    engine.turn(0)
+    guest.connection.paused = True
+    engine.take_dirty()
+    engine.restart(guest.connection)
+
+    assert engine.take_dirty() == [guest.connection]
+    assert guest.connection.wants_input
+    dom0.ok(Op.INTRODUCE, b"9\x001\x001\0")
+    assert take_bytes(engine, guest.connection) == b""
+    engine.feed(guest.connection, ONE)
+    run(engine)
+    assert take_bytes(engine, guest.connection) == REPLY
+    assert engine.store.usage.transactions.of(1) == 0
 
 
 @pytest.mark.pure_only
@@ -310,9 +369,63 @@ def test_requests_behind_the_one_that_ends_the_connection_are_not_answered(
     assert Client(engine).errno(Op.READ, b"/b\0") is Errno.ENOENT
 
 
+@pytest.mark.pure_only
+@pytest.mark.parametrize("is_guest", [False, True])
+def test_a_connection_that_cannot_be_served_concerns_nobody_else(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, *, is_guest: bool
+) -> None:
+    """It ends; the log has the defect, and who comes after it is served."""
+    make = guest_of if is_guest else Client
+    broken, other = make(engine), make(engine)
+    serve = Engine._serve
+
+    def fails(self: Engine, connection: Connection, turn: int) -> int:
+        if connection is broken.connection:
+            raise ZeroDivisionError
+        return serve(self, connection, turn)
+
+    monkeypatch.setattr(Engine, "_serve", fails)
+    for each in (broken, other):
+        engine.feed(each.connection, ONE)
+    run(engine)
+
+    assert told(engine) == ["connection.failed"]
+    assert broken.connection.lost
+    assert broken.connection in engine.take_dirty()
+    assert take_bytes(engine, other.connection) == REPLY
+
+
 def test_notices_are_taken_once(dom0: Client) -> None:
     """The transport logs them after each turn."""
     dom0.errno(99)
 
     assert len(dom0.engine.take_notices()) == 1
     assert dom0.engine.take_notices() == []
+
+
+def test_to_ask_changes_nothing(engine: Engine) -> None:
+    """Whatever is asked of it, however often, the next turn does the same."""
+    guest, dom0 = guest_of(engine), Client(engine)
+    for each in (guest, dom0):
+        engine.feed(each.connection, ONE * (TURN + 9))
+    engine.turn(0)
+    schedule = engine.core.schedule
+
+    def state() -> tuple[object, ...]:
+        return (
+            list(schedule.privileged),
+            list(schedule.guests),
+            list(schedule.times),
+            [vars_of(each) for each in engine.connections],
+        )
+
+    def vars_of(connection: Connection) -> list[object]:
+        names = [*Connection.__slots__, "wants_input"]
+        return [str(getattr(connection, name)) for name in names]
+
+    before = state()
+    for _ in range(3):
+        asked = (engine.busy, engine.next_ms, engine.connections, engine.tape)
+        assert asked[0] is True
+        assert not any(each.wants_input for each in engine.connections)
+    assert state() == before

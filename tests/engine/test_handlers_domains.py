@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.engine.support import OK, Client, event, guest_of
+from tests.engine.support import OK, Client, event, guest_of, run
 from xsd.engine import Engine
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
@@ -73,7 +73,8 @@ def test_domain_that_is_introduced_again_begins_anew(engine: Engine) -> None:
     assert engine.store.usage.transactions.of(5) == 0
     assert not connection.lost
     again = encode_frame(Op.GET_DOMAIN_PATH, 1, 0, b"5\0")
-    engine.receive(connection, again, 0)
+    engine.feed(connection, again)
+    run(engine)
     assert connection.outbox.peek() == encode_frame(
         Op.GET_DOMAIN_PATH, 1, 0, b"/local/domain/5\0"
     )
@@ -212,15 +213,17 @@ def test_features_are_those_of_all_for_a_caller_that_is_not_known(
     engine: Engine,
 ) -> None:
     """Such as one whose domain was released a moment ago."""
-    client = Client(engine, Caller(9, privileged=False))
+    engine.tape = None
+    connection = engine.core.connect(Caller(9, privileged=False))
 
-    assert client.reply(Op.GET_FEATURE) == (Op.GET_FEATURE, b"15\0")
+    assert engine.core.features(connection) == 15
+    assert engine.store.domains.get(9) is None
 
 
 def test_features_are_set_before_a_domain_is_introduced(engine: Engine) -> None:
     """Afterwards it is EBUSY, of an unknown domain ENOENT."""
     dom0 = Client(engine)
-    engine.store.know(5)
+    engine.connect(5)
 
     assert dom0.errno(Op.SET_FEATURE, b"5\x0016\0") is EINVAL
     assert dom0.errno(Op.SET_FEATURE, b"5\x0017\0") is EINVAL
@@ -279,3 +282,23 @@ def test_quota_that_is_set_holds_at_once(engine: Engine) -> None:
     assert guest.errno(Op.WRITE, b"/a/c\0") is Errno.ENOSPC
     dom0.ok(Op.SET_QUOTA, b"5\0nodes\x000\0")
     guest.ok(Op.WRITE, b"/a/c\0")
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_new_domain_has_none_of_the_rights_that_its_predecessor_was_to_get(
+    engine: Engine, elsewhere: bool
+) -> None:
+    """Given in a transaction that ends when the id is another domain's (XSA-322)."""
+    dom0 = Client(engine)
+    dom0.ok(Op.INTRODUCE, b"5\x001\x001\0")
+    dom0.ok(Op.WRITE, b"/secret\0top")
+    number = dom0.start()
+    dom0.ok(Op.SET_PERMS, b"/secret\0n0\0r5\0", number)
+    if elsewhere:
+        dom0.ok(Op.WRITE, b"/elsewhere\0")
+    dom0.ok(Op.RELEASE, b"5\0")
+    dom0.ok(Op.INTRODUCE, b"5\x001\x002\0")
+
+    assert dom0.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.EAGAIN
+    other = Client(engine, 5)
+    assert other.errno(Op.READ, b"/secret\0") == Errno.EACCES

@@ -123,8 +123,9 @@ def test_depth_limits_what_is_told(engine: Engine) -> None:
 
 def test_depth_is_einval_for_a_domain_that_is_not_offered_it(engine: Engine) -> None:
     """SET_FEATURE can hide it; before the path is looked at."""
+    engine.connect(5)
+    Client(engine).ok(Op.SET_FEATURE, b"5\0%d\0" % FEATURE_ERROR)
     guest = guest_of(engine, 5)
-    engine.store.known(5).features = FEATURE_ERROR
 
     assert guest.errno(Op.WATCH, b"/a/\0t\x001\0") is EINVAL
     assert guest.errno(Op.WATCH, b"/a\0t\x001\0") is EINVAL
@@ -161,7 +162,7 @@ def test_guest_has_at_most_128_watches(engine: Engine) -> None:
 def test_refused_watch_leaves_nothing(engine: Engine) -> None:
     """It can be registered later, with another connection's number of watches."""
     guest, dom0 = guest_of(engine), Client(engine)
-    engine.store.quotas.set(1, "watches", 1)
+    engine.set_limit(1, "watches", 1)
     watch(guest, b"/a", b"t")
     assert guest.errno(Op.WATCH, b"/b\0t\0") is Errno.ENOSPC
     assert guest.errno(Op.UNWATCH, b"/b\0t\0") is ENOENT

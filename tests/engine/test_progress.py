@@ -2,13 +2,11 @@
 
 import pytest
 
-from tests.engine.support import Client, guest_of
+from tests.engine.support import OK, Client, give, guest_at_home, guest_of, home, run
 from xsd.engine import Engine
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.protocol.errors import Errno
-from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
-from xsd.protocol.reply import OK
 
 
 def attempt(reader: Client, writer: Client) -> bool:
@@ -16,7 +14,7 @@ def attempt(reader: Client, writer: Client) -> bool:
     tx = reader.start()
     reader.ask(Op.READ, b"/a\0", tx)
     reader.ok(Op.WRITE, b"/b\0v", tx)
-    writer.send(writer.frame(Op.WRITE, b"/a\0other"))
+    writer.post(Op.WRITE, b"/a\0other")
     return reader.reply(Op.TRANSACTION_END, b"T\0", tx)[0] == Op.TRANSACTION_END
 
 
@@ -34,6 +32,22 @@ def two(engine: Engine) -> tuple[Client, Client]:
     return reader, writer
 
 
+def protected(engine: Engine) -> tuple[Client, Client, int]:
+    """The same, when a transaction of the first one is protected."""
+    reader, writer = two(engine)
+    fail_often_enough(reader, writer)
+    return reader, writer, reader.start()
+
+
+def guests_of(engine: Engine) -> tuple[Client, Client]:
+    """Two guests that may write the node of `attempt`."""
+    dom0 = Client(engine)
+    reader, writer = guest_of(engine, 1), guest_of(engine, 2)
+    for node in (b"/a", b"/b"):
+        give(dom0, node, b"b0\0")
+    return reader, writer
+
+
 def test_a_transaction_commits_after_a_bounded_number_of_conflicts(
     engine: Engine,
 ) -> None:
@@ -44,66 +58,43 @@ def test_a_transaction_commits_after_a_bounded_number_of_conflicts(
         attempts += 1
 
     assert attempts == PROTECT_AFTER + 1
+    assert reader.connection.conflicts == 0
 
 
 def test_the_write_that_waited_is_carried_out_afterwards(engine: Engine) -> None:
     """It is neither refused nor lost, and the requests behind it keep their order."""
-    reader, writer = two(engine)
-    fail_often_enough(reader, writer)
-    tx = reader.start()
+    reader, writer, tx = protected(engine)
     reader.ask(Op.READ, b"/a\0", tx)
-    writer.send(writer.frame(Op.WRITE, b"/a\0late"))
-    writer.send(writer.frame(Op.READ, b"/a\0"))
+    writer.post(Op.WRITE, b"/a\0late")
+    writer.post(Op.READ, b"/a\0")
 
     assert writer.take() == []
-    assert not engine.is_ready(writer.connection)
-    assert engine.take_ready() == []
-
+    assert not engine.busy
     reader.ok(Op.TRANSACTION_END, b"T\0", tx)
-    assert engine.take_ready() == [writer.connection]
-    engine.resume(writer.connection, 0)
     assert [payload for _, payload in writer.take()] == [OK, b"late"]
 
 
 @pytest.mark.parametrize(
-    ("op", "payload"),
+    ("op", "payload", "waits"),
     [
-        (Op.WRITE, b"/elsewhere\0v"),
-        (Op.READ, b"/a\0"),
-        (Op.WRITE, b"/a/below\0v"),
-        (Op.WRITE, b"//\0v"),
+        # What broke the last attempt waits from the start: the same is read again.
+        (Op.WRITE, b"/a\0v", True),
+        (Op.RM, b"/a\0", True),
+        (Op.SET_PERMS, b"/a\0n0\0", True),
+        (Op.WRITE, b"/elsewhere\0v", False),
+        (Op.READ, b"/a\0", False),
+        (Op.WRITE, b"/a/below\0v", False),
+        (Op.WRITE, b"//\0v", False),
     ],
 )
-def test_what_cannot_break_it_does_not_wait(
-    engine: Engine, op: int, payload: bytes
+def test_what_can_break_it_waits_and_nothing_else(
+    engine: Engine, op: int, payload: bytes, *, waits: bool
 ) -> None:
-    """Only writes into what it read, or what its last attempt read, have to."""
-    reader, writer = two(engine)
-    fail_often_enough(reader, writer)
-    reader.start()
-    writer.send(writer.frame(op, payload))
+    """Only writes into what it read, or what its last attempt read."""
+    _, writer, _ = protected(engine)
+    writer.post(op, payload)
 
-    assert len(writer.take()) == 1
-
-
-@pytest.mark.parametrize(
-    ("op", "payload"),
-    [
-        (Op.WRITE, b"/a\0v"),
-        (Op.RM, b"/a\0"),
-        (Op.SET_PERMS, b"/a\0n0\0"),
-    ],
-)
-def test_what_broke_the_last_attempt_waits_from_the_start(
-    engine: Engine, op: int, payload: bytes
-) -> None:
-    """The client is about to read the same again."""
-    reader, writer = two(engine)
-    fail_often_enough(reader, writer)
-    reader.start()
-    writer.send(writer.frame(op, payload))
-
-    assert writer.take() == []
+    assert len(writer.take()) == (0 if waits else 1)
 
 
 def test_a_commit_of_another_waits_too(engine: Engine) -> None:
@@ -116,56 +107,75 @@ def test_a_commit_of_another_waits_too(engine: Engine) -> None:
     reader.start()
 
     writer.ok(Op.TRANSACTION_END, b"T\0", harmless)
-    writer.send(writer.frame(Op.TRANSACTION_END, b"T\0", harmful))
+    writer.post(Op.TRANSACTION_END, b"T\0", harmful)
     assert writer.take() == []
 
 
 def test_nobody_waits_longer_than_the_limit(engine: Engine) -> None:
     """And the slow client has to fail as often again first."""
-    reader, writer = two(engine)
-    fail_often_enough(reader, writer)
-    reader.start()
-    writer.send(writer.frame(Op.WRITE, b"/a\0late"))
-    assert engine.held_until_ms == PROTECT_MS
+    reader, writer, _ = protected(engine)
+    writer.post(Op.WRITE, b"/a\0late")
+    assert engine.next_ms == PROTECT_MS
 
-    engine.look_at_clock(PROTECT_MS - 1)
-    assert engine.take_ready() == []
-    engine.look_at_clock(PROTECT_MS)
-    assert engine.take_ready() == [writer.connection]
-    assert engine.held_until_ms == 0
+    run(engine, PROTECT_MS - 1)
+    assert writer.take() == []
+    run(engine, PROTECT_MS)
+    assert writer.take() == [(Op.WRITE, OK)]
     assert reader.connection.conflicts == 0
 
 
-@pytest.mark.parametrize("end", ["aborts", "leaves"])
-def test_nobody_waits_for_a_client_that_gives_up(engine: Engine, end: str) -> None:
-    """With its transaction or with its connection."""
-    reader, writer = two(engine)
+@pytest.mark.parametrize(
+    "end", ["commits", "aborts", "resets", "leaves", "anew", "ends", "broken"]
+)
+def test_nobody_waits_for_a_client_that_is_through(engine: Engine, end: str) -> None:
+    """However its transaction ended, others go on before any time has passed."""
+    reader, writer = guests_of(engine)
     fail_often_enough(reader, writer)
     tx = reader.start()
-    writer.send(writer.frame(Op.WRITE, b"/a\0late"))
-    if end == "aborts":
-        reader.ok(Op.TRANSACTION_END, b"F\0", tx)
-    else:
+    reader.ask(Op.READ, b"/a\0", tx)
+    writer.post(Op.WRITE, b"/a\0late")
+    assert writer.take() == []
+    if end in ("commits", "aborts"):
+        reader.ok(Op.TRANSACTION_END, b"T\0" if end == "commits" else b"F\0", tx)
+    elif end == "resets":
+        reader.ok(Op.RESET_WATCHES, b"\0")
+    elif end == "leaves":
         engine.disconnect(reader.connection)
+    elif end == "anew":
+        engine.restart(reader.connection)
+    elif end == "ends":
+        engine.domains_changed([1], [])
+    else:
+        # Its link reads the end of the stream and ends it when all is sent.
+        reader.send(b"\xff" * 16)
+        engine.disconnect(reader.connection)
+    run(engine)
 
-    assert engine.take_ready() == [writer.connection]
+    assert writer.take() == [(Op.WRITE, OK)]
+    assert engine.core.now_ms == 0
 
 
 def test_a_guest_cannot_make_dom0_wait(engine: Engine) -> None:
     """It waits for other guests only."""
-    guest, other, dom0 = guest_of(engine, 5), guest_of(engine, 6), Client(engine)
-    dom0.ok(Op.WRITE, b"/a\0v")
-    dom0.ok(Op.SET_PERMS, b"/a\0b0\0")
-    for _ in range(PROTECT_AFTER):
-        tx = guest.start()
-        guest.ask(Op.READ, b"/a\0", tx)
-        dom0.ok(Op.WRITE, b"/a\0v")
-        assert guest.errno(Op.TRANSACTION_END, b"T\0", tx) == Errno.EAGAIN
+    guest, other = guests_of(engine)
+    dom0 = Client(engine)
+    fail_often_enough(guest, dom0)
     guest.start()
 
     dom0.ok(Op.WRITE, b"/a\0v")
-    other.send(encode_frame(Op.WRITE, 9, 0, b"/a\0v"))
+    other.post(Op.WRITE, b"/a\0v")
     assert other.take() == []
+
+
+def test_nobody_waits_at_what_a_guest_has_no_right_to(engine: Engine) -> None:
+    """It may name any node, and rely on its being refused."""
+    guest, other = guests_of(engine)
+    fail_often_enough(guest, other)
+    give(Client(engine), b"/secret", b"n2\0")
+    tx = guest.start()
+    assert guest.errno(Op.READ, b"/secret\0", tx) is Errno.EACCES
+
+    other.ok(Op.WRITE, b"/secret\0v")
 
 
 def test_one_transaction_is_protected_at_a_time(engine: Engine) -> None:
@@ -181,28 +191,6 @@ def test_one_transaction_is_protected_at_a_time(engine: Engine) -> None:
     reader.ok(Op.TRANSACTION_END, b"T\0", first)
 
 
-def test_a_commit_in_between_begins_the_count_anew(engine: Engine) -> None:
-    """Only conflicts in a row are a sign of starving."""
-    reader, writer = two(engine)
-    for _ in range(PROTECT_AFTER - 1):
-        attempt(reader, writer)
-    tx = reader.start()
-    reader.ok(Op.TRANSACTION_END, b"T\0", tx)
-
-    assert reader.connection.conflicts == 0
-    assert not attempt(reader, writer)
-
-
-def guests_of(engine: Engine) -> tuple[Client, Client]:
-    """Two guests that may write the node of `attempt`."""
-    dom0 = Client(engine)
-    reader, writer = guest_of(engine, 1), guest_of(engine, 2)
-    for node in (b"/a", b"/b"):
-        dom0.ok(Op.WRITE, node + b"\0v")
-        dom0.ok(Op.SET_PERMS, node + b"\0b0\0")
-    return reader, writer
-
-
 def test_dom0_does_not_wait_until_a_guests_protection_is_over(engine: Engine) -> None:
     """Its own takes that one's place, and guests wait for it."""
     guest, other = guests_of(engine)
@@ -211,13 +199,15 @@ def test_dom0_does_not_wait_until_a_guests_protection_is_over(engine: Engine) ->
     fail_often_enough(dom0, other)
     guest.start()
     waiting = guest_of(engine, 3)
-    waiting.send(waiting.frame(Op.WRITE, b"/a\0late"))
-    assert attempt(dom0, other)
-    dom0.take()
+    waiting.post(Op.WRITE, b"/a\0late")
+    tx = dom0.start()
+    dom0.ask(Op.READ, b"/a\0", tx)
+    for each in (waiting, other):
+        each.post(Op.WRITE, b"/a\0later")
+        assert each.take() == []
 
-    assert len(other.take()) == 0
-    engine.look_at_clock(0)
-    assert other.connection in engine.take_ready()
+    dom0.ok(Op.TRANSACTION_END, b"T\0", tx)
+    assert (len(waiting.take()), len(other.take())) == (2, 1)
 
 
 def test_a_guest_waits_for_every_protection_of_dom0(engine: Engine) -> None:
@@ -226,18 +216,15 @@ def test_a_guest_waits_for_every_protection_of_dom0(engine: Engine) -> None:
     fail_often_enough(guest, other)
     dom0 = Client(engine)
     fail_often_enough(dom0, other)
-    tx = guest.start()
-    guest.ask(Op.READ, b"/a\0", tx)
-    other.send(other.frame(Op.WRITE, b"/a\0late"))
+    guest.ask(Op.READ, b"/a\0", guest.start())
+    other.post(Op.WRITE, b"/a\0late")
+    tx = dom0.start()
+    dom0.ask(Op.READ, b"/a\0", tx)
+    run(engine)
     assert other.take() == []
-    protected = dom0.start()
-    dom0.ask(Op.READ, b"/a\0", protected)
-    engine.resume(other.connection, 0)
-    assert other.take() == []
-    dom0.ok(Op.WRITE, b"/b\0v", protected)
+    dom0.ok(Op.WRITE, b"/b\0v", tx)
 
-    assert dom0.reply(Op.TRANSACTION_END, b"T\0", protected)[1] == OK
-    engine.resume(other.connection, 0)
+    assert dom0.reply(Op.TRANSACTION_END, b"T\0", tx)[1] == OK
     assert other.take() == [(Op.WRITE, OK)]
 
 
@@ -249,54 +236,137 @@ def test_a_guests_request_waits_for_one_guest_only(engine: Engine) -> None:
     fail_often_enough(third, other)
     tx = guest.start()
     guest.ask(Op.READ, b"/a\0", tx)
-    other.send(other.frame(Op.WRITE, b"/a\0late"))
+    other.post(Op.WRITE, b"/a\0late")
     assert other.take() == []
-    guest.ok(Op.TRANSACTION_END, b"F\0", tx)
-    tx = third.start()
-    third.ask(Op.READ, b"/a\0", tx)
-    engine.resume(other.connection, 0)
+    # Both at once: the next is protected before the one that waits has its turn.
+    end = guest.frame(Op.TRANSACTION_END, b"F\0", tx)
+    start = third.frame(Op.TRANSACTION_START, b"\0")
+    engine.core.schedule.queue(other.connection)
+    for client, data in ((guest, end), (third, start)):
+        engine.feed(client.connection, data)
+    engine.core.schedule.guests.rotate(-1)
+    run(engine)
 
+    assert engine.core.protection is not None
+    assert engine.core.protection.connection is third.connection
     assert other.take() == [(Op.WRITE, OK)]
 
 
-@pytest.mark.parametrize(("late", "attempts"), [(False, 1), (True, PROTECT_AFTER + 1)])
+def test_a_commit_in_between_begins_the_count_anew(engine: Engine) -> None:
+    """Only conflicts in a row are a sign of starving."""
+    reader, writer = two(engine)
+    for _ in range(PROTECT_AFTER - 1):
+        attempt(reader, writer)
+    reader.ok(Op.TRANSACTION_END, b"T\0", reader.start())
+
+    assert reader.connection.conflicts == 0
+    assert not attempt(reader, writer)
+
+
+def test_reset_watches_begins_the_count_anew(engine: Engine) -> None:
+    """Or a guest could have one transaction after another protected (XSA-206)."""
+    guest, other = guests_of(engine)
+    fail_often_enough(guest, other)
+    waited = []
+    for _ in range(3):
+        guest.ask(Op.READ, b"/a\0", guest.start())
+        other.post(Op.WRITE, b"/a\0new")
+        waited.append(other.take() == [])
+        guest.ok(Op.RESET_WATCHES, b"\0")
+        other.take()
+
+    assert waited == [True, False, False]
+
+
+@pytest.mark.parametrize("how", ["write", "commit", "rm", "relative"])
+def test_conflicts_with_ones_own_writes_earn_no_protection(
+    engine: Engine, how: str
+) -> None:
+    """Nobody else is the cause of them, and others would pay."""
+    guest, other = guest_at_home(engine, 1), guest_at_home(engine, 2)
+    path = home(1) + b"/x\0"
+    for _ in range(PROTECT_AFTER + 2):
+        guest.ok(Op.WRITE, path + b"0")
+        tx = guest.start()
+        guest.ask(Op.READ, path, tx)
+        if how == "commit":
+            inner = guest.start()
+            guest.ok(Op.WRITE, path + b"1", inner)
+            guest.ok(Op.TRANSACTION_END, b"T\0", inner)
+        elif how == "rm":
+            guest.ok(Op.RM, path)
+        else:
+            guest.ok(Op.WRITE, (b"x\0" if how == "relative" else path) + b"1")
+        assert guest.errno(Op.TRANSACTION_END, b"T\0", tx) is Errno.EAGAIN
+
+    assert guest.connection.conflicts == 0
+    guest.start()
+    assert engine.core.protection is None
+    other.ok(Op.WRITE, b"own\0v")
+
+
+def test_ones_own_writes_elsewhere_do_not_hide_a_conflict(engine: Engine) -> None:
+    """What others break counts, though the client has written meanwhile."""
+    reader, writer = two(engine)
+    for _ in range(PROTECT_AFTER):
+        tx = reader.start()
+        reader.ask(Op.READ, b"/a\0", tx)
+        reader.ok(Op.WRITE, b"/c\0v")
+        writer.ok(Op.WRITE, b"/a\0v")
+        reader.ok(Op.WRITE, b"/b\0v", tx)
+        assert reader.errno(Op.TRANSACTION_END, b"T\0", tx) is Errno.EAGAIN
+
+    assert attempt(reader, writer)
+
+
+@pytest.mark.parametrize("late", [False, True])
 def test_who_failed_although_protected_is_protected_again(
-    engine: Engine, attempts: int, *, late: bool
+    engine: Engine, *, late: bool
 ) -> None:
     """Unless it took too long, and so made others wait for nothing."""
-    reader, writer = two(engine)
-    fail_often_enough(reader, writer)
-    tx = reader.start()
+    reader, writer, tx = protected(engine)
     reader.ask(Op.READ, b"/a\0", tx)
     reader.ok(Op.WRITE, b"/b\0v", tx)
     # What must not happen as long as others wait: here it does.
-    writer.connection.waited_for = engine._core.protection
-    engine._core.protection, kept = None, engine._core.protection
+    engine.core.protection, kept = None, engine.core.protection
     writer.ok(Op.WRITE, b"/a\0other")
-    engine._core.protection = kept
-    end = reader.frame(Op.TRANSACTION_END, b"T\0", tx)
-    engine.receive(reader.connection, end, PROTECT_MS if late else 0)
-    assert reader.take() == [(Op.ERROR, b"EAGAIN\0")]
+    engine.core.protection = kept
+    if late:
+        run(engine, PROTECT_MS)
+    assert reader.errno(Op.TRANSACTION_END, b"T\0", tx) is Errno.EAGAIN
     count = 1
     while not attempt(reader, writer):
         count += 1
         writer.take()
 
-    assert count == attempts - late
+    assert count == (PROTECT_AFTER if late else 1)
 
 
-def test_a_protection_that_is_over_wakes_nobody_again_and_again(
-    engine: Engine,
-) -> None:
-    """Though who is held up for another reason has not asked anything since."""
+def test_a_protection_that_is_over_keeps_nobody_busy(engine: Engine) -> None:
+    """Though its client is held up for another reason."""
     guest, other = guests_of(engine)
     fail_often_enough(guest, other)
     guest.start()
     for _ in range(100):
-        guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"1\0"))
-    assert not engine.has_room(guest.connection)
-    assert engine.held_until_ms == PROTECT_MS
-    engine.look_at_clock(PROTECT_MS + 1)
+        guest.post(Op.GET_DOMAIN_PATH, b"1\0")
+    assert not guest.connection.wants_input
+    assert engine.next_ms == PROTECT_MS
+    run(engine, PROTECT_MS + 1)
 
-    assert engine.take_ready() == []
-    assert engine.held_until_ms == 0
+    assert not engine.busy
+    assert engine.next_ms > PROTECT_MS + 1
+
+
+def test_to_look_who_has_to_wait_changes_nothing(engine: Engine) -> None:
+    """A request that waits is asked again and again, and waits once."""
+    _, writer, _ = protected(engine)
+    writer.post(Op.WRITE, b"/a\0late")
+    protection = engine.core.protection
+    assert protection is not None
+    before = (list(protection.waiting), writer.connection.waited_for)
+    for _ in range(3):
+        assert not engine.busy
+        assert not writer.connection.wants_input
+        run(engine)
+
+    assert (protection.waiting, writer.connection.waited_for) == before

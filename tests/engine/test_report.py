@@ -8,7 +8,6 @@ import pytest
 
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
-from xsd.engine.core import Core
 from xsd.engine.report import (
     ABOUT_BYTES,
     BYTES,
@@ -20,24 +19,19 @@ from xsd.protocol.ops import Op
 from xsd.store.node import Node
 
 
-def core_of(engine: Engine) -> Core:
-    """The state that a report is made of."""
-    return engine._core
-
-
 def test_a_domain_has_its_numbers_and_an_estimate(engine: Engine) -> None:
     """Who has nothing but is known has zeros."""
     dom0, guest = Client(engine), guest_of(engine, 5)
-    engine.store.introduce(7, 1)
+    engine.introduce_waiting(7)
     dom0.ok(Op.WRITE, b"/local/domain/5\0")
     dom0.ok(Op.SET_PERMS, b"/local/domain/5\0n5\0")
     for name in (b"a", b"b"):
         guest.ok(Op.WRITE, name + b"\0v")
         guest.ask(Op.WATCH, name + b"\0t\0")
     guest.start()
-    guest.send(guest.frame(Op.READ, b"a\0"))
+    guest.post(Op.READ, b"a\0")
 
-    found = report(core_of(engine))
+    found = report(engine.core)
 
     assert found.domids == [0, 5, 7]
     assert found.of(5) == {
@@ -71,7 +65,7 @@ def test_the_text_has_the_process_the_totals_and_a_line_for_each_domain(
     Client(engine)
     guest_of(engine, 5)
 
-    text = as_text(report(core_of(engine)), {"resident_bytes": 123456})
+    text = as_text(report(engine.core), {"resident_bytes": 123456})
 
     lines = [line.split() for line in text.splitlines()]
     nodes = 5 * ABOUT_BYTES["nodes"]
@@ -109,7 +103,7 @@ def test_a_report_looks_at_no_node(
         patch.setattr(Node, "child", _fail)
         patch.setattr(Node, "children", _fail)
 
-        assert report(core_of(engine)).total("nodes") == 306
+        assert report(engine.core).total("nodes") == 306
 
 
 def _fail(*_: object) -> None:
@@ -136,7 +130,7 @@ def test_estimates_are_of_the_right_size(engine: Engine, kind: str) -> None:
         others[number].start()
 
     def connection(_: int) -> None:
-        engine.connect(engine.store.privileged.caller)
+        engine.connect(0)
 
     makers: dict[str, Callable[[int], None]] = {
         "nodes": node,
@@ -144,8 +138,9 @@ def test_estimates_are_of_the_right_size(engine: Engine, kind: str) -> None:
         "transactions": transaction,
         "connections": connection,
     }
+    engine.tape = None
     estimate = ABOUT_BYTES[kind]
-    before = report(core_of(engine)).total(kind)
+    before = report(engine.core).total(kind)
     gc.collect()
     tracemalloc.start()
     for number in range(500):
@@ -154,5 +149,5 @@ def test_estimates_are_of_the_right_size(engine: Engine, kind: str) -> None:
     size, _peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    made = report(core_of(engine)).total(kind) - before
+    made = report(engine.core).total(kind) - before
     assert estimate / 2 <= size / made <= estimate * 2

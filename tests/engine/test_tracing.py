@@ -1,18 +1,16 @@
 """xsd.engine.tracing: what is told of what happens, and only if somebody asked."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 
-from tests.engine.support import OK, Client, guest_of
+from tests.engine.support import OK, Client, give, guest_of, run
 from xsd.engine import Engine
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.engine.tracing import DEFAULT_SWITCHES, PAYLOAD_SHOWN, SWITCHES, name_of
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
-from xsd.protocol.perms import Caller
 from xsd.store import Store
-from xsd.store.check import verify
 from xsd.store.quota import TRANSACTIONS
 
 Told = tuple[str, dict[str, object]]
@@ -26,10 +24,9 @@ def told(engine: Engine) -> list[Told]:
 
 
 @pytest.fixture
-def trace(engine: Engine) -> Iterator["Trace"]:
-    """Tracing, which is off again at the end, so that no watch of it stays."""
-    yield Trace(engine)
-    engine.trace((), on=False)
+def trace(engine: Engine) -> "Trace":
+    """Tracing."""
+    return Trace(engine)
 
 
 class Trace:
@@ -67,8 +64,7 @@ def test_requests_replies_and_events_are_traced_in_their_order(
     """With what is needed to tell whose they are; an event comes before its reply."""
     dom0, guest = Client(engine), guest_of(engine, 5)
     guest.ask(Op.WATCH, b"x\0t\0")
-    dom0.ask(Op.WRITE, b"/local/domain/5\0")
-    dom0.ask(Op.SET_PERMS, b"/local/domain/5\0n5\0")
+    give(dom0, b"/local/domain/5", b"n5\0")
     trace("io")
     guest.ask(Op.WRITE, b"x\0v")
 
@@ -175,7 +171,7 @@ def test_a_commit_is_traced_as_one(engine: Engine, trace: Trace) -> None:
 
 
 def test_domains_are_traced(engine: Engine, trace: Trace) -> None:
-    """Whether an operator or the hypervisor says that they end."""
+    """Whether an operator or the hypervisor says that they end; without a channel."""
     dom0 = Client(engine)
     trace("obj")
     dom0.ok(Op.INTRODUCE, b"5\0001\0001\0")
@@ -233,7 +229,7 @@ def test_what_domains_use_is_traced_when_it_changes(
 def test_each_refusal_for_a_quota_is_traced(engine: Engine, trace: Trace) -> None:
     """The log itself has the first one of a domain only."""
     guest = guest_of(engine, 5)
-    engine.store.quotas.set(5, TRANSACTIONS, 1)
+    engine.set_limit(5, TRANSACTIONS, 1)
     trace("acc")
     for _ in range(3):
         guest.ask(Op.TRANSACTION_START, b"\0")
@@ -272,52 +268,57 @@ def test_changes_of_the_store_are_traced_as_a_watch_on_the_root_tells_them(
     dom0.ok(Op.RM, b"/c\0")
 
     n0, c = b"n0\0", b"n5\0r0\0"
+
+    def of(client: Client, request: str) -> dict[str, object]:
+        caller = client.connection.caller
+        number = client.connection.id
+        return {"connection": number, "domid": caller.domid, "request": request}
+
+    def changed(path: bytes, length: int, perms: bytes) -> dict[str, object]:
+        return {"path": path, "length": length, "permissions": perms}
+
+    commit = {**of(dom0, "TRANSACTION_END"), "transaction": tx}
+    write, rm = of(dom0, "WRITE"), of(dom0, "RM")
     assert told(engine) == [
-        ("tdb.changed", {"path": b"/a/b", "length": 5, "permissions": n0}),
-        ("tdb.removed", {"path": b"/a/b"}),
-        ("tdb.changed", {"path": b"/c", "length": 0, "permissions": n0}),
-        ("tdb.changed", {"path": b"/c", "length": 0, "permissions": c}),
-        ("tdb.changed", {"path": b"/c/d", "length": 0, "permissions": c}),
-        ("tdb.changed", {"path": b"/", "length": 4, "permissions": n0}),
-        ("tdb.removed", {"path": b"/c"}),
+        ("tdb.changed", {**changed(b"/a/b", 5, n0), **write}),
+        ("tdb.removed", {"path": b"/a/b", **commit}),
+        ("tdb.changed", {**changed(b"/c", 0, n0), **commit}),
+        ("tdb.changed", {**changed(b"/c", 0, c), **of(dom0, "SET_PERMS")}),
+        ("tdb.changed", {**changed(b"/c/d", 0, c), **of(guest, "WRITE")}),
+        ("tdb.changed", {**changed(b"/", 4, n0), **write}),
+        ("tdb.removed", {"path": b"/c", **rm}),
     ]
-    assert verify(engine.store) == []
 
 
-def test_the_watch_of_the_trace_is_there_as_long_as_it_is_needed(
-    engine: Engine,
-) -> None:
-    """It is one of domain 0, and one only."""
-    store = engine.store
-    wanted: list[tuple[Iterable[str], bool, int]] = [
-        (["tdb"], True, 1),
-        (["tdb", "io"], True, 1),
-        (["io"], True, 0),
-        (["tdb"], True, 1),
-        (["tdb"], False, 0),
-    ]
-    for switches, on, count in wanted:
-        engine.trace(switches, on=on)
-        assert (store.watches.count, store.usage.watches.of(0)) == (count, count)
-        assert verify(store) == []
-
-
-def test_clients_see_nothing_of_the_watch_of_the_trace(
+def test_what_the_end_of_a_domain_changes_has_no_request(
     engine: Engine, trace: Trace
 ) -> None:
-    """Order and number of their events are the same, and RESET_WATCHES spares it."""
+    """The hypervisor tells of it; special nodes are not traced."""
     dom0 = Client(engine)
+    guest_of(engine, 5)
+    give(dom0, b"/own", b"n5\0")
     trace("tdb")
-    dom0.ask(Op.WATCH, b"/a\0t\0")
+    dom0.ok(Op.SET_PERMS, b"@releaseDomain\0n0\0")
+    engine.domains_changed([5], [])
 
-    assert dom0.ask(Op.WRITE, b"/a\0v") == [
-        (Op.WATCH_EVENT, b"/a\0t\0"),
-        (Op.WRITE, OK),
+    assert told(engine) == [("tdb.removed", {"path": b"/own"})]
+
+
+def test_the_trace_is_told_of_changes_as_long_as_it_is_needed(engine: Engine) -> None:
+    """Once, and it is no watch of anybody's."""
+    store = engine.store
+    wanted: list[tuple[Iterable[str], bool, bool]] = [
+        (["tdb"], True, True),
+        (["tdb", "io"], True, True),
+        (["io"], True, False),
+        (["tdb"], True, True),
+        (["tdb"], False, False),
     ]
-    dom0.ok(Op.RESET_WATCHES, b"\0")
-    told(engine)
-    dom0.ok(Op.WRITE, b"/a\0v")
-    assert [event for event, _ in told(engine)] == ["tdb.changed"]
+    for switches, on, listening in wanted:
+        engine.trace(switches, on=on)
+        assert store.listening is listening
+        assert len(engine.core.consumers) == listening
+        assert (store.watches.count, store.usage.watches.of(0)) == (0, 0)
 
 
 def make_wait(reader: Client, writer: Client) -> None:
@@ -330,7 +331,7 @@ def make_wait(reader: Client, writer: Client) -> None:
         writer.ok(Op.WRITE, b"/a\0other")
         assert reader.reply(Op.TRANSACTION_END, b"T\0", tx)[0] == Op.ERROR
     assert reader.start() == PROTECT_AFTER + 1
-    writer.send(writer.frame(Op.WRITE, b"/a\0late"))
+    writer.post(Op.WRITE, b"/a\0late")
     assert writer.take() == []
 
 
@@ -350,34 +351,22 @@ def protection(reader: Client, writer: Client) -> list[Told]:
     ]
 
 
+@pytest.mark.parametrize("ends", ["request", "time", "client"])
 def test_the_protection_of_a_transaction_is_traced(
-    engine: Engine, trace: Trace
-) -> None:
-    """Whose it is, who waits for it, that it is over; each once."""
-    reader, writer = Client(engine), Client(engine)
-    trace("wrl")
-    make_wait(reader, writer)
-    assert engine.take_ready() == []
-    reader.ok(Op.TRANSACTION_END, b"F\0", PROTECT_AFTER + 1)
-
-    over = ("wrl.over", {"connection": reader.connection.id, "domid": 0})
-    assert told(engine) == [*protection(reader, writer), over]
-
-
-@pytest.mark.parametrize("ends", ["time", "client"])
-def test_a_protection_that_ends_otherwise_is_traced(
     engine: Engine, trace: Trace, ends: str
 ) -> None:
-    """Because it took too long, or because its client went away."""
+    """Whose it is, who waits for it, that it is over for whatever reason; each once."""
     reader, writer = Client(engine), Client(engine)
     trace("wrl")
     make_wait(reader, writer)
-    if ends == "time":
-        engine.look_at_clock(PROTECT_MS)
+    run(engine)
+    if ends == "request":
+        reader.ok(Op.TRANSACTION_END, b"F\0", PROTECT_AFTER + 1)
+    elif ends == "time":
+        run(engine, PROTECT_MS)
     else:
         engine.disconnect(reader.connection)
 
-    assert engine.take_ready() == [writer.connection]
     over = ("wrl.over", {"connection": reader.connection.id, "domid": 0})
     assert told(engine) == [*protection(reader, writer), over]
 
@@ -389,11 +378,10 @@ def test_message_types_have_names_or_numbers() -> None:
 
 
 def test_a_trace_of_a_store_with_another_privileged_domain_works() -> None:
-    """The watch is that domain's."""
+    """Its clients are the cause."""
     engine = Engine(Store(3))
     engine.trace(["tdb"], on=True)
-    client = Client(engine, Caller(3, privileged=True))
-    client.ok(Op.WRITE, b"/a\0")
+    Client(engine).ok(Op.WRITE, b"/a\0")
 
-    assert [event for event, _ in told(engine)] == ["tdb.changed"]
-    assert engine.store.usage.watches.of(3) == 1
+    ((name, fields),) = told(engine)
+    assert (name, fields["domid"]) == ("tdb.changed", 3)

@@ -270,18 +270,8 @@ class Model:
         op, payload = asked.frame.op, asked.frame.payload
         if op == Op.INTRODUCE:
             return _OK, self._introduce_asked(payload, asked.channel)
-        if op == Op.GET_DOMAIN_PATH:
-            return b"/local/domain/%d\0" % parse_domid(one_string(payload)), []
-        if op == Op.IS_DOMAIN_INTRODUCED:
-            domid = parse_domid(one_string(payload))
-            is_there = domid in self._introduced or domid == DOMID_SELF
-            return b"T\0" if is_there else b"F\0", []
-        if op in (Op.RELEASE, Op.RESUME):
-            domid = parse_domid(one_string(payload))
-            if domid == 0:
-                raise RefusedError(Errno.EINVAL)
-            self._demand_introduced(domid)
-            return _OK, self._end(domid) if op == Op.RELEASE else []
+        if op in (Op.GET_DOMAIN_PATH, Op.IS_DOMAIN_INTRODUCED, Op.RELEASE, Op.RESUME):
+            return self._of_one(op, parse_domid(one_string(payload)))
         if op == Op.SET_TARGET:
             request = requests.parse_set_target(payload)
             self._demand_introduced(request.domid)
@@ -295,6 +285,17 @@ class Model:
         if op == Op.CONTROL:
             self._control(asked)
         return None, []
+
+    def _of_one(self, op: int, domid: int) -> tuple[bytes, list[Told]]:
+        if op == Op.GET_DOMAIN_PATH:
+            return b"/local/domain/%d\0" % domid, []
+        if op == Op.IS_DOMAIN_INTRODUCED:
+            is_there = domid in self._introduced or domid == DOMID_SELF
+            return b"T\0" if is_there else b"F\0", []
+        if domid == 0:
+            raise RefusedError(Errno.EINVAL)
+        self._demand_introduced(domid)
+        return _OK, self._end(domid) if op == Op.RELEASE else []
 
     def _introduce_asked(self, payload: bytes, channel: int) -> list[Told]:
         domid = requests.parse_introduce(payload).domid

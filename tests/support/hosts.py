@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -17,14 +16,16 @@ import uvloop
 from tests.support.processes import wait_until
 from tests.xsa.support import Counts, home
 from xsd.client import Client
+from xsd.client.transport import SocketTransport
 from xsd.engine import Connection, Engine, Notice
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.frame import Frame
 from xsd.store import Store
 from xsd.store.check import verify
 from xsd.testing import Guest, Handover, InProcess, PretendedHost, Session
-from xsd.transport.pump import Pump
-from xsd.transport.ring import RingLink, RingServer
+from xsd.transport.reactor import Reactor
+from xsd.transport.ring import RingServer
+from xsd.transport.ringlink import RingLink
 from xsd.transport.unix import UnixServer
 
 T = TypeVar("T")
@@ -38,8 +39,8 @@ class NearGuest(Client):
     """A client in a domain of a daemon in process; see `xsd.testing.Guest`."""
 
     def __init__(self, xenstore: InProcess, domid: int) -> None:
-        session = xenstore.create(domid)
-        super().__init__(transport=session.transport, timeout=PATIENCE_S)
+        self.transport = xenstore.create(domid).transport
+        super().__init__(transport=self.transport, timeout=PATIENCE_S)
         self.domid = domid
         self.unique_id = xenstore.unique_id(domid)
         self.port = xenstore.port(domid)
@@ -64,6 +65,10 @@ class AnyHost(ABC):
     @abstractmethod
     def client(self) -> Client:
         """Another privileged client."""
+
+    @abstractmethod
+    def session(self, guest: AnyGuest | None = None) -> Session:
+        """The same with a guest, in its place, or with another privileged client."""
 
     @abstractmethod
     def create(self, domid: int) -> AnyGuest:
@@ -148,6 +153,9 @@ class NearHost(AnyHost):
     def client(self) -> Client:
         return self._xenstore.library()
 
+    def session(self, guest: AnyGuest | None = None) -> Session:
+        return Session(guest.transport if guest else self._xenstore.connect())
+
     def create(self, domid: int) -> NearGuest:
         return NearGuest(self._xenstore, domid)
 
@@ -215,13 +223,13 @@ class Host(AnyHost):
         client = Client(self._path("socket"), timeout=PATIENCE_S)
         return self._held.enter_context(client)
 
-    def socket(self) -> socket.socket:
-        """A privileged client's bare socket."""
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connected.settimeout(PATIENCE_S)
-        self._held.enter_context(connected)
-        connected.connect(self._path("socket"))
-        return connected
+    def session(self, guest: AnyGuest | None = None) -> Session:
+        """The same with a guest, in its place, or with another privileged client."""
+        if guest is not None:
+            return Session(guest.transport, timeout=PATIENCE_S)
+        transport = SocketTransport(self._path("socket"), PATIENCE_S)
+        self._held.callback(transport.close)
+        return Session(transport, timeout=PATIENCE_S)
 
     def control(self) -> PretendedHost:
         """Another control client of the hypervisor."""
@@ -316,7 +324,7 @@ class Host(AnyHost):
     def link_of(self, guest: Guest) -> RingLink:
         """The daemon's end of a guest's ring."""
         (connection,) = self.connections_of(guest.domid)
-        link = self._pump._links[connection.id]
+        link = connection.link
         assert isinstance(link, RingLink)
         return link
 
@@ -347,18 +355,18 @@ class Host(AnyHost):
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self._failures.append(context))
         self._stop = asyncio.Event()
-        pump = self._pump = Pump(self.engine, self.notices.append, loop)
-        privileged = self.engine.store.privileged.caller
         with ExitStack() as held:
-            server = UnixServer(pump, self._path("socket"), lambda: privileged)
+            reactor = Reactor(self.engine, self.notices.append, loop)
+            held.callback(reactor.close)
+            server = UnixServer(reactor, self._path("socket"), 0)
             server.start()
             held.callback(server.close)
             hypervisor = EmulatedHypervisor(self._path("control"))
             if self._with:
                 hypervisor._create({"domid": 0})
-            rings = RingServer(pump, hypervisor)
+            rings = RingServer(reactor, hypervisor, loop)
             held.callback(rings.close)
-            self.engine.serve(rings)
+            self.engine.attach(rings)
             rings.start()
             self._started.set_result(loop)
             await self._stop.wait()

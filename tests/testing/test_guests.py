@@ -14,8 +14,8 @@ from xsd.client import DisconnectedError, Event, NotListeningError
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
+from xsd.protocol.ring import REQ_PROD
 from xsd.testing import DomainReport, Guest, Handover, PretendedHost
-from xsd.testing.ring import REQ_PROD
 from xsd.testing.session import header
 
 ONE_PAGE = b'{"domid": 5, "unique_id": 1, "port": 1}\n'

@@ -277,25 +277,6 @@ async def test_error_is_told_to_those_it_was_offered_to(rings: Rings) -> None:
 
 
 @on_rings()
-async def test_introduction_again_does_not_revive_an_ignored_guest(
-    rings: Rings,
-) -> None:
-    """Nor does a request to reconnect; it goes on being introduced."""
-    guest = await rings.guest(5)
-    await spoil_requests(guest)
-    await rings.quiet()
-
-    assert await rings.introduce(guest) == OK
-    guest.ring.connection = RECONNECT
-    guest.notify()
-    await rings.quiet()
-    assert guest.ring.error == ERROR_RING_INDEX
-    assert guest.ring.connection == RECONNECT
-    assert await rings.is_introduced(5)
-    assert await is_deaf(rings, guest)
-
-
-@on_rings()
 async def test_release_and_introduction_revive_an_ignored_guest(rings: Rings) -> None:
     """With an empty ring and no error."""
     watcher = await rings.watcher(OUT)
@@ -311,22 +292,6 @@ async def test_release_and_introduction_revive_an_ignored_guest(rings: Rings) ->
         guest.begin_anew()
         reply = await guest.request(Op.GET_DOMAIN_PATH, b"5\0")
         assert reply.payload == b"/local/domain/5\0"
-
-
-@on_rings()
-async def test_end_of_an_ignored_guest_is_told_once(rings: Rings) -> None:
-    """When it has really ended, with the nodes it had."""
-    watcher = await rings.watcher(OUT, b"/a")
-    guest = await rings.guest(5)
-    await rings.make(b"/a/own", b"n5")
-    await spoil_requests(guest)
-    await rings.quiet()
-    assert await rings.events(watcher) == [b"/a/own", b"/a/own"]
-
-    await rings.kill(5)
-    assert await rings.events(watcher) == [b"/a/own", OUT]
-    assert not await rings.is_introduced(5)
-    assert rings.host.is_let_go(5)
 
 
 # Beginning anew.

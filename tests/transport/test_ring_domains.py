@@ -4,12 +4,10 @@ import errno
 
 import pytest
 
-from tests.transport.kernels import Kernel
 from tests.transport.rings import (
     EAGER,
     NOTIFYING,
     OK,
-    PRETENDED,
     Rings,
     event,
     on_rings,
@@ -118,16 +116,6 @@ async def test_released_domain_is_not_served(rings: Rings) -> None:
     assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
 
 
-@eagerly
-async def test_guest_may_not_introduce_or_release(rings: Rings) -> None:
-    """Not even itself."""
-    guest = await rings.guest(5)
-
-    assert (await guest.request(Op.RELEASE, b"5\0")).payload == EACCES
-    assert (await guest.request(Op.INTRODUCE, b"5\x001\x001\0")).payload == EACCES
-    assert (await guest.request(Op.SET_TARGET, b"5\x000\0")).payload == EACCES
-
-
 # Event channels.
 
 
@@ -184,40 +172,6 @@ async def test_end_of_a_domain_is_told_after_its_nodes(rings: Rings) -> None:
     assert rings.host.is_let_go(5)
 
 
-@on_rings()
-async def test_end_in_the_middle_of_a_transaction(rings: Rings) -> None:
-    """Nothing of it happens."""
-    await rings.make(b"/a", b"b0")
-    guest = await rings.guest(5)
-    number = await guest.start()
-    assert (await guest.request(Op.WRITE, b"/a/b\0v", number)).payload == OK
-    guest.put(guest.frame(Op.TRANSACTION_END, b"T\0", number)[:17])
-    await rings.quiet()
-    await rings.kill(5)
-
-    assert await rings.ask(Op.READ, b"/a/b") == ENOENT
-    assert has_nothing(rings, 5)
-
-
-@on_rings()
-async def test_end_while_events_wait_for_the_domain(rings: Rings) -> None:
-    """They go with it."""
-    await rings.make(b"/a", b"r0")
-    guest = await rings.guest(5)
-    await guest.send(guest.frame(Op.WATCH, b"/a\0t\0"))
-    await guest.frames(2)
-    for number in range(100):
-        await rings.ask(Op.WRITE, b"/a/%d" % number)
-    connection = rings.connection(5)
-    assert connection.outbox.size > 0
-    await rings.kill(5)
-
-    assert connection.outbox.size == 0
-    assert connection not in rings.engine.connections
-    await rings.ask(Op.WRITE, b"/a/0")
-    assert has_nothing(rings, 5)
-
-
 @eagerly
 async def test_two_that_end_at_once_are_told_one_by_one(rings: Rings) -> None:
     """In the order in which they were introduced; no event is merged."""
@@ -262,96 +216,13 @@ async def test_domain_that_cannot_be_unmapped_ends_nevertheless(rings: Rings) ->
     ]
 
 
-@eagerly
-async def test_orphans_can_be_kept(rings: Rings) -> None:
-    """As dom0's; nobody is told of them."""
-    rings.engine.keep_orphans(keep=True)
-    await rings.guest(5)
-    await rings.make(b"/own", b"r5", b"w6")
-    watcher = await rings.watcher(b"/own", OUT)
-    await rings.kill(5)
-
-    assert await rings.events(watcher) == [OUT]
-    assert await rings.perms(b"/own") == b"r0\0w6\0"
-    assert has_nothing(rings, 5)
-
-
 # Another domain of the same number.
-
-
-async def with_a_past(rings: Rings) -> Kernel:
-    """Domain 5, which has nodes, rights, quotas, a target and much under way."""
-    guest = await rings.guest(5)
-    await rings.guest(6)
-    await rings.make(b"/own", b"n5")
-    await rings.make(b"/other", b"n0", b"b5")
-    await rings.make(b"/targets", b"n6")
-    for op, words in (
-        (Op.SET_TARGET, (b"5", b"6")),
-        (Op.SET_TARGET, (b"6", b"5")),
-        (Op.SET_QUOTA, (b"5", b"nodes", b"7")),
-    ):
-        assert await rings.ask(op, *words) == OK
-    await guest.send(guest.frame(Op.WATCH, b"/other\0t\0"))
-    await guest.frames(2)
-    await guest.start()
-    guest.put(guest.frame(Op.READ, b"/other\0")[:20])
-    await rings.quiet()
-    return guest
-
-
-async def has_no_past(rings: Rings, guest: Kernel) -> None:
-    """Check that a domain has nothing of the former one."""
-    assert has_nothing(rings, 5)
-    for path in (b"/other\0", b"/targets\0"):
-        assert (await guest.request(Op.READ, path)).payload == EACCES
-    assert (await guest.request(Op.READ, b"/own\0")).payload == EACCES
-    assert await rings.perms(b"/other") == b"n0\0"
-    assert await rings.perms(b"/own") == ENOENT
-    assert await rings.ask(Op.GET_QUOTA, b"5", b"nodes") == b"1000\0"
-    await rings.ask(Op.WRITE, b"/other")
-    await rings.quiet()
-    assert guest.take() == b""
-    # The other one's target was the former domain.
-    await rings.make(b"/new", b"n5")
-    stub = await rings.attach(6)
-    assert (await stub.request(Op.READ, b"/new\0")).payload == EACCES
-
-
-@on_rings(PRETENDED)
-async def test_domain_that_is_replaced_in_one_turn_leaves_nothing(
-    rings: Rings,
-) -> None:
-    """It is told as gone once, and the new one is not introduced."""
-    await with_a_past(rings)
-    watcher = await rings.watcher(IN, OUT)
-    await rings.at_once(kill=(5,), create=(5,))
-    assert not await rings.is_introduced(5)
-    assert await rings.events(watcher) == [OUT]
-
-    guest = await rings.attach(5)
-    assert await rings.introduce(guest) == OK
-    assert await rings.events(watcher) == [IN]
-    await has_no_past(rings, guest)
 
 
 def emulated(rings: Rings) -> EmulatedHypervisor:
     """The hypervisor, which is the pretended one."""
     assert isinstance(rings.hypervisor, EmulatedHypervisor)
     return rings.hypervisor
-
-
-def replace_unseen(rings: Rings) -> int:
-    """Put another domain in the place of 5 without the server's knowledge.
-
-    Returns:
-        The new one's port.
-    """
-    hypervisor = emulated(rings)
-    hypervisor._answer({"do": "kill", "domid": 5})
-    port = hypervisor._answer({"do": "create", "domid": 5}).fields["port"]
-    assert isinstance(port, int)
-    return port
 
 
 def introduce_unseen(rings: Rings, port: int) -> None:
@@ -361,35 +232,6 @@ def introduce_unseen(rings: Rings, port: int) -> None:
     rings.engine.feed(connection, encode_frame(Op.INTRODUCE, 1, 0, payload))
     rings.engine.turn(0)
     rings.engine.disconnect(connection)
-
-
-@on_rings(PRETENDED)
-async def test_domain_that_is_replaced_unseen_leaves_nothing(rings: Rings) -> None:
-    """INTRODUCE looks whether it is still the same domain."""
-    await with_a_past(rings)
-    watcher = await rings.watcher(IN, OUT)
-    introduce_unseen(rings, replace_unseen(rings))
-    await rings.quiet()
-
-    assert await rings.events(watcher) == [OUT, IN]
-    assert await rings.is_introduced(5)
-    guest = await rings.attach(5)
-    await has_no_past(rings, guest)
-
-
-@on_rings(EAGER)
-async def test_end_is_told_even_if_the_new_domain_cannot_be_introduced(
-    rings: Rings,
-) -> None:
-    """It is not the former one's fault."""
-    await with_a_past(rings)
-    watcher = await rings.watcher(IN, OUT, b"/own")
-    introduce_unseen(rings, replace_unseen(rings) + 100)
-    await rings.quiet()
-
-    assert await rings.events(watcher) == [b"/own", OUT]
-    assert not await rings.is_introduced(5)
-    assert has_nothing(rings, 5)
 
 
 @on_rings(EAGER)
@@ -405,18 +247,6 @@ async def test_domain_that_is_dying_cannot_be_introduced(rings: Rings) -> None:
 
 
 # Domains that are known without an introduction.
-
-
-@eagerly
-async def test_rights_given_before_the_introduction_hold(rings: Rings) -> None:
-    """That is how a toolstack does it."""
-    guest = await rings.create(5)
-    await rings.make(b"/a", b"n5")
-    await rings.make(b"/b", b"n0", b"r5")
-    assert await rings.introduce(guest) == OK
-
-    assert (await guest.request(Op.READ, b"/a\0")).payload == b""
-    assert (await guest.request(Op.READ, b"/b\0")).payload == b""
 
 
 @eagerly
@@ -436,35 +266,4 @@ async def test_rights_of_a_domain_that_was_never_introduced_vanish(
     assert (await guest.request(Op.READ, b"/b\0")).payload == EACCES
 
 
-@eagerly
-async def test_rights_of_a_domain_that_does_not_exist_stay_without_effect(
-    rings: Rings,
-) -> None:
-    """Also when it comes into being."""
-    await rings.make(b"/b", b"n0", b"r5")
-    assert await rings.ask(Op.SET_PERMS, b"/b", b"n5") == ENOENT
-    guest = await rings.guest(5)
-
-    assert await rings.perms(b"/b") == b"n0\0r5\0"
-    assert (await guest.request(Op.READ, b"/b\0")).payload == EACCES
-
-
 # Targets.
-
-
-@eagerly
-async def test_stub_domain_loses_the_rights_of_a_target_that_ends(
-    rings: Rings,
-) -> None:
-    """And does not get those of the next domain with that number."""
-    stub = await rings.guest(6)
-    await rings.guest(5)
-    await rings.make(b"/a", b"n0", b"r5")
-    assert await rings.ask(Op.SET_TARGET, b"6", b"5") == OK
-    assert (await stub.request(Op.READ, b"/a\0")).payload == b""
-    await rings.kill(5)
-    await rings.guest(5)
-    await rings.make(b"/a", b"n0", b"r5")
-
-    assert (await stub.request(Op.READ, b"/a\0")).payload == EACCES
-    assert await rings.ask(Op.SET_TARGET, b"6", b"7") == ENOENT

@@ -175,22 +175,6 @@ async def test_domain_that_is_released_before_its_turn_is_not_served(
     assert rings.engine.store.domains.get(5) is None
 
 
-@on_rings(own=True)
-async def test_own_kernel_has_no_limits(rings: Rings) -> None:
-    """Neither of what it has, nor of what it causes."""
-    kernel = await rings.attach(0)
-    for number in range(200):
-        path = b"/a/%d\0" % number
-        await kernel.send(kernel.frame(Op.WATCH, path + b"t\0"))
-        assert told(await kernel.frames(2))[0] == (Op.WATCH, OK)
-    for number in range(200):
-        await kernel.send(kernel.frame(Op.WRITE, b"/a/%d\0" % number))
-    replies = told(await kernel.frames(400))
-
-    assert replies.count((Op.WRITE, OK)) == 200
-    assert rings.connection(0).tally.count == 0
-
-
 @on_rings(EAGER, own=True)
 async def test_own_kernel_that_reconnects_begins_anew(rings: Rings) -> None:
     """Such as one that was started by kexec."""

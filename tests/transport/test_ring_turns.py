@@ -11,7 +11,6 @@ from tests.transport.support import Served, serving
 from xsd.protocol.ops import Op
 from xsd.protocol.ring import ERROR_COMMUNICATION
 from xsd.transport.ringlink import ROUND_MAX, VISITS_MAX, RingLink
-from xsd.transport.unix import ACCEPT_MAX
 
 LONG = b"v" * 1500
 """More than a ring holds."""
@@ -276,15 +275,3 @@ async def test_domain_of_which_nothing_is_known_does_not_keep_others(
 
     assert await rings.is_introduced(6)
     assert {each["domid"] for each in rings.notices("domain.state_unknown")} == {6}
-
-
-@serving
-async def test_only_so_many_clients_are_accepted_in_a_pass(served: Served) -> None:
-    """Those who are connected are served in between."""
-    for _ in range(ACCEPT_MAX + 3):
-        served.connect_unseen()
-    served.reactor.run()
-    assert len(served.connections) == ACCEPT_MAX
-    served.reactor.run()
-
-    assert len(served.connections) == ACCEPT_MAX + 3

@@ -177,7 +177,7 @@ class World:
 
     def is_listened_to(self, session: Session) -> bool:
         """Tell whether the daemon would read what a client sends."""
-        return self.xenstore.engine.has_room(self.connection(session))
+        return self.connection(session).wants_input
 
     def limit(self, quota: str, value: int, domid: int = EVERY_DOMAIN) -> None:
         """Change a limit, of one domain or of all."""

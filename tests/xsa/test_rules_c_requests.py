@@ -16,6 +16,7 @@ from xsd.protocol.ops import Op
 from xsd.store.quota import DEFAULTS, NODES, WATCHES
 from xsd.testing import Session
 from xsd.testing.session import OK, event
+from xsd.transport.ringlink import RingLink
 
 ALL_BYTES: Final = bytes(range(256))
 
@@ -154,15 +155,14 @@ def longest_turn(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
     looks = 0
     longest = 0
 
-    def count(turn: Callable[[], bool]) -> bool:
+    def count(each: RingLink) -> None:
         nonlocal looks, longest
         looks = 0
-        more = turn()
+        visit(each)
         longest = max(longest, looks)
-        return more
 
     link = host.link_of(guest)
-    ring, serve = link._ring, link.take_turn
+    ring, visit = link._ring, RingLink.on_input
     total = 0
 
     class Endless:
@@ -182,7 +182,7 @@ def longest_turn(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
             return len(data)
 
     host.run(lambda: monkeypatch.setattr(link, "_ring", Endless()))
-    host.run(lambda: monkeypatch.setattr(link, "take_turn", lambda: count(serve)))
+    host.run(lambda: monkeypatch.setattr(RingLink, "on_input", count))
     guest.notify()
     assert host.is_served()
     host.until(lambda: total >= 200)

@@ -10,16 +10,9 @@ from xsd.testing.session import OK, event
 SECRET = b"/secret"
 
 
-@pytest.fixture(params=["directly", "in_transactions"])
-def committed(request: pytest.FixtureRequest) -> bool:
-    """Whether dom0 makes each of its changes in a transaction."""
-    found: bool = request.param == "in_transactions"
-    return found
-
-
-def change(dom0: Session, committed: bool, op: int, payload: bytes) -> None:
+def change(dom0: Session, inside: bool, op: int, payload: bytes) -> None:
     """Change the store."""
-    if not committed:
+    if not inside:
         dom0.ok(op, payload)
         return
     number = dom0.start()
@@ -34,67 +27,65 @@ def watch(client: Session, path: bytes) -> None:
 
 @pytest.mark.parametrize("watched", [b"/", SECRET, SECRET + b"/below"])
 def test_what_cannot_be_read_is_not_told(
-    dom0: Session, hostile: Session, watched: bytes, committed: bool
+    dom0: Session, hostile: Session, watched: bytes, inside: bool
 ) -> None:
     """Not of writing, creation, permissions or removal."""
     watch(hostile, watched)
     for path in (SECRET, SECRET + b"/below"):
-        change(dom0, committed, Op.WRITE, path + b"\0value")
-        change(dom0, committed, Op.WRITE, path + b"\0other")
-        change(dom0, committed, Op.SET_PERMS, path + b"\0n0\0r2\0")
-    change(dom0, committed, Op.RM, SECRET + b"/below\0")
-    change(dom0, committed, Op.MKDIR, SECRET + b"/below\0")
-    change(dom0, committed, Op.RM, SECRET + b"\0")
+        change(dom0, inside, Op.WRITE, path + b"\0value")
+        change(dom0, inside, Op.WRITE, path + b"\0other")
+        change(dom0, inside, Op.SET_PERMS, path + b"\0n0\0r2\0")
+    change(dom0, inside, Op.RM, SECRET + b"/below\0")
+    change(dom0, inside, Op.MKDIR, SECRET + b"/below\0")
+    change(dom0, inside, Op.RM, SECRET + b"\0")
 
     assert hostile.take() == []
 
 
 def test_a_change_of_rights_is_told_while_there_are_any(
-    dom0: Session, hostile: Session, committed: bool
+    dom0: Session, hostile: Session, inside: bool
 ) -> None:
     """Given: told. Taken away: told one last time."""
     watch(hostile, b"/")
-    change(dom0, committed, Op.WRITE, SECRET + b"\0value")
+    change(dom0, inside, Op.WRITE, SECRET + b"\0value")
     assert hostile.take() == []
-    change(dom0, committed, Op.SET_PERMS, SECRET + b"\0n0\0r1\0")
+    change(dom0, inside, Op.SET_PERMS, SECRET + b"\0n0\0r1\0")
     assert hostile.take() == [event(SECRET, b"t")]
-    change(dom0, committed, Op.WRITE, SECRET + b"\0value")
+    change(dom0, inside, Op.WRITE, SECRET + b"\0value")
     assert hostile.take() == [event(SECRET, b"t")]
-    change(dom0, committed, Op.SET_PERMS, SECRET + b"\0n0\0")
+    change(dom0, inside, Op.SET_PERMS, SECRET + b"\0n0\0")
     assert hostile.take() == [event(SECRET, b"t")]
-    change(dom0, committed, Op.WRITE, SECRET + b"\0value")
+    change(dom0, inside, Op.WRITE, SECRET + b"\0value")
     assert hostile.take() == []
-    change(dom0, committed, Op.RM, SECRET + b"\0")
+    change(dom0, inside, Op.RM, SECRET + b"\0")
     assert hostile.take() == []
 
 
 def test_the_removal_of_a_readable_node_is_told(
-    dom0: Session, hostile: Session, committed: bool
+    dom0: Session, hostile: Session, inside: bool
 ) -> None:
     """By the permissions that it had; also of a node below another that is not."""
     for path in (SECRET, SECRET + b"/shown"):
         dom0.ok(Op.WRITE, path + b"\0value")
     dom0.ok(Op.SET_PERMS, SECRET + b"/shown\0n0\0r1\0")
     watch(hostile, SECRET + b"/shown")
-    change(dom0, committed, Op.RM, SECRET + b"\0")
+    change(dom0, inside, Op.RM, SECRET + b"\0")
 
     assert hostile.take() == [event(SECRET + b"/shown", b"t")]
 
 
 def test_children_of_a_readable_node_are_told(
-    dom0: Session, hostile: Session, committed: bool
+    dom0: Session, hostile: Session, inside: bool
 ) -> None:
     """Who may list a directory sees its entries come and go anyway."""
-    dom0.ok(Op.MKDIR, b"/open\0")
-    dom0.ok(Op.SET_PERMS, b"/open\0n0\0r1\0")
-    dom0.ok(Op.MKDIR, b"/open/x\0")
-    dom0.ok(Op.SET_PERMS, b"/open/x\0n0\0")
+    dom0.make(b"/open", b"n0", b"r1")
+    dom0.make(b"/open/x", b"n0")
     watch(hostile, b"/")
-    change(dom0, committed, Op.WRITE, b"/open/x\0value")
+    change(dom0, inside, Op.WRITE, b"/open/x\0value")
     assert hostile.take() == [event(b"/open/x", b"t")]
-    change(dom0, committed, Op.WRITE, b"/open/x/deeper\0value")
+    change(dom0, inside, Op.WRITE, b"/open/x/deeper\0value")
     assert hostile.take() == []
-    change(dom0, committed, Op.RM, b"/open/x\0")
+    change(dom0, inside, Op.RM, b"/open/x\0")
     assert hostile.take() == [event(b"/open/x", b"t")]
 
 
@@ -169,13 +160,13 @@ def test_a_transaction_id_does_not_matter_to_watches(
 
 
 def test_a_node_goes_although_its_parent_is_over_quota(
-    dom0: Session, hostile: Session, committed: bool
+    dom0: Session, hostile: Session, inside: bool
 ) -> None:
     """Removal makes the parent smaller, so it is not held to the parent's size."""
     for number in range(50):
         dom0.ok(Op.MKDIR, b"/local/domain/1/d/%060d\0" % number)
     assert hostile.refused(Op.MKDIR, b"d/new\0") == Errno.ENOSPC
     for number in range(50):
-        change(hostile, committed, Op.RM, b"d/%060d\0" % number)
+        change(hostile, inside, Op.RM, b"d/%060d\0" % number)
 
     assert hostile.reply(Op.DIRECTORY, b"d\0") == (Op.DIRECTORY, b"")

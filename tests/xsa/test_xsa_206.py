@@ -23,8 +23,7 @@ ATTEMPTS_MAX: Final = 20 * PROTECT_AFTER
 @pytest.fixture
 def writers(world: World, dom0: Session) -> list[Session]:
     """Three guests that may write into a node of dom0."""
-    dom0.ok(Op.MKDIR, SHARED + b"\0")
-    dom0.ok(Op.SET_PERMS, SHARED + b"\0b0\0")
+    dom0.make(SHARED, b"b0")
     return [world.guest(domid) for domid in (1, 2, 3)]
 
 

@@ -127,8 +127,7 @@ def test_nodes_in_others_homes_count_for_who_made_them(
 ) -> None:
     """A guest that may write elsewhere has no second quota there."""
     world.limit(NODES, 50)
-    dom0.ok(Op.MKDIR, b"/shared\0")
-    dom0.ok(Op.SET_PERMS, b"/shared\0b0\0")
+    dom0.make(b"/shared", b"b0")
 
     assert fill(hostile, Op.MKDIR, b"/shared/%d\0") == 49
     assert fill(hostile, Op.MKDIR, b"%d\0") == 0

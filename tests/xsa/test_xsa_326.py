@@ -142,8 +142,8 @@ def test_events_beyond_the_memory_of_a_guest_are_lost(host: Host) -> None:
         change_what_it_watches(host)
     change_what_it_watches(host)
 
-    assert host.run(lambda: usage.memory.of(1)) <= DEFAULTS[MEMORY]
-    assert host.run(lambda: usage.memory.of(1)) > DEFAULTS[MEMORY] - 2 * REPLY_MAX
+    assert host.run(lambda: usage.memory_of(1)) <= DEFAULTS[MEMORY]
+    assert host.run(lambda: usage.memory_of(1)) > DEFAULTS[MEMORY] - 2 * REPLY_MAX
     assert host.is_served()
     (connection,) = host.connections_of(1)
     while host.run(lambda: connection.outbox.size):
@@ -302,7 +302,7 @@ def test_transactions_are_bounded_in_number_and_size(
         refused = 0
         for node in range(2000):
             messages = hostile.ask(Op.MKDIR, b"%d/%d\0" % (node // 50, node), number)
-            refused += messages == [(Op.ERROR, b"ENOSPC\0")]
+            refused += messages[0][1] in {b"ENOSPC\0", b"ENOMEM\0"}
         assert refused >= 2000 - DEFAULTS[NODES]
         assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
 
@@ -310,14 +310,17 @@ def test_transactions_are_bounded_in_number_and_size(
 
 
 def test_reading_counts_for_the_size_of_a_transaction(hostile: Session) -> None:
-    """What it relied on has to be remembered; also what was refused or missing."""
+    """What it relied on has to be remembered; also what was refused or missing.
+
+    Once one more is refused, nothing more is remembered, and reading is answered.
+    """
     number = hostile.start()
     answers = [
         hostile.reply(Op.READ, b"/tool/%d\0" % node, number)[1] for node in range(1100)
     ]
 
-    assert answers[0] == b"EACCES\0"
-    assert answers[-1] == b"ENOSPC\0"
+    assert answers[0] == answers[-1] == b"EACCES\0"
+    assert answers.count(b"ENOSPC\0") == 1
     assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
 
 

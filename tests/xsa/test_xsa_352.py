@@ -8,13 +8,6 @@ from xsd.protocol.ops import Op
 from xsd.testing import Session
 
 
-@pytest.fixture(params=["directly", "in_a_transaction"])
-def inside(request: pytest.FixtureRequest) -> bool:
-    """Whether requests are made in a transaction."""
-    found: bool = request.param == "in_a_transaction"
-    return found
-
-
 @pytest.mark.parametrize("owner", [b"0", b"2", b"7", b"32752", b"32757", b"-1"])
 def test_a_guest_cannot_change_the_owner_of_its_nodes(
     world: World, hostile: Session, owner: bytes, inside: bool

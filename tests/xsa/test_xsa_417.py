@@ -12,13 +12,6 @@ LATER = 8
 """A domain that comes after it has been named."""
 
 
-@pytest.fixture(params=["directly", "in_a_transaction"])
-def inside(request: pytest.FixtureRequest) -> bool:
-    """Whether dom0 sets the permissions in a transaction."""
-    found: bool = request.param == "in_a_transaction"
-    return found
-
-
 def set_permissions(anywhere: AnyHost, inside: bool, path: str, *entries: str) -> None:
     """Set permissions as dom0."""
     if not inside:

@@ -20,8 +20,7 @@ NODES = 30
 @pytest.fixture
 def shared(dom0: Session) -> bytes:
     """A directory in which every domain may make nodes."""
-    dom0.ok(Op.MKDIR, b"/shared\0")
-    dom0.ok(Op.SET_PERMS, b"/shared\0b0\0")
+    dom0.make(b"/shared", b"b0")
     return b"/shared"
 
 
@@ -54,8 +53,7 @@ def test_others_nodes_below_those_of_a_dead_domain_go_with_them(
 ) -> None:
     """They are taken off their owners' counters; whoever watched is told."""
     other = world.guest(2)
-    hostile.ok(Op.MKDIR, b"mine\0")
-    hostile.ok(Op.SET_PERMS, b"mine\0b1\0")
+    hostile.make(b"mine", b"b1")
     other.ok(Op.WRITE, home(1) + b"/mine/theirs\0value")
     other.ok(Op.WATCH, home(1) + b"/mine/theirs\0t\0")
     assert world.nodes(2) == 2

@@ -9,7 +9,7 @@ from tests.store.support import shape
 from tests.xsa.support import World, home
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
-from xsd.store import Store
+from xsd.store import commit
 from xsd.store.quota import NODES
 from xsd.store.tree import Tree
 from xsd.testing import Session
@@ -108,7 +108,7 @@ STEPS: Final = [
 
 
 @pytest.mark.pure_only
-@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize("at", range(8))
 def test_a_commit_that_breaks_anywhere_changes_nothing(
     world: World,
     hostile: Session,
@@ -143,19 +143,20 @@ def break_at(patch: pytest.MonkeyPatch, at: int) -> None:
     """Have the change with this number fail, before or after it is made."""
     steps = 0
 
-    def breaking(real: Callable[..., None]) -> Callable[..., None]:
-        def call(*arguments: object) -> None:
+    def breaking(real: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object) -> object:
             nonlocal steps
             if steps == at:
                 raise DefectError
-            real(*arguments)
             steps += 1
+            return real(*arguments)
 
         return call
 
-    for name in ("add", "set_value", "set_perms"):
+    for name in ("add_to", "remove_from", "write_own", "permit_own"):
         patch.setattr(Tree, name, breaking(getattr(Tree, name)))
-    patch.setattr(Store, "_check_growth", breaking(Store._check_growth))
+    for name in ("_check_growth", "changes_between"):
+        patch.setattr(commit, name, breaking(getattr(commit, name)))
 
 
 def test_a_commit_that_is_refused_changes_nothing(
@@ -163,8 +164,7 @@ def test_a_commit_that_is_refused_changes_nothing(
 ) -> None:
     """For a conflict, for a quota, or for a right that is gone."""
     hostile.ok(Op.WRITE, b"old/x\0value")
-    dom0.ok(Op.MKDIR, b"/shared\0")
-    dom0.ok(Op.SET_PERMS, b"/shared\0b0\0")
+    dom0.make(b"/shared", b"b0")
     numbers = [hostile.start() for _ in range(3)]
     for number in numbers:
         hostile.ok(Op.WRITE, b"new/a\0value", number)

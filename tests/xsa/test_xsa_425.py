@@ -28,14 +28,14 @@ def test_a_domain_is_released_while_others_requests_wait(
     """Those before it in the row, those behind it, and its own."""
     before = host.counts()
     guests = [host.guest(domid) for domid in (10, 11, 12)]
-    toolstack = host.socket()
+    toolstack = host.session()
     with host.frozen():
         for number, guest in enumerate(guests):
             if number == place:
-                toolstack.sendall(b"".join([release(each) for each in victims]))
+                toolstack.send(b"".join([release(each) for each in victims]))
             guest.send_bytes(request(1) * 20)
         if place == len(guests):
-            toolstack.sendall(b"".join([release(each) for each in victims]))
+            toolstack.send(b"".join([release(each) for each in victims]))
         host.bystander.send_bytes(request(1) * 20)
 
     assert len(frames(host.bystander, 20)) == 20
@@ -75,9 +75,7 @@ def test_domain_0s_ring_ends_others_in_the_same_round(
             assert len(frames(guest, 1)) == 1
 
 
-def test_a_domain_is_released_by_the_events_that_it_waits_for(
-    host: Host,
-) -> None:
+def test_a_domain_is_released_by_the_events_that_it_waits_for(host: Host) -> None:
     """Its nodes go, which is told to itself among others: it is not there to hear."""
     guest = host.guest(10)
     other = host.guest(11)
@@ -140,13 +138,13 @@ def test_offenders_and_the_dead_in_one_round(host: Host) -> None:
     """One breaks the protocol, one is killed, one is released, all at once."""
     before = host.counts()
     guests = [host.guest(domid) for domid in (10, 11, 12)]
-    toolstack = host.socket()
+    toolstack = host.session()
     killer = host.control()
     killer.domains()
     with host.frozen():
         guests[0].send_bytes(request(1) + message_of(5000))
         killer._socket.sendall(b'{"do": "kill", "domid": 10}\n')
-        toolstack.sendall(release(11) + release(10) + release(12))
+        toolstack.send(release(11) + release(10) + release(12))
         guests[1].send_bytes(request(1))
         guests[2].send_bytes(message_of(5000))
     assert host.is_served()

@@ -4,10 +4,9 @@ from typing import Final
 
 import pytest
 
-from tests.support.hosts import Host, frames
+from tests.support.hosts import Host
 from tests.xsa.support import World
 from xsd.protocol.errors import Errno
-from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import OP_LIMIT, Op
 from xsd.testing import Session
 
@@ -141,13 +140,9 @@ def test_every_request_has_one_reply(
 @pytest.mark.parametrize("lazy", [False, True])
 def test_a_ring_full_of_such_requests_is_answered(host: Host, lazy: bool) -> None:
     """In their order, each by its id."""
-    guest = host.guest(1, lazy=lazy)
-    asked: list[bytes] = []
-    for path in NO_PATHS:
-        for op, rest in OF_NODES.items():
-            asked.append(encode_frame(op, len(asked), 0, path + b"\0" + rest))
-    guest.send_bytes(b"".join(asked))
+    session = host.session(host.guest(1, lazy=lazy))
+    rows = [(op, path, rest) for path in NO_PATHS for op, rest in OF_NODES.items()]
+    asked = [session.frame(op, path + b"\0" + rest) for op, path, rest in rows]
+    session.send(b"".join(asked))
 
-    replies = frames(guest, len(asked))
-    assert [reply.req_id for reply in replies] == list(range(len(asked)))
-    assert {reply.op for reply in replies} == {Op.ERROR}
+    assert {op for op, _ in session.replies(len(asked))} == {Op.ERROR}

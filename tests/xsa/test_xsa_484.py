@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.support.hosts import Host, frames, wait_ignored
+from tests.support.hosts import AnyHost, Host, wait_ignored
 from tests.xsa.support import World, message_of
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.store.quota import DEFAULTS, TRANSACTIONS
 from xsd.testing import Session
-from xsd.testing.session import OK, event
+from xsd.testing.session import OK, event, refusal
 
 
 def test_reset_watches_in_a_transaction_ends_it(world: World, hostile: Session) -> None:
@@ -138,25 +138,24 @@ def test_a_connection_ends_in_the_middle_of_its_requests(host: Host, way: str) -
     assert host.transactions() == {}
 
 
-def test_reset_watches_in_a_transaction_on_a_ring(host: Host) -> None:
+def test_reset_watches_in_the_middle_of_requests(anywhere: AnyHost) -> None:
     """The next request of the same piece finds no transaction."""
-    guest = host.guest(1)
-    number = guest.transaction().id
-    guest.send_bytes(
-        encode_frame(Op.WATCH, 1, number, b"data\0t\0")
-        + encode_frame(Op.RESET_WATCHES, 2, number, b"\0")
-        + encode_frame(Op.READ, 3, number, b"data\0")
-        + encode_frame(Op.TRANSACTION_END, 4, number, b"T\0")
-        + encode_frame(Op.WATCH, 5, 0, b"data\0u\0")
-    )
+    session = anywhere.session(anywhere.guest(1))
+    number = session.start()
+    asked = [
+        session.frame(Op.WATCH, b"data\0t\0", number),
+        session.frame(Op.RESET_WATCHES, b"\0", number),
+        session.frame(Op.READ, b"data\0", number),
+        session.frame(Op.TRANSACTION_END, b"T\0", number),
+    ]
+    session.send(b"".join(asked))
 
-    found = [(frame.op, frame.payload) for frame in frames(guest, 7)]
-    assert found == [
+    assert session.ask(Op.WATCH, b"data\0u\0") == [
         (Op.WATCH, OK),
         event(b"data", b"t"),
         (Op.RESET_WATCHES, OK),
-        (Op.ERROR, b"ENOENT\0"),
-        (Op.ERROR, b"ENOENT\0"),
+        refusal(Errno.ENOENT),
+        refusal(Errno.ENOENT),
         (Op.WATCH, OK),
         event(b"data", b"u"),
     ]

@@ -145,8 +145,11 @@ def _usage(core: Core, domid: int) -> bytes:
     }
     lines = [f"Domain {domid}:"]
     for name, account in usage.by_quota():
-        count = str(now.get(name, "-"))
-        lines.append(f"{name:<17}: {count:>8} (max {account.most.get(domid, 0):8})")
+        count = now.get(name, 0)
+        shown = str(count) if name in now else "-"
+        # Unsent output has no maximum of its own.
+        most = max(count, account.most.get(domid, 0))
+        lines.append(f"{name:<17}: {shown:>8} (max {most:8})")
     return "\n".join([*lines, ""]).encode()
 
 

@@ -25,10 +25,6 @@ from xsd.store.usage import MESSAGE_BYTES
 UNSENT_MAX: Final = 16 * 1024 * 1024
 """Bytes that may wait for a client which does not read; then it is cut off."""
 
-REMARK_MS: Final = 10_000
-"""Shortest time between two remarks on a domain's memory, in milliseconds."""
-
-
 _KEPT_MAX: Final = 4096
 _KEPT_SIZE: Final = 200
 """Paths of dom0's requests that are kept, and their bytes."""
@@ -56,6 +52,7 @@ class Core:
         schedule: Whose turn it is, and who waits.
         over_soft: The domains over their soft quota of memory, as far as told.
         remarked_ms: When that was told of a domain, or the opposite.
+        remarking: Whether a time is set at which it is looked at again.
         over_quota: How often a domain was refused for a quota, by both.
         notices: What the log should say, in order.
         protection: The transaction that others have to wait for; see progress.py.
@@ -85,6 +82,7 @@ class Core:
         "protection",
         "protections",
         "remarked_ms",
+        "remarking",
         "schedule",
         "store",
         "tape",
@@ -112,6 +110,7 @@ class Core:
         self.over_quota: dict[tuple[int, str], int] = {}
         self.over_soft: set[int] = set()
         self.remarked_ms: dict[int, int] = {}
+        self.remarking = False
         self.notices: list[Notice] = []
         self.protection: Protection | None = None
         self.protections = 0
@@ -122,20 +121,42 @@ class Core:
     # Connections.
 
     def connect(self, caller: Caller) -> Connection:
-        """Make the connection of a new client, or of a domain that is introduced."""
+        """Make the connection of a new client."""
+        connection = self.make(caller)
+        if self.tracing.obj:
+            self.notices.append(tracing.about("obj.connected", connection))
+        return connection
+
+    def make(self, caller: Caller) -> Connection:
+        """Make a connection that is not told of yet."""
         self.last += 1
         schedule = self.schedule
         connection = Connection(self.last, caller, self.store.usage, schedule.fallen)
         self.connections[connection.id] = connection
         if not caller.privileged:
             self._guests.setdefault(caller.domid, []).append(connection)
-        if self.tracing.obj:
-            self.notices.append(tracing.about("obj.connected", connection))
         return connection
+
+    def unmake(self, connection: Connection) -> None:
+        """Take out the newest connection, as though it had never been."""
+        self.last -= 1
+        del self.connections[connection.id]
+        if connection.dirty:
+            # Its link has nothing to do any more.
+            connection.dirty = False
+            self.dirty.remove(connection)
+        if not connection.caller.privileged:
+            self._drop_guest(connection)
+        connection.closing = connection.lost = True
+        connection.backlog = []
 
     def drop(self, connection: Connection) -> None:
         """Take a connection out, with all that it has."""
         del self.connections[connection.id]
+        if connection.dirty:
+            # Its link has nothing to do any more.
+            connection.dirty = False
+            self.dirty.remove(connection)
         if not connection.caller.privileged:
             self._drop_guest(connection)
         self.forget(connection)
@@ -144,6 +165,13 @@ class Core:
         connection.outbox.clear()
         if self.tracing.obj:
             self.notices.append(tracing.about("obj.disconnected", connection))
+
+    def restart(self, connection: Connection) -> None:
+        """Forget all that is under way with a client; it begins anew."""
+        self.forget(connection)
+        connection.restart()
+        if connection.paused:
+            self.touch(connection)
 
     def touch(self, connection: Connection) -> None:
         """Have a connection's link look at it after this turn."""
@@ -263,25 +291,29 @@ class Core:
             cause: Whose request caused them. What a guest causes others counts as
                 under way for it until they have read it (XSA-326).
         """
-        traced = self.tracing.io
         tally = None
         if cause is not None and not cause.caller.privileged:
             tally = cause.tally
         for event in events:
-            watch = event.watch
-            connection = self.connections.get(watch.connection)
-            if connection is None or connection.lost:
-                continue
-            frame = encode_event(event.shown, watch.token)
-            if frame is None:
-                continue
-            if not self._queue(connection, event, frame, tally):
-                continue
-            if traced:
-                self.notices.append(tracing.event(connection, frame))
-            if connection.outbox.size > UNSENT_MAX:
-                self._cut_off(connection)
-            self.touch(connection)
+            try:
+                self._deliver(event, tally)
+            except Exception as error:  # noqa: BLE001  it has happened; tell the others
+                self.note_defect("event.failed", error)
+
+    def _deliver(self, event: Event, tally: Tally | None) -> None:
+        """Queue one event, if there is who can be told."""
+        watch = event.watch
+        connection = self.connections.get(watch.connection)
+        if connection is None or connection.lost:
+            return
+        frame = encode_event(event.shown, watch.token)
+        if frame is None or not self._queue(connection, event, frame, tally):
+            return
+        if self.tracing.io:
+            self.notices.append(tracing.event(connection, frame))
+        if connection.outbox.size > UNSENT_MAX:
+            self._cut_off(connection)
+        self.touch(connection)
 
     def _queue(
         self, connection: Connection, event: Event, frame: bytes, tally: Tally | None
@@ -336,31 +368,6 @@ class Core:
             fields["quota"] = quota
             fields["limit"] = limit
             self.notices.append(Notice("warning", "quota.exceeded", fields))
-
-    def note_usage(self, connection: Connection) -> None:
-        """Take note of what a guest's requests have come to."""
-        domid = connection.caller.domid
-        self.store.usage.outstanding.saw(domid, connection.tally.count)
-        self.remark_on_memory(domid)
-
-    def remark_on_memory(self, domid: int) -> None:
-        """Remark on a domain that is over its soft quota of memory, or no longer."""
-        limit = self.store.quotas.soft_limit(domid, MEMORY)
-        used = self.store.usage.memory_of(domid)
-        is_over = 0 < limit < used
-        if is_over == (domid in self.over_soft):
-            return
-        last_ms = self.remarked_ms.get(domid)
-        if last_ms is not None and self.now_ms < last_ms + REMARK_MS:
-            return
-        self.remarked_ms[domid] = self.now_ms
-        fields: dict[str, object] = {"domid": domid, "used": used, "limit": limit}
-        if is_over:
-            self.over_soft.add(domid)
-            self.notices.append(Notice("warning", "memory.over_soft_quota", fields))
-        else:
-            self.over_soft.remove(domid)
-            self.notices.append(Notice("info", "memory.below_soft_quota", fields))
 
     def trace_accounts(self) -> None:
         """Have logged what domains use more or less of, if that is traced."""

@@ -8,12 +8,19 @@ from xsd.store import Event
 from xsd.store.store import RELEASE_DOMAIN
 
 
-def end(core: Core, domid: int) -> list[Event]:
-    """End a known domain: by RELEASE, or because it is gone.
+def end(core: Core, domids: list[int]) -> list[Event]:
+    """End known domains, each once: by RELEASE, or because they are gone.
 
     Returns:
-        The events of its nodes, and @releaseDomain if it was introduced.
+        The events of the nodes of each, and its @releaseDomain if it was introduced.
     """
+    for domid in domids:
+        _let_go(core, domid)
+    return core.store.end(domids, keep_orphans=core.keep_orphans)
+
+
+def _let_go(core: Core, domid: int) -> None:
+    """End connections and channel of a domain, and what is noted of it."""
     if core.tracing.obj:
         core.notices.append(tracing.domain("obj.domain_ended", domid))
     for connection in core.connections_of(domid):
@@ -27,10 +34,13 @@ def end(core: Core, domid: int) -> list[Event]:
         del core.over_quota[key]
     core.over_soft.discard(domid)
     core.remarked_ms.pop(domid, None)
-    domain = core.store.known(domid)
-    if domain.introduced:
+    domain = core.store.domains.get(domid)
+    if domain is None or not domain.introduced:
+        return
+    try:
         core.outside.disconnect(domain)
-    return core.store.end([domid], keep_orphans=core.keep_orphans)
+    except Exception as error:  # noqa: BLE001  the domain has ended all the same
+        core.note_defect("channel.not_closed", error)
 
 
 def end_if_replaced(core: Core, domid: int) -> list[Event]:
@@ -41,30 +51,32 @@ def end_if_replaced(core: Core, domid: int) -> list[Event]:
     unique_id = core.outside.unique_id(domid)
     if unique_id is None or unique_id == domain.unique_id:
         return []
-    return end(core, domid)
+    return end(core, [domid])
 
 
 def open_channel(core: Core, domid: int, port: int) -> None:
     """Make a domain known and give it a channel, if it can have one.
 
     Raises:
-        XenStoreError: If it cannot be connected; then nothing has changed.
+        XenStoreError: If it cannot be connected; then nothing has changed, as with
+            any other exception.
     """
     is_new = core.store.domains.get(domid) is None
     domain = core.store.know(domid)
-    connection = core.connect(domain.caller)
+    connection = core.make(domain.caller)
     try:
         has_channel = core.outside.connect(domain, port, connection)
-    except XenStoreError:
-        core.drop(connection)
-        core.last -= 1
+    except Exception:
+        core.unmake(connection)
         if is_new:
             core.store.unknow(domid)
         raise
-    if has_channel:
-        connection.is_channel = True
-    else:
-        core.drop(connection)
+    if not has_channel:
+        core.unmake(connection)
+        return
+    connection.is_channel = True
+    if core.tracing.obj:
+        core.notices.append(tracing.about("obj.connected", connection))
 
 
 def find(core: Core, domid: int) -> None:
@@ -85,8 +97,8 @@ def changed(core: Core, ended: list[int], stopped: list[int]) -> None:
         if core.tracing.obj:
             core.notices.append(tracing.domain("obj.domain_stopped", domid))
         core.deliver(store.shut_down(domid))
-    for domid in ended:
-        core.deliver(end(core, domid))
+    known = [domid for domid in ended if store.domains.get(domid) is not None]
+    core.deliver(end(core, known))
     if stopped:
         # Watches without a depth are told once, whatever the number of domains.
         plain = store.tell_domain(RELEASE_DOMAIN, stopped[0], deep=False)

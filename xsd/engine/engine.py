@@ -10,7 +10,7 @@ What changes its state are its inputs, and nothing else; see inputs.py.
 from collections.abc import Iterable
 from typing import Final, final
 
-from xsd.engine import domains, progress
+from xsd.engine import domains, memory, progress
 from xsd.engine.connection import HIGH_WATER, Connection
 from xsd.engine.consumer import Consumer
 from xsd.engine.core import Core
@@ -29,7 +29,7 @@ from xsd.engine.inputs import (
 )
 from xsd.engine.logbook import Logbook
 from xsd.engine.notice import Notice
-from xsd.engine.schedule import EXPIRE, GO_ON, PROTECTION, REMARK
+from xsd.engine.schedule import GO_ON, PROTECTION, REMARK
 from xsd.protocol.frame import Frame
 from xsd.store import Store
 from xsd.store.quota import MEMORY, OUTSTANDING
@@ -56,9 +56,6 @@ WORK_PER_MS: Final = 5
 REST_MAX_MS: Final = 1000
 """The longest rest."""
 
-REMARK_EVERY_MS: Final = 1000
-"""How often it is looked who uses too much memory, while there are requests."""
-
 
 @final
 class Engine:
@@ -69,12 +66,11 @@ class Engine:
         core: What its parts work on.
     """
 
-    __slots__ = ("_remarking", "core", "store")
+    __slots__ = ("core", "store")
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.core = Core(store)
-        self._remarking = False
 
     # What it works with.
 
@@ -99,7 +95,11 @@ class Engine:
 
     def expire_events_after(self, timeout_ms: int) -> None:
         """Drop events that guests have not begun to fetch after so long; 0: never."""
-        self.core.event_timeout_ms = timeout_ms
+        core = self.core
+        core.event_timeout_ms = timeout_ms
+        if timeout_ms:
+            for connection in core.connections.values():
+                memory.expire_later(core, connection)
 
     def add_consumer(self, consumer: Consumer) -> None:
         """Have somebody told of all changes of the store from now on."""
@@ -142,8 +142,7 @@ class Engine:
     def restart(self, connection: Connection) -> None:
         """Forget all that is under way with a client; it begins anew."""
         if connection.id in self.core.connections:
-            self.core.forget(connection)
-            connection.restart()
+            self.core.restart(connection)
             self.core.record(RESTARTED, connection=connection.id)
 
     def domains_changed(self, ended: list[int], stopped: list[int]) -> None:
@@ -218,7 +217,8 @@ class Engine:
                 connection.backlog.extend(frames)
             else:
                 connection.backlog = frames
-                self.core.schedule.queue(connection)
+                if not connection.queued:
+                    self.core.schedule.queue(connection)
         if decoder.error is not None and not connection.backlog:
             self._break_off(connection)
 
@@ -283,11 +283,13 @@ class Engine:
 
     def take_dirty(self) -> list[Connection]:
         """Connections whose links have something to do; see `Link.update`."""
-        dirty = self.core.dirty
-        if dirty:
-            self.core.dirty = []
-            for connection in dirty:
-                connection.dirty = False
+        core = self.core
+        dirty = core.dirty
+        if not dirty:
+            return dirty
+        core.dirty = []
+        for connection in dirty:
+            connection.dirty = False
         return dirty
 
     def take_notices(self) -> list[Notice]:
@@ -324,17 +326,15 @@ class Engine:
                 return
             _time, what, number = due
             try:
-                self._do(what, number, now_ms)
+                self._do(what, number)
             except Exception as error:  # noqa: BLE001  others' times must not end
                 core.note_defect("timer.failed", error)
 
-    def _do(self, what: int, number: int, now_ms: int) -> None:
+    def _do(self, what: int, number: int) -> None:
         """Do one thing that is due; see schedule.py."""
         core = self.core
         if what == REMARK:
-            self._remarking = False
-            for domid in self.store.usage.all_memory():
-                core.remark_on_memory(domid)
+            memory.look(core)
             return
         if what == PROTECTION:
             progress.timed_out(core, number)
@@ -345,25 +345,7 @@ class Engine:
         if what == GO_ON:
             core.schedule.queue(connection)
         else:
-            self._expire(connection, now_ms)
-
-    def _expire(self, connection: Connection, now_ms: int) -> None:
-        """Drop a guest's events that have waited too long."""
-        core = self.core
-        connection.expiring = False
-        timeout_ms = core.event_timeout_ms
-        if not timeout_ms:
-            return
-        count = connection.outbox.expire(now_ms - timeout_ms)
-        if count:
-            self._note("warning", "events.expired", connection, count)
-            if connection.awaits_reading:
-                connection.awaits_reading = False
-                core.schedule.queue(connection)
-        oldest_ms = connection.outbox.oldest_ms()
-        if oldest_ms >= 0:
-            connection.expiring = True
-            core.schedule.at(oldest_ms + timeout_ms, EXPIRE, connection.id)
+            memory.expire(core, connection)
 
     def _serve_guests(self) -> None:
         """Serve guests in turn until they have asked for enough work together."""
@@ -380,7 +362,7 @@ class Engine:
             if done + usage.work - before >= GUESTS_WORK:
                 return
 
-    def _serve(self, connection: Connection, turn: int) -> int:
+    def _serve(self, connection: Connection, turn: int) -> int:  # noqa: C901
         """Answer requests of one connection, up to a turn's worth.
 
         Returns:
@@ -401,9 +383,10 @@ class Engine:
             if outbox.size > HIGH_WATER:
                 connection.awaits_reading = True
                 break
-            if (is_guest and self._wait_if_needed(connection)) or (
-                core.protection is not None
-                and progress.wait_if_needed(core, connection, frame)
+            if is_guest and self._wait_if_needed(connection):
+                break
+            if core.protection is not None and progress.wait_if_needed(
+                core, connection, frame
             ):
                 break
             if is_guest:
@@ -412,25 +395,20 @@ class Engine:
                 answer(core, connection, frame)
             connection.waited_for = 0
             done += 1
-        if connection.backlog is frames:
-            # Else the connection has begun anew meanwhile.
-            self._take_off(connection, done)
-        if is_guest and done:
-            core.note_usage(connection)
-            if not self._remarking:
-                self._remarking = True
-                core.schedule.at(core.now_ms + REMARK_EVERY_MS, REMARK, 0)
-        return done
-
-    def _take_off(self, connection: Connection, done: int) -> None:
-        """Take answered requests off a connection's backlog."""
-        frames = connection.backlog
         if done < len(frames):
             del frames[:done]
-            return
-        connection.backlog = []
-        if connection.paused or connection.closing:
-            self.core.touch(connection)
+        elif connection.backlog is frames:
+            # Else the connection has begun anew meanwhile.
+            connection.backlog = []
+            if connection.paused or connection.closing or connection.decoder.error:
+                self._run_out(connection)
+        if done and (is_guest or not core.remarking):
+            memory.note_requests(core, connection)
+        return done
+
+    def _run_out(self, connection: Connection) -> None:
+        """Everything is answered on a connection that somebody waits for, or broken."""
+        self.core.touch(connection)
         if connection.decoder.error is not None:
             self._break_off(connection)
 

@@ -262,8 +262,7 @@ def introduce(
     known = core.store.domains.get(domid)
     if known is not None and known.introduced:
         for each in core.connections_of(domid):
-            core.forget(each)
-            each.restart()
+            core.restart(each)
         if not known.caller.privileged:
             core.outside.reconnect(known, request.port)
     else:
@@ -284,7 +283,7 @@ def release(
     domid = parse_domid(one_string(payload))
     _refuse_privileged(core, domid)
     core.store.introduced(domid)
-    core.deliver(domains.end(core, domid), connection)
+    core.deliver(domains.end(core, [domid]), connection)
     return OK
 
 

@@ -16,10 +16,14 @@ from xsd.store.domains import Domain
 NO_DOMAIN: Final = -1
 """Answer to "which unique id": there is no such domain."""
 
+FAILED: Final = -2
+"""Any answer: there was none for a defect of ours; EIO, when it is replayed."""
+
 _NO_CHANNEL: Final = 0
 _CHANNEL: Final = 1
 _REFUSED: Final = 2
-"""Answers to "connect"; _REFUSED and more is a refusal: that much less is the errno."""
+"""Answers to "connect" and "reconnect"; _REFUSED and more is a refusal: that much less
+is the errno."""
 
 
 @final
@@ -59,36 +63,64 @@ class Outside(Guests):
 
     def unique_id(self, domid: int) -> int | None:
         """See `Census.unique_id`."""
-        if self._replayed is None:
-            found = self.guests.unique_id(domid)
-            answer = NO_DOMAIN if found is None else found
+        if self._replayed is not None:
+            answer = self._again(NO_DOMAIN)
         else:
-            answer = self._replayed.popleft() if self._replayed else NO_DOMAIN
-        self.answers.append(answer)
+            try:
+                found = self.guests.unique_id(domid)
+            except Exception:
+                self.answers.append(FAILED)
+                raise
+            answer = NO_DOMAIN if found is None else found
+            self.answers.append(answer)
         return None if answer == NO_DOMAIN else answer
 
     def connect(self, domain: Domain, port: int, connection: Connection) -> bool:
         """See `Guests.connect`."""
-        if self._replayed is None:
-            try:
-                has_channel = self.guests.connect(domain, port, connection)
-            except XenStoreError as error:
-                self.answers.append(_REFUSED + int(error.errno))
-                raise
-            answer = _CHANNEL if has_channel else _NO_CHANNEL
-        else:
-            answer = self._replayed.popleft() if self._replayed else _NO_CHANNEL
-        self.answers.append(answer)
-        if answer >= _REFUSED:
-            raise XenStoreError(Errno(answer - _REFUSED), "it was refused before")
-        return answer == _CHANNEL
+        if self._replayed is not None:
+            return self._again(_NO_CHANNEL) == _CHANNEL
+        try:
+            has_channel = self.guests.connect(domain, port, connection)
+        except Exception as error:
+            self._note_failure(error)
+            raise
+        self.answers.append(_CHANNEL if has_channel else _NO_CHANNEL)
+        return has_channel
 
     def reconnect(self, domain: Domain, port: int) -> None:
         """See `Guests.reconnect`."""
-        if self._replayed is None:
+        if self._replayed is not None:
+            self._again(_CHANNEL)
+            return
+        try:
             self.guests.reconnect(domain, port)
+        except Exception as error:
+            self._note_failure(error)
+            raise
+        self.answers.append(_CHANNEL)
 
     def disconnect(self, domain: Domain) -> None:
         """See `Guests.disconnect`."""
         if self._replayed is None:
             self.guests.disconnect(domain)
+
+    def _note_failure(self, error: Exception) -> None:
+        """Keep how a channel could not be had."""
+        if isinstance(error, XenStoreError):
+            self.answers.append(_REFUSED + int(error.errno))
+        else:
+            self.answers.append(FAILED)
+
+    def _again(self, default: int) -> int:
+        """The next answer of the input that is replayed.
+
+        Raises:
+            XenStoreError: If that was a refusal or a defect.
+        """
+        answer = self._replayed.popleft() if self._replayed else default
+        self.answers.append(answer)
+        if answer == FAILED:
+            raise XenStoreError(Errno.EIO, "it failed before")
+        if default != NO_DOMAIN and answer >= _REFUSED:
+            raise XenStoreError(Errno(answer - _REFUSED), "it was refused before")
+        return answer

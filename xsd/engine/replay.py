@@ -87,7 +87,9 @@ def _carry_out(engine: Engine, entry: Input) -> None:
         assert entry.frame is not None  # noqa: S101  or it were no request
         answer(core, core.connections[entry.connection], entry.frame)
     elif kind == CAME:
-        engine.connect(entry.domid)
+        came = engine.connect(entry.domid)
+        if came.id != entry.connection:
+            raise KeyError(entry.connection)
     elif kind == WENT:
         engine.disconnect(core.connections[entry.connection])
     elif kind == RESTARTED:

@@ -63,13 +63,14 @@ def report(core: Core) -> Report:
         domid = connection.caller.domid
         connections[domid] = connections.get(domid, 0) + 1
         unsent[domid] = unsent.get(domid, 0) + connection.outbox.size
+    usage = store.usage
     columns = {
-        "nodes": store.usage.nodes.used,
-        "watches": store.usage.watches.used,
-        "transactions": store.usage.transactions.used,
+        "nodes": usage.nodes.used,
+        "watches": usage.watches.used,
+        "transactions": usage.transactions.used,
         "connections": connections,
         "unsent_bytes": unsent,
-        "memory_quota": store.usage.all_memory(),
+        "memory_quota": usage.all_memory(),
     }
     domids = {domain.domid for domain in store.domains.all()}
     for used in columns.values():

@@ -86,6 +86,8 @@ class Transaction(View):
         expelled: It kept too much of the past, and has lost its snapshot.
         own_conflict: Its own client has changed what it may have relied on.
         undone: It has removed a node that it had made itself.
+        own_conflict: Its own client has changed what it relies on; for those who care
+            whose fault a conflict is.
     """
 
     __slots__ = (
@@ -108,7 +110,7 @@ class Transaction(View):
     def __init__(
         self, caller: Caller, live: Live, clock: Clock, quotas: Quotas
     ) -> None:
-        super().__init__(Tree(clock, live.tree.top), quotas)
+        super().__init__(Tree(clock, live.tree.top), quotas, tracked=True)
         self.caller = caller
         self.snapshot: Node | None = None
         self.since = 0
@@ -120,6 +122,7 @@ class Transaction(View):
         self.expelled = False
         self.own_conflict = False
         self.undone = False
+        self.own_conflict = False
         self._live = live
         self._clock = clock
         self.footprint = Footprint()

@@ -38,19 +38,14 @@ class Shell:
         self.engine = engine
         self.now_ms = 0
 
-    def feed(self, connection: Connection, data: bytes) -> None:
-        """Bytes have come from a client."""
-        self.engine.feed(connection, data)
-
     def turn(self) -> None:
-        """Carry out all that may be, and end who is to be ended."""
+        """Have the engine do all that it can do now, and end who is to be ended."""
         engine = self.engine
-        is_busy = True
-        while is_busy:
+        engine.turn(self.now_ms)
+        self._update()
+        while engine.busy:
             engine.turn(self.now_ms)
-            for connection in engine.take_dirty():
-                self._look(connection)
-            is_busy = engine.busy
+            self._update()
 
     def read(self, connection: Connection) -> bytes:
         """Take all that is to be sent on a connection."""
@@ -60,17 +55,16 @@ class Shell:
             part = bytes(outbox.peek())
             self.engine.sent(connection, len(part))
             parts.append(part)
-        self._look(connection)
+        self._end_if_over(connection)
         return b"".join(parts)
 
-    @property
-    def next_ms(self) -> int:
-        """When something more can be carried out; 0 for never."""
-        return self.engine.next_ms
+    def _update(self) -> None:
+        for connection in self.engine.take_dirty():
+            self._end_if_over(connection)
 
-    def _look(self, connection: Connection) -> None:
-        is_done = not connection.outbox.size and not connection.backlog
-        if connection.lost or (connection.closing and is_done):
+    def _end_if_over(self, connection: Connection) -> None:
+        is_done = connection.closing and not connection.backlog
+        if connection.lost or (is_done and not connection.outbox.size):
             self.engine.disconnect(connection)
 
 
@@ -94,7 +88,7 @@ class Line(Transport):
         """See `Transport.send`; it is never refused for want of room."""
         del timeout
         if self.connection is not None:
-            self._machine.shell.feed(self.connection, data)
+            self._machine.shell.engine.feed(self.connection, data)
             self._machine.run()
 
     def receive(self, timeout: float | None) -> bytes:
@@ -111,7 +105,7 @@ class Line(Transport):
                 machine.run()
                 if data:
                     return data
-                if connection.lost or connection.closing:
+                if connection.lost:
                     raise DisconnectedError("the daemon has ended the connection")
             if not machine.wait(until_ms):
                 raise TimeoutError("nothing comes")
@@ -180,10 +174,10 @@ class Machine(Guests):
 
     def wait(self, until_ms: int) -> bool:
         """Let the time pass that somebody has to wait for, if it is not too long."""
-        now_ms = self.shell.now_ms
-        if not now_ms < self.shell.next_ms <= until_ms:
+        now_ms, next_ms = self.shell.now_ms, self.shell.engine.next_ms
+        if not now_ms < next_ms <= until_ms:
             return False
-        self.advance(self.shell.next_ms - now_ms)
+        self.advance(next_ms - now_ms)
         return True
 
     def unique_id(self, domid: int) -> int | None:
@@ -200,10 +194,10 @@ class Machine(Guests):
         return True
 
     def reconnect(self, domain: Domain, port: int) -> None:
-        """Nothing: the engine has restarted the connection."""
+        """See `Guests.reconnect`: there is no ring to be emptied."""
 
     def disconnect(self, domain: Domain) -> None:
-        """Nothing: the engine has ended the connection."""
+        """See `Guests.disconnect`: its line finds out."""
 
 
 @final

@@ -102,11 +102,14 @@ class Reactor:
     __slots__ = (
         "_callbacks",
         "_clock",
+        "_core",
         "_epoll",
         "_loop",
+        "_next_ms",
         "_on_notice",
         "_passing",
         "_poll",
+        "_schedule",
         "_scheduled",
         "_timer",
         "_timer_ms",
@@ -135,6 +138,8 @@ class Reactor:
             clock: Seconds of a monotonic clock.
         """
         self.engine = engine
+        self._core = engine.core
+        self._schedule = engine.core.schedule
         self.linger_ms = LINGER_MS
         self.retry_s = RETRY_S
         self.now_ms = int(clock() * 1000)
@@ -149,10 +154,12 @@ class Reactor:
         self._transports: list[Transport] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
+        # When the engine has to take a turn in any case.
+        self._next_ms = 0
         # Whether `_go_on` is about to be called.
         self._scheduled = False
         self._passing = False
-        loop.add_reader(self._epoll.fileno(), self._on_ready)
+        loop.add_reader(self._epoll.fileno(), self._run, PASSES_MS)
 
     def close(self) -> None:
         """Wait for nothing any more; what was added is left as it is."""
@@ -279,9 +286,6 @@ class Reactor:
         if not self._passing and not self._epoll.closed:
             self._run(0)
 
-    def _on_ready(self) -> None:
-        self._run(PASSES_MS)
-
     def _go_on(self) -> None:
         self._scheduled = False
         if not self._epoll.closed:
@@ -301,30 +305,28 @@ class Reactor:
             goes_on = self._pass(self._poll(0, READY_MAX))
             until_ms = self.now_ms + passes_ms
             while self.now_ms < until_ms:
-                wait_ms = 0 if goes_on else self._wait_ms()
+                wait_ms = 0
+                if not goes_on:
+                    wait_ms = self.linger_ms
+                    if self._next_ms:
+                        wait_ms = max(0, min(wait_ms, self._next_ms - self.now_ms))
                 ready: list[tuple[int, int]] = self._poll(wait_ms / 1000, READY_MAX)
                 if not ready and not goes_on:
                     break
                 goes_on = self._pass(ready)
         finally:
             self._passing = False
-            self._set_timer()
+            next_ms = self._next_ms
+            if next_ms and (self._timer is None or next_ms < self._timer_ms):
+                self._set_timer(next_ms)
         if goes_on:
             self.wake()
 
-    def _wait_ms(self) -> int:
-        next_ms = self.engine.next_ms
-        if next_ms == 0:
-            return self.linger_ms
-        return max(0, min(self.linger_ms, next_ms - self.now_ms))
-
-    def _set_timer(self) -> None:
-        next_ms = self.engine.next_ms
-        if next_ms == 0 or self._epoll.closed:
+    def _set_timer(self, next_ms: int) -> None:
+        """Have a pass at that time, which is before the one that is set."""
+        if self._epoll.closed:
             return
         if self._timer is not None:
-            if self._timer_ms <= next_ms:
-                return
             self._timer.cancel()
         self._timer_ms = next_ms
         # Time has passed since the pass began: it may be late by that, never early.
@@ -343,7 +345,13 @@ class Reactor:
                 transport.receive()
             except Exception as error:  # noqa: BLE001  the others must not suffer
                 self.report("receive", error)
-        has_failed = not self._take_turn()
+        has_failed = False
+        try:
+            self.engine.turn(self.now_ms)
+        except Exception as error:  # noqa: BLE001  clients must be able to go on
+            has_failed = True
+            self.report("turn", error)
+            self._loop.call_later(self.retry_s, self.wake)
         self._send()
         goes_on = False
         for transport in self._transports:
@@ -353,10 +361,12 @@ class Reactor:
                 self.report("finish", error)
             if transport.busy:
                 goes_on = True
-        for notice in self.engine.take_notices():
-            self.note(notice)
+        if self._core.notices:
+            for notice in self.engine.take_notices():
+                self.note(notice)
+        self._next_ms = self._schedule.next_ms
         # Only now: who has read may go on.
-        return goes_on or (not has_failed and self.engine.busy)
+        return goes_on or (not has_failed and self._schedule.busy)
 
     def _receive(self, ready: list[tuple[int, int]]) -> None:
         wires = self._wires
@@ -389,22 +399,11 @@ class Reactor:
             self.report("callback", error)
             self.rest(descriptor)
 
-    def _take_turn(self) -> bool:
-        """Have the engine take its turn; False if it has failed to."""
-        try:
-            self.engine.turn(self.now_ms)
-        except Exception as error:  # noqa: BLE001  clients must be able to go on
-            self.report("turn", error)
-            self._loop.call_later(self.retry_s, self.wake)
-            return False
-        return True
-
     def _send(self) -> None:
         """Have all links do what their connections ask for."""
-        engine = self.engine
-        dirty = engine.take_dirty()
-        while dirty:
-            for connection in dirty:
+        # An end may leave something for others.
+        while self._core.dirty:
+            for connection in self.engine.take_dirty():
                 link = connection.link
                 if link is None:
                     continue
@@ -415,5 +414,3 @@ class Reactor:
                         self.failed(link, error)
                     else:
                         self.report("update", error)
-            # An end may leave something for others.
-            dirty = engine.take_dirty()

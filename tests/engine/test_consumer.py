@@ -1,0 +1,87 @@
+"""xsd.engine.consumer: who is told of changes, and cannot fail a request."""
+
+from typing import final
+
+import pytest
+
+from tests.engine.support import OK, Client, event, give, guest_of, told
+from xsd.engine import Engine
+from xsd.engine.consumer import Consumer
+from xsd.protocol.ops import Op
+from xsd.store import Change
+
+
+@final
+class Kept(Consumer):
+    """Keeps what it is told, and can fail.
+
+    Attributes:
+        paths: Of what was changed, by input.
+        causes: The ids of connection and transaction of each of them.
+        fails: Whether it does.
+    """
+
+    def __init__(self) -> None:
+        self.paths: list[list[bytes]] = []
+        self.causes: list[tuple[int, int] | None] = []
+        self.fails = False
+
+    def take(self, changes: list[Change]) -> None:
+        if self.fails:
+            raise ZeroDivisionError
+        self.paths.append([b"/".join(change.path) for change in changes])
+        for change in changes:
+            cause = change.cause
+            found = None if cause is None else (cause.connection, cause.transaction)
+            self.causes.append(found)
+
+
+def test_a_consumer_is_told_of_each_input_with_its_cause(engine: Engine) -> None:
+    """Requests, commits and ends of domains alike, until it is removed."""
+    kept, dom0 = Kept(), Client(engine)
+    guest_of(engine, 5)
+    give(dom0, b"/own", b"n5\0")
+    engine.add_consumer(kept)
+    dom0.ok(Op.WRITE, b"/a\0v")
+    tx = dom0.start()
+    dom0.ok(Op.WRITE, b"/a\0w", tx)
+    dom0.ok(Op.WRITE, b"/b\0w", tx)
+    assert kept.paths == [[b"/a"]]
+    dom0.ok(Op.TRANSACTION_END, b"T\0", tx)
+    engine.domains_changed([5], [])
+    dom0.ask(Op.READ, b"/a\0")
+    engine.remove_consumer(kept)
+    dom0.ok(Op.WRITE, b"/a\0x")
+
+    told_of = [paths for paths in kept.paths if paths]
+    assert told_of == [[b"/a"], [b"/a", b"/b"], [b"/own"]]
+    number = dom0.connection.id
+    assert kept.causes == [(number, 0), (number, tx), (number, tx), None]
+
+
+@pytest.mark.parametrize("how", ["request", "commit", "domain"])
+def test_a_consumer_that_fails_concerns_nobody_else(engine: Engine, how: str) -> None:
+    """What happened stands, clients are told, others get theirs, the log the defect."""
+    broken, kept, dom0 = Kept(), Kept(), Client(engine)
+    guest_of(engine, 5)
+    give(dom0, b"/a", b"n5\0")
+    dom0.ask(Op.WATCH, b"/a\0t\0")
+    for each in (broken, kept):
+        engine.add_consumer(each)
+    broken.fails = True
+    tx = dom0.start()
+    engine.take_notices()
+    if how == "request":
+        assert dom0.ask(Op.WRITE, b"/a\0w") == [event(b"/a", b"t"), (Op.WRITE, OK)]
+    elif how == "commit":
+        dom0.ok(Op.WRITE, b"/a\0w", tx)
+        dom0.ok(Op.TRANSACTION_END, b"T\0", tx)
+    else:
+        engine.domains_changed([5], [])
+        assert dom0.take() == [event(b"/a", b"t")]
+
+    assert [paths for paths in kept.paths if paths] == [[b"/a"]]
+    assert set(told(engine)) == {"changes.not_taken"}
+    broken.fails = False
+    dom0.ok(Op.WRITE, b"/b\0v")
+    assert broken.paths == [[b"/b"]]
