@@ -187,7 +187,7 @@ RULES: Final[dict[str, str]] = {
     """,
     "who writes a node of dom0's pays nothing": """
         introduce 1; write /a; set /a n0 w1; quota 1 memory 1
-        1* write /a x*1000; 1* read /a -> EACCES; read /tool; memory 1 -> 0
+        1 write /a x*1000; 1 read /a -> EACCES; memory 1 -> 0
     """,
 }
 
