@@ -329,6 +329,13 @@ class Store:
         """The domain of that id, made known if it is new."""
         return self.domains.know(domid, self.clock.now)
 
+    def unknow(self, domid: int) -> None:
+        """Take `know` of a new domain back, of which nothing was said since.
+
+        Unlike `end` this touches no node: what named nobody before still does.
+        """
+        self._let_go(domid)
+
     def introduce(self, domid: int, port: int) -> list[Event]:
         """Introduce a domain, or introduce it again with another port.
 

@@ -239,8 +239,9 @@ class Reactor:
         self._transports.append(transport)
 
     def exclude(self, transport: Transport) -> None:
-        """Undo `include`."""
-        self._transports.remove(transport)
+        """Undo `include`, even if it has never been done."""
+        if transport in self._transports:
+            self._transports.remove(transport)
 
     # What is reported.
 
