@@ -8,6 +8,7 @@
 # make deb      build a Debian package into dist, compiled, or for all machines: PURE=1
 # make test-deb build both and try them in a fresh Debian 12; takes root and mmdebstrap
 # make fuzz     hostile guests against a daemon (SECONDS=300, SEED= of an earlier run)
+# make simulate whole engines in simulated worlds, replayed (SECONDS=300, SEED=)
 # make soak     a thousand domains come and go, three times (minutes)
 # make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
 # make docs     build the site of docs/ into build/docs
@@ -28,7 +29,7 @@ bin := .venv/bin
 socket := $(here)/run/socket
 
 .PHONY: serve test test-compiled test-container test-systemd test-deb test-xen bench-xen
-.PHONY: fuzz soak wheels deb docs lint tables clean
+.PHONY: fuzz simulate soak wheels deb docs lint tables clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -88,6 +89,10 @@ test-deb: .venv/.develop
 
 fuzz: .venv/.develop
 	@$(bin)/python -m tests.soak.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+simulate: .venv/.develop
+	@$(bin)/python -m tests.simulation.simulate --seconds $(SECONDS) \
+	    $(if $(SEED),--seed $(SEED))
 
 soak: .venv/.develop
 	@$(bin)/python -m tests.soak.soak

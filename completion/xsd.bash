@@ -105,11 +105,19 @@ _xsd_config() {
     esac
 }
 
+_xsd_tape() {
+    case ${operands[0]-} in
+        "") _xsd_offer -W "show replay -h --help --socket" ;;
+        *) ((${#operands[@]} > 1)) || _xsd_offer_files ;;
+    esac
+}
+
 _xsd_command() {
     local options="-h --help --socket -s"
     case $command in
         serve) _xsd_serve && return ;;
         config) _xsd_config && return ;;
+        tape) _xsd_tape && return ;;
         read) options+=" -p --prefix -R --raw" ;;
         write) options+=" -R --raw" ;;
         list) options+=" -p --prefix" ;;
@@ -126,7 +134,7 @@ _xsd_command() {
     fi
     # Every second word of write is a value, those of chmod behind the first are modes.
     case $command:${#operands[@]} in
-        serve:* | config:* | health:*) ;;
+        serve:* | config:* | tape:* | health:*) ;;
         write:*[13579]) ;;
         chmod:0) _xsd_offer_paths ;;
         chmod:*) _xsd_offer_begun -W "n r w b" ;;
@@ -175,7 +183,7 @@ _xsd() {
                 _xsd_offer -W "-h --help --socket --version"
             else
                 _xsd_offer -W "serve config read write list ls tree exists mkdir rm
-                    chmod watch health"
+                    chmod watch health tape"
             fi
             ;;
     esac

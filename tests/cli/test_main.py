@@ -15,7 +15,7 @@ from xsd.cli.main import COMMANDS, ORIGINALS
 from xsd.client import Client
 from xsd.protocol.errors import Errno, XenStoreError
 
-CLIENTS = [name for name in COMMANDS if name not in {"serve", "config"}]
+CLIENTS = [name for name in COMMANDS if name not in {"serve", "config", "tape"}]
 WORDS = {
     "write": ["/t/a", "1"],
     "chmod": ["/t", "n0"],

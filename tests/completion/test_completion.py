@@ -128,6 +128,17 @@ def test_what_can_be_asked_about_the_configuration_is_offered(
     assert offered("config", "check", "a", "") == []
 
 
+def test_what_can_be_done_with_a_tape_is_offered(
+    offered: Offered, tmp_path: Path
+) -> None:
+    """Then a file, then nothing."""
+    (tmp_path / "record").touch()
+
+    assert offered("tape", "") == ["show", "replay", "-h", "--help", "--socket"]
+    assert offered("tape", "show", "rec") == ["option filenames", "record"]
+    assert offered("tape", "replay", "record", "") == []
+
+
 def test_paths_are_those_of_the_store(
     offered: Offered, client: Client, daemon_socket: Path
 ) -> None:

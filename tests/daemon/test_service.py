@@ -17,7 +17,7 @@ from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import FileSink, StreamSink, configure
 from xsd.daemon.service import Service, log_notice, make_store
 from xsd.daemon.settings import SETTINGS, SOCKET_PATH_MAX, Config
-from xsd.engine import Engine, Notice
+from xsd.engine import Notice
 from xsd.hypervisor.base import Channel, DomainState, Hypervisor, PortIn
 from xsd.protocol.errors import XenStoreError
 from xsd.store import Store
@@ -233,62 +233,20 @@ def test_orphans_are_kept_if_that_is_wanted(
     serve(Config(socket=path, hypervisor="emulated", keep_orphans=keep), work)
 
 
-@pytest.mark.parametrize("timeout_s", [0, 7])
-def test_unread_events_are_looked_for_unless_they_may_wait_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout_s: int
-) -> None:
-    """At the start and then again and again, until the end."""
-    looked: list[int] = []
-
-    def look(_: Engine, now_ms: int, after_ms: int) -> None:
-        assert now_ms >= 0
-        looked.append(after_ms)
-
-    monkeypatch.setattr(Engine, "expire_events", look)
-    monkeypatch.setattr("xsd.daemon.service.PERIOD_S", 0.0)
-
-    async def work(_: Service) -> None:
-        for _turn in range(100):
-            await asyncio.sleep(0)
-
-    config = Config(
-        socket=tmp_path / "socket",
-        hypervisor="emulated",
-        watch_event_timeout_s=timeout_s,
-    )
-    serve(config, work)
-
-    assert set(looked) == ({7000} if timeout_s else set())
-    assert len(looked) != 1
-
-
-def test_the_time_that_events_may_wait_can_be_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It holds from then on; for ever, too, and no longer for ever."""
-    looked: list[int] = []
-
-    def look(_: Engine, now_ms: int, after_ms: int) -> None:
-        assert now_ms >= 0
-        looked.append(after_ms)
-
-    monkeypatch.setattr(Engine, "expire_events", look)
-    monkeypatch.setattr("xsd.daemon.service.PERIOD_S", 0.0)
-
-    async def turns() -> set[int]:
-        looked.clear()
-        for _turn in range(100):
-            await asyncio.sleep(0)
-        return set(looked)
+def test_the_time_that_events_may_wait_can_be_changed(tmp_path: Path) -> None:
+    """It is the configuration's at first, and holds from then on; 0 is for ever."""
 
     async def work(service: Service) -> None:
-        for seconds in (7, 8, 0, 9):
+        core = service._engine.core
+        assert core.event_timeout_ms == 7000
+        for seconds in (8, 0, 9):
             service.change({"timeout.watch-event": seconds})
-            assert await turns() == ({seconds * 1000} if seconds else set())
-            # One timer, however often it has been changed.
-            assert len(looked) <= 101
+            assert core.event_timeout_ms == seconds * 1000
 
-    serve(Config(socket=tmp_path / "socket", hypervisor="emulated"), work)
+    config = Config(
+        socket=tmp_path / "socket", hypervisor="emulated", watch_event_timeout_s=7
+    )
+    serve(config, work)
 
 
 def test_limits_and_orphans_can_be_changed(tmp_path: Path) -> None:

@@ -192,6 +192,6 @@ def test_a_service_answers_itself(tmp_path: Path) -> None:
         service.stop()
 
         assert set(heard) == {"connections: 0, guests: 0"}
-        assert service._pump.engine.connections == []
+        assert service._engine.connections == []
 
     run(work)

@@ -1,14 +1,24 @@
 """docs/architecture.md and its picture name files and functions that there are."""
 
 import ast
+import asyncio
 import re
+import socket
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import pytest
 
 from tests.docs.pages import ROOT
+from xsd.engine import Engine
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
+from xsd.store import Store
+from xsd.transport.reactor import Reactor
+from xsd.transport.unix import UnixServer
 
 PAGE: Final = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PICTURE: Final = ROOT / "docs" / "request.svg"
@@ -47,7 +57,7 @@ def test_the_picture_shows_calls_that_there_are() -> None:
     files = [name for name in words_of("file") if name.endswith(".py")]
     calls = words_of("call")
 
-    assert len(files) == len(calls) == 7
+    assert len(files) == len(calls) == 9
     for file, call in zip(files, calls, strict=True):
         assert call in names_of(ROOT / "xsd" / file)
         assert f"{file.rpartition('/')[2]}" in PAGE
@@ -76,3 +86,34 @@ def test_layers_are_all_packages() -> None:
     }
 
     assert set(re.findall(r"^(xsd\.\w+) ", PAGE, re.MULTILINE)) == packages
+
+
+@pytest.mark.pure_only
+async def test_a_write_is_as_short_as_the_page_says(tmp_path: Path) -> None:
+    """From the poll that told of the bytes to the next one, nobody watching."""
+    found = re.search(r"These are (\d+) calls in (\d+) modules", PAGE)
+    assert found is not None
+    reactor = Reactor(Engine(Store()), lambda _: None, asyncio.get_running_loop())
+    ours, theirs = socket.socketpair()
+    UnixServer(reactor, str(tmp_path / "socket"), 0).adopt(ours)
+    calls: list[tuple[str, str]] = []
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        code = frame.f_code
+        if event == "call" and Path(code.co_filename).is_relative_to(ROOT):
+            calls.append((code.co_filename, code.co_qualname))
+
+    for _ in range(2):  # the first one makes the node
+        theirs.sendall(encode_frame(Op.WRITE, 1, 0, b"/a/b\0value"))
+        calls.clear()
+        sys.setprofile(note)
+        reactor.run()
+        sys.setprofile(None)
+        assert theirs.recv(99).endswith(b"OK\0")
+    theirs.close()
+    reactor.run()
+    reactor.close()
+
+    assert calls[0][1] == "Reactor.run"  # in the place of the event loop
+    assert len(calls) - 1 == int(found[1])
+    assert len({file for file, _name in calls}) == int(found[2])

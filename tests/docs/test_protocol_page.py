@@ -87,11 +87,10 @@ def test_privileged_messages_are_marked(number: str, remark: str) -> None:
     """A guest is told EACCES of them, before anything else."""
     engine = Engine(Store())
     engine.store.introduce(1, 1)
-    domain = engine.store.domains.get(1)
-    assert domain is not None
-    connection = engine.connect(domain.caller)
+    connection = engine.connect(1)
     header = b"".join(value.to_bytes(4, "little") for value in (int(number), 1, 0, 0))
-    engine.receive(connection, header, 0)
+    engine.feed(connection, header)
+    engine.turn(0)
     reply = bytes(connection.outbox.peek())[16:]
 
     assert (reply == b"EACCES\0") == remark.startswith("*dom0*")

@@ -14,19 +14,15 @@ from typing import Final, final
 
 import pytest
 
-from tests.engine.support import OK, take_bytes
-from tests.engine.support import Client as EngineClient
-from tests.engine.support import event as told
 from tests.fuzz.generate import Fuzzer
 from tests.support.daemons import start_xsd
 from xsd.client import Client
-from xsd.engine import Connection, Engine
 from xsd.protocol.errors import ERROR_NAMES, Errno
 from xsd.protocol.frame import Frame, FrameDecoder
 from xsd.protocol.ops import Op
-from xsd.protocol.perms import Caller
-from xsd.store import Store
 from xsd.store.check import verify
+from xsd.testing import InProcess, Session
+from xsd.testing.session import OK, event
 
 FIRST_SEED: Final = int(os.environ.get("XSD_FUZZ_SEED", "1"))
 """With another one, other requests are made; the default makes failures repeatable."""
@@ -65,24 +61,31 @@ def check_replies(requests: list[Frame], sent: list[Frame]) -> None:
 
 @final
 class Fuzzed:
-    """A connection to an engine that is sent anything.
+    """A client of a daemon in process that sends anything.
 
-    Attributes:
-        connection: The engine's end of it.
+    Args:
+        xenstore: The daemon.
+        domid: Who it is.
     """
 
-    def __init__(self, engine: Engine, caller: Caller) -> None:
-        self._engine = engine
-        self._caller = caller
+    def __init__(self, xenstore: InProcess, domid: int) -> None:
+        self._xenstore = xenstore
+        self._domid = domid
         self._begin()
 
     def _begin(self) -> None:
-        self.connection: Connection = self._engine.connect(self._caller)
+        """Come, or come back as another client of the same domain."""
+        domains = self._xenstore.store.domains
+        if domains.get(self._domid) is None:
+            self._xenstore.introduce(self._domid)
+        self._domain = domains.get(self._domid)
+        line = self._xenstore.connect(self._domid)
+        assert line.connection is not None
+        self.connection = line.connection
         self._stream = self.connection.decoder
         self._requests = FrameDecoder()
         self._asked: list[Frame] = []
-        self._sent = FrameDecoder()
-        self._got: list[Frame] = []
+        self._session = Session(line)
 
     def send(self, data: bytes) -> None:
         """Send bytes."""
@@ -91,59 +94,42 @@ class Fuzzed:
             self._stream = self.connection.decoder
             self._requests = FrameDecoder()
         self._asked += self._requests.feed(data)
-        self._engine.receive(self.connection, data, 0)
+        self._session.send(data)
 
     def read(self) -> bool:
-        """Read what came and be served on; tells whether something happened."""
-        sent = take_bytes(self.connection)
-        self._got += self._sent.feed(sent)
-        ready = self._engine.is_ready(self.connection)
-        if ready:
-            self._engine.resume(self.connection, 0)
-        return ready or bool(sent)
+        """Read what came; tells whether something did."""
+        before = self._session.waiting
+        self._session.look()
+        return self._session.waiting > before
 
     def check(self) -> None:
-        """Check that everything was answered; comes back if it was ended."""
-        connection = self.connection
-        assert self._sent.pending == b""
-        if not connection.lost:
-            assert connection.backlog == []
-            assert connection.closing == (self._requests.error is not None)
-            check_replies(self._asked, self._got)
-        self._asked, self._got = [], []
-        if connection.lost or connection.closing:
-            self._again()
+        """Check that everything was answered; comes back if it was ended.
 
-    def _again(self) -> None:
-        """Come back as another client of the same domain."""
-        self._engine.disconnect(self.connection)
-        store = self._engine.store
-        if store.domains.get(self._caller.domid) is None:
-            store.introduce(self._caller.domid, 1)
-        self._caller = store.known(self._caller.domid).caller
-        self._begin()
+        It may be for bytes that are no request, or with its domain.
+        """
+        if self._xenstore.store.domains.get(self._domid) is self._domain:
+            assert self.connection.backlog == []
+            got = self._session.frames(self._session.waiting)
+            check_replies(self._asked, got)
+            assert self._session.over == (self._requests.error is not None)
+        self._asked = []
+        if self._session.over:
+            self._begin()
 
 
 def settle(clients: list[Fuzzed]) -> None:
     """Serve all clients until nothing is left to do, and check what they got."""
-    busy = True
-    while busy:
-        busy = False
-        for client in clients:
-            busy |= client.read()
+    while sum(client.read() for client in clients):
+        pass
     for client in clients:
         client.check()
 
 
-def give_homes(dom0: EngineClient) -> None:
+def give_homes(dom0: Session) -> None:
     """Give guests a node of their own again, and all of them to read."""
-    for path, entries in (
-        (b"/local/domain/1", b"n1\0r2\0"),
-        (b"/local/domain/2", b"b2\0"),
-        (b"/a", b"r0\0"),
-    ):
-        dom0.ok(Op.WRITE, path + b"\0")
-        dom0.ok(Op.SET_PERMS, path + b"\0" + entries)
+    dom0.make(b"/local/domain/1", b"n1", b"r2")
+    dom0.make(b"/local/domain/2", b"b2")
+    dom0.make(b"/a", b"r0")
 
 
 @pytest.mark.slow
@@ -151,19 +137,17 @@ def give_homes(dom0: EngineClient) -> None:
 def test_engine_withstands_anything(seed: int) -> None:
     """Two clients of dom0 and two guests, and a bystander that sees only its own."""
     fuzzer = Fuzzer(seed)
-    engine = Engine(Store())
-    store = engine.store
-    bystander = EngineClient(engine)
-    bystander.ask(Op.WATCH, b"/bystander\0t\0")
+    xenstore = InProcess()
+    bystander = xenstore.client()
+    bystander.watch(b"/bystander")
     for domid in (1, 2):
-        store.introduce(domid, 1)
-    callers = [store.privileged.caller] * 2 + [store.known(n).caller for n in (1, 2)]
-    clients = [Fuzzed(engine, caller) for caller in callers]
+        xenstore.introduce(domid)
+    clients = [Fuzzed(xenstore, domid) for domid in (0, 0, 1, 2)]
 
     for number in range(ENGINE_BATCHES):
         value = b"%d" % number
         assert bystander.ask(Op.WRITE, b"/bystander\0" + value) == [
-            told(b"/bystander", b"t"),
+            event(b"/bystander", b"t"),
             (Op.WRITE, OK),
         ]
         give_homes(bystander)
@@ -177,9 +161,9 @@ def test_engine_withstands_anything(seed: int) -> None:
             client = clients[fuzzer.below(len(clients))]
             client.send(fuzzer.frames(5, ()) + fuzzer.noise(fuzzer.below(100)))
             settle(clients)
-        assert verify(store) == []
+        assert verify(xenstore.store) == []
         assert bystander.reply(Op.READ, b"/bystander\0") == (Op.READ, value)
-        assert [n.event for n in engine.take_notices() if n.error] == []
+        assert [n.event for n in xenstore.take_notices() if n.error] == []
 
 
 @final

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.scenarios.worlds import WORLDS, World
+from tests.support.worlds import WORLDS, World
 
 OURS = ("engine", "rings")
 

@@ -2,17 +2,15 @@
 
 import pytest
 
-from tests.scenarios.worlds import OK, EngineWorld, Event, Session, World
+from tests.support.worlds import EngineWorld, World
+from xsd.client import Event
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
+from xsd.testing import Session
+from xsd.testing.session import OK, strings
 
 EACCES, ENOENT, EINVAL = Errno.EACCES, Errno.ENOENT, Errno.EINVAL
 ENOSPC, ENOMEM = Errno.ENOSPC, Errno.ENOMEM
-
-
-def strings(*words: bytes) -> bytes:
-    """A payload of strings."""
-    return b"".join([word + b"\0" for word in words])
 
 
 def at_home(world: World, domid: int = 5) -> Session:
@@ -350,8 +348,8 @@ def write_many(world: World, writer: Session) -> int:
     for number in range(COUNT):
         writer.post(Op.WRITE, b"/t/%03d\0" % number)
     answered = -1
-    while answered < writer.take():
-        answered = writer.take()
+    while answered < writer.look():
+        answered = writer.look()
         world.settle()
     return answered
 
@@ -369,9 +367,9 @@ def test_guest_whose_events_are_not_read_has_to_wait(world: World) -> None:
     seen: list[Event] = []
     while len(seen) < COUNT:
         seen += deaf.events()
-        writer.take()
+        writer.look()
     assert seen == [(b"/t/%03d" % number, b"t") for number in range(COUNT)]
-    assert {reply.payload for reply in writer.replies(COUNT)} == {OK}
+    assert writer.replies(COUNT) == [(Op.WRITE, OK)] * COUNT
 
 
 def test_guest_waits_for_nobody_who_is_gone(world: World) -> None:
@@ -382,7 +380,7 @@ def test_guest_waits_for_nobody_who_is_gone(world: World) -> None:
     assert write_many(world, writer) < 70
     world.end(deaf)
 
-    assert {reply.payload for reply in writer.replies(COUNT)} == {OK}
+    assert writer.replies(COUNT) == [(Op.WRITE, OK)] * COUNT
 
 
 def test_equal_events_wait_once(world: World) -> None:
@@ -406,15 +404,13 @@ def test_guest_goes_on_when_unread_events_are_dropped_in_time() -> None:
     deaf.watch(b"/t")
     world.limit(b"outstanding", 20)
     assert write_many(world, writer) == 20
-    world.engine.expire_events(19_999, 20_000)
-    world.turn()
-    assert writer.take() == 20
+    world.xenstore.advance(19_999)
+    assert writer.look() == 20
 
     world.dom0.watch(b"/t")
     told = 0
-    while writer.take() < COUNT:
-        world.engine.expire_events(20_000, 20_000)
-        world.turn()
+    while writer.look() < COUNT:
+        world.xenstore.advance(20_000)
         told += len(world.dom0.events())
     assert told + len(world.dom0.events()) == COUNT - 20
     assert len(deaf.events()) <= 20

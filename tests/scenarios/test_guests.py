@@ -4,20 +4,17 @@ import itertools
 
 import pytest
 
-from tests.scenarios.worlds import OK, Session, World
+from tests.support.worlds import World
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
+from xsd.testing import Session
+from xsd.testing.session import OK, event, strings
 
 EACCES, ENOENT, EPERM, EINVAL = Errno.EACCES, Errno.ENOENT, Errno.EPERM, Errno.EINVAL
 ENOSPC = Errno.ENOSPC
 
 RIGHTS = {b"n": "", b"r": "r", b"w": "w", b"b": "rw"}
 """What each letter lets do."""
-
-
-def strings(*words: bytes) -> bytes:
-    """A payload of strings."""
-    return b"".join([word + b"\0" for word in words])
 
 
 # Permissions.
@@ -329,10 +326,7 @@ def test_watcher_is_told_of_removals_it_may_see(world: World) -> None:
     assert guest.events() == [(b"/t/a/seen", b"/t/a/seen")]
 
     assert world.dom0.get(Op.RM, b"/t/b\0") == OK
-    assert guest.events() == [
-        (b"/t/b/listed", b"/t/b/listed"),
-        (b"/t/b", b"/t/b"),
-    ]
+    assert guest.events() == [(b"/t/b/listed", b"/t/b/listed"), (b"/t/b", b"/t/b")]
 
 
 def test_commit_tells_a_watcher_what_it_may_see(world: World) -> None:
@@ -384,10 +378,8 @@ def test_own_event_comes_before_the_reply(world: World) -> None:
     (guest,) = world.guests(5)
     world.dom0.make(b"/a", b"n5")
     guest.watch(b"/a")
-    assert guest.get(Op.WRITE, b"/a/b\0v") == OK
 
-    assert guest._events == [(b"/a/b", b"t")]
-    guest.events()
+    assert guest.ask(Op.WRITE, b"/a/b\0v") == [event(b"/a/b", b"t"), (Op.WRITE, OK)]
 
 
 def test_end_of_domains_is_for_all_to_know(ours: World) -> None:

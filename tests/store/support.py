@@ -1,5 +1,6 @@
 """A caller's requests with paths as text, the way tests want to write them."""
 
+import contextlib
 from collections.abc import Callable
 from typing import final
 
@@ -189,3 +190,27 @@ def do(client: Client, steps: Steps) -> None:
         except XenStoreError as error:
             if error.errno is not Errno.ENOENT:
                 raise
+
+
+def play(client: Client, script: bytes) -> None:
+    """Make requests: ``write /a value; mkdir /b; rm /c; perms /d n0 r1``."""
+    for line in script.split(b";"):
+        what, path, *more = line.split()
+        if what == b"write":
+            client.write(path, *more)
+        elif what == b"mkdir":
+            client.mkdir(path)
+        elif what == b"rm":
+            client.rm(path)
+        elif what == b"perms":
+            client.set_perms(path, *more)
+        else:
+            assert what == b"read", script
+            with contextlib.suppress(XenStoreError):
+                client.read(path)
+
+
+def pairs(text: bytes) -> Told:
+    """Events as ``path:token``, in order."""
+    found = [tuple(each.split(b":")) for each in text.split()]
+    return [(path, token) for path, token in found]

@@ -90,8 +90,8 @@ def test_the_changes_of_a_commit_lead_from_before_to_after(
     new = store.live.tree.top
     state = contents(old)
     assert transaction.transaction is not None
-    steps = by_order(steps_of(transaction.transaction, old, new))
-    for change in changes_between(steps):
+    touched = by_order(steps_of(transaction.transaction, old, new))
+    for change in changes_between(touched):
         apply(state, change)
 
     assert state == contents(new)

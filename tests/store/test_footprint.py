@@ -1,5 +1,6 @@
-"""Whether what was relied on still holds in a newer version of the store."""
+"""Footprints: whether what was relied on still holds, and what is kept."""
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,7 @@ from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import owner_only
 from xsd.store import Store
 from xsd.store.clock import Clock
-from xsd.store.footprint import Footprint
+from xsd.store.footprint import Footprint, Row, Spot, measured, rebuilt
 from xsd.store.node import Node
 from xsd.store.tree import Tree
 from xsd.store.view import EXISTENCE, NAMES, PERMS, SUBTREE, VALUE
@@ -202,3 +203,151 @@ def test_what_is_made_below_a_missing_node_concerns_it(store: Store) -> None:
 
     top = store.live.tree.top
     assert footprint.concerns(parse_path(b"/no/thing/here"), top)
+
+
+# What it keeps.
+
+
+def kept(footprint: Footprint) -> int:
+    """Bytes of all objects of a footprint, as Python has them; names once."""
+    seen: set[int] = set()
+    size = 0
+    rest: list[object] = [footprint.top]
+    while rest:
+        each = rest.pop()
+        if each is None or isinstance(each, bool) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        size += sys.getsizeof(each)
+        if isinstance(each, Spot):
+            size += 16  # what the collector needs for it
+            rest += [getattr(each, name) for name in Spot.__slots__]
+        elif isinstance(each, dict):
+            rest += [*each, *each.values()]
+    return size
+
+
+PATHS: dict[str, list[Path]] = {
+    "a chain": [(b"", *[b"level%03d" % number for number in range(990)])],
+    "short names": [(b"", *[b"%d" % number for number in range(300)])],
+    "one directory": [(b"", b"d", b"name%04d" % number) for number in range(1000)],
+    "long names": [(b"", b"d", b"%0500d" % number) for number in range(100)],
+    "pairs": [(b"", b"%04d" % (n // 2), b"%04d" % n) for n in range(1000)],
+    "few": [(b"", b"%04d" % number) for number in range(6)],
+}
+
+
+@pytest.mark.pure_only
+@pytest.mark.parametrize("how", PATHS)
+def test_it_is_charged_with_what_it_keeps(how: str) -> None:
+    """Never less, and not twice as much; the name counts, and so does each level."""
+    footprint = Footprint()
+    for number, path in enumerate(PATHS[how]):
+        footprint.rely(path, len(path), VALUE)
+        footprint.made(path, 1, 1000 + number)
+    real = kept(footprint)
+
+    assert real * 0.95 <= footprint.size <= real * 2
+    assert footprint.size == measured(footprint)
+
+
+@pytest.mark.parametrize("how", PATHS)
+def test_the_cost_of_a_path_is_known_before(how: str) -> None:
+    """To the byte."""
+    footprint = Footprint()
+    for path in PATHS[how]:
+        spot, depth = footprint.nearest(path, len(path))
+        expected = footprint.size + footprint.cost(spot, path, depth, len(path))
+        footprint.rely(path, len(path), VALUE)
+
+        assert footprint.size == expected
+        assert footprint.cost(*footprint.nearest(path, len(path))[:1], path, 0, 0) == 0
+
+
+def test_what_was_made_and_removed_again_is_forgotten(tree: Tree) -> None:
+    """But for what was relied on, and the place of the removed node itself."""
+    footprint = Footprint()
+    path = (*NO, *[b"x"] * 990)
+    sizes = set()
+    for number in range(3):
+        footprint.rely(path, 2, EXISTENCE)
+        footprint.made(path, 2, 10 + number)
+        assert footprint.changed == 991
+        footprint.removed(NO, tree.top, was_there=False)
+        sizes.add(footprint.size)
+
+    assert len(sizes) == 1
+    assert (footprint.count, footprint.changed) == (1, 1)
+    assert footprint.size == measured(footprint)
+    assert footprint.listed() == [
+        (0, b"", 0, 0, False, 0),
+        (1, b"", 0, 0, False, 0),
+        (2, b"no", EXISTENCE, 0, False, 1),
+    ]
+
+
+def test_what_others_have_seen_is_remembered_below_a_removal(tree: Tree) -> None:
+    """And what was relied on there, even of nodes that it made itself."""
+    footprint = Footprint()
+    mine = (*ABC, b"mine", b"deeper")
+    footprint.named(ABC, 10)
+    footprint.made(mine, 5, 11)
+    footprint.made((*AB, b"new"), 4, 13)
+    footprint.rely(mine, 5, NAMES)
+    footprint.removed(AB, tree.top, was_there=True)
+
+    assert [
+        (name, facets, order) for _, name, facets, _, _, order in rows(footprint)
+    ] == [
+        (b"b", 0, 5),
+        (b"c", 0, 1),
+        (b"mine", NAMES, 0),
+    ]
+    assert footprint.named_paths() == [ABC, AB]
+    assert footprint.changed == 2
+    assert footprint.size == measured(footprint)
+
+
+def rows(footprint: Footprint) -> list[Row]:
+    """Those with something in them."""
+    return [row for row in footprint.listed() if any(row[2:])]
+
+
+def test_paths_are_named_in_the_order_of_their_first_change() -> None:
+    """Those on the way to others are not, unless nothing else is left of them."""
+    footprint = Footprint()
+    footprint.made((b"", b"x", b"y", b"z"), 2, 1)
+    footprint.named(A, 2)
+    footprint.rely(NO, 2, VALUE)
+    footprint.named((b"", b"x", b"y", b"z"), 3)
+
+    assert footprint.named_paths() == [(b"", b"x", b"y", b"z"), A]
+
+
+def test_a_footprint_is_rebuilt_from_its_list(tree: Tree) -> None:
+    """All of it: it goes on as the one that was listed."""
+    footprint = Footprint()
+    footprint.rely(ABC, 3, NAMES | PERMS)
+    footprint.made((*NO, b"x"), 2, 7)
+    footprint.removed(AB, tree.top, was_there=True)
+    footprint.made((*NO, b"y"), 3, 8)
+    again = rebuilt(footprint.listed())
+    for each in (footprint, again):
+        each.named(A, 9)
+
+    assert again.listed() == footprint.listed()
+    assert again.named_paths() == footprint.named_paths()
+    assert (again.count, again.changed, again.size) == (1, 5, footprint.size)
+
+
+def test_only_what_was_relied_on_stays_of_an_expelled_one() -> None:
+    """It protects the next attempt."""
+    footprint = Footprint()
+    footprint.rely(ABC, 3, NAMES)
+    footprint.made((*NO, b"x"), 2, 7)
+    footprint.forget_changes()
+
+    assert rows(footprint) == [(3, b"b", NAMES, 0, False, 0)]
+    assert (footprint.count, footprint.changed) == (1, 0)
+    assert footprint.size == measured(footprint)
+    assert footprint.named_paths() == []

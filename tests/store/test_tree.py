@@ -30,15 +30,6 @@ def write(tree: Tree, path: Path, value: bytes) -> None:
     tree.set_value(path, tree.spine(path), value)
 
 
-def test_generations_count_from_1() -> None:
-    """No two changes have the same one."""
-    clock = Clock()
-
-    assert clock.now == 0
-    assert [clock.tick(), clock.tick()] == [1, 2]
-    assert clock.now == 2
-
-
 def test_no_two_trees_have_the_same_token() -> None:
     """Else one could change what belongs to the other."""
     clock, tree = new_tree()

@@ -7,9 +7,9 @@ from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.perms import Caller
 from xsd.protocol.request import UNLIMITED
 from xsd.store import Store, Watch
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.node import Node, empty_size
-from xsd.store.exceeded import QuotaExceeded
 from xsd.store.quota import DEFAULTS, MEMORY
 from xsd.store.tree import find
 from xsd.store.usage import (

@@ -153,10 +153,7 @@ class Container:
             running = self.inspect("{{.State.Running}}") == "true"
             assert running or self.inspect(
                 "{{.HostConfig.RestartPolicy.Name}}"
-            ) not in {
-                "",
-                "no",
-            }, self.logs()
+            ) not in {"", "no"}, self.logs()
             return self.attempt("xsd", "health").returncode == 0
 
         wait_until(healthy, f"{self.name} does not get healthy")

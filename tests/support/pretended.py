@@ -23,15 +23,18 @@ class Host:
     """A pretended hypervisor and a control client of it.
 
     Attributes:
+        path: Of the control socket.
         changed: Whether `pending` has told of a domain since this was last set.
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.hypervisor = EmulatedHypervisor(str(path))
         self.changed = False
-        self.control = TurnTaker(path, self._turn)
+        self.control = TurnTaker(path, self.turn)
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Have the hypervisor do what there is to do."""
         ports, changed = self.hypervisor.pending()
         assert not ports
         self.changed |= changed

@@ -29,6 +29,7 @@ class Shim:
 
     Attributes:
         directory: The files that stand for domains and event channels.
+        closed: What guests raise if the daemon has given up their ring.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -39,6 +40,7 @@ class Shim:
         assert spec.loader is not None
         self._domu = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self._domu)
+        self.closed: type[Exception] = self._domu.Closed
 
     def guest(self, domid: int) -> Any:
         """Create a domain, a `domu.DomU`, whose port is 100 + domid."""

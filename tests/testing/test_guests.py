@@ -3,20 +3,20 @@
 import errno
 import os
 import socket
-import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.descriptors import few_descriptors_left, open_descriptors
-from tests.support.echo import EchoServer
+from tests.support.hosts import Host, frames, wait_ignored
 from xsd.client import DisconnectedError, Event, NotListeningError
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
+from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.protocol.ring import REQ_PROD
 from xsd.testing import DomainReport, Guest, Handover, PretendedHost
+from xsd.testing.session import header
 
 ONE_PAGE = b'{"domid": 5, "unique_id": 1, "port": 1}\n'
 
@@ -28,36 +28,27 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def server(directory: Path) -> Iterator[EchoServer]:
-    """A daemon that answers with what it was asked."""
-    with EchoServer(directory) as server:
+def server(directory: Path) -> Iterator[Host]:
+    """A daemon in a thread, where `/t` is everybody's and may be of any size."""
+    with Host(directory) as server:
+        server.dom0.set_quota("node-size", 0)
+        server.dom0.write("/t", b"")
+        server.dom0.set_permissions("/t", ["b0"])
         yield server
 
 
 @pytest.fixture
-def host(server: EchoServer) -> Iterator[PretendedHost]:
+def host(server: Host) -> PretendedHost:
     """A control client of it."""
-    with PretendedHost(server.path) as host:
-        yield host
+    return server.hypervisor
 
 
 @pytest.fixture(params=[False, True], ids=["eager", "lazy"])
-def guest(
-    request: pytest.FixtureRequest, server: EchoServer, host: PretendedHost
-) -> Iterator[Guest]:
+def guest(request: pytest.FixtureRequest, server: Host) -> Guest:
     """A guest that is served; it notifies often, or as rarely as Linux."""
-    with host.create(lazy=request.param) as guest:
-        server.introduce(guest)
-        yield guest
-
-
-def frames(guest: Guest, count: int) -> list[Frame]:
-    """Receive this many."""
-    decoder = FrameDecoder()
-    received: list[Frame] = []
-    while len(received) < count:
-        received += decoder.feed(guest.receive_bytes())
-    return received
+    guest = server.create(5, lazy=request.param)
+    server.dom0.introduce(5, 1, guest.port)
+    return guest
 
 
 # Clients on rings
@@ -65,20 +56,20 @@ def frames(guest: Guest, count: int) -> list[Frame]:
 
 def test_guest_is_a_client(guest: Guest) -> None:
     """Whatever a client can ask on a socket it can ask on a ring."""
-    assert guest.read("/a") == b"/a\0"
-    guest.write("/a", b"value")
-    assert guest.directory("/a") == [b"/a"]
+    guest.write("/t/a", b"value")
+    assert guest.read("/t/a") == b"value"
+    assert guest.directory("/t") == [b"a"]
     with pytest.raises(XenStoreError) as caught:
-        guest.read("/refused")
+        guest.read("/tool")
     assert caught.value.errno == Errno.EACCES
-    assert guest.read("/b") == b"/b\0"
+    assert guest.read("/t") == b""
 
 
 def test_guest_gets_events(guest: Guest) -> None:
     """Those before a reply are kept; an end of waiting is none."""
-    guest.watch("/a", "token")
+    guest.watch("/t", "token")
 
-    assert guest.next_event() == Event(b"/a", b"token")
+    assert guest.next_event() == Event(b"/t", b"token")
     assert guest.next_event(0) is None
 
 
@@ -86,19 +77,24 @@ def test_guest_has_transactions(guest: Guest) -> None:
     """The requests in it carry its id."""
     with guest.transaction() as transaction:
         assert transaction.id == 1
-        assert transaction.read("/a") == b"/a\0"
+        transaction.write("/t", b"inside")
+        assert guest.read("/t") == b""
+    assert guest.read("/t") == b"inside"
 
 
 def test_longest_requests_and_replies_pass_the_ring(guest: Guest) -> None:
     """They are four times as long as it."""
     for fill in range(100):
-        text = b"/" + bytes([fill + 1]) * 4094
-        assert guest.read(text) == text + b"\0"
+        value = bytes([fill]) * (4096 - len(b"/t\0"))
+        guest.write("/t", value)
+        assert guest.read("/t") == value
 
 
 def test_guest_that_asks_much_before_it_reads_is_served(guest: Guest) -> None:
     """The server reads nothing while replies wait; the guest takes them meanwhile."""
-    requests = [encode_frame(Op.READ, n, 0, b"x" * 4096) for n in range(50)]
+    payload = b"/t\0".ljust(4096, b"x")
+    requests = [encode_frame(Op.WRITE, n, 0, payload) for n in range(50)]
+    requests[1::2] = [encode_frame(Op.READ, n, 0, b"/t\0") for n in range(1, 50, 2)]
 
     guest.send_bytes(b"".join(requests))
 
@@ -110,19 +106,17 @@ def test_many_short_requests_get_their_replies(guest: Guest) -> None:
     for start in range(0, 600, 20):
         numbers = range(start, start + 20)
         for number in numbers:
-            guest.send_bytes(encode_frame(Op.READ, number, 0, b"/a\0"))
+            guest.send_bytes(encode_frame(Op.READ, number, 0, b"/t\0"))
         assert [frame.req_id for frame in frames(guest, 20)] == list(numbers)
 
 
-def test_two_guests_do_not_meet(server: EchoServer, host: PretendedHost) -> None:
+def test_two_guests_do_not_meet(server: Host) -> None:
     """Each has its own ring."""
-    with host.create() as one, host.create() as two:
-        server.introduce(one)
-        server.introduce(two)
+    one, two = server.guest(1), server.guest(2)
+    one.send_bytes(encode_frame(Op.GET_DOMAIN_PATH, 7, 0, b"1\0"))
 
-        one.send_bytes(encode_frame(Op.READ, 7, 0, b"/one\0"))
-        assert two.read("/two") == b"/two\0"
-        assert frames(one, 1)[0].payload == b"/one\0"
+    assert two.get_domain_path(2) == b"/local/domain/2"
+    assert frames(one, 1)[0].payload == b"/local/domain/1\0"
 
 
 def test_guest_that_nobody_serves_waits_in_vain(host: PretendedHost) -> None:
@@ -134,16 +128,13 @@ def test_guest_that_nobody_serves_waits_in_vain(host: PretendedHost) -> None:
             guest.read("/a")
 
 
-def test_request_before_the_introduction_is_answered_after_it(
-    server: EchoServer, host: PretendedHost
-) -> None:
-    """A port that is bound fires once."""
-    with host.create() as guest:
-        guest.send_bytes(encode_frame(Op.READ, 7, 0, b"/a\0"))
+def test_request_before_the_introduction_is_forgotten(server: Host) -> None:
+    """The daemon begins with an empty ring."""
+    guest = server.create(1)
+    guest.send_bytes(encode_frame(Op.GET_DOMAIN_PATH, 7, 0, b"0\0"))
+    server.dom0.introduce(1, 1, guest.port)
 
-        server.introduce(guest)
-
-        assert frames(guest, 1)[0].payload == b"/a\0"
+    assert guest.get_domain_path(1) == b"/local/domain/1"
 
 
 # Hostile guests
@@ -153,6 +144,7 @@ def test_impossible_indexes_are_noticed(guest: Guest) -> None:
     """The guest's fields can be spoilt, and it may notify without need."""
     guest.fields[REQ_PROD] = guest.fields[REQ_PROD] + 5000
     guest.notify()
+    wait_ignored(guest, 2)
 
     with pytest.raises(DisconnectedError, match="error 2"):
         guest.receive_bytes()
@@ -161,7 +153,7 @@ def test_impossible_indexes_are_noticed(guest: Guest) -> None:
 
 def test_impossible_frame_is_noticed(guest: Guest) -> None:
     """Bytes need not be requests; the page can be looked at after the end."""
-    guest.send_bytes(struct.pack("=IIII", Op.READ, 1, 0, 4097))
+    guest.send_bytes(header(Op.READ, 4097))
 
     with pytest.raises(DisconnectedError, match="error 3"):
         guest.receive_bytes()
@@ -191,44 +183,35 @@ def test_domain_stops_and_runs_again(host: PretendedHost) -> None:
         assert host.state(5) == DomainReport("running", guest.unique_id, guest.port)
 
 
-def test_killed_domain_is_served_no_more(
-    server: EchoServer, host: PretendedHost, guest: Guest
-) -> None:
+def test_killed_domain_is_served_no_more(server: Host, guest: Guest) -> None:
     """The daemon lets its page go, then it is gone."""
-    assert server.domids() == [guest.domid]
+    assert len(server.connections_of(guest.domid)) == 1
+    server.end(guest.domid)
 
-    host.kill(guest.domid)
-
-    assert server.domids() == []
-    assert host.state(guest.domid) is None
+    assert server.connections_of(guest.domid) == []
+    assert server.hypervisor.state(guest.domid) is None
 
 
-def test_domid_can_be_used_again(
-    server: EchoServer, host: PretendedHost, guest: Guest
-) -> None:
+def test_domid_can_be_used_again(server: Host, guest: Guest) -> None:
     """By a domain that is another one."""
-    host.kill(guest.domid)
-    with host.create(guest.domid) as other:
-        server.introduce(other)
+    server.end(guest.domid)
+    other = server.guest(guest.domid)
 
-        assert other.unique_id != guest.unique_id
-        assert other.read("/a") == b"/a\0"
+    assert other.unique_id != guest.unique_id
+    assert other.read("/t") == b""
 
 
-def test_guest_can_begin_anew_on_its_ring(
-    server: EchoServer, host: PretendedHost
-) -> None:
+def test_guest_can_begin_anew_on_its_ring(host: PretendedHost, guest: Guest) -> None:
     """The domain is the same, the client is not."""
-    with host.create(5) as first:
-        server.introduce(first)
-        assert first.read("/a") == b"/a\0"
+    assert guest.read("/t") == b""
+    guest.close()
     with host.attach(5) as second:
-        assert second.read("/b") == b"/b\0"
-        assert second.unique_id == first.unique_id
+        assert second.read("/t") == b""
+        assert second.unique_id == guest.unique_id
 
 
 def test_resumed_domain_has_another_port(
-    server: EchoServer, host: PretendedHost, guest: Guest
+    server: Host, host: PretendedHost, guest: Guest
 ) -> None:
     """`attach` gets at it; the daemon hears of it by the next introduction."""
     host.shutdown(guest.domid)
@@ -236,8 +219,8 @@ def test_resumed_domain_has_another_port(
 
     with host.attach(guest.domid) as resumed:
         assert resumed.port != guest.port
-        server.rebind(resumed)
-        assert resumed.read("/a") == b"/a\0"
+        server.dom0.introduce(guest.domid, 1, resumed.port)
+        assert resumed.read("/t") == b""
 
 
 def test_refused_wish_has_the_errno(host: PretendedHost) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import select
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, final
@@ -14,7 +15,7 @@ from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.store.check import verify
-from xsd.transport.reactor import Reactor
+from xsd.transport.reactor import PASSES_MS, Reactor
 from xsd.transport.unix import UnixServer
 
 PATIENCE_S: Final = 30.0
@@ -96,6 +97,9 @@ class Served:
         reactor: Moves its bytes.
         server: The server, which has been started.
         notices: What it had for the log.
+        now_s: What time it is; None if it goes by.
+        step_s: How much goes by with each look at a clock that is stopped.
+        on_notice: Is told of each notice, too.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -104,11 +108,39 @@ class Served:
         self.engine = Engine(Store())
         self.notices: list[Notice] = []
         loop = asyncio.get_running_loop()
-        self.reactor = Reactor(self.engine, self.notices.append, loop)
+        self.now_s: float | None = None
+        self.step_s = 0.0
+        self.on_notice: Callable[[Notice], None] = _ignore
+        self.reactor = Reactor(self.engine, self._note, loop, clock=self._clock)
         # The clients are on the same loop: they cannot ask while it is waited.
         self.reactor.linger_ms = 0
         self.server = UnixServer(self.reactor, self.path, 0)
         self._peers: list[Peer] = []
+
+    def _clock(self) -> float:
+        if self.now_s is None:
+            return time.monotonic()
+        self.now_s += self.step_s
+        return self.now_s
+
+    def _note(self, notice: Notice) -> None:
+        self.notices.append(notice)
+        self.on_notice(notice)
+
+    def stop_clock(self) -> None:
+        """Have no time go by but what the test says."""
+        self.now_s = time.monotonic()
+
+    def loop_after_each_pass(self) -> None:
+        """Have so much time go by with each pass that the loop has its turn then."""
+        self.stop_clock()
+        self.step_s = PASSES_MS / 1000
+
+    def pass_time(self, seconds: float) -> None:
+        """Let so much time go by, and the server notice it."""
+        assert self.now_s is not None
+        self.now_s += seconds
+        self.reactor.run()
 
     async def connect(self) -> Peer:
         """A new client that has been accepted."""
@@ -130,9 +162,12 @@ class Served:
     @property
     def is_busy(self) -> bool:
         """Whether there is something to do for the server at once."""
-        reactor = self.reactor
-        ready = select.select([reactor.fileno()], [], [], 0)[0]
-        return bool(ready) or reactor.busy or self.engine.busy
+        return self.is_ready or self.reactor.busy or self.engine.busy
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the server would be called by its loop."""
+        return bool(select.select([self.reactor.fileno()], [], [], 0)[0])
 
     @property
     def connections(self) -> list[Connection]:
@@ -152,6 +187,10 @@ class Served:
             peer.close()
         assert self.connections == []
         assert verify(self.engine.store) == []
+
+
+def _ignore(_: Notice) -> None:
+    """Nobody else wants to know."""
 
 
 Body = Callable[[Served], Coroutine[Any, Any, None]]

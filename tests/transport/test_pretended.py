@@ -3,14 +3,14 @@
 import socket
 from pathlib import Path
 
-from tests.transport.rings import OK, Rings, event, on_rings, told
+from tests.transport.rings import EAGER, OK, Rings, event, on_rings, told
 from tests.transport.support import Peer
 from xsd.protocol.ops import Op
 
 IN, OUT = b"@introduceDomain", b"@releaseDomain"
 EACCES = b"EACCES\0"
 
-on_sockets = on_rings(manners=("eager",), sockets=True)
+on_sockets = on_rings(EAGER, sockets=True)
 
 
 def path_of(rings: Rings, domid: int) -> Path:
@@ -40,7 +40,7 @@ async def test_each_domain_has_a_socket_while_it_lives(rings: Rings) -> None:
     assert sockets(rings) == ["socket.dom5", "socket.dom6"]
     assert path_of(rings, 5).stat().st_mode & 0o777 == 0o600
 
-    await rings.control(lambda: rings.host.shutdown(6))
+    await rings.stop(6)
     await rings.kill(5)
     assert sockets(rings) == ["socket.dom6"]
 
@@ -117,7 +117,7 @@ async def test_domain_that_is_replaced_in_one_turn_has_another_socket(
     peer = client(rings, 5)
     assert (await peer.request(Op.READ, b"/a\0")).payload == b""
     waiting = client(rings, 5)
-    await rings.at_once(b'{"do": "kill", "domid": 5}', b'{"do": "create", "domid": 5}')
+    await rings.at_once(kill=(5,), create=(5,))
 
     assert await peer.rest() == []
     assert await waiting.rest() == []

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
+from tests.transport.kernels import Kernel
+from tests.transport.rings import EAGER, OK, Rings, event, on_rings, told
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.protocol.ops import FEATURE_WATCH_DEPTH, FEATURES, Op
@@ -152,7 +153,7 @@ async def test_busy_guest_leaves_others_their_turn(rings: Rings) -> None:
 # What is written into the page.
 
 
-@on_rings(manners=("eager",))
+@on_rings(EAGER)
 async def test_features_are_those_that_the_domain_is_offered(rings: Rings) -> None:
     """SET_FEATURE may lower them before INTRODUCE."""
     assert (await rings.guest(5)).ring.server_features == FEATURES
@@ -188,20 +189,20 @@ async def test_introduction_empties_the_ring(rings: Rings) -> None:
 async def spoil_requests(guest: Kernel) -> None:
     """Pretend to have written more than there is room for."""
     guest.fields[REQ_PROD] = guest.fields[REQ_CONS] + RING_SIZE + 1
-    guest.guest.notify()
+    guest.notify()
 
 
 async def spoil_responses(guest: Kernel) -> None:
     """Pretend to have read what was not sent yet, and have something sent."""
     guest.fields[RSP_CONS] = guest.fields[RSP_PROD] + 1
     guest.put(guest.frame(Op.GET_DOMAIN_PATH, b"5\0"))
-    guest.guest.notify()
+    guest.notify()
 
 
 async def announce_too_much(guest: Kernel) -> None:
     """Send a header whose payload may not come."""
     guest.put(TOO_LONG)
-    guest.guest.notify()
+    guest.notify()
 
 
 VIOLATIONS = {
@@ -216,7 +217,7 @@ async def is_deaf(rings: Rings, guest: Kernel) -> bool:
     taken = guest.fields[REQ_PROD] = guest.fields[REQ_CONS]
     sent = guest.fields[RSP_PROD]
     guest.put(guest.frame(Op.GET_DOMAIN_PATH, b"5\0"))
-    guest.guest.notify()
+    guest.notify()
     await rings.quiet()
     return guest.fields[REQ_CONS] == taken and guest.fields[RSP_PROD] == sent
 
@@ -262,7 +263,7 @@ async def test_requests_before_the_violation_are_answered(rings: Rings) -> None:
     assert (await (await rings.dom0()).request(Op.READ, b"/a\0")).payload == b"v"
 
 
-@on_rings(manners=("eager",))
+@on_rings(EAGER)
 async def test_error_is_told_to_those_it_was_offered_to(rings: Rings) -> None:
     """Others expect nothing in that place of the page."""
     guest = await rings.create(5)
@@ -273,25 +274,6 @@ async def test_error_is_told_to_those_it_was_offered_to(rings: Rings) -> None:
 
     assert len(rings.notices("domain.ignored")) == 1
     assert guest.ring.error == ERROR_NONE
-
-
-@on_rings()
-async def test_introduction_again_does_not_revive_an_ignored_guest(
-    rings: Rings,
-) -> None:
-    """Nor does a request to reconnect; it goes on being introduced."""
-    guest = await rings.guest(5)
-    await spoil_requests(guest)
-    await rings.quiet()
-
-    assert await rings.introduce(guest) == OK
-    guest.ring.connection = RECONNECT
-    guest.guest.notify()
-    await rings.quiet()
-    assert guest.ring.error == ERROR_RING_INDEX
-    assert guest.ring.connection == RECONNECT
-    assert await rings.is_introduced(5)
-    assert await is_deaf(rings, guest)
 
 
 @on_rings()
@@ -310,22 +292,6 @@ async def test_release_and_introduction_revive_an_ignored_guest(rings: Rings) ->
         guest.begin_anew()
         reply = await guest.request(Op.GET_DOMAIN_PATH, b"5\0")
         assert reply.payload == b"/local/domain/5\0"
-
-
-@on_rings()
-async def test_end_of_an_ignored_guest_is_told_once(rings: Rings) -> None:
-    """When it has really ended, with the nodes it had."""
-    watcher = await rings.watcher(OUT, b"/a")
-    guest = await rings.guest(5)
-    await rings.make(b"/a/own", b"n5")
-    await spoil_requests(guest)
-    await rings.quiet()
-    assert await rings.events(watcher) == [b"/a/own", b"/a/own"]
-
-    await rings.kill(5)
-    assert await rings.events(watcher) == [b"/a/own", OUT]
-    assert not await rings.is_introduced(5)
-    assert rings.hypervisor.domains() == []
 
 
 # Beginning anew.
@@ -365,14 +331,14 @@ async def test_guest_that_asks_to_reconnect_begins_anew(rings: Rings) -> None:
     await leave_half_done(rings, guest)
     watcher = await rings.watcher(OUT, b"@introduceDomain")
     guest.ring.connection = RECONNECT
-    guest.guest.notify()
+    guest.notify()
     await rings.quiet()
 
     await has_begun_anew(rings, guest)
     assert await rings.events(watcher) == []
 
 
-@on_rings(manners=("eager",))
+@on_rings(EAGER)
 async def test_reconnection_is_for_those_it_was_offered_to(rings: Rings) -> None:
     """For others that field of the page means nothing."""
     guest = await rings.create(5)
@@ -397,13 +363,13 @@ async def test_guest_that_is_introduced_again_begins_anew(rings: Rings) -> None:
     assert await rings.events(watcher) == []
 
 
-@on_rings(manners=("eager",))
+@on_rings(EAGER)
 async def test_reconnecting_again_and_again_is_of_no_use(rings: Rings) -> None:
     """Each notification is one turn."""
     guest, other = await rings.guest(5), await rings.guest(6)
     for _ in range(100):
         guest.ring.connection = RECONNECT
-        guest.guest.notify()
+        guest.notify()
         await other.request(Op.GET_DOMAIN_PATH, b"6\0")
     await rings.quiet()
 

@@ -4,13 +4,10 @@ import asyncio
 import socket
 from typing import Final, final
 
-import pytest
-
-from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
-from xsd.engine import HIGH_WATER
+from tests.transport.kernels import Kernel
+from tests.transport.rings import OK, Rings, event, on_rings, told
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import ERROR_COMMUNICATION, ERROR_NONE
 
 COUNT: Final = 120
 """Writes of a test, each of which causes an event for each watch."""
@@ -128,39 +125,22 @@ async def test_events_for_two_have_to_be_read_by_both(rings: Rings) -> None:
 
 
 @on_rings()
-async def test_writer_goes_on_when_who_does_not_read_is_gone(rings: Rings) -> None:
-    """By death or by RELEASE: the events are dropped with their reader."""
-    await rings.make(b"/a", b"b0")
-    await deaf_guest(rings)
-    writer = await held_up(rings)
-    await rings.kill(6)
-    await writer.finish()
-    await deaf_guest(rings, 7)
-    await writer.write(COUNT)
-    assert writer.answered < writer.asked
-    assert await rings.release(7) == OK
-    await writer.finish()
-
-
-@on_rings()
 async def test_unread_events_are_dropped_in_time(rings: Rings) -> None:
     """But for the one that has been begun; and who caused them goes on."""
     await rings.make(b"/a", b"b0")
+    rings.engine.expire_events_after(20_000)
     deaf = await deaf_guest(rings)
+    rings.served.stop_clock()
     writer = await held_up(rings)
-    later_ms = int(asyncio.get_running_loop().time() * 1000) + 20_000
-    rings.engine.expire_events(later_ms - 20_000, 20_000)
+    rings.served.pass_time(19.999)
     assert writer.under_way == OUTSTANDING
-    rings.engine.expire_events(later_ms, 0)
-    assert writer.under_way == 1
     assert [each["what"] for each in rings.notices("events.expired")] == []
-    rings.served.reactor.run()
-
+    rings.served.pass_time(0.001)
     assert [each["what"] for each in rings.notices("events.expired")] == [19]
+
     while writer.answered < COUNT:
         await writer.turn()
-        rings.engine.expire_events(later_ms, 0)
-        rings.served.reactor.run()
+        rings.served.pass_time(20)
     count = len(deaf.take())
     await rings.quiet()
     assert 1024 < count + len(deaf.take()) < 1024 + 25
@@ -195,6 +175,7 @@ async def test_client_of_dom0_that_does_not_read_holds_a_guest_up(
     rings: Rings,
 ) -> None:
     """Until it goes away; its events do not expire."""
+    rings.engine.expire_events_after(1)
     await rings.make(b"/a", b"b0")
     deaf = await rings.watcher(b"/a")
     connection = rings.served.last
@@ -204,44 +185,9 @@ async def test_client_of_dom0_that_does_not_read_holds_a_guest_up(
     # As little as the kernel allows.
     link._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     writer = await held_up(rings)
-    rings.engine.expire_events(1 << 60, 0)
+    rings.served.stop_clock()
+    rings.served.pass_time(1000)
     assert writer.under_way == OUTSTANDING
 
     deaf.close()
     await writer.finish()
-
-
-@on_rings()
-async def test_replies_that_are_not_read_hold_up_who_asked(rings: Rings) -> None:
-    """They count as under way; a quota of 0 leaves the amount of bytes."""
-    guest = await rings.guest(5)
-    await rings.make(b"/a", b"b0")
-    assert await rings.ask(Op.WRITE, b"/a", b"v" * 4000) == OK
-    for quota, most in ((b"20", 20 * 4112), (b"0", HIGH_WATER + 64 * 4112)):
-        assert await rings.ask(Op.SET_QUOTA, b"5", b"outstanding", quota) == OK
-        asked = b"".join([guest.frame(Op.READ, b"/a\0") for _ in range(200)])
-        rest = asked
-        while size := guest.put(rest):
-            rest = rest[size:]
-            await rings.quiet()
-        assert rest
-        assert most // 2 < rings.connection(5).outbox.size <= most
-        await guest.send(rest)
-        assert len(await guest.frames(200)) == 200
-
-
-@pytest.mark.pure_only
-@on_rings(manners=("eager",))
-async def test_guest_for_whom_too_much_waits_is_ignored(rings: Rings) -> None:
-    """There is no connection to be closed."""
-    await rings.make(b"/a", b"b0")
-    deaf, other = await deaf_guest(rings), await rings.guest(7)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xsd.engine.core.UNSENT_MAX", 10_000)
-        for number in range(600):
-            assert await rings.ask(Op.WRITE, b"/a/%d" % number) == OK
-        assert deaf.ring.error == ERROR_COMMUNICATION
-    assert rings.engine.store.usage.watches.of(6) == 0
-    assert await rings.is_introduced(6)
-    assert other.ring.error == ERROR_NONE
-    assert (await other.request(Op.READ, b"/a\0")).payload == b""

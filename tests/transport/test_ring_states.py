@@ -1,15 +1,14 @@
 """xsd.transport.ring: domains that stop and run again, and our own domain."""
 
-import asyncio
-
-from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
+from tests.transport.kernels import Kernel
+from tests.transport.rings import EAGER, NOTIFYING, OK, Rings, event, on_rings, told
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import FEATURES, Op
 from xsd.protocol.ring import CONNECTED, RECONNECT, REQ_PROD
 
 OUT = b"@releaseDomain"
 
-eagerly = on_rings(manners=("eager",))
+eagerly = on_rings(NOTIFYING)
 
 
 # Domains that stop by themselves.
@@ -22,7 +21,7 @@ async def test_domain_that_stops_is_told_once(rings: Rings) -> None:
     await rings.make(b"/own", b"n5")
     watcher = await rings.watcher(OUT, b"/own")
     for _ in range(2):
-        await rings.control(lambda: rings.host.shutdown(5))
+        await rings.stop(5)
     await rings.create(7)
     await rings.quiet()
 
@@ -37,7 +36,7 @@ async def test_end_after_a_stop_is_told_again(rings: Rings) -> None:
     await rings.guest(5)
     await rings.make(b"/own", b"n5")
     watcher = await rings.watcher(OUT, b"/own")
-    await rings.control(lambda: rings.host.shutdown(5))
+    await rings.stop(5)
     assert await rings.events(watcher) == [OUT]
     await rings.kill(5)
 
@@ -50,16 +49,16 @@ async def test_stop_after_resume_is_told_again(rings: Rings) -> None:
     """A domain that was suspended may run on; RESUME says so."""
     guest = await rings.guest(5)
     watcher = await rings.watcher(OUT)
-    await rings.control(lambda: rings.host.shutdown(5))
-    await rings.control(lambda: rings.host.resume(5))
-    await rings.control(lambda: rings.host.shutdown(5))
+    await rings.stop(5)
+    await rings.host.resume(5)
+    await rings.stop(5)
     assert await rings.events(watcher) == [OUT]
 
-    await rings.control(lambda: rings.host.resume(5))
+    await rings.host.resume(5)
     assert await rings.ask(Op.RESUME, b"5") == OK
     assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
     assert await rings.events(watcher) == []
-    await rings.control(lambda: rings.host.shutdown(5))
+    await rings.stop(5)
     assert await rings.events(watcher) == [OUT]
 
 
@@ -74,8 +73,7 @@ async def test_two_that_stop_at_once_are_one_event(rings: Rings) -> None:
         await deep.frames(2)
     await deep.send(deep.frame(Op.WATCH, OUT + b"/6\x006\0"))
     await deep.frames(2)
-    stop = b'{"do": "shutdown", "domid": 5}'
-    await rings.at_once(stop, stop.replace(b"5", b"6"))
+    await rings.at_once(shutdown=(5, 6))
 
     assert await rings.events(plain) == [OUT]
     assert told(await deep.frames(3)) == [
@@ -92,8 +90,7 @@ async def test_one_that_stops_and_one_that_ends_at_once(rings: Rings) -> None:
         await rings.guest(domid)
     await rings.make(b"/own", b"n6")
     watcher = await rings.watcher(b"/own", OUT)
-    stop, kill = b'{"do": "shutdown", "domid": 5}', b'{"do": "kill", "domid": 6}'
-    await rings.at_once(stop, kill)
+    await rings.at_once(shutdown=(5,), kill=(6,))
 
     assert await rings.events(watcher) == [b"/own", OUT, OUT]
     assert await rings.is_introduced(5)
@@ -108,7 +105,7 @@ async def test_stop_of_a_domain_that_is_not_introduced_is_not_told(
     await rings.create(5)
     await rings.make(b"/own", b"n5")
     watcher = await rings.watcher(OUT)
-    await rings.control(lambda: rings.host.shutdown(5))
+    await rings.stop(5)
 
     assert await rings.events(watcher) == []
 
@@ -116,16 +113,18 @@ async def test_stop_of_a_domain_that_is_not_introduced_is_not_told(
 @eagerly
 async def test_event_about_a_domain_is_as_young_as_it_is(rings: Rings) -> None:
     """It has not waited since the last request."""
+    rings.engine.expire_events_after(20_000)
     guest, dead = await rings.guest(5), await rings.guest(6)
     await guest.send(guest.frame(Op.WATCH, OUT + b"\0t\0"))
     await guest.frames(2)
     asked = [guest.frame(Op.GET_DOMAIN_PATH, b"5\0") for _ in range(50)]
     guest.put(b"".join(asked))
     await rings.quiet()
-    rings.engine.look_at_clock(0)
+    rings.served.stop_clock()
+    assert rings.served.now_s is not None
+    rings.served.now_s += 30
     await rings.kill(dead.domid)
-    now_ms = int(asyncio.get_running_loop().time() * 1000)
-    rings.engine.expire_events(now_ms, now_ms - 1)
+    rings.served.pass_time(19)
 
     assert told(await guest.frames(51))[50] == event(OUT, b"t")
 
@@ -151,7 +150,7 @@ async def test_own_kernel_introduces_guests(rings: Rings) -> None:
     kernel = await rings.attach(0)
     watcher = await rings.watcher(OUT)
     guest = await rings.create(5)
-    payload = b"5\x001\x00%d\0" % guest.guest.port
+    payload = b"5\x001\x00%d\0" % guest.port
 
     assert (await kernel.request(Op.INTRODUCE, payload)).payload == OK
     assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
@@ -159,7 +158,7 @@ async def test_own_kernel_introduces_guests(rings: Rings) -> None:
     assert await rings.events(watcher) == [OUT]
 
 
-@on_rings(manners=("eager",), own=True)
+@on_rings(EAGER, own=True)
 async def test_domain_that_is_released_before_its_turn_is_not_served(
     rings: Rings,
 ) -> None:
@@ -167,11 +166,8 @@ async def test_domain_that_is_released_before_its_turn_is_not_served(
     kernel, guest = await rings.attach(0), await rings.guest(5)
     await kernel.request(Op.GET_DOMAIN_PATH, b"0\0")
     await rings.quiet()
-    link = rings.server.rings.links[5]
-    kernel.put(kernel.frame(Op.RELEASE, b"5\0"))
     guest.put(guest.frame(Op.GET_DOMAIN_PATH, b"5\0"))
-    link.wake()
-    rings.server._on_event()
+    kernel.put(kernel.frame(Op.RELEASE, b"5\0"))
     assert told(await kernel.frames(1)) == [(Op.RELEASE, OK)]
     await rings.quiet()
 
@@ -179,23 +175,7 @@ async def test_domain_that_is_released_before_its_turn_is_not_served(
     assert rings.engine.store.domains.get(5) is None
 
 
-@on_rings(own=True)
-async def test_own_kernel_has_no_limits(rings: Rings) -> None:
-    """Neither of what it has, nor of what it causes."""
-    kernel = await rings.attach(0)
-    for number in range(200):
-        path = b"/a/%d\0" % number
-        await kernel.send(kernel.frame(Op.WATCH, path + b"t\0"))
-        assert told(await kernel.frames(2))[0] == (Op.WATCH, OK)
-    for number in range(200):
-        await kernel.send(kernel.frame(Op.WRITE, b"/a/%d\0" % number))
-    replies = told(await kernel.frames(400))
-
-    assert replies.count((Op.WRITE, OK)) == 200
-    assert rings.connection(0).tally.count == 0
-
-
-@on_rings(manners=("eager",), own=True)
+@on_rings(EAGER, own=True)
 async def test_own_kernel_that_reconnects_begins_anew(rings: Rings) -> None:
     """Such as one that was started by kexec."""
     kernel = await rings.attach(0)
@@ -203,7 +183,7 @@ async def test_own_kernel_that_reconnects_begins_anew(rings: Rings) -> None:
     await kernel.frames(2)
     kernel.put(kernel.frame(Op.READ, b"/a\0")[:17])
     kernel.ring.connection = RECONNECT
-    kernel.guest.notify()
+    kernel.notify()
     await rings.quiet()
 
     assert kernel.ring.connection == CONNECTED
@@ -212,7 +192,7 @@ async def test_own_kernel_that_reconnects_begins_anew(rings: Rings) -> None:
     assert kernel.take() == b""
 
 
-@on_rings(manners=("eager",), own=True)
+@on_rings(EAGER, own=True)
 async def test_own_kernel_keeps_its_ring_when_dom0_is_introduced(rings: Rings) -> None:
     """It is never mapped twice, nor released."""
     kernel = await rings.attach(0)
@@ -225,18 +205,19 @@ async def test_own_kernel_keeps_its_ring_when_dom0_is_introduced(rings: Rings) -
     assert (await kernel.request(Op.GET_DOMAIN_PATH, b"0\0")).op == Op.GET_DOMAIN_PATH
 
 
-@on_rings(manners=("eager",), own=True)
+@on_rings(EAGER, own=True)
 async def test_request_that_waits_for_the_server_is_answered(rings: Rings) -> None:
     """The kernel may have asked before there was a server."""
     kernel = await rings.attach(0)
+    rings.engine.disconnect(rings.connection(0))
     rings.server._unlink(rings.server.rings.links[0])
     kernel.ring.write_requests(encode_frame(Op.GET_DOMAIN_PATH, 7, 0, b"0\0"))
-    rings.server.start()
+    rings.server._serve_own_kernel()
 
     assert [frame.req_id for frame in await kernel.frames(1)] == [7]
 
 
-@eagerly
+@on_rings(EAGER)
 async def test_domain_zero_is_not_needed(rings: Rings) -> None:
     """Without one, only the socket is dom0's."""
     assert rings.server.rings.links == {}

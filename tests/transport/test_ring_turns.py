@@ -1,114 +1,277 @@
-"""xsd.transport.ring: whose turn it is, and what one guest cannot do to others."""
+"""xsd.transport.ringlink: which rings are looked at, and when."""
 
-import asyncio
+import socket
 
 import pytest
 
-from tests.transport.rings import OK, Kernel, Rings, on_rings
+from tests.support.descriptors import few_descriptors_left
+from tests.transport.kernels import EmulatedHost, Kernel
+from tests.transport.rings import EAGER, OK, Rings, on_rings
+from tests.transport.support import Served, serving
 from xsd.protocol.ops import Op
-from xsd.transport.ring import RingLink
+from xsd.protocol.ring import ERROR_COMMUNICATION
+from xsd.transport.ringlink import ROUND_MAX, VISITS_MAX, RingLink
 
-Turns = list[tuple[int, int]]
-"""Pass of the loop, and domain whose turn it was."""
+LONG = b"v" * 1500
+"""More than a ring holds."""
 
-
-def record(patch: pytest.MonkeyPatch, passes: list[int]) -> Turns:
-    """Note whose turn it is from now on."""
-    turns: Turns = []
-    take_turn = RingLink.take_turn
-
-    def noted(link: RingLink) -> bool:
-        turns.append((passes[0], link.domain.domid))
-        return take_turn(link)
-
-    patch.setattr(RingLink, "take_turn", noted)
-    return turns
+REPLY = 16 + len(b"/local/domain/1\0")
 
 
-async def go_on(rings: Rings, passes: list[int]) -> None:
-    """Let the loop go round until there is nothing to do, counting."""
-    quiet = 0
-    while quiet < 5:
-        await asyncio.sleep(0)
-        passes[0] += 1
-        quiet = 0 if rings.server._queue else quiet + 1
+def ask(guest: Kernel, *, notify: bool = True) -> None:
+    """Put a request into a ring."""
+    guest.ring.write_requests(guest.frame(Op.GET_DOMAIN_PATH, b"1\0"))
+    if notify:
+        guest.notify()
 
 
-def ask(guest: Kernel) -> None:
-    """Put a request into a ring and notify."""
-    guest.put(guest.frame(Op.GET_DOMAIN_PATH, b"1\0"))
+def has_reply(guest: Kernel) -> bool:
+    """Take what a guest has got, without notifying; tell whether it is the reply."""
+    return guest.ring.read_responses(1024)[16:] == b"/local/domain/1\0"
 
 
-@on_rings(manners=("eager",))
-async def test_one_guest_is_served_in_a_pass(rings: Rings) -> None:
-    """Between two of them the loop looks at the sockets; they take turns."""
-    guests = [await rings.guest(domid) for domid in (5, 6, 7)]
-    passes = [0]
-    with pytest.MonkeyPatch.context() as patch:
-        turns = record(patch, passes)
-        for guest in guests:
-            ask(guest)
-        await go_on(rings, passes)
+# Guests that do not notify, as some firmware.
 
-    assert len({number for number, _domid in turns}) == len(turns)
-    assert sorted([domid for _number, domid in turns][:3]) == [5, 6, 7]
+
+async def wake_by_dom0(rings: Rings) -> None:
+    """Have dom0 make a request that concerns nobody else."""
+    assert await rings.ask(Op.WRITE, b"/elsewhere", b"") == OK
+
+
+async def wake_by_guest(rings: Rings) -> None:
+    """Have another guest make a request."""
+    other = rings.other
+    assert (await other.request(Op.GET_DOMAIN_PATH, b"6\0")).op == Op.GET_DOMAIN_PATH
+
+
+async def wake_by_time(rings: Rings) -> None:
+    """Have the time come at which all rings are looked at."""
+    rings.server.on_time()
+    await rings.quiet()
+
+
+WAKES = (wake_by_dom0, wake_by_guest, wake_by_time)
+
+
+@on_rings(("eager", "xen"))
+async def test_reader_that_never_notifies_gets_the_rest(rings: Rings) -> None:
+    """When anything wakes the daemon, and in any case after a while."""
+    guest, rings.other = await rings.guest(5), await rings.guest(6)
+    await rings.make(b"/long", b"n0", b"r5")
+    assert await rings.ask(Op.WRITE, b"/long\0" + LONG[:-1]) == OK
+    for wake in WAKES:
+        guest.ring.write_requests(guest.frame(Op.READ, b"/long\0"))
+        guest.notify()
+        await rings.quiet()
+        first = guest.ring.read_responses(1024)
+        await rings.quiet()
+        assert len(first) == 1024
+        assert guest.ring.read_responses(1024) == b""
+
+        await wake(rings)
+        rest = guest.ring.read_responses(1024)
+        assert (first + rest)[16:] == LONG[:-1] + b"\0"
+
+
+@on_rings(("eager", "xen"))
+async def test_request_that_was_never_announced_is_answered(rings: Rings) -> None:
+    """At the same times."""
+    guest, rings.other = await rings.guest(5), await rings.guest(6)
+    for wake in WAKES:
+        ask(guest, notify=False)
+        await rings.quiet()
+        assert guest.ring.read_responses(1024) == b""
+
+        await wake(rings)
+        assert has_reply(guest)
+
+
+@on_rings(EAGER)
+async def test_some_rings_are_looked_at_whenever_the_daemon_wakes_up(
+    rings: Rings,
+) -> None:
+    """In turn, so that many guests do not make each wake-up dear; in time, all."""
+    guests = [await rings.guest(domid) for domid in range(1, ROUND_MAX + 9)]
+    await rings.quiet()
     for guest in guests:
-        (reply,) = await guest.frames(1)
-        assert reply.payload == b"/local/domain/1\0"
+        ask(guest, notify=False)
+    rings.served.reactor.run()
+    answered = [guest for guest in guests if has_reply(guest)]
+    assert len(answered) == ROUND_MAX
+    rings.served.reactor.run()
+    left = [guest for guest in guests if guest not in answered]
+    assert all(has_reply(guest) for guest in left)
+
+    for guest in guests:
+        ask(guest, notify=False)
+    await wake_by_time(rings)
+    assert all(has_reply(guest) for guest in guests)
 
 
-@on_rings(manners=("eager",), own=True)
+@on_rings(EAGER)
+async def test_daemon_sleeps_as_long_as_there_are_no_rings(rings: Rings) -> None:
+    """The time to look at them comes again and again while there are."""
+    assert not time_comes(rings)
+    await rings.guest(5)
+    assert time_comes(rings)
+    assert time_comes(rings)
+    assert await rings.release(5) == OK
+    assert time_comes(rings)
+    assert not time_comes(rings)
+
+
+def time_comes(rings: Rings) -> bool:
+    """Let the time come at which all rings are looked at, if there is one."""
+    timer = rings.server._timer
+    if timer is None:
+        return False
+    timer.cancel()
+    rings.server.on_time()
+    return True
+
+
+@serving
+async def test_control_clients_that_found_no_descriptors_are_served_in_time(
+    served: Served,
+) -> None:
+    """Nothing else would wake the daemon for them."""
+    host = EmulatedHost(served.directory, lazy=False, own=False)
+    rings = Rings(served, host, lenient=False, sockets=False)
+    try:
+        waiting = socket.socket(socket.AF_UNIX)
+        with waiting, few_descriptors_left():
+            waiting.connect(host.control)
+            await rings.quiet()
+        for is_short in (True, False):
+            assert host.hypervisor.is_short is is_short
+            assert time_comes(rings) is is_short
+        assert (await rings.create(5)).domid == 5
+    finally:
+        rings.close()
+
+
+# Whose turn it is.
+
+
+@on_rings(EAGER)
+async def test_each_pass_visits_so_many_rings(rings: Rings) -> None:
+    """In between the sockets are looked at."""
+    guests = [await rings.guest(domid) for domid in range(1, VISITS_MAX + 3)]
+    await rings.quiet()
+    queue = rings.server.rings
+    for guest in guests:
+        ask(guest, notify=False)
+        queue.queue(rings.server.rings.links[guest.domid])
+    queue.receive()
+    rings.engine.turn(rings.served.reactor.now_ms)
+    for connection in rings.engine.take_dirty():
+        assert connection.link is not None
+        connection.link.update()
+
+    assert sum(has_reply(guest) for guest in guests) == VISITS_MAX
+    assert queue.busy
+
+
+@on_rings(EAGER, own=True)
 async def test_our_own_kernel_goes_first(rings: Rings) -> None:
     """dom0's requests come by its ring, too."""
     guests = [await rings.guest(domid) for domid in (5, 6)]
     kernel = await rings.attach(0)
-    links = rings.server.rings.links
+    await rings.quiet()
+    queue = rings.server.rings
     for domid in (5, 6, 0):
-        rings.server._queue_up(links[domid])
+        queue.queue(queue.links[domid])
 
-    assert [link.domain.domid for link in rings.server._queue] == [0, 5, 6]
+    assert [link.domain.domid for link in queue._queue] == [0, 5, 6]
     for each in (kernel, *guests):
         ask(each)
         assert len(await each.frames(1)) == 1
 
 
-@on_rings(manners=("eager",))
+@on_rings(EAGER)
+async def test_one_notification_tells_of_a_whole_pass(rings: Rings) -> None:
+    """That the request was taken and that there is a reply, not one for each."""
+    guest = await rings.guest(5)
+    await rings.quiet()
+    guest.take_notification()
+    ask(guest)
+    await rings.quiet()
+
+    assert has_reply(guest)
+    assert guest.count_notifications() == 1
+
+
+@pytest.mark.pure_only
+@on_rings(EAGER)
 async def test_a_defect_in_one_guests_turn_is_that_guests(rings: Rings) -> None:
-    """The others are served, and the log has the trace."""
+    """It is ignored, the others are served, and the log has the trace."""
     bad, good = await rings.guest(5), await rings.guest(6)
     error = ZeroDivisionError("a defect")
+    receive = RingLink._receive
 
-    def fail(link: RingLink) -> bool:
+    def fail(link: RingLink) -> None:
         if link.domain.domid == 5:
             raise error
-        return take_turn(link)
+        receive(link)
 
-    take_turn = RingLink.take_turn
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RingLink, "take_turn", fail)
+        patch.setattr(RingLink, "_receive", fail)
         ask(bad)
         ask(good)
-        await rings.quiet()
         assert len(await good.frames(1)) == 1
-    failed = [each for each in rings.served.notices if each.event == "domain.failed"]
+    (failed,) = [
+        each for each in rings.served.notices if each.event == "connection.failed"
+    ]
 
-    assert failed
-    assert {each.error for each in failed} == {error}
-    assert failed[0].fields == {"domid": 5}
-    ask(bad)
-    assert len(await bad.frames(2)) == 2
+    assert failed.error is error
+    assert failed.fields["domid"] == 5
+    assert bad.ring.error == ERROR_COMMUNICATION
+    assert await rings.release(5) == OK
+    assert await rings.introduce(bad) == OK
+    bad.begin_anew()
+    assert len([await bad.request(Op.GET_DOMAIN_PATH, b"5\0")]) == 1
 
 
-@on_rings(manners=("eager",))
+@on_rings(EAGER)
 async def test_a_guest_that_is_gone_has_no_turn(rings: Rings) -> None:
     """It may end while it is in the queue."""
     gone, other = await rings.guest(5), await rings.guest(6)
     link = rings.server.rings.links[5]
-    rings.server._queue_up(link)
-    rings.server._unlink(link)
+    rings.server.rings.queue(link)
+    assert await rings.release(5) == OK
     await rings.quiet()
 
     assert link.ended
     assert (await other.request(Op.GET_DOMAIN_PATH, b"6\0")).op == Op.GET_DOMAIN_PATH
-    assert await rings.ask(Op.RELEASE, b"5") == OK
-    assert gone.domid == 5
+    assert gone.take() == b""
+
+
+# A hypervisor that does not answer.
+
+
+@on_rings(EAGER, sockets=True)
+async def test_domain_of_which_nothing_is_known_does_not_keep_others(
+    rings: Rings,
+) -> None:
+    """Neither from being told as gone, nor from their sockets; it stays as it is."""
+    for domid in (5, 6, 7):
+        await rings.guest(domid)
+    watcher = await rings.watcher(b"@releaseDomain")
+    real = rings.hypervisor.state
+
+    def state(domid: int) -> object:
+        if domid == 6:
+            raise OSError(5, "no answer")
+        return real(domid)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rings.hypervisor, "state", state)
+        await rings.at_once(kill=(5, 7), create=(8,))
+        assert await rings.events(watcher) == [b"@releaseDomain"] * 2
+        assert await rings.ask(Op.SET_PERMS, b"/", b"n0", b"r6") == OK
+        paths = {each.name for each in rings.served.directory.iterdir()}
+        assert {"socket.dom6", "socket.dom8"} <= paths
+        assert not {"socket.dom5", "socket.dom7"} & paths
+
+    assert await rings.is_introduced(6)
+    assert {each["domid"] for each in rings.notices("domain.state_unknown")} == {6}

@@ -1,22 +1,18 @@
 """xsd.transport.unix: clients, from the first byte to the end."""
 
 import asyncio
-import os
-import resource
 import socket
 
 import pytest
 
 from tests.transport.support import Peer, Served, serving
-from xsd.engine import HIGH_WATER
+from xsd.engine import HIGH_WATER, Connection
 from xsd.engine.core import UNSENT_MAX
 from xsd.engine.dispatch import REFUSALS_LOGGED
 from xsd.engine.engine import TURN
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.protocol.reply import OK
-from xsd.store import Watch
-from xsd.transport import unix
 from xsd.transport.unix import RECEIVE_MAX
 
 BAD_HEADER = b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x01\x10\0\0"
@@ -315,19 +311,17 @@ async def test_slow_reader_that_goes_is_ended(served: Served) -> None:
 
 @serving
 async def test_connection_of_another_transport_is_left_to_it(served: Served) -> None:
-    """What is queued for a guest is not for a socket."""
+    """What is queued for one without a link is not for a socket."""
     engine = served.engine
-    engine.store.introduce(5, 1)
-    guest = engine.connect(engine.store.introduced(5).caller)
-    path = (b"", b"a")
-    watch = Watch(guest.id, engine.store.privileged.caller, path, b"/a", b"t", -1)
-    engine.store.watch(watch)
-    guest.watches[path, b"t"] = watch
+    other = engine.connect(0)
+    engine.feed(other, encode_frame(Op.WATCH, 1, 0, b"/a\0t\0"))
     peer = await served.connect()
+    while size := len(other.outbox.peek()):
+        engine.sent(other, size)
     await peer.request(Op.WRITE, b"/a\0v")
 
-    assert guest.outbox.peek() == encode_frame(Op.WATCH_EVENT, 0, 0, b"/a\0t\0")
-    engine.disconnect(guest)
+    assert other.outbox.peek() == encode_frame(Op.WATCH_EVENT, 0, 0, b"/a\0t\0")
+    engine.disconnect(other)
 
 
 @serving
@@ -347,86 +341,92 @@ async def test_log_is_told_what_became_of_a_client_when_it_goes(
 
 @serving
 async def test_callbacks_without_reason_do_nothing(served: Served) -> None:
-    """Loops may call once more than there is something to do."""
+    """There may be one more than there is something to do."""
     peer = await served.connect()
     (link,) = served.server._clients
-    link._on_readable()
-    link._on_writable()
-    served.server._on_connection()
+    link.on_input()
+    link.on_output()
+    link.update()
+    served.server.accept()
     await peer.request(Op.GET_DOMAIN_PATH, b"0\0")
-    link.end()
-    link.end()
-    link._go_on()
+    for each in (link.end, link.end, link.on_input, link.on_output, link.update):
+        each()
 
     assert await peer.rest() == []
     assert served.connections == []
 
 
-@pytest.mark.slow
-@serving
-async def test_two_thousand_idle_clients_are_kept(served: Served) -> None:
-    """And the last one is answered like the first."""
-    needed = 2 * 2000 + 100
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < needed:
-        pytest.skip(f"needs {needed} file descriptors, {hard} are allowed")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
-    try:
-        peers: list[Peer] = []
-        for _ in range(20):
-            peers += [served.connect_unseen() for _ in range(100)]
-            count = len(peers)
-            await served.until(
-                lambda: len(served.connections) == count  # noqa: B023
-            )
-        for peer in (peers[0], peers[1000], peers[-1]):
-            await peer.request(Op.GET_DOMAIN_PATH, b"0\0")
-        served.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+# When the server does not listen.
+
+
+async def pass_turns(bystander: Peer, count: int = 20) -> None:
+    """Let the server's loop go round some times, by requests that it answers."""
+    for _ in range(count):
+        await bystander.request(Op.GET_DOMAIN_PATH, b"0\0")
+
+
+async def overflow(slow: Peer, other: Peer, connection: Connection, size: int) -> None:
+    """Ask without reading, one at a time, until more than so much waits unsent."""
+    await slow.request(Op.WRITE, b"/a\0" + b"x" * 4000)
+    while connection.outbox.size <= size:
+        await slow.send(slow.frame(Op.READ, b"/a\0"))
+        await pass_turns(other, 2)
 
 
 @serving
-async def test_clients_wait_while_there_are_no_descriptors(served: Served) -> None:
-    """They are accepted when there are some again; those connected are served."""
-    first = await served.connect()
-    waiting = served.connect_unseen()
-    # They are given out from the lowest: none is left below this limit.
-    free = os.dup(0)
-    os.close(free)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
-    try:
-        await served.until(lambda: len(served.notices) == 2)
-        await first.request(Op.GET_DOMAIN_PATH, b"0\0")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+async def test_requests_wait_in_the_kernel_while_others_have_their_turn(
+    served: Served,
+) -> None:
+    """No more is read from a client that has some waiting in the daemon."""
+    peer = await served.connect()
+    connection = served.last
+    count = 60 * TURN
+    longest = 0
 
-    await waiting.request(Op.GET_DOMAIN_PATH, b"0\0")
-    assert {(notice.level, notice.event) for notice in served.notices} == {
-        ("error", "connection.not_accepted")
-    }
-    assert served.notices[0].fields == {
-        "reason": "[Errno 24] Too many open files",
-        "connections": 1,
-    }
+    async def look() -> None:
+        nonlocal longest
+        while True:
+            longest = max(longest, len(connection.backlog))
+            await asyncio.sleep(0)
 
+    looking = asyncio.create_task(look())
+    requests = [peer.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(count)]
+    served.loop_after_each_pass()
+    sending = asyncio.create_task(peer.send(b"".join(requests)))
+    await peer.frames(count)
+    await sending
+    looking.cancel()
 
-class Aborting:
-    """A listener whose next client has gone before it was accepted."""
-
-    def accept(self) -> tuple[socket.socket, str]:
-        """Fail as the kernel does then."""
-        raise ConnectionAbortedError(103, "gone")
+    assert 0 < longest <= RECEIVE_MAX // 18
 
 
 @serving
-async def test_client_that_goes_before_it_is_accepted_is_told(served: Served) -> None:
-    """The next one is accepted without a rest."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(unix, "_ACCEPT_RETRY_S", NEVER_S)
-        patch.setattr(served.server, "_listener", Aborting())
-        served.server._on_connection()
+async def test_client_with_too_much_unread_is_not_listened_to(served: Served) -> None:
+    """Not even if nothing of it waits in the daemon."""
+    slow, other = await served.connect(), await served.connect()
+    connection = served.connections[0]
+    await overflow(slow, other, connection, HIGH_WATER)
+    await slow.send(slow.frame(Op.READ, b"/a\0"))
+    await pass_turns(other)
 
-    assert [notice.event for notice in served.notices] == ["connection.not_accepted"]
-    await served.connect()
+    assert connection.backlog == []
+    assert not connection.closing
+
+
+@serving
+async def test_reactor_is_left_alone_by_what_it_waits_for(served: Served) -> None:
+    """A socket at its end can be read, one with room can be written to, always."""
+    slow, other = await served.connect(), await served.connect()
+    connection, left = served.connections
+    await overflow(slow, other, connection, HIGH_WATER)
+    slow.sock.shutdown(socket.SHUT_WR)
+    await pass_turns(other)
+    assert not served.is_ready
+    await slow.frames(1)
+    await served.until(lambda: connection.outbox.size < HIGH_WATER)
+    await pass_turns(other)
+    assert not served.is_ready
+
+    assert {reply.op for reply in await slow.rest()} == {Op.READ}
+    await served.until(lambda: served.connections == [left])
+    assert not served.is_ready

@@ -8,18 +8,20 @@ import gc
 import os
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.transport.support import Peer, Served, run, serving
-from xsd.engine import HIGH_WATER, Engine
+from xsd.engine import HIGH_WATER
 from xsd.engine.engine import TURN
+from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.ops import Op
-from xsd.store import Store
-from xsd.transport.pump import Pump
-from xsd.transport.unix import UnixServer, take_away
+from xsd.transport.listening import take_away
+from xsd.transport.pretended import GuestSockets
+from xsd.transport.unix import UnixServer
 
 
 @contextlib.contextmanager
@@ -33,12 +35,7 @@ def listening(path: str, backlog: int = 5) -> Iterator[socket.socket]:
 
 def another(served: Served, path: Path | str | None = None) -> UnixServer:
     """A second server in the same loop, by default for the same path."""
-    store = Store()
-    return UnixServer(
-        Pump(Engine(store), served.notices.append),
-        served.path if path is None else str(path),
-        lambda: store.privileged.caller,
-    )
+    return UnixServer(served.reactor, served.path if path is None else str(path), 0)
 
 
 def refused(server: UnixServer) -> OSError:
@@ -87,9 +84,7 @@ async def test_mode_can_be_chosen(served: Served) -> None:
     path = str(served.directory / "other")
     mask = os.umask(0o077)
     try:
-        server = UnixServer(
-            served.reactor, path, lambda: served.engine.store.privileged.caller, mode=0o660
-        )
+        server = UnixServer(served.reactor, path, 0, mode=0o660)
         server.start()
         assert os.umask(0o077) == 0o077
     finally:
@@ -196,13 +191,8 @@ async def test_two_daemons_do_not_clear_the_way_at_once(served: Served) -> None:
     real = socket.socket.bind
 
     def bind(self: socket.socket, path: str) -> None:
-        descriptor = os.open(served.directory, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            held.append(True)
-        finally:
-            os.close(descriptor)
+        with locked(served.directory) as has_lock:
+            held.append(not has_lock)
         real(self, path)
 
     server = another(served, served.directory / "other")
@@ -211,6 +201,43 @@ async def test_two_daemons_do_not_clear_the_way_at_once(served: Served) -> None:
         server.start()
 
     assert held == [True]
+    server.close()
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[bool]:
+    """Lock a directory, as whoever can look into it may; tell whether it was free."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(descriptor)
+
+
+@serving
+async def test_lock_of_somebody_else_is_not_waited_for(served: Served) -> None:
+    """Any local user may hold the directory's, and for ever."""
+    waits: list[float] = []
+    server = another(served, served.directory / "other")
+    hypervisor = EmulatedHypervisor(str(served.directory / "control"))
+    hypervisor._answer({"do": "create", "domid": 5})
+    sockets = GuestSockets(served.reactor, hypervisor, str(served.directory / "x"))
+    with pytest.MonkeyPatch.context() as patch, locked(served.directory) as has_lock:
+        assert has_lock
+        patch.setattr(time, "sleep", waits.append)
+        server.start()
+        assert 0 < sum(waits) < 0.1
+        waits.clear()
+        sockets.update()
+
+    assert waits == []
+    assert (served.directory / "other").is_socket()
+    assert (served.directory / "x.dom5").is_socket()
+    sockets.close()
+    hypervisor.close()
     server.close()
 
 
@@ -273,17 +300,17 @@ async def test_path_is_taken_away_while_it_is_still_listened_on(
 async def test_close_forgets_what_was_to_be_done(served: Served) -> None:
     """Requests that wait for their turn, output, and a rest from accepting."""
     peer, slow = await served.connect(), await served.connect()
+    served.loop_after_each_pass()
     await slow.request(Op.WRITE, b"/a\0" + b"x" * 4000)
     await slow.send(b"".join([slow.frame(Op.READ, b"/a\0") for _ in range(800)]))
     await served.until(lambda: served.last.outbox.size > HIGH_WATER)
     first = served.connections[0]
     await peer.send(
-        b"".join([peer.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(TURN + 1)])
+        b"".join([peer.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(3 * TURN)])
     )
     await served.until(lambda: bool(first.backlog))
     served.server.close()
-    served.server._listen_again()
-    served.server._on_connection()
+    served.server.accept()
     await asyncio.sleep(0)
 
     assert served.connections == []
@@ -343,7 +370,7 @@ async def test_own_listener_after_one_of_somebody_else_is_taken_away(
 async def test_a_connected_socket_is_served(served: Served) -> None:
     """Like one that was accepted, until its other end closes."""
     ours, theirs = socket.socketpair()
-    served.server.serve(theirs)
+    served.server.adopt(theirs)
     peer = await served.connect()
     (first, _) = served.connections
     loop = asyncio.get_running_loop()

@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
+from tests.support.hosts import frames, wait_ignored
 from tests.support.processes import Place, wait_until
-from tests.xsa.hosts import frames, wait_ignored
 from tests.xsa.support import home, message_of
 from xsd.client import Client
 from xsd.engine.dispatch import REFUSALS_LOGGED

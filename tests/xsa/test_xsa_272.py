@@ -6,13 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.support import Client
-from tests.xsa.support import Bystander, guest_at_home, home
-from xsd.engine import Engine
+from tests.xsa.support import World, home
 from xsd.protocol.ops import Op
-from xsd.store import Store
-from xsd.store.check import verify
 from xsd.store.quota import DEFAULTS, NODES
+from xsd.testing import Session
 
 LIMIT: Final = DEFAULTS[NODES]
 
@@ -45,18 +42,13 @@ STEPS: Final = st.one_of(
 )
 
 
-def count_of(engine: Engine, domid: int) -> int:
-    """Nodes that a domain is charged with."""
-    return engine.store.usage.nodes.of(domid)
-
-
 @given(steps=st.lists(STEPS, max_size=40), limit=st.sampled_from([3, 5, LIMIT]))
 @settings(deadline=None, max_examples=60)
 def test_counters_are_what_a_recount_gives(steps: list[Step], limit: int) -> None:
     """Whatever three domains do to each other's nodes, in transactions or not."""
-    engine = Engine(Store())
-    engine.store.quotas.set(-1, NODES, limit)
-    clients = [Client(engine), guest_at_home(engine, 1), guest_at_home(engine, 2)]
+    world = World()
+    world.limit(NODES, limit)
+    clients = [world.client(), world.guest(1), world.guest(2)]
     open_ones = [0, 0, 0]
     for who, op, payload in steps:
         client = clients[who]
@@ -67,13 +59,14 @@ def test_counters_are_what_a_recount_gives(steps: list[Step], limit: int) -> Non
         if op == Op.TRANSACTION_END:
             open_ones[who] = 0
 
-        assert verify(engine.store) == []
+        world.check()
     for domid in (1, 2):
         if not any(who == 0 for who, _, _ in steps):
-            assert count_of(engine, domid) <= limit
+            assert world.nodes(domid) <= limit
+    world.close()
 
 
-def fill(guest: Client, op: int, path: bytes) -> int:
+def fill(guest: Session, op: int, path: bytes) -> int:
     """Make nodes until there may be no more; return the number of requests."""
     made = 0
     while True:
@@ -93,27 +86,21 @@ def fill(guest: Client, op: int, path: bytes) -> int:
     ],
 )
 def test_a_guest_has_as_many_nodes_as_it_may_and_no_more(
-    engine: Engine,
-    hostile: Client,
-    bystander: Bystander,
-    op: int,
-    path: bytes,
-    each: int,
+    world: World, hostile: Session, op: int, path: bytes, each: int
 ) -> None:
     """Those on the way to others count, too."""
-    engine.store.quotas.set(-1, NODES, 100)
+    world.limit(NODES, 100)
     made = fill(hostile, op, path)
 
     assert made == 99 // each
-    assert count_of(engine, 1) == 1 + made * each
-    assert bystander.is_served()
+    assert world.nodes(1) == 1 + made * each
 
 
 def test_a_guest_has_as_many_nodes_in_transactions_as_without(
-    engine: Engine, hostile: Client, bystander: Bystander
+    world: World, hostile: Session
 ) -> None:
     """In one large one or in many small ones, at once or after another."""
-    engine.store.quotas.set(-1, NODES, 100)
+    world.limit(NODES, 100)
     numbers = [hostile.start() for _ in range(3)]
     for number in numbers:
         for node in range(40):
@@ -122,31 +109,25 @@ def test_a_guest_has_as_many_nodes_in_transactions_as_without(
 
     assert ends[:2] == [[(Op.TRANSACTION_END, b"OK\0")]] * 2
     assert ends[2] == [(Op.ERROR, b"ENOSPC\0")]
-    assert count_of(engine, 1) == 81
+    assert world.nodes(1) == 81
     assert fill(hostile, Op.MKDIR, b"n%d\0") == 19
-    assert bystander.is_served()
 
 
-def test_removal_gives_back_what_was_used(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
+def test_removal_gives_back_what_was_used(world: World, hostile: Session) -> None:
     """Again and again the same number fits."""
-    engine.store.quotas.set(-1, NODES, 50)
+    world.limit(NODES, 50)
     for _ in range(3):
         assert fill(hostile, Op.MKDIR, b"d/%d\0") == 48
         hostile.ok(Op.RM, b"d\0")
-        assert count_of(engine, 1) == 1
-    assert bystander.is_served()
+        assert world.nodes(1) == 1
 
 
 def test_nodes_in_others_homes_count_for_who_made_them(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
+    world: World, dom0: Session, hostile: Session
 ) -> None:
     """A guest that may write elsewhere has no second quota there."""
-    engine.store.quotas.set(-1, NODES, 50)
-    dom0.ok(Op.MKDIR, b"/shared\0")
-    dom0.ok(Op.SET_PERMS, b"/shared\0b0\0")
+    world.limit(NODES, 50)
+    dom0.make(b"/shared", b"b0")
 
     assert fill(hostile, Op.MKDIR, b"/shared/%d\0") == 49
     assert fill(hostile, Op.MKDIR, b"%d\0") == 0
-    assert bystander.is_served()

@@ -2,92 +2,80 @@
 
 import pytest
 
-from tests.engine.support import Client
-from tests.xsa.support import Bystander, Counts, guest_at_home, home
-from xsd.engine import Engine
+from tests.xsa.support import World, home
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
-
-
-@pytest.fixture(params=["directly", "in_a_transaction"])
-def inside(request: pytest.FixtureRequest) -> bool:
-    """Whether requests are made in a transaction."""
-    found: bool = request.param == "in_a_transaction"
-    return found
+from xsd.testing import Session
 
 
 @pytest.mark.parametrize("owner", [b"0", b"2", b"7", b"32752", b"32757", b"-1"])
 def test_a_guest_cannot_change_the_owner_of_its_nodes(
-    engine: Engine, hostile: Client, bystander: Bystander, owner: bytes, inside: bool
+    world: World, hostile: Session, owner: bytes, inside: bool
 ) -> None:
     """Neither to dom0, which has no quota, nor to another, which has one."""
-    guest_at_home(engine, 2)
+    world.guest(2)
     hostile.ok(Op.MKDIR, b"gift\0")
-    before = Counts(engine.store)
+    before = world.counts()
     number = hostile.start() if inside else 0
     # Reserved numbers are no domains, so they cannot own anything.
     exists = owner in {b"0", b"2", b"7", b"32757"}
     for letter in (b"n", b"r", b"w", b"b"):
         payload = b"gift\0" + letter + owner + b"\0b1\0"
 
-        assert hostile.errno(Op.SET_PERMS, payload, number) == (
+        assert hostile.refused(Op.SET_PERMS, payload, number) == (
             Errno.EPERM if exists else Errno.ENOENT
         )
     if inside:
         hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert Counts(engine.store) == before
+    assert world.counts() == before
     assert hostile.reply(Op.GET_PERMS, b"gift\0") == (Op.GET_PERMS, b"n1\0")
-    assert bystander.is_served()
 
 
 def test_a_guest_that_works_for_another_cannot_move_nodes_between_them(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander, inside: bool
+    world: World, dom0: Session, hostile: Session, inside: bool
 ) -> None:
     """Although it may do all else with the nodes of both."""
-    guest_at_home(engine, 2).ok(Op.MKDIR, b"theirs\0")
+    world.guest(2).ok(Op.MKDIR, b"theirs\0")
     hostile.ok(Op.MKDIR, b"mine\0")
     dom0.ok(Op.SET_TARGET, b"1\x002\0")
-    before = Counts(engine.store)
+    before = world.counts()
     number = hostile.start() if inside else 0
 
-    assert hostile.errno(Op.SET_PERMS, b"mine\0n2\0", number) == Errno.EPERM
+    assert hostile.refused(Op.SET_PERMS, b"mine\0n2\0", number) == Errno.EPERM
     theirs = home(2) + b"/theirs\0"
-    assert hostile.errno(Op.SET_PERMS, theirs + b"n1\0", number) == Errno.EPERM
+    assert hostile.refused(Op.SET_PERMS, theirs + b"n1\0", number) == Errno.EPERM
     hostile.ok(Op.SET_PERMS, theirs + b"n2\0r1\0", number)
     if inside:
         hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert Counts(engine.store) == before
-    assert bystander.is_served()
+    assert world.counts() == before
 
 
 def test_dom0_can_give_nodes_to_whom_it_likes(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander, inside: bool
+    world: World, dom0: Session, hostile: Session, inside: bool
 ) -> None:
     """They count for the new owner, who cannot give them back."""
     dom0.ok(Op.MKDIR, b"/given\0")
-    of_dom0, of_guest = (engine.store.usage.nodes.of(domid) for domid in (0, 1))
+    of_dom0, of_guest = (world.nodes(domid) for domid in (0, 1))
     number = dom0.start() if inside else 0
     dom0.ok(Op.SET_PERMS, b"/given\0n1\0", number)
     if inside:
         dom0.ok(Op.TRANSACTION_END, b"T\0", number)
 
-    assert engine.store.usage.nodes.of(0) == of_dom0 - 1
-    assert engine.store.usage.nodes.of(1) == of_guest + 1
-    assert hostile.errno(Op.SET_PERMS, b"/given\0n0\0") == Errno.EPERM
-    assert bystander.is_served()
+    assert world.nodes(0) == of_dom0 - 1
+    assert world.nodes(1) == of_guest + 1
+    assert hostile.refused(Op.SET_PERMS, b"/given\0n0\0") == Errno.EPERM
 
 
 def test_what_a_guest_makes_in_anothers_directory_is_its_own(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
+    world: World, dom0: Session, hostile: Session
 ) -> None:
     """It cannot use up the quota of whoever lets it write."""
-    victim = guest_at_home(engine, 2)
+    victim = world.guest(2)
     victim.ok(Op.SET_PERMS, home(2) + b"\0b2\0")
-    used = engine.store.usage.nodes.of(2)
+    used = world.nodes(2)
     for number in range(20):
         hostile.ok(Op.MKDIR, home(2) + b"/x%d\0" % number)
 
-    assert engine.store.usage.nodes.of(2) == used
-    assert engine.store.usage.nodes.of(1) == 21
+    assert world.nodes(2) == used
+    assert world.nodes(1) == 21
     assert dom0.reply(Op.GET_PERMS, home(2) + b"/x0\0") == (Op.GET_PERMS, b"b1\0")
-    assert bystander.is_served()

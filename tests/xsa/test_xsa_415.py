@@ -2,13 +2,12 @@
 
 import pytest
 
-from tests.engine.support import Client
 from tests.store.support import shape
-from tests.xsa.support import Bystander, Counts
-from xsd.engine import Engine
+from tests.xsa.support import World, home
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.store.quota import NODE_SIZE, NODES, TRANSACTION_NODES
+from xsd.testing import Session
 
 LEVELS = 6
 
@@ -16,25 +15,26 @@ DEEP = b"/".join([b"level%d" % number for number in range(LEVELS)])
 
 
 @pytest.mark.parametrize("fitting", range(LEVELS))
-@pytest.mark.parametrize("after", [b"", b"other\0value"])
+@pytest.mark.parametrize(
+    "after", [(Op.READ, b"first\0"), (Op.WRITE, b"other\0value"), (Op.RM, b"first\0")]
+)
 def test_a_transaction_in_which_a_creation_failed_does_nothing(
-    engine: Engine, hostile: Client, bystander: Bystander, fitting: int, after: bytes
+    world: World, hostile: Session, fitting: int, after: tuple[int, bytes]
 ) -> None:
     """What it did before and after is lost with it; the client is told."""
     hostile.ok(Op.WATCH, b"/\0t\0")
-    engine.store.quotas.set(1, NODES, 2 + fitting)
-    before = shape(engine.store)
+    world.limit(NODES, 2 + fitting, 1)
+    before = shape(world.store)
     number = hostile.start()
     hostile.ok(Op.MKDIR, b"first\0", number)
-    assert hostile.errno(Op.MKDIR, DEEP + b"\0", number) == Errno.ENOSPC
-    if after:
-        hostile.ask(Op.WRITE, after, number)
+    assert hostile.refused(Op.MKDIR, DEEP + b"\0", number) == Errno.ENOSPC
+    assert hostile.get(Op.DIRECTORY, home(1) + b"\0", number) == b"first\0"
+    hostile.ask(*after, number)
 
-    assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
-    assert shape(engine.store) == before
-    assert engine.store.usage.transactions.of(1) == 0
+    assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
+    assert shape(world.store) == before
+    assert 1 not in world.transactions()
     hostile.ok(Op.MKDIR, b"first\0")
-    assert bystander.is_served()
 
 
 @pytest.mark.parametrize(
@@ -46,53 +46,42 @@ def test_a_transaction_in_which_a_creation_failed_does_nothing(
     ],
 )
 def test_other_quotas_fail_a_transaction_alike(
-    engine: Engine,
-    hostile: Client,
-    bystander: Bystander,
-    quota: str,
-    limit: int,
-    op: int,
-    payload: bytes,
+    world: World, hostile: Session, quota: str, limit: int, op: int, payload: bytes
 ) -> None:
     """Whatever was refused for want of room."""
-    engine.store.quotas.set(1, quota, limit)
+    world.limit(quota, limit, 1)
     number = hostile.start()
     hostile.ok(Op.MKDIR, b"first\0", number)
-    before = shape(engine.store)
+    before = shape(world.store)
     messages = [hostile.ask(op, payload, number)]
     messages += [hostile.ask(Op.READ, b"x%d\0" % each, number) for each in range(3)]
 
     assert [(Op.ERROR, b"ENOSPC\0")] in messages
-    assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
-    assert shape(engine.store) == before
-    assert bystander.is_served()
+    assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
+    assert shape(world.store) == before
 
 
 def test_a_transaction_in_which_a_creation_failed_can_be_dropped(
-    engine: Engine, hostile: Client, bystander: Bystander
+    world: World, hostile: Session
 ) -> None:
     """`F` is OK, as ever; the next transaction begins without the failure."""
-    engine.store.quotas.set(1, NODES, 3)
-    before = Counts(engine.store)
+    world.limit(NODES, 3, 1)
+    before = world.counts()
     number = hostile.start()
-    assert hostile.errno(Op.MKDIR, DEEP + b"\0", number) == Errno.ENOSPC
+    assert hostile.refused(Op.MKDIR, DEEP + b"\0", number) == Errno.ENOSPC
     hostile.ok(Op.TRANSACTION_END, b"F\0", number)
 
-    assert Counts(engine.store) == before
+    assert world.counts() == before
     number = hostile.start()
     hostile.ok(Op.MKDIR, b"a\0", number)
     hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert bystander.is_served()
 
 
-def test_a_right_that_is_missing_does_not_fail_a_transaction(
-    hostile: Client, bystander: Bystander
-) -> None:
+def test_a_right_that_is_missing_does_not_fail_a_transaction(hostile: Session) -> None:
     """Nothing of such a request is done, so the rest can be committed."""
     number = hostile.start()
     hostile.ok(Op.MKDIR, b"first\0", number)
-    assert hostile.errno(Op.MKDIR, b"/no/right\0", number) == Errno.EACCES
+    assert hostile.refused(Op.MKDIR, b"/no/right\0", number) == Errno.EACCES
     hostile.ok(Op.TRANSACTION_END, b"T\0", number)
 
     assert hostile.reply(Op.READ, b"first\0") == (Op.READ, b"")
-    assert bystander.is_served()

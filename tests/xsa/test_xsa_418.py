@@ -5,13 +5,14 @@ from typing import Final
 
 import pytest
 
-from tests.engine.support import OK, Client, event
-from tests.xsa.hosts import Host
-from tests.xsa.support import Bystander, home, shallow_stack
-from xsd.engine import Engine
+from tests.support.hosts import Host
+from tests.xsa.support import World, home, shallow_stack
+from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
-from xsd.store.check import count_nodes, verify
+from xsd.store.check import count_nodes
 from xsd.store.quota import NODES, TRANSACTION_NODES
+from xsd.testing import Session
+from xsd.testing.session import OK, event
 
 LEVELS: Final = 1024
 """Of a guest's longest path if each name is one letter: 2,047 bytes."""
@@ -23,36 +24,34 @@ DEEPER: Final = b"/d" * 2000
 
 
 @pytest.fixture(autouse=True)
-def little_stack(engine: Engine) -> Iterator[None]:
+def little_stack(world: World) -> Iterator[None]:
     """Room for far fewer calls than there are levels."""
-    engine.store.quotas.set(-1, NODES, 2 * LEVELS)
-    engine.store.quotas.set(-1, TRANSACTION_NODES, 3 * LEVELS)
+    world.limit(NODES, 2 * LEVELS)
+    world.limit(TRANSACTION_NODES, 3 * LEVELS)
     with shallow_stack():
         yield
 
 
 def test_a_guests_deepest_path_is_made_listed_and_removed(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
+    world: World, dom0: Session, hostile: Session
 ) -> None:
     """Level by level and all at once; all of it is counted."""
     hostile.ok(Op.WRITE, DEEP + b"\0value")
-    assert engine.store.usage.nodes.of(1) == 1 + LEVELS
+    assert world.nodes(1) == 1 + LEVELS
     assert hostile.reply(Op.READ, DEEP + b"\0") == (Op.READ, b"value")
     names, path = 0, b"d"
     while hostile.reply(Op.DIRECTORY, path + b"\0") != (Op.DIRECTORY, b""):
         names, path = names + 1, path + b"/d"
     assert names == LEVELS - 1
-    assert bystander.is_served()
     hostile.ok(Op.RM, b"d\0")
 
-    assert engine.store.usage.nodes.of(1) == 1
-    assert bystander.is_served()
+    assert world.nodes(1) == 1
     dom0.ok(Op.CONTROL, b"check\0")
 
 
 @pytest.mark.parametrize("others", [False, True])
 def test_a_transaction_goes_as_deep(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander, others: bool
+    world: World, dom0: Session, hostile: Session, others: bool
 ) -> None:
     """Whether or not others have changed something before the commit."""
     number = hostile.start()
@@ -60,34 +59,31 @@ def test_a_transaction_goes_as_deep(
     if others:
         dom0.ok(Op.WRITE, b"/other\0value")
     hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert engine.store.usage.nodes.of(1) == 1 + LEVELS
+    assert world.nodes(1) == 1 + LEVELS
     number = hostile.start()
     hostile.ok(Op.RM, b"d\0", number)
     if others:
         dom0.ok(Op.WRITE, b"/other\0value")
     hostile.ok(Op.TRANSACTION_END, b"T\0", number)
 
-    assert engine.store.usage.nodes.of(1) == 1
-    assert bystander.is_served()
+    assert world.nodes(1) == 1
 
 
+@pytest.mark.parametrize(("op", "path"), [(Op.READ, DEEP), (Op.RM, b"d/d")])
 def test_a_conflict_is_found_at_the_bottom(
-    dom0: Client, hostile: Client, bystander: Bystander
+    dom0: Session, hostile: Session, op: int, path: bytes
 ) -> None:
-    """However many levels lead there."""
+    """However many levels lead there; who removed the tree had not seen the change."""
     hostile.ok(Op.WRITE, DEEP + b"\0value")
     number = hostile.start()
     hostile.ok(Op.WRITE, b"x\0value", number)
-    assert hostile.reply(Op.READ, DEEP + b"\0", number) == (Op.READ, b"value")
+    hostile.get(op, path + b"\0", number)
     dom0.ok(Op.WRITE, home(1) + b"/" + DEEP + b"\0other")
 
-    assert hostile.reply(Op.TRANSACTION_END, b"T\0", number)[1] == b"EAGAIN\0"
-    assert bystander.is_served()
+    assert hostile.commit(number) is Errno.EAGAIN
 
 
-def test_watches_as_deep_are_told(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
+def test_watches_as_deep_are_told(world: World, hostile: Session) -> None:
     """Of a change at the bottom, and of the removal of the top."""
     for path in (b"d", DEEP):
         hostile.ok(Op.WATCH, path + b"\0t\0")
@@ -100,39 +96,70 @@ def test_watches_as_deep_are_told(
     ]
     hostile.ok(Op.RESET_WATCHES, b"\0")
 
-    assert engine.store.watches.spots() == 1
-    assert bystander.is_served()
+    assert world.store.watches.spots() == 1
 
 
-def test_the_deepest_path_of_dom0_is_no_trouble(
-    engine: Engine, dom0: Client, bystander: Bystander
-) -> None:
+def test_the_deepest_path_of_dom0_is_no_trouble(world: World, dom0: Session) -> None:
     """A message has room for twice as many levels as a guest may make."""
-    dom0.ok(Op.WRITE, DEEPER + b"\0")
-    dom0.ok(Op.WATCH, DEEPER + b"\0t\0")
+    watch_both(dom0)
+    written = dom0.ask(Op.WRITE, DEEPER + b"\0value")
+    assert written == [*CHANGED, (Op.WRITE, OK)]
     dom0.ok(Op.SET_PERMS, DEEPER + b"\0n0\0")
-    assert count_nodes(engine.store, (b"", b"d")) == 2000
-    assert bystander.is_served()
-    assert dom0.ask(Op.RM, b"/d\0") == [event(DEEPER, b"t"), (Op.RM, OK)]
+    assert dom0.get(Op.READ, DEEPER + b"\0") == b"value"
+    assert dom0.get(Op.DIRECTORY, DEEPER[:-2] + b"\0") == b"d\0"
+    assert count_nodes(world.store, (b"", b"d")) == 2000
+    assert dom0.ask(Op.RM, b"/d\0") == [*REMOVED, (Op.RM, OK)]
 
-    assert count_nodes(engine.store, (b"", b"d")) == 0
-    assert bystander.is_served()
+    assert count_nodes(world.store, (b"", b"d")) == 0
+
+
+CHANGED: Final = [event(DEEPER, b"root"), event(DEEPER, b"leaf")]
+
+REMOVED: Final = [event(DEEPER, b"leaf"), event(b"/d", b"root")]
+
+
+def watch_both(client: Session) -> None:
+    """Watch the root and a leaf far below."""
+    client.watch(b"/", b"root")
+    client.watch(DEEPER, b"leaf")
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_commits_as_deep_are_told(dom0: Session, world: World, others: bool) -> None:
+    """Made, changed, removed and made again, and removed."""
+    watch_both(dom0)
+    other = world.client()
+    for requests, told in (
+        ([(Op.WRITE, DEEPER + b"\0value")], CHANGED),
+        ([(Op.SET_PERMS, DEEPER + b"\0r0\0")], CHANGED),
+        ([(Op.RM, b"/d\0"), (Op.WRITE, DEEPER + b"\0other")], CHANGED),
+        ([(Op.RM, b"/d\0")], [event(b"/d", b"root"), event(DEEPER, b"leaf")]),
+    ):
+        number = dom0.start()
+        for request in requests:
+            dom0.ok(*request, number)
+        if others:
+            other.ok(Op.WRITE, home(7) + b"/other\0")
+            dom0.take()
+        end = dom0.ask(Op.TRANSACTION_END, b"T\0", number)
+        assert end == [*told, (Op.TRANSACTION_END, OK)]
 
 
 def test_a_deep_tree_goes_with_its_domain(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
+    world: World, dom0: Session, hostile: Session
 ) -> None:
     """Its nodes are found and removed, and rights on others' nodes too."""
     hostile.ok(Op.WRITE, DEEP + b"\0value")
     dom0.ok(Op.WRITE, DEEPER + b"\0value")
-    dom0.ok(Op.SET_PERMS, DEEPER + b"\0n0\0r1\0")
-    dom0.ok(Op.RELEASE, b"1\0")
+    dom0.ok(Op.SET_PERMS, DEEPER + b"\0n1\0")
+    dom0.ok(Op.SET_PERMS, DEEPER[:-2] + b"\0n0\0r1\0")
+    dom0.watch(DEEPER)
+    dom0.get(Op.RELEASE, b"1\0")
 
-    assert engine.store.usage.nodes.of(1) == 0
-    assert dom0.reply(Op.GET_PERMS, DEEPER + b"\0") == (Op.GET_PERMS, b"n0\0")
+    assert dom0.events() == [(DEEPER, b"t")]
+    assert world.nodes(1) == 0
+    assert dom0.reply(Op.GET_PERMS, DEEPER[:-2] + b"\0") == (Op.GET_PERMS, b"n0\0")
     dom0.ok(Op.RM, b"/d\0")
-    assert verify(engine.store) == []
-    assert bystander.is_served()
 
 
 def test_a_ring_carries_the_deepest_path(host: Host) -> None:
@@ -145,5 +172,4 @@ def test_a_ring_carries_the_deepest_path(host: Host) -> None:
     with guest.transaction() as transaction:
         transaction.rm("d")
 
-    assert host.run(lambda: host.engine.store.usage.nodes.of(1)) == 1
-    assert host.is_served()
+    assert host.nodes_of(1) == 1

@@ -5,23 +5,21 @@ from typing import Final
 
 import pytest
 
-from tests.engine.support import Client
 from tests.store.support import shape
-from tests.xsa.support import Bystander, Counts, home
-from xsd.engine import Engine
+from tests.xsa.support import World, home
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
-from xsd.store import Store
-from xsd.store.check import verify
+from xsd.store import commit
 from xsd.store.quota import NODES
 from xsd.store.tree import Tree
+from xsd.testing import Session
 
 LIMIT: Final = 10
 
 Request = tuple[int, bytes]
 
 
-def run(client: Client, requests: Sequence[Request], end: bytes = b"T\0") -> bytes:
+def run(client: Session, requests: Sequence[Request], end: bytes = b"T\0") -> bytes:
     """Make a transaction; return the payload of the reply to its end."""
     number = client.start()
     for op, payload in requests:
@@ -30,7 +28,7 @@ def run(client: Client, requests: Sequence[Request], end: bytes = b"T\0") -> byt
 
 
 @pytest.fixture
-def crowded(dom0: Client) -> Callable[[], None]:
+def crowded(dom0: Session) -> Callable[[], None]:
     """Have others change something, so that the next commit is not a plain one."""
 
     def change() -> None:
@@ -55,9 +53,8 @@ def crowded(dom0: Client) -> Callable[[], None]:
     ],
 )
 def test_a_commit_counts_what_it_leaves(
-    engine: Engine,
-    hostile: Client,
-    bystander: Bystander,
+    world: World,
+    hostile: Session,
     crowded: Callable[[], None],
     requests: list[Request],
     left: int,
@@ -65,7 +62,7 @@ def test_a_commit_counts_what_it_leaves(
 ) -> None:
     """However often a node was made and removed on the way."""
     hostile.ok(Op.WRITE, b"old/x/y\0value")
-    before = engine.store.usage.nodes.of(1)
+    before = world.nodes(1)
     number = hostile.start()
     for op, payload in requests:
         hostile.ok(op, payload, number)
@@ -73,20 +70,15 @@ def test_a_commit_counts_what_it_leaves(
         crowded()
     hostile.ok(Op.TRANSACTION_END, b"T\0", number)
 
-    assert engine.store.usage.nodes.of(1) == before + left
-    assert bystander.is_served()
+    assert world.nodes(1) == before + left
 
 
 @pytest.mark.parametrize("others", [False, True])
 def test_no_way_of_making_and_removing_gets_more_nodes_than_allowed(
-    engine: Engine,
-    hostile: Client,
-    bystander: Bystander,
-    crowded: Callable[[], None],
-    others: bool,
+    world: World, hostile: Session, crowded: Callable[[], None], others: bool
 ) -> None:
     """Over and over: the quota is where it was."""
-    engine.store.quotas.set(1, NODES, LIMIT)
+    world.limit(NODES, LIMIT, 1)
     for round_ in range(2 * LIMIT):
         number = hostile.start()
         for op in (Op.MKDIR, Op.RM, Op.MKDIR, Op.RM, Op.MKDIR):
@@ -94,12 +86,11 @@ def test_no_way_of_making_and_removing_gets_more_nodes_than_allowed(
         if others:
             crowded()
         hostile.ask(Op.TRANSACTION_END, b"T\0", number)
-        assert engine.store.usage.nodes.of(1) <= LIMIT
-        assert verify(engine.store) == []
+        assert world.nodes(1) <= LIMIT
+        world.check()
 
-    assert engine.store.usage.nodes.of(1) == LIMIT - 1
-    assert hostile.errno(Op.MKDIR, b"too/many\0") == Errno.ENOSPC
-    assert bystander.is_served()
+    assert world.nodes(1) == LIMIT - 1
+    assert hostile.refused(Op.MKDIR, b"too/many\0") == Errno.ENOSPC
 
 
 class DefectError(Exception):
@@ -117,11 +108,10 @@ STEPS: Final = [
 
 
 @pytest.mark.pure_only
-@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize("at", range(8))
 def test_a_commit_that_breaks_anywhere_changes_nothing(
-    engine: Engine,
-    hostile: Client,
-    bystander: Bystander,
+    world: World,
+    hostile: Session,
     crowded: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
     at: int,
@@ -134,48 +124,47 @@ def test_a_commit_that_breaks_anywhere_changes_nothing(
     for op, payload in STEPS:
         hostile.ok(op, payload, number)
     crowded()
-    before = shape(engine.store), engine.store.usage.nodes.used.copy()
+    before = world.tree()
 
     with monkeypatch.context() as patch:
         break_at(patch, at)
-        assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.EIO
+        assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.EIO
 
-    assert (shape(engine.store), engine.store.usage.nodes.used) == before
-    assert engine.store.usage.transactions.used == {}
-    assert verify(engine.store) == []
-    (notice,) = [each for each in engine.take_notices() if each.level == "error"]
+    assert world.tree() == before
+    assert world.transactions() == {}
+    world.check()
+    (notice,) = world.notices("error")
     assert isinstance(notice.error, DefectError)
-    assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOENT
+    assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOENT
     assert run(hostile, STEPS) == b"OK\0"
-    assert bystander.is_served()
 
 
 def break_at(patch: pytest.MonkeyPatch, at: int) -> None:
     """Have the change with this number fail, before or after it is made."""
     steps = 0
 
-    def breaking(real: Callable[..., None]) -> Callable[..., None]:
-        def call(*arguments: object) -> None:
+    def breaking(real: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object) -> object:
             nonlocal steps
             if steps == at:
                 raise DefectError
-            real(*arguments)
             steps += 1
+            return real(*arguments)
 
         return call
 
-    for name in ("add", "set_value", "set_perms"):
+    for name in ("add_to", "remove_from", "write_own", "permit_own"):
         patch.setattr(Tree, name, breaking(getattr(Tree, name)))
-    patch.setattr(Store, "_check_growth", breaking(Store._check_growth))
+    for name in ("_check_growth", "changes_between"):
+        patch.setattr(commit, name, breaking(getattr(commit, name)))
 
 
 def test_a_commit_that_is_refused_changes_nothing(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
+    world: World, dom0: Session, hostile: Session
 ) -> None:
     """For a conflict, for a quota, or for a right that is gone."""
     hostile.ok(Op.WRITE, b"old/x\0value")
-    dom0.ok(Op.MKDIR, b"/shared\0")
-    dom0.ok(Op.SET_PERMS, b"/shared\0b0\0")
+    dom0.make(b"/shared", b"b0")
     numbers = [hostile.start() for _ in range(3)]
     for number in numbers:
         hostile.ok(Op.WRITE, b"new/a\0value", number)
@@ -183,13 +172,12 @@ def test_a_commit_that_is_refused_changes_nothing(
     hostile.ok(Op.WRITE, b"/shared/a\0value", numbers[1])
     dom0.ok(Op.WRITE, home(1) + b"/old/x\0other")
     dom0.ok(Op.SET_PERMS, b"/shared\0n0\0")
-    engine.store.quotas.set(1, NODES, 3)
-    before = shape(engine.store), Counts(engine.store)
+    world.limit(NODES, 3, 1)
+    before = shape(world.store), world.counts()
 
-    refused = [hostile.errno(Op.TRANSACTION_END, b"T\0", each) for each in numbers]
+    refused = [hostile.refused(Op.TRANSACTION_END, b"T\0", each) for each in numbers]
     assert refused[0] == Errno.EAGAIN
     assert refused[1] in {Errno.EAGAIN, Errno.EACCES}
     assert refused[2] == Errno.ENOSPC
-    assert shape(engine.store) == before[0]
-    assert engine.store.usage.transactions.used == {}
-    assert bystander.is_served()
+    assert shape(world.store) == before[0]
+    assert world.transactions() == {}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.xsa.hosts import PATIENCE_S, Host, frames
-from tests.xsa.support import Counts, home, message_of
+from tests.support.hosts import PATIENCE_S, Host, frames
+from tests.xsa.support import home, message_of
 from xsd.client import Event
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
@@ -26,16 +26,16 @@ def test_a_domain_is_released_while_others_requests_wait(
     host: Host, victims: list[int], place: int
 ) -> None:
     """Those before it in the row, those behind it, and its own."""
-    before = host.run(lambda: Counts(host.engine.store))
+    before = host.counts()
     guests = [host.guest(domid) for domid in (10, 11, 12)]
-    toolstack = host.socket()
+    toolstack = host.session()
     with host.frozen():
         for number, guest in enumerate(guests):
             if number == place:
-                toolstack.sendall(b"".join([release(each) for each in victims]))
+                toolstack.send(b"".join([release(each) for each in victims]))
             guest.send_bytes(request(1) * 20)
         if place == len(guests):
-            toolstack.sendall(b"".join([release(each) for each in victims]))
+            toolstack.send(b"".join([release(each) for each in victims]))
         host.bystander.send_bytes(request(1) * 20)
 
     assert len(frames(host.bystander, 20)) == 20
@@ -46,7 +46,7 @@ def test_a_domain_is_released_while_others_requests_wait(
             host.dom0.release(guest.domid)
         assert not host.dom0.is_domain_introduced(guest.domid)
         assert host.connections_of(guest.domid) == []
-    assert host.run(lambda: Counts(host.engine.store)) == before
+    assert host.counts() == before
 
 
 @pytest.mark.parametrize("place", range(4))
@@ -91,7 +91,6 @@ def test_a_domain_is_released_by_the_events_that_it_waits_for(host: Host) -> Non
         assert client.next_event(PATIENCE_S) == Event(home(10), b"t")
         assert client.next_event(PATIENCE_S) == Event(b"@releaseDomain", b"gone")
     assert guest.next_event(0) is None
-    assert host.is_served()
 
 
 def test_a_soft_reset_works_again_and_again(host: Host) -> None:
@@ -111,7 +110,6 @@ def test_a_soft_reset_works_again_and_again(host: Host) -> None:
         guest.write("data", b"%d" % round_)
         assert guest.read("data") == b"%d" % round_
         assert guest.next_event(0) is None
-    assert host.is_served()
 
 
 def drain(guest: Guest) -> None:
@@ -135,24 +133,21 @@ def test_a_domain_ends_while_its_replies_wait_for_room(host: Host) -> None:
     assert len(frames(guest, 25)) == 25
     host.end(10)
 
-    assert host.is_served()
-
 
 def test_offenders_and_the_dead_in_one_round(host: Host) -> None:
     """One breaks the protocol, one is killed, one is released, all at once."""
-    before = host.run(lambda: Counts(host.engine.store))
+    before = host.counts()
     guests = [host.guest(domid) for domid in (10, 11, 12)]
-    toolstack = host.socket()
+    toolstack = host.session()
     killer = host.control()
     killer.domains()
     with host.frozen():
         guests[0].send_bytes(request(1) + message_of(5000))
         killer._socket.sendall(b'{"do": "kill", "domid": 10}\n')
-        toolstack.sendall(release(11) + release(10) + release(12))
+        toolstack.send(release(11) + release(10) + release(12))
         guests[1].send_bytes(request(1))
         guests[2].send_bytes(message_of(5000))
     assert host.is_served()
     host.end(11, 12)
 
-    assert host.run(lambda: Counts(host.engine.store)) == before
-    assert host.is_served()
+    assert host.counts() == before

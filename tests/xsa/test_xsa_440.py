@@ -4,43 +4,41 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.engine.support import Client
-from tests.xsa.hosts import Host
-from tests.xsa.support import Bystander, guest_at_home, home, refusal_of
-from xsd.engine import Engine
+from tests.support.hosts import AnyHost
+from tests.xsa.support import World, home, refusal_of
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
-from xsd.store.check import verify
+from xsd.testing import Session
 
 INSIDE = home(1) + b"/data"
 
 
-def by_guest(_dom0: Client, hostile: Client) -> None:
+def by_guest(_dom0: Session, hostile: Session) -> None:
     """The owner removes the node."""
     hostile.ok(Op.RM, b"data\0")
 
 
-def by_dom0(dom0: Client, _hostile: Client) -> None:
+def by_dom0(dom0: Session, _hostile: Session) -> None:
     """Somebody else does."""
     dom0.ok(Op.RM, INSIDE + b"\0")
 
 
-def from_above(dom0: Client, _hostile: Client) -> None:
+def from_above(dom0: Session, _hostile: Session) -> None:
     """It goes with its parent."""
     dom0.ok(Op.RM, home(1) + b"\0")
 
 
-def by_the_end(dom0: Client, _hostile: Client) -> None:
+def by_the_end(dom0: Session, _hostile: Session) -> None:
     """Its owner ends."""
     dom0.ok(Op.RELEASE, b"1\0")
 
 
-def given_away(dom0: Client, _hostile: Client) -> None:
+def given_away(dom0: Session, _hostile: Session) -> None:
     """It counts for another domain now."""
     dom0.ok(Op.SET_PERMS, INSIDE + b"\0n2\0")
 
 
-Outside = Callable[[Client, Client], None]
+Outside = Callable[[Session, Session], None]
 
 
 @pytest.mark.parametrize(
@@ -57,16 +55,15 @@ Outside = Callable[[Client, Client], None]
     ],
 )
 def test_what_was_removed_outside_is_a_conflict(
-    engine: Engine,
-    dom0: Client,
-    hostile: Client,
-    bystander: Bystander,
+    world: World,
+    dom0: Session,
+    hostile: Session,
     op: int,
     payload: bytes,
     outside: Outside,
 ) -> None:
     """Before anything is counted; no counter is negative, or kept at zero."""
-    guest_at_home(engine, 2)
+    world.guest(2)
     hostile.ok(Op.WRITE, b"data/below\0value")
     number = dom0.start()
     dom0.ok(op, payload, number)
@@ -76,13 +73,12 @@ def test_what_was_removed_outside_is_a_conflict(
     # New nodes below one that was only given away inherit from it.
     if (outside, op) != (given_away, Op.WRITE):
         assert end == [(Op.ERROR, b"EAGAIN\0")]
-    assert verify(engine.store) == []
-    assert all(count > 0 for count in engine.store.usage.nodes.used.values())
-    assert bystander.is_served()
+    world.check()
+    assert all(count > 0 for count in world.store.usage.nodes.used.values())
 
 
 def test_a_domain_that_ends_inside_many_transactions(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
+    world: World, dom0: Session, hostile: Session
 ) -> None:
     """All of them tried to take what went with it; each gets its reply."""
     for node in range(20):
@@ -92,23 +88,21 @@ def test_a_domain_that_ends_inside_many_transactions(
         dom0.ok(Op.RM, INSIDE + b"/%d\0" % node, number)
         dom0.ok(Op.WRITE, b"/log/%d\0value" % node, number)
     dom0.ok(Op.RELEASE, b"1\0")
-    refused = [dom0.errno(Op.TRANSACTION_END, b"T\0", each) for each in numbers]
+    refused = [dom0.refused(Op.TRANSACTION_END, b"T\0", each) for each in numbers]
 
     assert refused == [Errno.EAGAIN] * 20
-    assert 1 not in engine.store.usage.nodes.used
-    assert dom0.errno(Op.READ, b"/log\0") == Errno.ENOENT
-    assert bystander.is_served()
+    assert 1 not in world.store.usage.nodes.used
+    assert dom0.refused(Op.READ, b"/log\0") == Errno.ENOENT
 
 
-def test_a_domain_is_killed_inside_a_transaction_about_it(host: Host) -> None:
+def test_a_domain_is_killed_inside_a_transaction_about_it(anywhere: AnyHost) -> None:
     """The toolstack gets EAGAIN and finds out why; the daemon goes on."""
-    guest = host.guest(1)
+    guest = anywhere.guest(1)
     guest.write("data", b"value")
-    transaction = host.dom0.transaction()
+    transaction = anywhere.dom0.transaction()
     transaction.rm(INSIDE)
     transaction.set_permissions(home(1), ["n0"])
-    host.end(1)
+    anywhere.end(1)
 
     assert refusal_of(transaction.commit) == Errno.EAGAIN
-    assert 1 not in host.run(lambda: host.engine.store.usage.nodes.used)
-    assert host.is_served()
+    assert 1 not in anywhere.run(lambda: anywhere.engine.store.usage.nodes.used)

@@ -4,43 +4,42 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.engine.support import Client
-from tests.xsa.hosts import Host
-from tests.xsa.support import Bystander, Counts, guest_at_home
+from tests.support.hosts import AnyHost
+from tests.xsa.support import World
 from xsd.client import Client as RingClient
-from xsd.engine import Engine
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.ops import Op
 from xsd.store.quota import NODES, TRANSACTIONS, WATCHES
+from xsd.testing import Session
 
 DOMID = 1
 
 LIMITS = {NODES: 20, WATCHES: 8, TRANSACTIONS: 4}
 
 
-def nodes(guest: Client) -> list[Errno]:
+def nodes(guest: Session) -> list[Errno]:
     """Make nodes until it is refused; each new node is another answer."""
     return refused_after(guest, lambda n: (Op.MKDIR, b"n%d\0" % n))
 
 
-def nodes_in_transactions(guest: Client) -> list[Errno]:
+def nodes_in_transactions(guest: Session) -> list[Errno]:
     """Make them in a transaction that is left open."""
     number = guest.start()
     return refused_after(guest, lambda n: (Op.MKDIR, b"n%d\0" % n), number)
 
 
-def watches(guest: Client) -> list[Errno]:
+def watches(guest: Session) -> list[Errno]:
     """Watch until it is refused."""
     return refused_after(guest, lambda n: (Op.WATCH, b"w\0%d\0" % n))
 
 
-def transactions(guest: Client) -> list[Errno]:
+def transactions(guest: Session) -> list[Errno]:
     """Open transactions until it is refused."""
     return refused_after(guest, lambda _: (Op.TRANSACTION_START, b"\0"))
 
 
 def refused_after(
-    guest: Client, request: Callable[[int], tuple[int, bytes]], tx: int = 0
+    guest: Session, request: Callable[[int], tuple[int, bytes]], tx: int = 0
 ) -> list[Errno]:
     """Make requests; return one ENOSPC with as many elements before it as fit."""
     found: list[Errno] = []
@@ -57,42 +56,35 @@ WAYS = [nodes, nodes_in_transactions, watches, transactions]
 
 @pytest.mark.parametrize("use", WAYS)
 def test_a_full_quota_is_free_again_for_the_next_domain(
-    engine: Engine,
-    dom0: Client,
-    bystander: Bystander,
-    use: Callable[[Client], list[Errno]],
+    world: World, dom0: Session, use: Callable[[Session], list[Errno]]
 ) -> None:
     """Whatever was used up: the next one can use as much, ten times over."""
     for name, limit in LIMITS.items():
-        engine.store.quotas.set(-1, name, limit)
-    before = Counts(engine.store)
+        world.limit(name, limit)
+    before = world.counts()
     found: list[list[Errno]] = []
     for _ in range(10):
-        guest = guest_at_home(engine, DOMID)
+        guest = world.guest(DOMID)
         found.append(use(guest))
         assert len(found[-1]) >= LIMITS[TRANSACTIONS]
         dom0.ok(Op.RELEASE, b"%d\0" % DOMID)
-        engine.disconnect(guest.connection)
-        assert Counts(engine.store) == before
+        guest.close()
+        assert world.counts() == before
 
     assert found == [found[0]] * 10
-    assert bystander.is_served()
 
 
-def test_limits_of_its_own_end_with_a_domain(
-    engine: Engine, dom0: Client, bystander: Bystander
-) -> None:
+def test_limits_of_its_own_end_with_a_domain(world: World, dom0: Session) -> None:
     """The next one has those of all domains."""
     for value in (5, 50):
-        guest = guest_at_home(engine, DOMID)
+        guest = world.guest(DOMID)
         common = len(nodes(guest))
         dom0.ok(Op.SET_QUOTA, b"%d\0nodes\0%d\0" % (DOMID, value))
         dom0.ok(Op.RELEASE, b"%d\0" % DOMID)
-        engine.disconnect(guest.connection)
+        guest.close()
 
-        assert len(nodes(guest_at_home(engine, DOMID))) == common
+        assert len(nodes(world.guest(DOMID))) == common
         dom0.ok(Op.RELEASE, b"%d\0" % DOMID)
-    assert bystander.is_served()
 
 
 def make_until_refused(guest: RingClient) -> int:
@@ -108,20 +100,21 @@ def make_until_refused(guest: RingClient) -> int:
 
 
 @pytest.mark.parametrize("released", [False, True])
-def test_a_domain_that_is_killed_leaves_its_quota(host: Host, released: bool) -> None:
+def test_a_domain_that_is_killed_leaves_its_quota(
+    anywhere: AnyHost, released: bool
+) -> None:
     """With nodes, watches and transactions at their limits."""
     for name, limit in LIMITS.items():
-        host.dom0.set_quota(name, limit)
-    before = host.run(lambda: Counts(host.engine.store))
+        anywhere.dom0.set_quota(name, limit)
+    before = anywhere.counts()
     for _ in range(5):
-        guest = host.guest(DOMID)
+        guest = anywhere.guest(DOMID)
         assert make_until_refused(guest) == LIMITS[NODES] - 1
         for number in range(LIMITS[WATCHES]):
             guest.watch("w", f"t{number}")
         for _transaction in range(LIMITS[TRANSACTIONS]):
             guest.transaction()
         if released:
-            host.dom0.release(DOMID)
-        host.end(DOMID)
-        assert host.run(lambda: Counts(host.engine.store)) == before
-    assert host.is_served()
+            anywhere.dom0.release(DOMID)
+        anywhere.end(DOMID)
+        assert anywhere.counts() == before

@@ -2,21 +2,19 @@
 
 import pytest
 
-from tests.engine.support import OK, Client, event
-from tests.xsa.hosts import Host, frames, wait_ignored
-from tests.xsa.support import Bystander, Counts, message_of
-from xsd.engine import Engine
+from tests.support.hosts import AnyHost, Host, wait_ignored
+from tests.xsa.support import World, message_of
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.store.quota import DEFAULTS, TRANSACTIONS
+from xsd.testing import Session
+from xsd.testing.session import OK, event, refusal
 
 
-def test_reset_watches_in_a_transaction_ends_it(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
+def test_reset_watches_in_a_transaction_ends_it(world: World, hostile: Session) -> None:
     """It is OK; the transaction is not there any more, nor is any other."""
-    before = Counts(engine.store)
+    before = world.counts()
     numbers = [hostile.start() for _ in range(3)]
     hostile.ok(Op.WRITE, b"data\0value", numbers[1])
     hostile.ok(Op.WATCH, b"data\0t\0")
@@ -29,63 +27,52 @@ def test_reset_watches_in_a_transaction_ends_it(
             (Op.TRANSACTION_END, b"T\0"),
             (Op.TRANSACTION_START, b"\0"),
         ):
-            assert hostile.errno(op, payload, number) == Errno.ENOENT
-    assert Counts(engine.store) == before
-    assert hostile.errno(Op.READ, b"data\0") == Errno.ENOENT
-    assert bystander.is_served()
+            assert hostile.refused(op, payload, number) == Errno.ENOENT
+    assert world.counts() == before
+    assert hostile.refused(Op.READ, b"data\0") == Errno.ENOENT
 
 
 def test_reset_watches_gives_all_transactions_back(
-    engine: Engine, hostile: Client, bystander: Bystander
+    world: World, hostile: Session
 ) -> None:
     """As often as it is done, in any of them or in none."""
     limit = DEFAULTS[TRANSACTIONS]
     for round_ in range(10):
         numbers = [hostile.start() for _ in range(limit)]
-        assert hostile.errno(Op.TRANSACTION_START, b"\0") == Errno.ENOSPC
+        assert hostile.refused(Op.TRANSACTION_START, b"\0") == Errno.ENOSPC
         hostile.ok(Op.RESET_WATCHES, b"\0", [0, *numbers][round_])
-        assert engine.store.usage.transactions.used == {}
-    assert bystander.is_served()
+        assert world.transactions() == {}
 
 
 @pytest.mark.parametrize("end", [b"T\0", b"F\0"])
-def test_a_transaction_ends_once(
-    engine: Engine, hostile: Client, bystander: Bystander, end: bytes
-) -> None:
+def test_a_transaction_ends_once(world: World, hostile: Session, end: bytes) -> None:
     """A second end finds nothing, and counts nothing."""
     number = hostile.start()
     hostile.ok(Op.WRITE, b"data\0value", number)
     hostile.ok(Op.TRANSACTION_END, end, number)
 
-    assert hostile.errno(Op.TRANSACTION_END, end, number) == Errno.ENOENT
-    assert engine.store.usage.transactions.used == {}
-    assert bystander.is_served()
+    assert hostile.refused(Op.TRANSACTION_END, end, number) == Errno.ENOENT
+    assert world.transactions() == {}
 
 
 @pytest.mark.parametrize("payload", [b"", b"\0", b"T", b"x\0", b"T\0\0", b"F\0T\0"])
-def test_a_malformed_end_ends_nothing(
-    hostile: Client, bystander: Bystander, payload: bytes
-) -> None:
+def test_a_malformed_end_ends_nothing(hostile: Session, payload: bytes) -> None:
     """EINVAL, and the transaction goes on."""
     number = hostile.start()
 
-    assert hostile.errno(Op.TRANSACTION_END, payload, number) == Errno.EINVAL
+    assert hostile.refused(Op.TRANSACTION_END, payload, number) == Errno.EINVAL
     hostile.ok(Op.WRITE, b"data\0value", number)
     hostile.ok(Op.TRANSACTION_END, b"T\0", number)
     assert hostile.reply(Op.READ, b"data\0") == (Op.READ, b"value")
-    assert bystander.is_served()
 
 
-def test_transactions_do_not_nest(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
+def test_transactions_do_not_nest(world: World, hostile: Session) -> None:
     """EBUSY; the one that is open goes on."""
     number = hostile.start()
 
-    assert hostile.errno(Op.TRANSACTION_START, b"\0", number) == Errno.EBUSY
-    assert engine.store.usage.transactions.of(1) == 1
+    assert hostile.refused(Op.TRANSACTION_START, b"\0", number) == Errno.EBUSY
+    assert world.transactions() == {1: 1}
     hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert bystander.is_served()
 
 
 @pytest.mark.parametrize(
@@ -99,12 +86,7 @@ def test_transactions_do_not_nest(
     ],
 )
 def test_dom0_does_it_to_others_in_a_transaction_of_its_own(
-    engine: Engine,
-    dom0: Client,
-    hostile: Client,
-    bystander: Bystander,
-    op: int,
-    payload: bytes,
+    world: World, dom0: Session, hostile: Session, op: int, payload: bytes
 ) -> None:
     """One reply; the store is in order whichever transactions are left."""
     theirs = hostile.start()
@@ -114,12 +96,11 @@ def test_dom0_does_it_to_others_in_a_transaction_of_its_own(
     dom0.ok(op, payload, mine)
     dom0.ask(Op.TRANSACTION_END, b"T\0", mine)
 
-    assert engine.store.usage.transactions.of(0) == 0
-    assert bystander.is_served()
+    assert 0 not in world.transactions()
 
 
 def test_a_caller_is_gone_before_its_reply(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
+    world: World, dom0: Session, hostile: Session
 ) -> None:
     """What it still had to send is not answered, and what was due is dropped."""
     number = hostile.start()
@@ -130,9 +111,8 @@ def test_a_caller_is_gone_before_its_reply(
     hostile.send(requests)
 
     assert hostile.take() == []
-    assert engine.store.usage.transactions.used == {}
-    assert engine.store.watches.count == 0
-    assert bystander.is_served()
+    assert world.transactions() == {}
+    assert world.store.watches.count == 0
 
 
 @pytest.mark.parametrize("way", ["release", "kill", "offend", "introduce"])
@@ -155,30 +135,27 @@ def test_a_connection_ends_in_the_middle_of_its_requests(host: Host, way: str) -
     else:
         host.end(1)
 
-    assert host.run(lambda: host.engine.store.usage.transactions.used) == {}
-    assert host.is_served()
+    assert host.transactions() == {}
 
 
-def test_reset_watches_in_a_transaction_on_a_ring(host: Host) -> None:
+def test_reset_watches_in_the_middle_of_requests(anywhere: AnyHost) -> None:
     """The next request of the same piece finds no transaction."""
-    guest = host.guest(1)
-    number = guest.transaction().id
-    guest.send_bytes(
-        encode_frame(Op.WATCH, 1, number, b"data\0t\0")
-        + encode_frame(Op.RESET_WATCHES, 2, number, b"\0")
-        + encode_frame(Op.READ, 3, number, b"data\0")
-        + encode_frame(Op.TRANSACTION_END, 4, number, b"T\0")
-        + encode_frame(Op.WATCH, 5, 0, b"data\0u\0")
-    )
+    session = anywhere.session(anywhere.guest(1))
+    number = session.start()
+    asked = [
+        session.frame(Op.WATCH, b"data\0t\0", number),
+        session.frame(Op.RESET_WATCHES, b"\0", number),
+        session.frame(Op.READ, b"data\0", number),
+        session.frame(Op.TRANSACTION_END, b"T\0", number),
+    ]
+    session.send(b"".join(asked))
 
-    found = [(frame.op, frame.payload) for frame in frames(guest, 7)]
-    assert found == [
+    assert session.ask(Op.WATCH, b"data\0u\0") == [
         (Op.WATCH, OK),
         event(b"data", b"t"),
         (Op.RESET_WATCHES, OK),
-        (Op.ERROR, b"ENOENT\0"),
-        (Op.ERROR, b"ENOENT\0"),
+        refusal(Errno.ENOENT),
+        refusal(Errno.ENOENT),
         (Op.WATCH, OK),
         event(b"data", b"u"),
     ]
-    assert host.is_served()

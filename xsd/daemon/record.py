@@ -1,18 +1,9 @@
-r"""A file with everything that clients and guests send, for debugging.
+"""A file with everything that changes the daemon's state, for debugging.
 
-One JSON object a line, in the order in which the daemon has taken the bytes::
-
-    {"at": 5230, "connection": 7, "domid": 0, "what": "open"}
-    {"at": 5231, "connection": 7, "domid": 0, "what": "data", "bytes": "\u0002..."}
-    {"at": 5240, "connection": 7, "domid": 0, "what": "close"}
-
-`at` is milliseconds since the start of the recording; a connection is a socket's or a
-ring's and its number is never used again; `bytes` are those of the wire, one character
-each (Latin-1), cut as they came: a frame may begin in one line and end in another.
-What is sent to clients is not recorded.
+What its lines are is told in `xsd/persistence/tape.py`. Requests that change nothing
+are not in it, nor is what clients are sent.
 """
 
-import json
 import os
 import time
 from pathlib import Path
@@ -21,21 +12,25 @@ from typing import final
 import structlog
 
 from xsd.daemon.logsetup import FILE_MODE
-from xsd.engine.inputs import CAME, REQUEST, WENT, Input, Tape
-from xsd.protocol.frame import encode_frame
+from xsd.engine.inputs import Input, Tape
+from xsd.persistence.tape import encode, encode_header
 
 log = structlog.get_logger(__name__)
 
 
 @final
-class FileRecorder(Tape):
-    """Writes the file, each line at once.
+class FileTape(Tape):
+    """Writes the file: the inputs of a turn at its end, before its replies leave.
 
     If that fails, the disk being full for instance, recording ends and serving goes on.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, control: int) -> None:
         """Make the file, in the place of one that is there.
+
+        Args:
+            path: The file.
+            control: The control domain.
 
         Raises:
             OSError: If it cannot be made.
@@ -43,42 +38,34 @@ class FileRecorder(Tape):
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         self._fd = os.open(path, flags, FILE_MODE)
         self._begun = time.monotonic()
+        self._lines = [encode_header(control)]
+        self.end_turn()
 
     def take(self, entry: Input) -> None:
         """See `Tape.take`."""
-        if entry.kind == CAME:
-            self._write(entry, {"what": "open"})
-        elif entry.kind == WENT:
-            self._write(entry, {"what": "close"})
-        elif entry.kind == REQUEST and entry.frame is not None:
-            frame = entry.frame
-            data = encode_frame(frame.op, frame.req_id, frame.tx_id, frame.payload)
-            self._write(entry, {"what": "data", "bytes": data.decode("latin-1")})
+        if self._fd >= 0:
+            at_ms = int((time.monotonic() - self._begun) * 1000)
+            self._lines.append(encode(entry, at_ms))
 
     def end_turn(self) -> None:
-        """Nothing: each line is written at once."""
+        """See `Tape.end_turn`."""
+        if not self._lines:
+            return
+        data = b"".join(self._lines)
+        self._lines.clear()
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError as error:
+            log.error("record.failed", reason=str(error))  # noqa: TRY400  no defect
+            self._end()
 
     def close(self) -> None:
         """End the recording; a second time does nothing."""
+        self.end_turn()
+        self._end()
+
+    def _end(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-    def _write(self, entry: Input, fields: dict[str, str]) -> None:
-        if self._fd < 0:
-            return
-        line = self._line(entry, fields)
-        try:
-            os.write(self._fd, line)
-        except OSError as error:
-            log.error("record.failed", reason=str(error))  # noqa: TRY400  no defect
-            self.close()
-
-    def _line(self, entry: Input, fields: dict[str, str]) -> bytes:
-        line = {
-            "at": int((time.monotonic() - self._begun) * 1000),
-            "connection": entry.connection,
-            "domid": entry.domid,
-            **fields,
-        }
-        return json.dumps(line).encode() + b"\n"

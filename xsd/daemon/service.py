@@ -9,7 +9,7 @@ from typing import final
 import structlog
 
 from xsd.daemon.daemonize import StartError
-from xsd.daemon.record import FileRecorder
+from xsd.daemon.record import FileTape
 from xsd.daemon.setting import Value
 from xsd.daemon.settings import LIMITS, Config
 from xsd.daemon.watchdog import Watchdog
@@ -142,17 +142,22 @@ class Service:
         return f"connections: {connections}, guests: {introduced - 1}"
 
     def _record(self) -> None:
-        """Record what comes in, if that is wanted."""
-        path = self._config.record_file
+        """Record what changes the state, if that is wanted."""
+        config = self._config
+        path = config.record_file
         if path is None:
             return
         try:
-            recorder = FileRecorder(path)
+            recorder = FileTape(path, self.store.privileged.domid)
         except OSError as error:
             reason = f"cannot record to {path}: {error.strerror}"
             raise StartError(reason) from error
         self._held.callback(recorder.close)
         self._engine.tape = recorder
+        # The settings stand at its beginning: a replay starts without any.
+        for name, limit in config.limits.items():
+            self._engine.set_limit(GLOBAL, name, limit)
+        self._engine.keep_orphans(keep=config.keep_orphans)
         log.warning("traffic.recorded", file=str(path))
 
     def _serve_domains(self, path: str) -> None:

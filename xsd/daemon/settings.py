@@ -198,7 +198,7 @@ class Config:
         "log.record",
         File("record"),
         None,
-        "Where all that clients and guests send is recorded, for debugging.",
+        "Where all that changes the state is recorded, for debugging.",
         Option("record", "", "file", "record what comes in, for debugging", 10),
     )
     quota_nodes: int = _quota(

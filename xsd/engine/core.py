@@ -141,6 +141,10 @@ class Core:
         """Take out the newest connection, as though it had never been."""
         self.last -= 1
         del self.connections[connection.id]
+        if connection.dirty:
+            # Its link has nothing to do any more.
+            connection.dirty = False
+            self.dirty.remove(connection)
         if not connection.caller.privileged:
             self._drop_guest(connection)
         connection.closing = connection.lost = True
@@ -149,6 +153,10 @@ class Core:
     def drop(self, connection: Connection) -> None:
         """Take a connection out, with all that it has."""
         del self.connections[connection.id]
+        if connection.dirty:
+            # Its link has nothing to do any more.
+            connection.dirty = False
+            self.dirty.remove(connection)
         if not connection.caller.privileged:
             self._drop_guest(connection)
         self.forget(connection)
@@ -400,9 +408,9 @@ class Core:
             for defect in store.defects:
                 self.note_defect("events.failed", defect)
             store.defects = []
-        if not store.news:
-            return
         changes = store.take_news()
+        if not changes:
+            return
         for consumer in list(self.consumers):
             try:
                 consumer.take(changes)

@@ -88,7 +88,8 @@ for _op, _entry in _ENTRIES.items():
 def answer(core: Core, connection: Connection, frame: Frame) -> None:  # noqa: C901
     """Carry one request out; queue the events it causes and its reply."""
     store = core.store
-    pulse = store.pulse
+    clock = store.clock
+    pulse = clock.now + clock.beats
     traced = core.tracing.requests
     if traced and core.tracing.io:
         core.notices.append(tracing.request(connection, frame))
@@ -104,7 +105,7 @@ def answer(core: Core, connection: Connection, frame: Frame) -> None:  # noqa: C
     except Exception as error:  # noqa: BLE001  the daemon must outlive any defect
         reply = encode_error(frame, Errno.EIO)
         _note_defect(core, connection, frame, error)
-    if store.pulse != pulse and core.tape is not None:
+    if core.tape is not None and clock.now + clock.beats != pulse:
         core.record_request(connection, frame)
     if store.news or store.defects:
         core.publish()
@@ -149,7 +150,7 @@ def _carry_out(core: Core, connection: Connection, frame: Frame) -> bytes:
             raise XenStoreError(Errno.ENOENT, f"no transaction {number}")
     if entry.changes:
         core.transaction_id = number
-        if core.store.listening:
+        if core.consumers:
             domid = connection.caller.domid
             core.store.cause = Cause(connection.id, domid, number, op)
         if connection.transactions and (transaction is None or op == _END):

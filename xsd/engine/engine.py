@@ -217,7 +217,8 @@ class Engine:
                 connection.backlog.extend(frames)
             else:
                 connection.backlog = frames
-                self.core.schedule.queue(connection)
+                if not connection.queued:
+                    self.core.schedule.queue(connection)
         if decoder.error is not None and not connection.backlog:
             self._break_off(connection)
 
@@ -245,6 +246,10 @@ class Engine:
     def next_ms(self) -> int:
         """When `turn` has to be called in any case, on its clock; 0 for never."""
         return self.core.schedule.next_ms
+
+    def tell_time(self, now_ms: int) -> None:
+        """Say what time it is, for events that come of no request."""
+        self.core.now_ms = now_ms
 
     def turn(self, now_ms: int) -> None:
         """Carry out what is due, as much as may be done at a time.
@@ -283,13 +288,9 @@ class Engine:
         if not dirty:
             return dirty
         core.dirty = []
-        found: list[Connection] = []
         for connection in dirty:
             connection.dirty = False
-            # Who has been taken out meanwhile has no link any more.
-            if connection.id in core.connections:
-                found.append(connection)
-        return found
+        return dirty
 
     def take_notices(self) -> list[Notice]:
         """What the log should say since the last call."""
@@ -361,7 +362,7 @@ class Engine:
             if done + usage.work - before >= GUESTS_WORK:
                 return
 
-    def _serve(self, connection: Connection, turn: int) -> int:
+    def _serve(self, connection: Connection, turn: int) -> int:  # noqa: C901
         """Answer requests of one connection, up to a turn's worth.
 
         Returns:
@@ -382,9 +383,10 @@ class Engine:
             if outbox.size > HIGH_WATER:
                 connection.awaits_reading = True
                 break
-            if (is_guest and self._wait_if_needed(connection)) or (
-                core.protection is not None
-                and progress.wait_if_needed(core, connection, frame)
+            if is_guest and self._wait_if_needed(connection):
+                break
+            if core.protection is not None and progress.wait_if_needed(
+                core, connection, frame
             ):
                 break
             if is_guest:
@@ -393,22 +395,20 @@ class Engine:
                 answer(core, connection, frame)
             connection.waited_for = 0
             done += 1
-        if connection.backlog is frames:
-            # Else the connection has begun anew meanwhile.
-            self._take_off(connection, done)
+        if done < len(frames):
+            del frames[:done]
+        elif done and connection.backlog is frames:
+            # Else the connection has begun anew meanwhile, or is gone.
+            connection.backlog = []
+            if connection.paused or connection.closing or connection.decoder.error:
+                self._run_out(connection)
         if done and (is_guest or not core.remarking):
             memory.note_requests(core, connection)
         return done
 
-    def _take_off(self, connection: Connection, done: int) -> None:
-        """Take answered requests off a connection's backlog."""
-        frames = connection.backlog
-        if done < len(frames):
-            del frames[:done]
-            return
-        connection.backlog = []
-        if connection.paused or connection.closing:
-            self.core.touch(connection)
+    def _run_out(self, connection: Connection) -> None:
+        """Everything is answered on a connection that somebody waits for, or broken."""
+        self.core.touch(connection)
         if connection.decoder.error is not None:
             self._break_off(connection)
 

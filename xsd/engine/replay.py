@@ -1,7 +1,7 @@
 """Carrying inputs out once more: the engine becomes equal to the one they are from."""
 
 from collections.abc import Iterable
-from typing import final
+from typing import Final, final
 
 from xsd.engine.dispatch import answer
 from xsd.engine.engine import Engine
@@ -18,6 +18,11 @@ from xsd.engine.inputs import (
     Input,
 )
 from xsd.protocol.errors import XenStoreError
+
+_OF_CONNECTIONS: Final = (WENT, RESTARTED, REQUEST)
+
+UNKNOWN: Final = -1
+"""Generation of an input of which it is not known."""
 
 
 @final
@@ -58,17 +63,22 @@ def replay(engine: Engine, inputs: Iterable[Input]) -> int:
     """
     place = 0
     for entry in inputs:
+        if entry.kind in _OF_CONNECTIONS and (
+            entry.connection not in engine.core.connections
+        ):
+            reason = f"there is no connection {entry.connection}"
+            raise DivergenceError(place, entry, reason)
         try:
             _carry_out(engine, entry)
-        except KeyError as error:
-            reason = f"there is no connection {error}"
-            raise DivergenceError(place, entry, reason) from error
         except XenStoreError as error:
             raise DivergenceError(place, entry, str(error)) from error
+        except LookupError as error:
+            # A domain is not there, or the numbers are others'.
+            raise DivergenceError(place, entry, repr(error)) from error
         finally:
             left = engine.core.outside.end_replay()
         _drop_output(engine)
-        if engine.store.generation != entry.generation:
+        if entry.generation not in (UNKNOWN, engine.store.generation):
             reason = f"generation {engine.store.generation}"
             raise DivergenceError(place, entry, reason)
         if left:
@@ -88,7 +98,7 @@ def _carry_out(engine: Engine, entry: Input) -> None:
     elif kind == CAME:
         came = engine.connect(entry.domid)
         if came.id != entry.connection:
-            raise KeyError(entry.connection)
+            raise LookupError(came)
     elif kind == WENT:
         engine.disconnect(core.connections[entry.connection])
     elif kind == RESTARTED:

@@ -1,8 +1,8 @@
 """A hypervisor that is pretended: domains without Xen, without root.
 
 A domain is a page of memory (a memfd whose size is sealed) and an event channel (an
-eventfd and a pipe), made for whoever asks on the control socket and handed over there. What
-the guest in it does with them is its own affair: `xsd.testing` has guests.
+eventfd and a pipe), made for whoever asks on the control socket and handed over there.
+What the guest in it does with them is its own affair: `xsd.testing` has guests.
 
 Requests on the control socket, one JSON object a line (see `control`)::
 

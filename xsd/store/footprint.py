@@ -15,10 +15,10 @@ from xsd.store.node import Node
 from xsd.store.trail import Trail
 from xsd.store.view import EXISTENCE, NAMES, PERMS, SUBTREE, VALUE
 
-SPOT_BYTES: Final = 160
+SPOT_BYTES: Final = 180
 """A spot, beside the bytes of its name: measured, with numbers of its own."""
 
-FORK_BYTES: Final = 80
+FORK_BYTES: Final = 120
 """What each of several spots takes in the spot above: a share of a dict."""
 
 Row = tuple[int, bytes, int, int, bool, int]

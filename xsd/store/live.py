@@ -21,23 +21,26 @@ class Live(View):
     Attributes:
         usage: What each domain uses.
         cause: Why what is changed now is changed, if that is known.
+        changes: What was changed and not told yet, in order.
+        noting: Whether anybody wants to know; else nothing is listed.
         epoch: Grows whenever rights change otherwise than in the tree: domains
             that come, go or get a target.
     """
 
-    __slots__ = ("_changes", "cause", "epoch", "usage")
+    __slots__ = ("cause", "changes", "epoch", "noting", "usage")
 
     def __init__(self, tree: Tree, quotas: Quotas, usage: Usage) -> None:
-        super().__init__(tree, quotas)
+        super().__init__(tree, quotas, tracked=False)
         self.usage = usage
         self.epoch = 0
         self.cause: Cause | None = None
-        self._changes: list[Change] = []
+        self.noting = False
+        self.changes: list[Change] = []
 
     def take_changes(self) -> list[Change]:
         """What was changed since the last call, in order."""
-        changes = self._changes
-        self._changes = []
+        changes = self.changes
+        self.changes = []
         return changes
 
     def check_memory(self, domid: int, more: int, path: bytes = b"") -> None:
@@ -64,6 +67,8 @@ class Live(View):
         """Nothing: no other request can come between."""
 
     def _created(self, path: Path, spine: list[Node], first: int) -> None:
+        if not self.noting:
+            return
         last = len(spine) - 1
         if first < last:
             trail = Trail(None, b"")
@@ -81,12 +86,14 @@ class Live(View):
     def _changed(
         self, path: Path, spine: list[Node], old_value: bytes, old_perms: Permissions
     ) -> None:
-        node = spine[-1]
-        change = Change(CHANGED, path, node.value, node.perms, old_value, old_perms)
-        self._note(change, spine, len(path))
+        if self.noting:
+            node = spine[-1]
+            change = Change(CHANGED, path, node.value, node.perms, old_value, old_perms)
+            self._note(change, spine, len(path))
 
     def _removed(self, path: Path, spine: list[Node], node: Node) -> None:
-        self._note(removal(REMOVED, path, node), spine, len(path))
+        if self.noting:
+            self._note(removal(REMOVED, path, node), spine, len(path))
 
     def _note(self, change: Change, spine: list[Node], depth: int) -> None:
         """List a change of the node at a depth."""
@@ -95,7 +102,7 @@ class Live(View):
             above = spine[depth - 1].perms
             change.above_before = change.above_after = above
         change.cause = self.cause
-        self._changes.append(change)
+        self.changes.append(change)
 
     def _charge(self, domid: int, nodes: int, size: int) -> None:
         if nodes:

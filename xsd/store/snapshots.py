@@ -19,12 +19,12 @@ DISPLACED_MAX: Final = 64 * 1024 * 1024
 class OpenTransactions:
     """The open transactions, in the order in which they were opened."""
 
-    __slots__ = ("_expel_at", "_open")
+    __slots__ = ("_open", "expel_at")
 
     def __init__(self) -> None:
         self._open: dict[Transaction, None] = {}
         # No snapshot is too old before so much was displaced.
-        self._expel_at = DISPLACED_MAX
+        self.expel_at = DISPLACED_MAX
 
     def all(self) -> list[Transaction]:
         """Every open transaction."""
@@ -44,7 +44,7 @@ class OpenTransactions:
         Args:
             displaced: `Tree.displaced` of the store.
         """
-        if displaced < self._expel_at:
+        if displaced < self.expel_at:
             return
         oldest = displaced
         for transaction in self._open:
@@ -54,8 +54,8 @@ class OpenTransactions:
                 transaction.expel()
             else:
                 oldest = min(oldest, transaction.mark)
-        self._expel_at = oldest + DISPLACED_MAX
+        self.expel_at = oldest + DISPLACED_MAX
 
     def described(self) -> int:
         """What is kept beside the transactions: when to look for old snapshots."""
-        return self._expel_at
+        return self.expel_at

@@ -40,7 +40,8 @@ from xsd.store.watches import Watch, WatchIndex
 INTRODUCE_DOMAIN: Final = b"@introduceDomain"
 RELEASE_DOMAIN: Final = b"@releaseDomain"
 
-_TOOL: Final[Path] = (b"", b"tool", b"xenstored")
+
+_NO_EVENTS: Final[list[Event]] = []
 
 
 @final
@@ -59,7 +60,7 @@ class Store:
         quotas: Limits.
         usage: What each domain uses.
         transactions: The open ones.
-        listening: Whether somebody wants to know what changes; see `take_news`.
+        clock: Generations, and how often anything has changed.
         news: What has changed since it was last taken, in order, while listening.
         defects: Exceptions while it was found out whom to tell of what had happened.
             The requests stand, and are told to nobody.
@@ -67,10 +68,10 @@ class Store:
 
     __slots__ = (
         "_audience",
-        "_clock",
+        "_listening",
+        "clock",
         "defects",
         "domains",
-        "listening",
         "live",
         "news",
         "privileged",
@@ -81,22 +82,22 @@ class Store:
     )
 
     def __init__(self, privileged_domid: int = 0, census: Census | None = None) -> None:
-        self._clock = Clock()
-        self.listening = False
+        self.clock = Clock()
+        self._listening = False
         self.defects: list[BaseException] = []
         self.news: list[Change] = []
-        self.quotas = Quotas(privileged_domid, self._clock)
-        self.usage = Usage(self._clock)
+        self.quotas = Quotas(privileged_domid, self.clock)
+        self.usage = Usage(self.clock)
         self._audience = Audience(self.quotas, self.usage)
-        self.domains = Domains(census, self._clock)
+        self.domains = Domains(census, self.clock)
         self.watches = WatchIndex()
         self.transactions = OpenTransactions()
         self.privileged = self.domains.know(
-            privileged_domid, self._clock.now, privileged=True
+            privileged_domid, self.clock.now, privileged=True
         )
         self.privileged.introduced = True
         perms = owner_only(privileged_domid)
-        tree = Tree(self._clock, Node(0, b"", perms, 0))
+        tree = Tree(self.clock, Node(0, b"", perms, 0))
         self.live = Live(tree, self.quotas, self.usage)
         everyone = Permissions((Entry(NONE, privileged_domid), Entry(READ, DOMID_ANY)))
         names = (ROOT[0], perms), (INTRODUCE_DOMAIN, perms), (RELEASE_DOMAIN, everyone)
@@ -104,18 +105,28 @@ class Store:
             spine = [tree.top]
             tree.add((name,), spine, b"", list_of)
             self.live.charge_node(spine[-1], 1)
-        self.live.mkdir(self.privileged.caller, _TOOL)
+        self.live.mkdir(self.privileged.caller, (b"", b"tool", b"xenstored"))
         self.live.take_changes()
 
     @property
     def generation(self) -> int:
         """Generation of the latest change."""
-        return self._clock.now
+        return self.clock.now
 
     @property
     def pulse(self) -> int:
         """Grows with every change of state, so that whoever sees it knows of one."""
-        return self._clock.now + self._clock.beats
+        return self.clock.now + self.clock.beats
+
+    @property
+    def listening(self) -> bool:
+        """Whether somebody beside watches wants to know what changes; see `news`."""
+        return self._listening
+
+    @listening.setter
+    def listening(self, listening: bool) -> None:
+        self._listening = listening
+        self._note_or_not()
 
     @property
     def cause(self) -> Cause | None:
@@ -227,7 +238,7 @@ class Store:
                 not exist.
         """
         self.check_entries(caller, len(perms.entries))
-        return self.domains.mark_stale(perms, caller, self._clock.now)
+        return self.domains.mark_stale(perms, caller, self.clock.now)
 
     def check_entries(self, caller: Caller, count: int) -> None:
         """Check that the caller may give a node so many permission entries.
@@ -251,7 +262,7 @@ class Store:
         """
         self._check_quota(caller, TRANSACTIONS, self.usage.transactions)
         self.usage.transactions.add(caller.domid, 1)
-        transaction = Transaction(caller, self.live, self._clock, self.quotas)
+        transaction = Transaction(caller, self.live, self.clock, self.quotas)
         self.transactions.add(transaction)
         return transaction
 
@@ -281,10 +292,11 @@ class Store:
         self.usage.work += 3 * changed
         live = self.live
         # Nothing may go wrong after it has happened: it is known before what changes.
-        made = prepare(transaction, live, self.domains, self.quotas, self._clock)
+        made = prepare(transaction, live, self.domains, self.quotas, self.clock)
         live.tree.adopt(made.branch)
         self.usage.nodes.merge(made.growth.nodes)
         self.usage.memory.merge(made.growth.memory)
+        self.transactions.expel_old(live.tree.displaced)
         return self._tell(made.changes, leaves_first=False)
 
     # Watches.
@@ -302,10 +314,12 @@ class Store:
         self.usage.watches.add(caller.domid, 1)
         self.usage.memory.add(caller.domid, watch.size)
         self.watches.add(watch)
+        self._note_or_not()
 
     def unwatch(self, watch: Watch) -> None:
         """Take out a registered watch."""
         self.watches.remove(watch)
+        self._note_or_not()
         self.usage.watches.add(watch.caller.domid, -1)
         self.usage.memory.add(watch.caller.domid, -watch.size)
 
@@ -313,7 +327,7 @@ class Store:
 
     def know(self, domid: int) -> Domain:
         """The domain of that id, made known if it is new."""
-        return self.domains.know(domid, self._clock.now)
+        return self.domains.know(domid, self.clock.now)
 
     def introduce(self, domid: int, port: int) -> list[Event]:
         """Introduce a domain, or introduce it again with another port.
@@ -321,7 +335,7 @@ class Store:
         Returns:
             @introduceDomain for a domain that was not introduced yet.
         """
-        domain = self.domains.know(domid, self._clock.tick())
+        domain = self.domains.know(domid, self.clock.tick())
         domain.port = port
         if domain.introduced:
             return []
@@ -386,7 +400,7 @@ class Store:
             domains have been seen to, by `tell_domain`.
         """
         self.introduced(domid).shut_down = True
-        self._clock.beat()
+        self.clock.beat()
         return self.tell_domain(RELEASE_DOMAIN, domid, plain=False)
 
     def resume(self, domid: int) -> None:
@@ -396,7 +410,7 @@ class Store:
             XenStoreError: ENOENT if it is not introduced.
         """
         self.introduced(domid).shut_down = False
-        self._clock.beat()
+        self.clock.beat()
 
     def set_target(self, domid: int, target: int) -> None:
         """Give a domain the rights of another one beside its own.
@@ -408,7 +422,7 @@ class Store:
         self.introduced(target)
         domain.caller.target = target
         self.live.epoch += 1
-        self._clock.beat()
+        self.clock.beat()
 
     def set_features(self, domid: int, features: int) -> None:
         """Choose the server features that a domain is offered.
@@ -423,7 +437,7 @@ class Store:
         if features & ~FEATURES:
             raise XenStoreError(Errno.EINVAL, f"unknown features {features}")
         domain.features = features
-        self._clock.beat()
+        self.clock.beat()
 
     def set_quota(self, domid: int, name: str, value: int) -> None:
         """Change a limit; domid -1 changes the common one. See `Quotas.set`.
@@ -443,7 +457,7 @@ class Store:
         Raises:
             XenStoreError: ENOENT if it does not exist.
         """
-        domain = self.domains.find(domid, self._clock.now)
+        domain = self.domains.find(domid, self.clock.now)
         if domain is None:
             raise XenStoreError(Errno.ENOENT, f"dom{domid} does not exist")
         return domain
@@ -479,12 +493,16 @@ class Store:
 
     def _fire(self) -> list[Event]:
         """The events for what has just been done to the current state."""
-        return self._tell(self.live.take_changes(), leaves_first=True)
+        live = self.live
+        if live.tree.displaced >= self.transactions.expel_at:
+            self.transactions.expel_old(live.tree.displaced)
+        if not live.changes:
+            return _NO_EVENTS
+        return self._tell(live.take_changes(), leaves_first=True)
 
     def _tell(self, changes: list[Change], *, leaves_first: bool) -> list[Event]:
         """The events for what has happened; see `events_for`."""
-        self.transactions.expel_old(self.live.tree.displaced)
-        if self.listening:
+        if self._listening:
             self.news.extend(changes)
         try:
             events = events_for(
@@ -495,6 +513,10 @@ class Store:
             return []
         self.usage.work += len(events)
         return events
+
+    def _note_or_not(self) -> None:
+        """Have changes listed only while there is somebody who wants to know."""
+        self.live.noting = self._listening or self.watches.count > 0
 
     def _check_quota(self, caller: Caller, name: str, account: Account) -> None:
         if not caller.privileged:

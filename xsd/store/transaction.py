@@ -84,6 +84,7 @@ class Transaction(View):
         failed: An operation in it was refused for a quota. It cannot commit, takes no
             more changes, and nothing more is kept for it; reading is answered.
         expelled: It kept too much of the past, and has lost its snapshot.
+        own_conflict: Its own client has changed what it may have relied on.
         undone: It has removed a node that it had made itself.
         own_conflict: Its own client has changed what it relies on; for those who care
             whose fault a conflict is.
@@ -109,7 +110,7 @@ class Transaction(View):
     def __init__(
         self, caller: Caller, live: Live, clock: Clock, quotas: Quotas
     ) -> None:
-        super().__init__(Tree(clock, live.tree.top), quotas)
+        super().__init__(Tree(clock, live.tree.top), quotas, tracked=True)
         self.caller = caller
         self.snapshot: Node | None = None
         self.since = 0
@@ -119,6 +120,7 @@ class Transaction(View):
         self.mark = 0
         self.failed = False
         self.expelled = False
+        self.own_conflict = False
         self.undone = False
         self.own_conflict = False
         self._live = live

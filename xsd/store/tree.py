@@ -178,7 +178,9 @@ class Tree:
         """Change the value of a node."""
         self.own_size += len(value) - len(node.value)
         node.value = value
-        node.value_changed = self._clock.tick()
+        clock = self._clock
+        clock.now += 1
+        node.value_changed = clock.now
 
     def permit_own(self, node: Node, perms: Permissions) -> None:
         """Change the permissions of a node."""

@@ -37,12 +37,14 @@ class View(ABC):
 
     Attributes:
         tree: The version of the store that is read and changed.
+        tracked: Whether it is remembered what requests depend on.
     """
 
-    __slots__ = ("_quotas", "tree")
+    __slots__ = ("_quotas", "tracked", "tree")
 
-    def __init__(self, tree: Tree, quotas: Quotas) -> None:
+    def __init__(self, tree: Tree, quotas: Quotas, *, tracked: bool) -> None:
         self.tree = tree
+        self.tracked = tracked
         self._quotas = quotas
 
     # What differs between the store and a transaction.
@@ -142,7 +144,8 @@ class View(ABC):
         Raises:
             XenStoreError: ENOENT, EACCES.
         """
-        self._open()
+        if self.tracked:
+            self._open()
         return self._reach(caller, path, READ, VALUE).value
 
     def directory(self, caller: Caller, path: Path) -> bytes:
@@ -151,7 +154,8 @@ class View(ABC):
         Raises:
             XenStoreError: ENOENT, EACCES; E2BIG if they take over 4,096 bytes.
         """
-        self._open()
+        if self.tracked:
+            self._open()
         node = self._reach(caller, path, READ, NAMES)
         # A name takes at least two bytes: there is no need to list 100,000.
         if 2 * node.child_count() <= PAYLOAD_MAX:
@@ -174,7 +178,8 @@ class View(ABC):
         Raises:
             XenStoreError: ENOENT, EACCES.
         """
-        self._open()
+        if self.tracked:
+            self._open()
         node = self._reach(caller, path, READ, NAMES)
         return directory_part_payload(node.generation, node.listing(), offset)
 
@@ -184,7 +189,8 @@ class View(ABC):
         Raises:
             XenStoreError: ENOENT, EACCES.
         """
-        self._open()
+        if self.tracked:
+            self._open()
         return self._reach(caller, path, READ, PERMS).perms
 
     # Changing.
@@ -195,20 +201,24 @@ class View(ABC):
         Raises:
             XenStoreError: EACCES, ENOSPC.
         """
-        self._open_to_change()
+        if self.tracked:
+            self._open_to_change()
         spine = self.tree.spine(path)
         if len(spine) <= len(path):
             self._create(caller, path, spine, value)
             return
         node = spine[-1]
-        self._require(caller, path, node, WRITE, VALUE)
+        if self.tracked or not caller.privileged:
+            self._require(caller, path, node, WRITE, VALUE)
         old = node.value
         growth = len(value) - len(old)
         if not caller.privileged:
             if growth > 0:
                 self._check_size(caller, path, node.record_size() + growth)
             self._afford(path, spine, node.perms.owner, growth, growth)
-        self.tree.set_value(path, spine, value)
+        if node.token != self.tree.token:
+            node = self.tree.own(path, spine)
+        self.tree.write_own(node, value)
         if growth:
             self._charge(node.perms.owner, 0, growth)
         self._changed(path, spine, old, node.perms)
@@ -219,7 +229,8 @@ class View(ABC):
         Raises:
             XenStoreError: EACCES, ENOSPC.
         """
-        self._open_to_change()
+        if self.tracked:
+            self._open_to_change()
         spine = self.tree.spine(path)
         if len(spine) <= len(path):
             self._create(caller, path, spine, b"")
@@ -232,7 +243,8 @@ class View(ABC):
         Raises:
             XenStoreError: ENOENT, EACCES; EINVAL for the root.
         """
-        self._open_to_change()
+        if self.tracked:
+            self._open_to_change()
         spine = self.tree.spine(path)
         if len(spine) <= len(path):
             self._explain_missing(caller, path, spine, WRITE)
@@ -261,7 +273,8 @@ class View(ABC):
             XenStoreError: ENOENT; EACCES for all but the owner; EPERM for a guest
                 that gives its node away (XSA-352); ENOSPC.
         """
-        self._open_to_change()
+        if self.tracked:
+            self._open_to_change()
         spine = self.tree.spine(path)
         if len(spine) <= len(path):
             self._explain_missing(caller, path, spine, WRITE | OWNER)
@@ -295,7 +308,8 @@ class View(ABC):
         if node is None:
             self._explain_missing(caller, path, self.tree.spine(path), right)
             raise _missing(path)
-        self._require(caller, path, node, right, facet)
+        if self.tracked or not caller.privileged:
+            self._require(caller, path, node, right, facet)
         return node
 
     def _require(
@@ -303,7 +317,8 @@ class View(ABC):
     ) -> None:
         """Note the dependency; EACCES unless the caller has all of the right."""
         if caller.privileged:
-            self._depend(path, len(path), facet)
+            if self.tracked:
+                self._depend(path, len(path), facet)
         elif node.perms.access(caller) & right == right:
             self._depend(path, len(path), facet | PERMS)
         else:

@@ -124,6 +124,11 @@ class Guest(Client):
         super().close()
         self._resources.close()
 
+    @property
+    def transport(self) -> RingTransport:
+        """Its end of the ring, for a `Session` in the place of this client."""
+        return self._ring_transport
+
     def send_bytes(self, data: bytes) -> None:
         """Send bytes that need not be requests, notifying as a client would."""
         self._ring_transport.send(data, self._timeout)

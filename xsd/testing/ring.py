@@ -171,7 +171,8 @@ class RingTransport(Transport):
         if not self._notified.poll(left):
             raise TimeoutError("timed out")
         with suppress(BlockingIOError):
-            os.read(self._to_guest, _NOTIFICATIONS_MAX)
+            if not os.read(self._to_guest, _NOTIFICATIONS_MAX):
+                raise DisconnectedError("the event channel is gone")
 
 
 def _deadline(timeout: float | None) -> float | None:

@@ -12,6 +12,7 @@ import select
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, final
 
 from mypy_extensions import mypyc_attr
@@ -101,11 +102,14 @@ class Reactor:
     __slots__ = (
         "_callbacks",
         "_clock",
+        "_core",
         "_epoll",
         "_loop",
+        "_next_ms",
         "_on_notice",
         "_passing",
         "_poll",
+        "_schedule",
         "_scheduled",
         "_timer",
         "_timer_ms",
@@ -134,6 +138,8 @@ class Reactor:
             clock: Seconds of a monotonic clock.
         """
         self.engine = engine
+        self._core = engine.core
+        self._schedule = engine.core.schedule
         self.linger_ms = LINGER_MS
         self.retry_s = RETRY_S
         self.now_ms = int(clock() * 1000)
@@ -148,10 +154,12 @@ class Reactor:
         self._transports: list[Transport] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
+        # When the engine has to take a turn in any case.
+        self._next_ms = 0
         # Whether `_go_on` is about to be called.
         self._scheduled = False
         self._passing = False
-        loop.add_reader(self._epoll.fileno(), self._on_ready)
+        loop.add_reader(self._epoll.fileno(), self._run, PASSES_MS)
 
     def close(self) -> None:
         """Wait for nothing any more; what was added is left as it is."""
@@ -186,9 +194,7 @@ class Reactor:
             wires.append(None)
         wires[descriptor] = wire
 
-    def change(
-        self, descriptor: int, wire: Wire, reading: bool, writing: bool
-    ) -> None:
+    def change(self, descriptor: int, wire: Wire, reading: bool, writing: bool) -> None:
         """Say anew what a wire is to be told of."""
         mask = (_IN if reading else 0) | (_OUT if writing else 0)
         if self._wires[descriptor] is None:
@@ -240,10 +246,9 @@ class Reactor:
 
     def note(self, notice: Notice) -> None:
         """Hand something to the log."""
-        try:
+        # If that fails, there is nowhere left to tell it.
+        with suppress(Exception):
             self._on_notice(notice)
-        except Exception:  # noqa: BLE001, S110  there is nowhere left to tell it
-            pass
 
     def failed(self, wire: Wire, error: Exception) -> None:
         """Report a defect of ours that one connection has met, and end that one."""
@@ -281,9 +286,6 @@ class Reactor:
         if not self._passing and not self._epoll.closed:
             self._run(0)
 
-    def _on_ready(self) -> None:
-        self._run(PASSES_MS)
-
     def _go_on(self) -> None:
         self._scheduled = False
         if not self._epoll.closed:
@@ -303,30 +305,28 @@ class Reactor:
             goes_on = self._pass(self._poll(0, READY_MAX))
             until_ms = self.now_ms + passes_ms
             while self.now_ms < until_ms:
-                wait_ms = 0 if goes_on else self._wait_ms()
+                wait_ms = 0
+                if not goes_on:
+                    wait_ms = self.linger_ms
+                    if self._next_ms:
+                        wait_ms = max(0, min(wait_ms, self._next_ms - self.now_ms))
                 ready: list[tuple[int, int]] = self._poll(wait_ms / 1000, READY_MAX)
                 if not ready and not goes_on:
                     break
                 goes_on = self._pass(ready)
         finally:
             self._passing = False
-            self._set_timer()
+            next_ms = self._next_ms
+            if next_ms and (self._timer is None or next_ms < self._timer_ms):
+                self._set_timer(next_ms)
         if goes_on:
             self.wake()
 
-    def _wait_ms(self) -> int:
-        next_ms = self.engine.next_ms
-        if next_ms == 0:
-            return self.linger_ms
-        return max(0, min(self.linger_ms, next_ms - self.now_ms))
-
-    def _set_timer(self) -> None:
-        next_ms = self.engine.next_ms
-        if next_ms == 0 or self._epoll.closed:
+    def _set_timer(self, next_ms: int) -> None:
+        """Have a pass at that time, which is before the one that is set."""
+        if self._epoll.closed:
             return
         if self._timer is not None:
-            if self._timer_ms <= next_ms:
-                return
             self._timer.cancel()
         self._timer_ms = next_ms
         # Time has passed since the pass began: it may be late by that, never early.
@@ -339,6 +339,36 @@ class Reactor:
         """Receive, have the engine take its turn, send; tell whether to go on."""
         now = self._clock()
         self.now_ms = int(now * 1000)
+        self._receive(ready)
+        for transport in self._transports:
+            try:
+                transport.receive()
+            except Exception as error:  # noqa: BLE001  the others must not suffer
+                self.report("receive", error)
+        has_failed = False
+        try:
+            self.engine.turn(self.now_ms)
+        except Exception as error:  # noqa: BLE001  clients must be able to go on
+            has_failed = True
+            self.report("turn", error)
+            self._loop.call_later(self.retry_s, self.wake)
+        self._send()
+        goes_on = False
+        for transport in self._transports:
+            try:
+                transport.finish()
+            except Exception as error:  # noqa: BLE001  the others must not suffer
+                self.report("finish", error)
+            if transport.busy:
+                goes_on = True
+        if self._core.notices:
+            for notice in self.engine.take_notices():
+                self.note(notice)
+        self._next_ms = self._schedule.next_ms
+        # Only now: who has read may go on.
+        return goes_on or (not has_failed and self._schedule.busy)
+
+    def _receive(self, ready: list[tuple[int, int]]) -> None:
         wires = self._wires
         for descriptor, events in ready:
             wire = wires[descriptor] if descriptor < len(wires) else None
@@ -352,25 +382,6 @@ class Reactor:
                     wire.on_input()
             except Exception as error:  # noqa: BLE001  the others must not suffer
                 self.failed(wire, error)
-        for transport in self._transports:
-            try:
-                transport.receive()
-            except Exception as error:  # noqa: BLE001  the others must not suffer
-                self.report("receive", error)
-        goes_on = False
-        failed = not self._take_turn()
-        self._send()
-        for transport in self._transports:
-            try:
-                transport.finish()
-            except Exception as error:  # noqa: BLE001  the others must not suffer
-                self.report("finish", error)
-            if transport.busy:
-                goes_on = True
-        for notice in self.engine.take_notices():
-            self.note(notice)
-        # Only now: who has read may go on.
-        return goes_on or (not failed and self.engine.busy)
 
     def _wake(self, transport: Transport) -> None:
         try:
@@ -388,22 +399,11 @@ class Reactor:
             self.report("callback", error)
             self.rest(descriptor)
 
-    def _take_turn(self) -> bool:
-        """Have the engine take its turn; False if it has failed to."""
-        try:
-            self.engine.turn(self.now_ms)
-        except Exception as error:  # noqa: BLE001  clients must be able to go on
-            self.report("turn", error)
-            self._loop.call_later(self.retry_s, self.wake)
-            return False
-        return True
-
     def _send(self) -> None:
         """Have all links do what their connections ask for."""
-        engine = self.engine
-        dirty = engine.take_dirty()
-        while dirty:
-            for connection in dirty:
+        # An end may leave something for others.
+        while self._core.dirty:
+            for connection in self.engine.take_dirty():
                 link = connection.link
                 if link is None:
                     continue
@@ -414,5 +414,3 @@ class Reactor:
                         self.failed(link, error)
                     else:
                         self.report("update", error)
-            # An end may leave something for others.
-            dirty = engine.take_dirty()

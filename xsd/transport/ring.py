@@ -98,17 +98,18 @@ class RingServer(Guests):
         """
         self._reactor.include(self.rings)
         self._reactor.listen(self._hypervisor.fileno(), self.take_events)
-        channel = self._hypervisor.own()
-        engine = self._reactor.engine
-        if channel is not None:
-            domain = engine.store.privileged
-            # Its kernel waits for this to begin.
-            self._link(domain, channel, engine.connect(domain.domid)).greet()
-        for domid in self._hypervisor.domains():
-            if domid not in self.rings.links:
-                self._introduce(domid)
+        self._serve_own_kernel()
+        self._introduce_waiting()
         self._set_timer()
         self._reactor.wake()
+
+    def _serve_own_kernel(self) -> None:
+        channel = self._hypervisor.own()
+        if channel is not None:
+            engine = self._reactor.engine
+            domain = engine.store.privileged
+            # It waits for this to begin.
+            self._link(domain, channel, engine.connect(domain.domid)).greet()
 
     def close(self) -> None:
         """Give all rings up, and the hypervisor."""
@@ -122,12 +123,15 @@ class RingServer(Guests):
         self._reactor.exclude(self.rings)
         self._hypervisor.close()
 
-    def _introduce(self, domid: int) -> None:
-        try:
-            self._reactor.engine.introduce_waiting(domid)
-        except Exception as error:  # noqa: BLE001  the others must not suffer
-            fields: dict[str, object] = {"domid": domid}
-            self._reactor.note(Notice("error", "domain.failed", fields, error))
+    def _introduce_waiting(self) -> None:
+        for domid in self._hypervisor.domains():
+            if domid in self.rings.links:
+                continue
+            try:
+                self._reactor.engine.introduce_waiting(domid)
+            except Exception as error:  # noqa: BLE001  the others must not suffer
+                fields: dict[str, object] = {"domid": domid}
+                self._reactor.note(Notice("error", "domain.failed", fields, error))
 
     # What the engine asks for.
 
@@ -228,6 +232,8 @@ class RingServer(Guests):
                 and not domain.shut_down
             ):
                 stopped.append(domain.domid)
+        # Their events begin to wait now, however long ago the last turn was.
+        self._reactor.engine.tell_time(self._reactor.now_ms)
         self._reactor.engine.domains_changed(ended, stopped)
         self._on_domains()
 

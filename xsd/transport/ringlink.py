@@ -44,7 +44,7 @@ class Rings(Transport):
         links: All of them, by domain.
     """
 
-    __slots__ = ("_moved", "_round", "_queue", "hypervisor", "links", "reactor")
+    __slots__ = ("_moved", "_queue", "_round", "hypervisor", "links", "reactor")
 
     def __init__(self, reactor: Reactor, hypervisor: Hypervisor) -> None:
         self.reactor = reactor
@@ -159,12 +159,12 @@ class RingLink(Wire):
     __slots__ = (
         "_ring",
         "_rings",
-        "queued",
         "channel",
         "domain",
         "ended",
         "ignored",
         "moved",
+        "queued",
     )
 
     def __init__(

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
 
-from xsd.engine import Connection, Notice
+from xsd.engine import HIGH_WATER, Connection, Notice
 from xsd.transport.listening import listen_at
 from xsd.transport.reactor import Reactor, Wire
 
@@ -191,16 +191,18 @@ class SocketLink(Wire):
         """See `Link.update`."""
         if self._ended:
             return
-        if self.connection.outbox.size and not self._writing:
+        connection = self.connection
+        if connection.outbox.size and not self._writing:
             self._send()
-        self._settle()
+        if connection.lost or connection.closing or connection.paused:
+            self._settle()
 
     def on_input(self) -> None:
         """See `Wire.on_input`."""
         if self._ended or not self._reading:
             return
         connection = self.connection
-        if not connection.wants_input:
+        if connection.backlog or connection.outbox.size > HIGH_WATER:
             # There is enough to do: what has come can wait in the kernel.
             connection.paused = True
             self._listen(reading=False, writing=self._writing)
@@ -261,7 +263,8 @@ class SocketLink(Wire):
         except OSError:
             self.end()
             return
-        self._listen(reading=self._reading, writing=outbox.size > 0)
+        if self._writing or outbox.size:
+            self._listen(reading=self._reading, writing=outbox.size > 0)
 
     def _settle(self) -> None:
         """Decide whether to end, or to read again."""
@@ -269,9 +272,7 @@ class SocketLink(Wire):
             return
         connection = self.connection
         if connection.lost or (
-            connection.closing
-            and not connection.backlog
-            and not connection.outbox.size
+            connection.closing and not connection.backlog and not connection.outbox.size
         ):
             self.end()
         elif connection.paused and connection.wants_input:

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import os
-import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -14,16 +14,18 @@ from typing import Any, Final, Self, TypeVar, final
 import uvloop
 
 from tests.support.processes import wait_until
-from tests.xsa.support import BYSTANDER, home
+from tests.xsa.support import Counts, home
 from xsd.client import Client
+from xsd.client.transport import SocketTransport
 from xsd.engine import Connection, Engine, Notice
 from xsd.hypervisor.emulated import EmulatedHypervisor
-from xsd.protocol.frame import Frame, FrameDecoder
+from xsd.protocol.frame import Frame
 from xsd.store import Store
 from xsd.store.check import verify
-from xsd.testing import Guest, Handover, PretendedHost
-from xsd.transport.pump import Pump
-from xsd.transport.ring import RingLink, RingServer
+from xsd.testing import Guest, Handover, InProcess, PretendedHost, Session
+from xsd.transport.reactor import Reactor
+from xsd.transport.ring import RingServer
+from xsd.transport.ringlink import RingLink
 from xsd.transport.unix import UnixServer
 
 T = TypeVar("T")
@@ -33,21 +35,161 @@ PATIENCE_S: Final = 30.0
 
 
 @final
-class Host:
-    """A daemon in a thread of this process, with a pretended hypervisor.
+class NearGuest(Client):
+    """A client in a domain of a daemon in process; see `xsd.testing.Guest`."""
+
+    def __init__(self, xenstore: InProcess, domid: int) -> None:
+        self.transport = xenstore.create(domid).transport
+        super().__init__(transport=self.transport, timeout=PATIENCE_S)
+        self.domid = domid
+        self.unique_id = xenstore.unique_id(domid)
+        self.port = xenstore.port(domid)
+
+
+AnyGuest = Guest | NearGuest
+
+
+class AnyHost(ABC):
+    """A daemon with guests, wherever it runs, whose inside can be looked at.
 
     Attributes:
         engine: The daemon's; to be touched in `run` only.
-        notices: What the daemon had for the log.
-        hypervisor: A control client: makes and kills domains.
-        dom0: A privileged client on the socket.
-        bystander: A guest that behaves well.
+        dom0: A privileged client.
     """
 
-    def __init__(self, directory: Path) -> None:
+    engine: Engine
+    dom0: Client
+    _bystander: AnyGuest | None = None
+    _count = 0
+
+    @abstractmethod
+    def client(self) -> Client:
+        """Another privileged client."""
+
+    @abstractmethod
+    def session(self, guest: AnyGuest | None = None) -> Session:
+        """The same with a guest, in its place, or with another privileged client."""
+
+    @abstractmethod
+    def create(self, domid: int) -> AnyGuest:
+        """A domain that has no home and is not introduced."""
+
+    @abstractmethod
+    def guest(self, domid: int) -> AnyGuest:
+        """A domain that has a home and is introduced."""
+
+    def _welcome(self, domid: int, port: int) -> None:
+        self.dom0.mkdir(home(domid))
+        self.dom0.set_permissions(home(domid), [b"n%d" % domid])
+        self.dom0.introduce(domid, 1, port)
+
+    @abstractmethod
+    def end(self, *domids: int) -> None:
+        """Kill domains, all at once for the daemon; wait until they are gone."""
+
+    @abstractmethod
+    def replace(self, domid: int) -> AnyGuest:
+        """Kill a domain and make another before the daemon sees any of it."""
+
+    @abstractmethod
+    def run(self, work: Callable[[], T]) -> T:
+        """Do something in the daemon's thread, between two requests."""
+
+    def connections_of(self, domid: int) -> list[Connection]:
+        """The daemon's connections with a guest."""
+        return self.run(
+            lambda: [
+                connection
+                for connection in self.engine.connections
+                if connection.caller.domid == domid
+            ]
+        )
+
+    def counts(self) -> Counts:
+        """What there is of everything in the store."""
+        return self.run(lambda: Counts(self.engine.store))
+
+    def nodes_of(self, domid: int) -> int:
+        """Nodes that a domain is charged with."""
+        return self.run(lambda: self.engine.store.usage.nodes.of(domid))
+
+    def transactions(self) -> dict[int, int]:
+        """Open transactions of each domain."""
+        return self.run(lambda: dict(self.engine.store.usage.transactions.used))
+
+    def watches(self) -> int:
+        """Watches of everybody."""
+        return self.run(lambda: self.engine.store.watches.count)
+
+    def is_served(self) -> bool:
+        """Have the bystander write and read, and the whole store looked over."""
+        if self._bystander is not None:
+            self._count += 1
+            value = b"%d" % self._count
+            self._bystander.write("data", value)
+            if self._bystander.read("data") != value:
+                return False
+        return self.run(lambda: verify(self.engine.store)) == []
+
+
+@final
+class NearHost(AnyHost):
+    """A daemon in this thread, without sockets and rings."""
+
+    def __init__(self, *, bystander: int) -> None:
+        self._xenstore = InProcess()
+        self.engine = self._xenstore.engine
+        self.dom0 = self.client()
+        self._bystander = self.guest(bystander)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        assert kind is not None or self.is_served()
+        notices = self._xenstore.take_notices()
+        assert [each for each in notices if each.level == "error"] == []
+
+    def client(self) -> Client:
+        return self._xenstore.library()
+
+    def session(self, guest: AnyGuest | None = None) -> Session:
+        return Session(guest.transport if guest else self._xenstore.connect())
+
+    def create(self, domid: int) -> NearGuest:
+        return NearGuest(self._xenstore, domid)
+
+    def guest(self, domid: int) -> NearGuest:
+        guest = self.create(domid)
+        self._welcome(domid, guest.port)
+        return guest
+
+    def end(self, *domids: int) -> None:
+        self._xenstore.kill(*domids)
+
+    def replace(self, domid: int) -> NearGuest:
+        with self._xenstore.unseen():
+            self._xenstore.kill(domid)
+            return self.create(domid)
+
+    def run(self, work: Callable[[], T]) -> T:
+        return work()
+
+
+@final
+class Host(AnyHost):
+    """A daemon in a thread of this process, with a pretended hypervisor.
+
+    Attributes:
+        notices: What the daemon had for the log.
+        hypervisor: A control client: makes and kills domains.
+    """
+
+    def __init__(self, directory: Path, *, bystander: int = 0) -> None:
         self.engine = Engine(Store())
         self.notices: list[Notice] = []
         self._directory = directory
+        self._with = bystander
         self._failures: list[dict[str, Any]] = []
         self._started: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(target=self._main)
@@ -59,28 +201,35 @@ class Host:
         self._held.callback(self._join)
         self.hypervisor = self._held.enter_context(PretendedHost(self._path("control")))
         self.dom0 = self.client()
-        self.bystander = self.guest(BYSTANDER)
-        self._count = 0
+        if self._with:
+            self._bystander = self.guest(self._with)
         assert self.is_served()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._held.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        with self._held:
+            assert kind is not None or self.is_served()
 
     # Clients
+
+    @property
+    def bystander(self) -> Guest:
+        """The guest that behaves well."""
+        assert isinstance(self._bystander, Guest)
+        return self._bystander
 
     def client(self) -> Client:
         """Another privileged client."""
         client = Client(self._path("socket"), timeout=PATIENCE_S)
         return self._held.enter_context(client)
 
-    def socket(self) -> socket.socket:
-        """A privileged client's bare socket."""
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connected.settimeout(PATIENCE_S)
-        self._held.enter_context(connected)
-        connected.connect(self._path("socket"))
-        return connected
+    def session(self, guest: AnyGuest | None = None) -> Session:
+        """The same with a guest, in its place, or with another privileged client."""
+        if guest is not None:
+            return Session(guest.transport, timeout=PATIENCE_S)
+        transport = SocketTransport(self._path("socket"), PATIENCE_S)
+        self._held.callback(transport.close)
+        return Session(transport, timeout=PATIENCE_S)
 
     def control(self) -> PretendedHost:
         """Another control client of the hypervisor."""
@@ -99,9 +248,7 @@ class Host:
     def guest(self, domid: int, *, lazy: bool = False) -> Guest:
         """A domain that has a home and is introduced."""
         guest = self.create(domid, lazy=lazy)
-        self.dom0.mkdir(home(domid))
-        self.dom0.set_permissions(home(domid), [b"n%d" % domid])
-        self.dom0.introduce(domid, 1, guest.port)
+        self._welcome(domid, guest.port)
         return guest
 
     def end(self, *domids: int) -> None:
@@ -177,27 +324,9 @@ class Host:
     def link_of(self, guest: Guest) -> RingLink:
         """The daemon's end of a guest's ring."""
         (connection,) = self.connections_of(guest.domid)
-        link = self._pump._links[connection.id]
+        link = connection.link
         assert isinstance(link, RingLink)
         return link
-
-    def connections_of(self, domid: int) -> list[Connection]:
-        """The daemon's connections with a guest."""
-        return self.run(
-            lambda: [
-                connection
-                for connection in self.engine.connections
-                if connection.caller.domid == domid
-            ]
-        )
-
-    def is_served(self) -> bool:
-        """Have the bystander write and read, and the whole store looked over."""
-        self._count += 1
-        value = b"%d" % self._count
-        self.bystander.write("data", value)
-        read = self.bystander.read("data")
-        return read == value and self.run(lambda: verify(self.engine.store)) == []
 
     def _path(self, name: str) -> str:
         return str(self._directory / name)
@@ -226,17 +355,18 @@ class Host:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self._failures.append(context))
         self._stop = asyncio.Event()
-        pump = self._pump = Pump(self.engine, self.notices.append, loop)
-        privileged = self.engine.store.privileged.caller
         with ExitStack() as held:
-            server = UnixServer(pump, self._path("socket"), lambda: privileged)
+            reactor = Reactor(self.engine, self.notices.append, loop)
+            held.callback(reactor.close)
+            server = UnixServer(reactor, self._path("socket"), 0)
             server.start()
             held.callback(server.close)
             hypervisor = EmulatedHypervisor(self._path("control"))
-            hypervisor._create({"domid": 0})
-            rings = RingServer(pump, hypervisor)
+            if self._with:
+                hypervisor._create({"domid": 0})
+            rings = RingServer(reactor, hypervisor, loop)
             held.callback(rings.close)
-            self.engine.serve(rings)
+            self.engine.attach(rings)
             rings.start()
             self._started.set_result(loop)
             await self._stop.wait()
@@ -244,12 +374,9 @@ class Host:
 
 def frames(guest: Guest, count: int) -> list[Frame]:
     """Receive this many messages of a guest that has sent raw bytes."""
-    decoder = FrameDecoder()
-    received: list[Frame] = []
-    while len(received) < count:
-        received += decoder.feed(guest.receive_bytes())
-    assert len(received) == count
-    assert decoder.pending == b""
+    session = Session(guest.transport, timeout=PATIENCE_S)
+    received = session.frames(count)
+    assert session.waiting == 0
     return received
 
 
