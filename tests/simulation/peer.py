@@ -93,7 +93,6 @@ class Peer(Link):
     def restart(self) -> None:
         """Have the connection begin anew, as a guest does whose driver is new."""
         self._engine.restart(self.connection)
-        self._pipe = b""
         self._notice_restart()
 
     # What the engine tells it.
@@ -134,6 +133,9 @@ class Peer(Link):
             self._stream = connection.decoder
             self._sent, self._asked = FrameDecoder(), FrameDecoder()
             self._unanswered = deque()
+            # What it had not sent was the rest of something.
+            self._pipe = b""
+            self.by_id.clear()
             connection.paused = False
 
     def _check(self, frame: Frame) -> None:

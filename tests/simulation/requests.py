@@ -84,15 +84,15 @@ _ORDINARY: Final = (
     *[Op.DIRECTORY_PART] * 2,
     *[Op.WATCH] * 12,
     *[Op.UNWATCH] * 9,
-    *(Op.RESET_WATCHES, Op.GET_DOMAIN_PATH, Op.GET_FEATURE),
+    *(Op.GET_DOMAIN_PATH, Op.GET_FEATURE),
 )
 
 
 def ordinary(random: Random, domid: int) -> Ask:
     """What anybody asks for."""
     op = random.choice(_ORDINARY)
-    if op in (Op.RESET_WATCHES, Op.GET_FEATURE):
-        return op, b"\0" if op == Op.RESET_WATCHES else b""
+    if op == Op.GET_FEATURE:
+        return (op, b"") if random.randrange(4) else (Op.RESET_WATCHES, b"\0")
     if op == Op.GET_DOMAIN_PATH:
         return op, b"%d\0" % domid
     if op in (Op.WATCH, Op.UNWATCH):

@@ -24,6 +24,9 @@ STEPS: Final = 4000
 COMPARE_EVERY: Final = 200
 """Steps between two comparisons with the engine that is told the inputs."""
 
+MODEL_EVERY: Final = 5
+"""Steps between two comparisons of all nodes with the model's."""
+
 SETTLE_EVERY: Final = 500
 """Steps after which all have to come to rest."""
 
@@ -54,13 +57,16 @@ class Shadow:
         assert different == [], different
 
 
-def simulate(seed: int, steps: int = STEPS, check_every: int = 1) -> World:
+def simulate(
+    seed: int, steps: int = STEPS, check_every: int = 1, *, compared: bool = False
+) -> World:
     """Have a world live for so many steps.
 
     Args:
         seed: Of everything that is drawn.
         steps: How many.
         check_every: Steps after which the store looks itself over.
+        compared: Whether the model is asked everything, too.
 
     Returns:
         The world as it is in the end.
@@ -68,7 +74,7 @@ def simulate(seed: int, steps: int = STEPS, check_every: int = 1) -> World:
     Raises:
         SimulationError: If something does not hold.
     """
-    world = World(seed)
+    world = World(seed, compared=compared)
     shadow = Shadow()
     number = 0
     what = "nothing"
@@ -77,6 +83,8 @@ def simulate(seed: int, steps: int = STEPS, check_every: int = 1) -> World:
             what = world.step()
             if number % check_every == 0:
                 check(world)
+                if world.watcher is not None and number % MODEL_EVERY == 0:
+                    world.watcher.check()
             if number % COMPARE_EVERY == 0:
                 shadow.follow(world)
             if number % SETTLE_EVERY == 0:
@@ -137,7 +145,9 @@ def main() -> None:
     inputs = len(fuzz(seed, FUZZ_FRAMES).tape.inputs)
     worlds = 0
     while worlds == 0 or time.monotonic() < until:
-        inputs += len(simulate(seed + worlds, options.steps).tape.inputs)
+        # Every second one is less wild, and compared with the model.
+        world = simulate(seed + worlds, options.steps, compared=worlds % 2 == 1)
+        inputs += len(world.tape.inputs)
         worlds += 1
     print(f"{FUZZ_FRAMES} frames, {worlds} worlds, {inputs} inputs, each replayed")
 

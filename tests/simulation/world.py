@@ -12,10 +12,12 @@ from tests.fuzz.generate import Fuzzer
 from tests.simulation import requests
 from tests.simulation.machine import REFUSALS, Machine
 from tests.simulation.peer import Peer
+from tests.simulation.watcher import Watcher
 from xsd.engine import Engine, Notice
 from xsd.engine.inputs import MemoryTape
 from xsd.protocol.ops import Op
 from xsd.store import Store
+from xsd.store.quota import MEMORY
 
 PEERS_MAX: Final = 14
 TAPE_ALL: Final = 1 << 30
@@ -37,16 +39,21 @@ class World:
         now_ms: The time.
         peers: The clients that are there.
         characters: What kind of client each is, by its connection's number.
-        notices: What the last turn said, for a model.
+        notices: What was said in the last step.
+        watcher: Compares with the model, or None.
         answered: How many replies were read by clients that are gone.
     """
 
-    def __init__(self, seed: int, *, noisy: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, noisy: bool = False, compared: bool = False
+    ) -> None:
         """Make one in which nothing has happened.
 
         Args:
             seed: Of all that is drawn.
             noisy: Whether all its clients send anything, and much.
+            compared: Whether it is compared with the model: all clients are ordinary
+                ones then, and nobody has a quota of memory.
         """
         self.random = Random(seed)  # noqa: S311  nothing secret
         self._fuzzer = Fuzzer(seed)
@@ -61,12 +68,16 @@ class World:
         self.notices: list[Notice] = []
         self.answered = 0
         self._noisy = noisy
+        self.watcher: Watcher | None = None
+        if compared:
+            self.watcher = Watcher(self.engine, self.tape, self.machine)
+            self.engine.set_limit(-1, MEMORY, 0)
         self._steps: list[tuple[int, Callable[[], None]]] = [
             (44, self.somebody_asks),
             (16, self.somebody_reads),
-            (4, self.a_transaction),
+            (12, self.a_transaction),
             (3, self.toolstack_makes_a_domain),
-            (2, self.toolstack_asks),
+            (5, self.toolstack_asks),
             (2, self.a_domain_is_there),
             (1, self.a_domain_ends),
             (1, self.a_domain_is_replaced),
@@ -97,8 +108,14 @@ class World:
         self.now_ms += passed_ms
         for peer in list(self.peers):
             peer.flush(self.random.choice((7, 40, 4000, 100_000)))
+        notices = self.engine.take_notices()
+        if self.watcher is not None:
+            self.watcher.before_turn(self.peers)
         self.engine.turn(self.now_ms)
         self.notices = self.engine.take_notices()
+        if self.watcher is not None:
+            self.watcher.after_turn(self.notices)
+        self.notices = notices + self.notices
         for connection in self.engine.take_dirty():
             if connection.link is not None:
                 connection.link.update()
@@ -135,7 +152,7 @@ class World:
         lazy = self.random.randrange(5) == 0
         peer = Peer(self.engine, connection, is_channel=False, lazy=lazy)
         self.peers.append(peer)
-        self.characters[connection.id] = NOISY if self._noisy else character
+        self.characters[connection.id] = self._kind(character)
         return peer
 
     def _look_for_channels(self) -> None:
@@ -143,10 +160,17 @@ class World:
             lazy = self.random.randrange(5) == 0
             peer = Peer(self.engine, connection, is_channel=True, lazy=lazy)
             character = self.random.choice((ORDINARY, ORDINARY, GREEDY, NOISY))
-            character = NOISY if self._noisy else character
-            self.characters[connection.id] = character
+            self.characters[connection.id] = self._kind(character)
             self.peers.append(peer)
         self.machine.opened.clear()
+
+    def _kind(self, character: str) -> str:
+        """What a new client is in a world of this kind."""
+        if self._noisy:
+            return NOISY
+        if self.watcher is not None and character != TOOLSTACK:
+            return ORDINARY
+        return character
 
     def _peer(self) -> Peer | None:
         return self.random.choice(self.peers) if self.peers else None
@@ -176,6 +200,8 @@ class World:
                 op, payload = requests.greedy(self.random, peer.domid)
             else:
                 op, payload = requests.ordinary(self.random, peer.domid)
+            if op == Op.UNWATCH and self.random.randrange(4):
+                payload = self._a_watch(peer) or payload
             peer.ask(op, payload, self._transaction(peer, op))
 
     def _make_noise(self, peer: Peer) -> None:
@@ -193,6 +219,14 @@ class World:
         if numbers and roll < 6 and op != Op.RESET_WATCHES:
             return self.random.choice(numbers)
         return 77 if roll == 9 and self.random.randrange(8) == 0 else 0
+
+    def _a_watch(self, peer: Peer) -> bytes:
+        """One of a client's watches, as UNWATCH names it."""
+        watches = list(peer.connection.watches.values())
+        if not watches:
+            return b""
+        watch = self.random.choice(watches)
+        return b"%s\0%s\0" % (watch.shown, watch.token)
 
     def a_transaction(self) -> None:
         """Somebody opens one, or ends one."""
@@ -231,7 +265,9 @@ class World:
         """Something that only toolstacks may."""
         peer = self._toolstack() if self.random.randrange(8) else self._peer()
         if peer is not None:
-            peer.ask(*requests.privileged(self.random))
+            op, payload = requests.privileged(self.random)
+            if self.watcher is None or not _is_unknown(op, payload):
+                peer.ask(op, payload)
 
     def a_domain_is_there(self) -> None:
         """The hypervisor has it, and nobody has told yet."""
@@ -309,8 +345,17 @@ class World:
             self.engine.expire_events_after(self.random.choice((0, 50, 2000)))
         else:
             name, limit = requests.setting(self.random)
+            if self.watcher is not None and name == MEMORY.encode():
+                return
             self.engine.set_limit(-1, name.decode(), limit)
 
     def time_passes(self) -> None:
         """Rests end, events expire."""
         self.now_ms += self.random.choice((100, 1000, 30_000))
+
+
+def _is_unknown(op: int, payload: bytes) -> bool:
+    """Whether the model does not know what a request does."""
+    return op == Op.SET_FEATURE or (
+        op == Op.SET_QUOTA and MEMORY.encode() in payload.split(b"\0")
+    )

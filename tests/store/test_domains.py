@@ -8,6 +8,7 @@ from tests.store.support import perms
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.ops import FEATURE_DOMID_ANY, FEATURES
 from xsd.protocol.perms import Caller
+from xsd.store import Store
 from xsd.store.census import Census
 from xsd.store.domains import Domains
 
@@ -141,6 +142,22 @@ def test_an_entry_for_all_domains_needs_the_feature(domains: Domains) -> None:
 
 
 # Permissions set a while ago.
+
+
+def test_a_domain_that_turns_out_to_be_none_leaves_nodes_as_they_are() -> None:
+    """INTRODUCE makes it known before its page can be mapped, and is refused then."""
+    store = Store()
+    dom0 = store.privileged.caller
+    store.write(dom0, (b"", b"a"), b"")
+    store.set_perms(dom0, (b"", b"a"), perms(b"n0", b"r9"))
+    generation = store.generation
+
+    store.know(9)
+    store.unknow(9)
+
+    assert store.domains.get(9) is None
+    assert store.view(None).get_perms(dom0, (b"", b"a")).text == b"n0\0r9\0"
+    assert store.generation == generation
 
 
 def test_permissions_are_outdated_when_a_domain_they_name_is_gone(

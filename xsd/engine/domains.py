@@ -69,7 +69,7 @@ def open_channel(core: Core, domid: int, port: int) -> None:
     except Exception:
         core.unmake(connection)
         if is_new:
-            core.store.end([domid])
+            core.store.unknow(domid)
         raise
     if not has_channel:
         core.unmake(connection)
