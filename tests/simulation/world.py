@@ -87,7 +87,7 @@ class World:
             (1, self.a_domain_is_found),
             (2, self.a_client_comes),
             (1, self.a_client_goes),
-            (1, self.a_setting_changes),
+            (3, self.a_setting_changes),
             (1, self.time_passes),
         ]
         self._weights = [weight for weight, _step in self._steps]
