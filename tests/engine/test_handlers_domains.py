@@ -93,6 +93,24 @@ RULES: dict[str, list[Step]] = {
         ask(0, GET_PERMS, b"/other\0", b"n0\0"),
         ask(0, RELEASE, b"5\0", ENOENT),
     ],
+    # Given in a transaction that ends when the id is another domain's (XSA-322).
+    **{
+        f"new domain has none of the rights its predecessor was to get{name}": [
+            ask(0, INTRODUCE, b"5\x001\x001\0"),
+            ask(0, WRITE, b"/secret\0top"),
+            ask(0, Op.TRANSACTION_START, b"\0", b"1\0"),
+            ask(0, SET_PERMS, b"/secret\0n0\0r5\0", tx=1),
+            *elsewhere,
+            ask(0, RELEASE, b"5\0"),
+            ask(0, INTRODUCE, b"5\x001\x002\0"),
+            ask(0, Op.TRANSACTION_END, b"T\0", Errno.EAGAIN, tx=1),
+            ask(0, GET_PERMS, b"/secret\0", b"n0\0"),
+        ]
+        for name, elsewhere in (
+            ("", []),
+            (", after a write", [ask(0, WRITE, b"/elsewhere\0")]),
+        )
+    },
     "resume of a known domain is ok, after a failed suspend": [
         ask(0, INTRODUCE, b"5\x001\x001\0"),
         ask(0, Op.RESUME, b"5\0"),

@@ -284,6 +284,11 @@ class StoreMachine(RuleBasedStateMachine):
                 lambda: self.store.set_perms(caller, path, perms, real),
                 lambda: self.naive.set_perms(who, path, rights, naive),
             )
+        elif name in {"read", "directory", "get_perms"}:
+            self.agree(
+                lambda: getattr(self.store.view(real), name)(caller, path),
+                lambda: getattr(self.naive, name)(who, path, naive),
+            )
         else:
             self.agree(
                 lambda: getattr(self.store, name)(caller, *asked, real),
@@ -346,7 +351,7 @@ class StoreMachine(RuleBasedStateMachine):
 
         def ask() -> bytes:
             nonlocal number
-            reply = self.store.directory_part(caller, path, offset, real)
+            reply = self.store.view(real).directory_part(caller, path, offset)
             number, _nul, names = reply.partition(b"\0")
             return names
 
@@ -383,7 +388,9 @@ class StoreMachine(RuleBasedStateMachine):
             self.store.unwatch(watch)
             self.naive.watches.remove(int(watch.token))
         self.agree(
-            lambda: self.store.release(domid, keep_orphans=keep_orphans),
+            lambda: self.store.end(
+                [self.store.introduced(domid).domid], keep_orphans=keep_orphans
+            ),
             lambda: self.naive.release(domid, keep_orphans=keep_orphans),
         )
 

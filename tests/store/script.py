@@ -1,7 +1,7 @@
 """Requests as scripts: a rule is then a row of them."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import final
 
@@ -26,9 +26,11 @@ class Play:
         get set                                     permissions
         start t1 commit abort                       transactions
         introduce release keep shut target quota    5; 5; 5; 5; 5 6; 5 nodes 7
+        memory room                                 5; 5 100: so many bytes more
 
     Expected is an errno with a part of the reason, a value, names, permissions or
     events as ``path:token``; nothing of these is ``-``. ``x*9`` is nine times x.
+    What is refused outside of transactions must not have changed anything.
     """
 
     def __init__(self, store: Store, *, inside: bool = False, who: str = "0") -> None:
@@ -65,8 +67,10 @@ class Play:
         what = words.pop(0)
         wanted = expected.split()
         if wanted and wanted[0].isupper() and hasattr(Errno, wanted[0]):
+            before = self._counts(who, what)
             with pytest.raises(XenStoreError) as caught:
                 self._do(who, what, words)
+            assert self._counts(who, what) == before, line
             assert caught.value.errno is Errno[wanted[0]], line
             assert " ".join(wanted[1:]) in str(caught.value), line
             if what in _OF_NODES and caught.value.path:
@@ -76,6 +80,13 @@ class Play:
         got = self._do(who, what, words)
         if arrow:
             assert _text(got) == b" ".join([_repeated(each) for each in wanted]), line
+
+    def _counts(self, who: str, what: bytes) -> object:
+        """What a refusal leaves alone; in a transaction that is for others to see."""
+        if what not in _OF_NODES or self.client(who).transaction is not None:
+            return None
+        store = self.store
+        return store.generation, store.usage.memory.used.copy(), store.watches.count
 
     def _do(self, who: str, what: bytes, words: list[bytes]) -> object:
         if what in _OF_STORES:
@@ -94,32 +105,42 @@ class Play:
             return found
         return None
 
-    def _about_domains(self, what: bytes, words: list[bytes]) -> Told:
+    def _about_domains(
+        self, what: bytes, words: list[bytes]
+    ) -> Sequence[tuple[bytes, ...]]:
         store = self.store
         first = int(words[0])
+        found: Sequence[tuple[bytes, ...]] = []
         if what == b"introduce":
-            return told(store.introduce(first, 1))
-        if what == b"shut":
-            return told(store.shut_down(first))
-        if what == b"target":
+            found = told(store.introduce(first, 1))
+        elif what == b"shut":
+            found = told(store.shut_down(first))
+        elif what == b"target":
             store.set_target(first, int(words[1]))
-            return []
-        if what == b"quota":
+        elif what == b"memory":
+            found = [(b"%d" % store.usage.memory.of(first),)]
+        elif what == b"room":
+            room = store.usage.memory.of(first) + int(words[1])
+            store.set_quota(first, "memory", room)
+        elif what == b"quota":
             store.set_quota(first, words[1].decode(), int(words[2]))
-            return []
-        return told(store.release(first, keep_orphans=what == b"keep"))
+        else:
+            found = told(store.end([first], keep_orphans=what == b"keep"))
+        return found
 
 
 _OF_NODES = {b"read", b"write", b"mkdir", b"rm", b"dir", b"get", b"set"}
-_OF_STORES = {b"introduce", b"release", b"keep", b"shut", b"target", b"quota"}
+_OF_STORES = set(b"introduce release keep shut target quota memory room".split())
 _WORDS = {*_OF_NODES, *_OF_STORES, b"watch", b"unwatch", b"start", b"commit", b"abort"}
 
 
 def _repeated(word: str) -> bytes:
-    what, star, count = word.partition("*")
-    if star and count:
-        return what.encode() * int(count)
-    return word.encode()
+    # Each part of a path may say how often it is repeated.
+    parts: list[str] = []
+    for part in word.split("/"):
+        what, star, count = part.partition("*")
+        parts.append(what * int(count) if star and count else part)
+    return "/".join(parts).encode()
 
 
 def _text(got: object) -> bytes:

@@ -6,9 +6,9 @@ import pytest
 
 from tests.store.script import Play
 from tests.store.support import Client, told
+from xsd.protocol.request import UNLIMITED
 from xsd.store import Store
 from xsd.store.events import Event
-from xsd.protocol.request import UNLIMITED
 from xsd.store.watches import Watch
 
 RULES: Final[dict[str, str]] = {

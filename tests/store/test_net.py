@@ -154,7 +154,7 @@ def test_permissions_of_special_nodes_are_committed(dom0: Client) -> None:
     dom0.write(b"/other")
 
     assert transaction.commit() == []
-    special = dom0.store.get_perms(dom0.caller, at(b"@introduceDomain"))
+    special = dom0.view.get_perms(dom0.caller, at(b"@introduceDomain"))
     assert special == perms(b"r0")
 
 

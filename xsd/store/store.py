@@ -48,9 +48,9 @@ _NO_EVENTS: Final[list[Event]] = []
 class Store:
     """The tree, its watches, its domains and their quotas.
 
-    Node operations take the transaction they belong to, or None. Those that
-    change something return the watch events that are due, in order; inside a
-    transaction that is none until it is committed.
+    Nodes are read through `view`. Operations that change something take the
+    transaction they belong to, or None, and return the watch events that are due, in
+    order; inside a transaction that is none until it is committed.
 
     Attributes:
         privileged: The domain that may do everything; dom0.
@@ -106,7 +106,6 @@ class Store:
             tree.add((name,), spine, b"", list_of)
             self.live.charge_node(spine[-1], 1)
         self.live.mkdir(self.privileged.caller, (b"", b"tool", b"xenstored"))
-        self.live.take_changes()
 
     @property
     def generation(self) -> int:
@@ -145,34 +144,6 @@ class Store:
         return news
 
     # Nodes.
-
-    def read(
-        self, caller: Caller, path: Path, transaction: Transaction | None = None
-    ) -> bytes:
-        """See `View.read`."""
-        return self.view(transaction).read(caller, path)
-
-    def directory(
-        self, caller: Caller, path: Path, transaction: Transaction | None = None
-    ) -> bytes:
-        """See `View.directory`."""
-        return self.view(transaction).directory(caller, path)
-
-    def directory_part(
-        self,
-        caller: Caller,
-        path: Path,
-        offset: int,
-        transaction: Transaction | None = None,
-    ) -> bytes:
-        """See `View.directory_part`."""
-        return self.view(transaction).directory_part(caller, path, offset)
-
-    def get_perms(
-        self, caller: Caller, path: Path, transaction: Transaction | None = None
-    ) -> Permissions:
-        """See `View.get_perms`."""
-        return self.view(transaction).get_perms(caller, path)
 
     def write(
         self,
@@ -349,15 +320,6 @@ class Store:
         domain.introduced = True
         self.live.epoch += 1
         return self.tell_domain(INTRODUCE_DOMAIN, domid)
-
-    def release(self, domid: int, *, keep_orphans: bool = False) -> list[Event]:
-        """End an introduced domain, by RELEASE or because it is gone; see `end`.
-
-        Raises:
-            XenStoreError: ENOENT if it is not introduced.
-        """
-        self.introduced(domid)
-        return self.end([domid], keep_orphans=keep_orphans)
 
     def end(self, domids: list[int], *, keep_orphans: bool = False) -> list[Event]:
         """End domains, with the nodes they own and the rights they were given.

@@ -272,7 +272,7 @@ class Reactor:
             error: How.
         """
         fields: dict[str, object] = {"what": what}
-        self.note(Notice("error", "daemon.failed", fields, error))
+        self.note(Notice("error", "reactor.failed", fields, error))
 
     # When there is a pass.
 
