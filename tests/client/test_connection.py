@@ -21,7 +21,7 @@ def test_request_is_one_frame_with_ids_from_one(scripted: ScriptedDaemon) -> Non
 
     assert scripted.client.request(Op.READ, b"/a\0") == b"one"
     assert scripted.client.request(Op.READ, b"/b\0") == b"two"
-    sent = b"".join(frame.header + frame.payload for frame in scripted.requests())
+    sent = b"".join(frame.whole for frame in scripted.requests())
     assert sent == (
         struct.pack("=IIII", 2, 1, 0, 3) + b"/a\0"
         + struct.pack("=IIII", 2, 2, 0, 3) + b"/b\0"

@@ -13,6 +13,7 @@ import structlog
 
 from tests.support.services import serve
 from xsd.client import Client
+from xsd.daemon.daemonize import StartError
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import FileSink, StreamSink, configure
 from xsd.daemon.service import Service, log_notice, make_store
@@ -69,11 +70,33 @@ def test_a_hypervisor_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     """Who asks for Xen does not get something else."""
 
     async def start() -> None:
-        with pytest.raises(OSError, match=r"."):
+        with pytest.raises(StartError, match=r"^cannot serve domains on Xen: "):
             Service(Config(socket=tmp_path / "socket", hypervisor="xen")).start()
 
     asyncio.run(start())
 
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hypervisor_that_says_nothing_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not the socket that is at fault; nothing is left behind."""
+
+    def domains(_: StandIn) -> list[int]:
+        raise OSError(errno.EIO, "no answer")
+
+    monkeypatch.setattr(StandIn, "made", [])
+    monkeypatch.setattr(StandIn, "domains", domains)
+    monkeypatch.setattr("xsd.hypervisor.xen.XenHypervisor", StandIn)
+
+    async def start() -> None:
+        with pytest.raises(StartError, match=r"^cannot serve domains: .*no answer"):
+            Service(Config(socket=tmp_path / "socket", hypervisor="xen")).start()
+
+    asyncio.run(start())
+
+    assert [each.closed for each in StandIn.made] == [True]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -84,7 +107,7 @@ def test_a_hypervisor_that_cannot_be_had_leaves_no_socket(tmp_path: Path) -> Non
 
     async def start() -> None:
         service = Service(Config(socket=tmp_path / "socket", hypervisor="emulated"))
-        with pytest.raises(OSError, match=r"."):
+        with pytest.raises(StartError, match=f"^cannot listen on {control}: "):
             service.start()
         service.stop()
 
@@ -112,7 +135,7 @@ def test_pretended_domains_are_not_needed_unless_they_are_demanded(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("xsd.hypervisor.xen.available", lambda: False)
         serve(Config(socket=path), work)
-    with pytest.raises(OSError, match="too long"):
+    with pytest.raises(StartError, match="hypervisor: AF_UNIX path too long"):
         serve(Config(socket=path, hypervisor="emulated"), work)
 
     assert list(directory.iterdir()) == []

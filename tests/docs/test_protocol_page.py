@@ -6,14 +6,13 @@ from typing import Final
 import pytest
 
 from tests.docs.pages import ROOT
-from xsd.engine import Engine
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.protocol import limits, ops, ring
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.protocol.request import parse_request
-from xsd.store import Store
 from xsd.store.quota import DEFAULTS
+from xsd.testing import InProcess
 
 PAGE: Final = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 MESSAGE: Final = re.compile(
@@ -85,15 +84,10 @@ def test_payloads_of_the_table_are_understood(name: str, payload: bytes) -> None
 @pytest.mark.parametrize(("number", "remark"), [(m[0], m[4]) for m in MESSAGES])
 def test_privileged_messages_are_marked(number: str, remark: str) -> None:
     """A guest is told EACCES of them, before anything else."""
-    engine = Engine(Store())
-    engine.store.introduce(1, 1)
-    connection = engine.connect(1)
-    header = b"".join(value.to_bytes(4, "little") for value in (int(number), 1, 0, 0))
-    engine.feed(connection, header)
-    engine.turn(0)
-    reply = bytes(connection.outbox.peek())[16:]
+    with InProcess() as xenstore:
+        refused = xenstore.guest(1).errno(int(number))
 
-    assert (reply == b"EACCES\0") == remark.startswith("*dom0*")
+    assert (refused is Errno.EACCES) == remark.startswith("*dom0*")
 
 
 def test_every_error_is_told_of() -> None:

@@ -2,25 +2,14 @@
 
 from typing import final
 
+from xsd.client import Transport
 from xsd.engine import Connection, Engine
 from xsd.protocol.errors import Errno
-from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
+from xsd.testing import Session
+from xsd.testing.session import OK, Message, event, refusal
 
-Message = tuple[int, bytes]
-"""Type and payload of what a client is sent."""
-
-OK = b"OK\0"
-
-
-def refusal(errno: Errno) -> Message:
-    """The ERROR reply of an errno."""
-    return (Op.ERROR, errno.name.encode() + b"\0")
-
-
-def event(path: bytes, token: bytes) -> Message:
-    """A watch event."""
-    return (Op.WATCH_EVENT, path + b"\0" + token + b"\0")
+__all__ = ["OK", "Client", "Message", "event", "refusal"]
 
 
 def run(engine: Engine, now_ms: int | None = None) -> None:
@@ -50,7 +39,31 @@ def take_bytes(engine: Engine, connection: Connection) -> bytes:
 
 
 @final
-class Client:
+class Line(Transport):
+    """A connection's bytes, which are carried out when any rest is over."""
+
+    def __init__(self, engine: Engine, connection: Connection) -> None:
+        self.engine = engine
+        self.connection = connection
+
+    def send(self, data: bytes, timeout: float | None) -> None:
+        del timeout
+        now_ms = max(self.engine.core.now_ms, self.connection.rests_until_ms)
+        self.engine.feed(self.connection, data)
+        run(self.engine, now_ms)
+
+    def receive(self, timeout: float | None) -> bytes:
+        data = take_bytes(self.engine, self.connection)
+        if not data:
+            raise TimeoutError("nothing came")
+        return data
+
+    def close(self) -> None:
+        self.engine.disconnect(self.connection)
+
+
+@final
+class Client(Session):
     """One connection, and what its client sees of it.
 
     Attributes:
@@ -74,75 +87,11 @@ class Client:
         self.engine = engine
         domid = engine.store.privileged.domid if domid is None else domid
         self.connection = connection or engine.connect(domid)
-        self._decoder = FrameDecoder()
-        self._asked: list[tuple[int, int]] = []
-        self._last = 0
-
-    def frame(self, op: int, payload: bytes = b"", tx: int = 0) -> bytes:
-        """Make a request with the next request id, which must be sent."""
-        self._last += 1
-        self._asked.append((self._last, tx))
-        return encode_frame(op, self._last, tx, payload)
-
-    def send(self, data: bytes) -> None:
-        """Send bytes, when any rest that the client has to take is over."""
-        engine = self.engine
-        now_ms = max(engine.core.now_ms, self.connection.rests_until_ms)
-        engine.feed(self.connection, data)
-        run(engine, now_ms)
-
-    def post(self, op: int, payload: bytes = b"", tx: int = 0) -> None:
-        """Send a request, without a look at what comes."""
-        self.send(self.frame(op, payload, tx))
-
-    def take(self) -> list[Message]:
-        """Take what came: every reply must be the one that is due next."""
-        frames = self._decoder.feed(take_bytes(self.engine, self.connection))
-        assert self._decoder.error is None
-        assert self._decoder.pending == b""
-        for frame in frames:
-            self._expect(frame)
-        return [(frame.op, frame.payload) for frame in frames]
-
-    def ask(self, op: int, payload: bytes = b"", tx: int = 0) -> list[Message]:
-        """Send a request and take what came, which must include its reply."""
-        self.post(op, payload, tx)
-        messages = self.take()
-        assert self._asked == []
-        return messages
-
-    def reply(self, op: int, payload: bytes = b"", tx: int = 0) -> Message:
-        """Send a request and take its reply, which must be all that came."""
-        (message,) = self.ask(op, payload, tx)
-        return message
+        super().__init__(Line(engine, self.connection), domid)
 
     def errno(self, op: int, payload: bytes = b"", tx: int = 0) -> Errno:
         """Send a request that is refused and nothing else, and tell the errno."""
-        kind, name = self.reply(op, payload, tx)
-        assert kind == Op.ERROR, (kind, name[:75])
-        return Errno[name.removesuffix(b"\0").decode()]
-
-    def ok(self, op: int, payload: bytes = b"", tx: int = 0) -> None:
-        """Send a request whose reply is OK; it may cause events."""
-        messages = self.ask(op, payload, tx)
-        assert (op, OK) in messages, messages
-
-    def start(self) -> int:
-        """TRANSACTION_START."""
-        op, number = self.reply(Op.TRANSACTION_START, b"\0")
-        assert op == Op.TRANSACTION_START
-        return int(number.removesuffix(b"\0"))
-
-    @property
-    def unanswered(self) -> int:
-        """Requests made that have no reply yet."""
-        return len(self._asked)
-
-    def _expect(self, frame: Frame) -> None:
-        if frame.op == Op.WATCH_EVENT:
-            assert (frame.req_id, frame.tx_id) == (0, 0)
-        else:
-            assert (frame.req_id, frame.tx_id) == self._asked.pop(0)
+        return self.refused(op, payload, tx)
 
 
 def guest_of(engine: Engine, domid: int = 1) -> Client:
@@ -171,6 +120,58 @@ def guest_at_home(engine: Engine, domid: int) -> Client:
     give(dom0, home(domid), b"n%d\0" % domid, b"")
     engine.disconnect(dom0.connection)
     return guest
+
+
+@final
+class Step:
+    """One request of a client, and all that the client is sent then."""
+
+    __slots__ = ("expected", "frame", "who")
+
+    def __init__(
+        self, who: int, frame: tuple[int, bytes, int] | None, expected: list[Message]
+    ) -> None:
+        self.who = who
+        self.frame = frame
+        self.expected = expected
+
+
+def ask(
+    who: int, op: int, payload: bytes, *expected: bytes | Errno | Message, tx: int = 0
+) -> Step:
+    """A request; nothing expected means OK.
+
+    Args:
+        who: A guest's domain, 0 for a client of dom0's, -1 for another one.
+        op: What it sends.
+        payload: What it sends.
+        expected: What it is sent: a reply by its payload, a refusal by its errno, an
+            event as it is.
+        tx: The transaction.
+    """
+    messages: list[Message] = []
+    for each in expected or (OK,):
+        if isinstance(each, Errno):
+            messages.append(refusal(each))
+        else:
+            messages.append((op, each) if isinstance(each, bytes) else each)
+    return Step(who, (op, payload, tx), messages)
+
+
+def hear(who: int, *events: Message) -> Step:
+    """What a client has been sent since it was looked at last."""
+    return Step(who, None, list(events))
+
+
+def play(engine: Engine, steps: list[Step]) -> None:
+    """Have clients do these steps; they are there from the start, dom0's first."""
+    clients: dict[int, Client] = {}
+    for who in sorted({0, *[step.who for step in steps]}, key=abs):
+        clients[who] = guest_of(engine, who) if who > 0 else Client(engine)
+    for place, step in enumerate(steps):
+        client = clients[step.who]
+        got = client.take() if step.frame is None else client.ask(*step.frame)
+        assert got == step.expected, (place, step.frame)
 
 
 def told(engine: Engine) -> list[str]:

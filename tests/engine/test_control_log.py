@@ -5,6 +5,7 @@ from typing import final
 import pytest
 
 from tests.engine.support import Client, guest_of
+from tests.engine.support import told as events
 from xsd.engine import Engine
 from xsd.engine.logbook import Logbook
 from xsd.protocol.errors import Errno, XenStoreError
@@ -60,35 +61,15 @@ def shown(dom0: Client) -> list[str]:
     return text[:-2].decode().split("\n")
 
 
-def events(engine: Engine) -> list[str]:
-    """Names of what the log was told since the last call."""
-    return [notice.event for notice in engine.take_notices()]
-
-
-OTHERS_OFF = ["wrl     : off", "acc     : off", "tdb     : off"]
-
-
-def test_log_shows_what_is_traced(dom0: Client) -> None:
-    """Each switch, in C's order, and whether they have any effect."""
-    assert shown(dom0) == [
-        "Tracing is off, its switches are:",
-        "obj     : on",
-        "io      : on",
-        *OTHERS_OFF,
-    ]
-
-
 def test_log_on_and_off_leave_the_switches(dom0: Client) -> None:
-    """They say whether there are traces at all."""
-    assert dom0.reply(Op.CONTROL, b"log\0on\0") == (Op.CONTROL, OK)
-    assert shown(dom0)[0] == "Tracing is on, its switches are:"
-    assert dom0.reply(Op.CONTROL, b"log\0-io\0") == (Op.CONTROL, OK)
-    assert dom0.reply(Op.CONTROL, b"log\0off\0") == (Op.CONTROL, OK)
-    assert shown(dom0)[:3] == [
-        "Tracing is off, its switches are:",
-        "obj     : on",
-        "io      : off",
-    ]
+    """It shows each of them, in C's order, and whether they have any effect."""
+    others = ["wrl     : off", "acc     : off", "tdb     : off"]
+    off, on = (f"Tracing is {word}, its switches are:" for word in ("off", "on"))
+    assert shown(dom0) == [off, "obj     : on", "io      : on", *others]
+    for word, first in ((b"on", on), (b"-io", on), (b"off", off)):
+        assert dom0.reply(Op.CONTROL, b"log\0" + word + b"\0") == (Op.CONTROL, OK)
+        assert shown(dom0)[0] == first
+    assert shown(dom0) == [off, "obj     : on", "io      : off", *others]
 
 
 @pytest.mark.parametrize("name", ["obj", "io", "wrl", "acc", "tdb"])
@@ -118,26 +99,14 @@ def test_switches_have_an_effect_once_tracing_is_on(
     assert events(engine) == ["io.request"]
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        b"log\0\0",
-        b"log\0x\0",
-        b"log\0ON\0",
-        b"log\0io\0",
-        b"log\0+\0",
-        b"log\0-\0",
-        b"log\0+nothing\0",
-        b"log\0+IO\0",
-        b"log\0 +io\0",
-        b"log\0+\xff\0",
-        b"log\0on\0off\0",
-        b"log\0+io\0+acc\0",
-        b"logfile\0",
-        b"logfile\0a\0b\0",
-        b"memreport\0a\0b\0",
-    ],
-)
+WRONG = (
+    b"log\0\0|log\0x\0|log\0ON\0|log\0io\0|log\0+\0|log\0-\0|log\0+nothing\0|log\0+IO\0|"
+    b"log\0 +io\0|log\0+\xff\0|log\0on\0off\0|log\0+io\0+acc\0|logfile\0|"
+    b"logfile\0a\0b\0|memreport\0a\0b\0"
+).split(b"|")
+
+
+@pytest.mark.parametrize("payload", WRONG)
 def test_what_is_no_such_command_is_einval(
     dom0: Client, engine: Engine, kept: Kept, payload: bytes
 ) -> None:
@@ -183,13 +152,19 @@ def test_logfile_hands_the_name_on_and_traces(
     assert events(engine) == ["io.request", "io.reply"]
 
 
-@pytest.mark.parametrize("errno", [Errno.ENOENT, Errno.EACCES, EINVAL])
-def test_logfile_that_fails_says_why(dom0: Client, kept: Kept, errno: Errno) -> None:
-    """And nothing is traced that was not."""
+@pytest.mark.parametrize("errno", [Errno.ENOENT, Errno.EACCES, EINVAL, Errno.ENOSPC])
+@pytest.mark.parametrize("command", [b"logfile", b"memreport"])
+def test_a_file_that_cannot_be_had_says_why(
+    dom0: Client, engine: Engine, kept: Kept, errno: Errno, command: bytes
+) -> None:
+    """The log has its name, and nothing is traced that was not."""
     kept.refusal = errno
 
-    assert dom0.errno(Op.CONTROL, b"logfile\0/no/such\0") is errno
+    assert dom0.errno(Op.CONTROL, command + b"\0/no/such\0") is errno
     assert shown(dom0)[0] == "Tracing is off, its switches are:"
+    notices = engine.take_notices()
+    if errno is not Errno.ENOENT:
+        assert [each.fields["path"] for each in notices] == [b"/no/such"]
 
 
 def test_without_a_keeper_there_is_no_file(dom0: Client) -> None:
@@ -239,15 +214,3 @@ def test_memreport_to_a_file_is_text(dom0: Client, engine: Engine, kept: Kept) -
     assert name == b"a \xfffile"
     assert text.startswith("resident_bytes   :         4096\n\n")
     assert events(engine) == []
-
-
-@pytest.mark.parametrize("errno", [EINVAL, Errno.ENOSPC])
-def test_memreport_that_fails_says_why(
-    dom0: Client, engine: Engine, kept: Kept, errno: Errno
-) -> None:
-    """The log has the name of the file."""
-    kept.refusal = errno
-
-    assert dom0.errno(Op.CONTROL, b"memreport\0/no/such\0") is errno
-    (notice,) = engine.take_notices()
-    assert notice.fields["path"] == b"/no/such"

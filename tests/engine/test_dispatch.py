@@ -4,10 +4,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.support import OK, Client, event, guest_of, refusal
+from tests.engine.support import (
+    OK,
+    Client,
+    Step,
+    ask,
+    event,
+    guest_of,
+    hear,
+    play,
+    refusal,
+)
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.core import UNSENT_MAX, Core
 from xsd.engine.dispatch import _TABLE, REFUSALS_LOGGED
+from xsd.engine.inputs import MemoryTape
+from xsd.engine.replay import replay
+from xsd.engine.state import describe, differences
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import OP_LIMIT, Op
 from xsd.store import Store, Transaction
@@ -95,21 +108,6 @@ def test_unknown_transaction_is_enoent(dom0: Client, op: Op, malformed: bool) ->
     assert dom0.errno(op, b"x" if malformed else GOOD[op], 5) is Errno.ENOENT
 
 
-def test_transaction_of_another_connection_is_unknown(engine: Engine) -> None:
-    """Ids belong to the connection."""
-    mine, other = Client(engine), Client(engine)
-    tx = mine.start()
-
-    assert other.errno(Op.READ, b"/\0", tx) is Errno.ENOENT
-    assert mine.reply(Op.READ, b"/\0", tx) == (Op.READ, b"")
-
-
-def test_watch_and_unwatch_only_echo_the_transaction(dom0: Client) -> None:
-    """C ignores it too; the replies have the id (checked by the client)."""
-    assert dom0.ask(Op.WATCH, b"/a\0t\0", 77) == [(Op.WATCH, OK), event(b"/a", b"t")]
-    assert dom0.reply(Op.UNWATCH, b"/a\0t\0", 77) == (Op.UNWATCH, OK)
-
-
 @pytest.mark.parametrize("op", FREE_OF_IT)
 def test_request_without_use_for_a_transaction_may_name_a_known_one(
     dom0: Client, op: Op
@@ -150,82 +148,87 @@ def test_defect_of_a_handler_is_eio(
     assert dom0.reply(Op.READ, b"/tool\0") == (Op.READ, b"")
 
 
-def test_event_comes_before_the_reply_of_the_request_that_caused_it(
-    engine: Engine,
-) -> None:
-    """Or commit; a client that watches what it writes, others get the event alone."""
-    writer, other = Client(engine), Client(engine)
-    writer.ask(Op.WATCH, b"/a\0w\0")
-    other.ask(Op.WATCH, b"/a\0o\0")
+IN = b"@introduceDomain"
+NAMES = [b"%02d" % number + b"x" * 253 for number in range(16)]
+A, B, T4085 = event(b"/a", b"t"), event(b"/a/b", b"t"), b"t" * 4085
+FITS, TOO_LONG = b"/a/123456", b"/a/1234567"
 
-    assert writer.ask(Op.WRITE, b"/a\0v") == [event(b"/a", b"w"), (Op.WRITE, OK)]
-    assert other.take() == [event(b"/a", b"o")]
-    tx = writer.start()
-    writer.ok(Op.WRITE, b"/a\0v", tx)
-    end = (Op.TRANSACTION_END, OK)
-    assert writer.ask(end[0], b"T\0", tx) == [event(b"/a", b"w"), end]
+RULES: dict[str, list[Step]] = {
+    "transaction of another connection is unknown": [
+        ask(0, Op.TRANSACTION_START, b"\0", b"1\0"),
+        ask(-1, Op.READ, b"/\0", Errno.ENOENT, tx=1),
+        ask(0, Op.READ, b"/\0", b"", tx=1),
+    ],
+    # C ignores it too.
+    "watch and unwatch only echo the transaction": [
+        ask(0, Op.WATCH, b"/a\0t\0", OK, A, tx=77),
+        ask(0, Op.UNWATCH, b"/a\0t\0", tx=77),
+    ],
+    # A client that watches what it writes; others get the event alone.
+    "event comes before the reply of the request or commit that caused it": [
+        ask(0, Op.WATCH, b"/a\0t\0", OK, A),
+        ask(-1, Op.WATCH, b"/a\0t\0", OK, A),
+        ask(0, Op.WRITE, b"/a\0v", A, OK),
+        hear(-1, A),
+        ask(0, Op.TRANSACTION_START, b"\0", b"1\0"),
+        ask(0, Op.WRITE, b"/a\0v", tx=1),
+        ask(0, Op.TRANSACTION_END, b"T\0", A, OK, tx=1),
+        hear(-1, A),
+    ],
+    # Linux's xenbus relies on it: it knows the token only then.
+    "watch is answered before its first event": [
+        ask(0, Op.WATCH, b"/a\0t\0", OK, A),
+    ],
+    # A client that reads slowly is told once; what differs is told each.
+    "equal event that waits is not sent twice": [
+        ask(0, Op.WATCH, b"/a\0t\0", OK, A),
+        *[
+            ask(-1, Op.WRITE, payload)
+            for payload in (b"/a\x001", b"/a/b\x001", b"/a\x002", b"/a/b\x002")
+        ],
+        hear(0, A, B),
+        ask(-1, Op.WRITE, b"/a\x003"),
+        hear(0, A),
+    ],
+    # Nested watches with one token are told of a node once, as by C.
+    "equal events of one request are one": [
+        ask(0, Op.WATCH, b"/\0t\0", OK, event(b"/", b"t")),
+        ask(0, Op.WATCH, b"/a\0t\0", OK, A),
+        ask(0, Op.WATCH, b"/a/b\0t\0", OK, B),
+        ask(0, Op.WRITE, b"/a/b\0v", B, OK),
+    ],
+    # Two of them may be about two domains.
+    "events with at are never merged": [
+        ask(0, Op.WATCH, IN + b"\0t\0", OK, event(IN, b"t")),
+        ask(-1, Op.INTRODUCE, b"5\x001\x001\0"),
+        ask(-1, Op.INTRODUCE, b"6\x001\x001\0"),
+        hear(0, event(IN, b"t"), event(IN, b"t")),
+    ],
+    # The request that caused it succeeds all the same (XSA-324).
+    "event over 4096 bytes is dropped": [
+        ask(0, Op.WATCH, b"/a\0" + T4085 + b"\0", OK, event(b"/a", T4085)),
+        ask(0, Op.WRITE, FITS + b"\0", event(FITS, T4085), OK),
+        ask(0, Op.WRITE, TOO_LONG + b"\0"),
+    ],
+    # DIRECTORY of a node with many children (XSA-72).
+    "reply over 4096 bytes is e2big": [
+        *[ask(0, Op.WRITE, b"/d/" + name + b"\0") for name in NAMES],
+        ask(0, Op.DIRECTORY, b"/d\0", b"".join([name + b"\0" for name in NAMES])),
+        ask(0, Op.WRITE, b"/d/x\0"),
+        ask(0, Op.DIRECTORY, b"/d\0", Errno.E2BIG),
+    ],
+    # GET_PERMS of a list whose text is longer than the request that set it.
+    "e2big of the encoder is a reply too": [
+        ask(0, Op.SET_PERMS, b"/\0n0\0" + b"r0x80000000\0" * 340),
+        ask(0, Op.GET_PERMS, b"/\0", Errno.E2BIG),
+    ],
+}
 
 
-def test_watch_is_answered_before_its_first_event(dom0: Client) -> None:
-    """Linux's xenbus relies on it: it knows the token only then."""
-    assert dom0.ask(Op.WATCH, b"/no\0t\0") == [(Op.WATCH, OK), event(b"/no", b"t")]
-
-
-def test_equal_event_that_waits_is_not_sent_twice(engine: Engine) -> None:
-    """A client that reads slowly is told once; what differs is told each."""
-    reader, writer = Client(engine), Client(engine)
-    reader.ask(Op.WATCH, b"/a\0t\0")
-    for payload in (b"/a\x001", b"/a/b\x001", b"/a\x002", b"/a/b\x002"):
-        writer.ok(Op.WRITE, payload)
-
-    assert reader.take() == [event(b"/a", b"t"), event(b"/a/b", b"t")]
-    writer.ok(Op.WRITE, b"/a\x003")
-    assert reader.take() == [event(b"/a", b"t")]
-
-
-def test_equal_events_of_one_request_are_one(dom0: Client) -> None:
-    """Nested watches with one token are told of a node once, as by C."""
-    for path in (b"/", b"/a", b"/a/b"):
-        dom0.ask(Op.WATCH, path + b"\0t\0")
-
-    assert dom0.ask(Op.WRITE, b"/a/b\0v") == [event(b"/a/b", b"t"), (Op.WRITE, OK)]
-
-
-def test_events_with_at_are_never_merged(engine: Engine) -> None:
-    """Two of them may be about two domains."""
-    reader, toolstack = Client(engine), Client(engine)
-    reader.ask(Op.WATCH, b"@introduceDomain\0t\0")
-    for domid in (b"5", b"6"):
-        toolstack.ok(Op.INTRODUCE, domid + b"\x001\x001\0")
-
-    assert reader.take() == [event(b"@introduceDomain", b"t")] * 2
-
-
-def test_event_over_4096_bytes_is_dropped(dom0: Client) -> None:
-    """The request that caused it succeeds all the same (XSA-324)."""
-    token = b"t" * 4085
-    dom0.ask(Op.WATCH, b"/a\0" + token + b"\0")
-
-    fits, too_long = b"/a/123456", b"/a/1234567"
-    assert dom0.ask(Op.WRITE, fits + b"\0") == [event(fits, token), (Op.WRITE, OK)]
-    assert dom0.ask(Op.WRITE, too_long + b"\0") == [(Op.WRITE, OK)]
-
-
-def test_reply_over_4096_bytes_is_e2big(dom0: Client) -> None:
-    """DIRECTORY of a node with many children (XSA-72)."""
-    for number in range(16):
-        dom0.ok(Op.WRITE, b"/d/%02d" % number + b"x" * 253 + b"\0")
-
-    assert len(dom0.reply(Op.DIRECTORY, b"/d\0")[1]) == 4096
-    dom0.ok(Op.WRITE, b"/d/x\0")
-    assert dom0.errno(Op.DIRECTORY, b"/d\0") is Errno.E2BIG
-
-
-def test_e2big_of_the_encoder_is_a_reply_too(dom0: Client) -> None:
-    """GET_PERMS of a list whose text is longer than the request that set it."""
-    dom0.ok(Op.SET_PERMS, b"/\0n0\0" + b"r0x80000000\0" * 340)
-
-    assert dom0.errno(Op.GET_PERMS, b"/\0") is Errno.E2BIG
+@pytest.mark.parametrize("rule", RULES)
+def test_replies_and_events(engine: Engine, rule: str) -> None:
+    """Each rule as the dialogue that shows it."""
+    play(engine, RULES[rule])
 
 
 def test_client_that_does_not_read_its_events_is_cut_off(engine: Engine) -> None:
@@ -273,16 +276,10 @@ def test_refusal_is_told_with_its_particulars(dom0: Client) -> None:
         "reason": "not a path",
         "path": b"/bad path",
     }
-
-
-@pytest.mark.parametrize("op", [20, 99])
-def test_refusal_of_what_is_no_request_has_its_number(dom0: Client, op: int) -> None:
-    """There is no name to tell, and no path."""
-    (notice,) = refused(dom0, op, b"")
-
-    assert notice.fields["request"] == str(op)
-    assert notice.fields["errno"] == "ENOSYS"
-    assert "path" not in notice.fields
+    for op in (20, 99):
+        (notice,) = refused(dom0, op, b"")
+        assert (notice.fields["request"], notice.fields["errno"]) == (str(op), "ENOSYS")
+        assert "path" not in notice.fields
 
 
 def test_refusals_that_clients_meet_all_day_are_not_told(dom0: Client) -> None:
@@ -318,6 +315,8 @@ def test_only_the_first_refusals_of_a_connection_are_told(dom0: Client) -> None:
     told = [refused(dom0, 99, b"") for _ in range(REFUSALS_LOGGED + 5)]
 
     assert [len(notices) for notices in told] == [1] * REFUSALS_LOGGED + [0] * 5
+    (notice,) = conflict(dom0)
+    assert "further" not in notice.fields
     last = told[REFUSALS_LOGGED - 1][0]
     assert last.fields["further"] == "not logged"
     assert "further" not in told[0][0].fields
@@ -326,15 +325,6 @@ def test_only_the_first_refusals_of_a_connection_are_told(dom0: Client) -> None:
     (notice,) = dom0.engine.take_notices()
     assert (notice.level, notice.event) == ("info", "request.refusals_not_logged")
     assert notice.fields == {"connection": 1, "domid": 0, "what": 5}
-
-
-def test_conflict_does_not_say_that_further_ones_are_not_told(dom0: Client) -> None:
-    """Conflicts are told all the same after the last refusal."""
-    for _ in range(REFUSALS_LOGGED):
-        refused(dom0, 99, b"")
-    (notice,) = conflict(dom0)
-
-    assert "further" not in notice.fields
 
 
 OPS = st.one_of(st.sampled_from(list(Op)), st.integers(0, 2**32 - 1))
@@ -363,8 +353,12 @@ REQUESTS = st.tuples(
 def test_every_request_has_exactly_one_reply(
     requests: list[tuple[int, tuple[int, bytes, int]]],
 ) -> None:
-    """Whatever is asked by whom, in the order of the requests, and never EIO."""
+    """Whatever is asked by whom, in the order of the requests, and never EIO.
+
+    What was on the tape makes an equal engine.
+    """
     engine = Engine(Store())
+    tape = engine.tape = MemoryTape()
     clients = [Client(engine), guest_of(engine), Client(engine)]
     for number, (op, payload, tx) in requests:
         client = clients[number]
@@ -374,6 +368,9 @@ def test_every_request_has_exactly_one_reply(
         assert client.unanswered == 0
         assert refusal(Errno.EIO) not in messages
     assert all(notice.error is None for notice in engine.take_notices())
+    again = Engine(Store())
+    replay(again, tape.inputs)
+    assert differences(describe(engine), describe(again)) == []
 
 
 def test_the_first_refusal_for_a_quota_is_told(engine: Engine) -> None:

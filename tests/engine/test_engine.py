@@ -47,14 +47,14 @@ def test_connections_are_numbered_in_the_order_in_which_they_come(
 
 def test_nothing_is_answered_before_the_turn(engine: Engine, dom0: Client) -> None:
     """What comes is queued; that there is something says `busy`."""
-    was_busy = engine.busy
+    queued = [engine.busy]
     engine.feed(dom0.connection, ONE)
+    queued.append(engine.busy)
 
-    assert (was_busy, engine.busy) == (False, True)
+    assert queued == [False, True]
     assert (dom0.connection.outbox.size, engine.take_dirty()) == (0, [])
     engine.turn(0)
-    assert engine.take_dirty() == [dom0.connection]
-    assert not engine.busy
+    assert (engine.take_dirty(), engine.busy) == ([dom0.connection], False)
 
 
 def test_many_frames_in_one_piece_are_answered_in_order(dom0: Client) -> None:

@@ -13,8 +13,8 @@ import pytest
 from tests.support.descriptors import few_descriptors_left, open_descriptors
 from tests.support.pretended import PORT_WORD, Host, port_in_page
 from tests.support.turns import TurnTaker
-from xsd.hypervisor.base import DYING, RUNNING, SHUT_DOWN
-from xsd.hypervisor.emulated import EVENTS_MAX, EmulatedHypervisor
+from xsd.hypervisor.base import DYING, EVENTS_MAX, RUNNING, SHUT_DOWN
+from xsd.hypervisor.emulated import EmulatedHypervisor
 
 ONE = (1).to_bytes(8, sys.byteorder)
 """What a guest reads for a notification."""

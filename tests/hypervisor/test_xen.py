@@ -281,7 +281,7 @@ def test_what_one_call_leaves_is_told_by_the_next(shim: Shim) -> None:
         closing(XenHypervisor()) as xen,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(module, "_EVENTS_MAX", 3)
+        patch.setattr(module, "EVENTS_MAX", 3)
         first = xen.connect(5, five.port)
         second = xen.connect(6, six.port)
         for _ in range(3):

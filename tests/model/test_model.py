@@ -287,6 +287,11 @@ class StoreMachine(RuleBasedStateMachine):
                 lambda: self.store.set_perms(caller, path, perms, real),
                 lambda: self.naive.set_perms(who, path, rights, naive),
             )
+        elif name in {"read", "directory", "get_perms"}:
+            self.agree(
+                lambda: getattr(self.store.view(real), name)(caller, path),
+                lambda: getattr(self.naive, name)(who, path, naive),
+            )
         else:
             self.agree(
                 lambda: getattr(self.store, name)(caller, *asked, real),
@@ -349,7 +354,8 @@ class StoreMachine(RuleBasedStateMachine):
 
         def ask() -> bytes:
             nonlocal number
-            reply: bytes = self.store.directory_part(caller, path, offset, real)
+            view = self.store.view(real)
+            reply: bytes = view.directory_part(caller, path, offset)
             number, _nul, names = reply.partition(b"\0")
             return names
 

@@ -94,7 +94,7 @@ def test_every_name_on_the_wire_comes_back_from_a_client(
 ) -> None:
     """What a daemon refuses with is what a client raises."""
     with ScriptedDaemon(tmp_path) as scripted:
-        header = struct.pack("=IIII", 2, 1, 0, 3)
+        header = struct.pack("=III", 2, 1, 0)
         reply = encode_error(Frame(header, 2, 1, 0, b"/a\0"), Errno[name])
         scripted.send(reply)
 

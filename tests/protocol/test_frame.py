@@ -32,10 +32,10 @@ def feed_all(decoder: FrameDecoder, pieces: list[bytes]) -> list[Frame]:
 
 
 def test_a_frame_has_its_header_numbers_and_payload() -> None:
-    """The header is type, request id, transaction id and length."""
+    """What is kept of the header is what a reply repeats: all but the length."""
     (frame,) = FrameDecoder().feed(READ_A)
 
-    assert frame.header == READ_A[:16]
+    assert (frame.header, frame.whole) == (READ_A[:12], READ_A)
     assert (frame.op, frame.req_id, frame.tx_id) == (2, 7, 9)
     assert frame.payload == b"/a\0"
 
@@ -78,7 +78,7 @@ def test_where_the_stream_is_cut_changes_nothing(
     cut = FrameDecoder()
 
     assert feed_all(cut, in_pieces(stream, cuts)) == whole
-    assert [frame.header + frame.payload for frame in whole] == frames
+    assert [frame.whole for frame in whole] == frames
     assert decoder.pending == cut.pending == b""
 
 
@@ -94,7 +94,7 @@ def test_pending_is_what_does_not_make_a_frame_yet(
 
     rest = decoder.pending
 
-    done = b"".join([frame.header + frame.payload for frame in decoded])
+    done = b"".join([frame.whole for frame in decoded])
     assert done + rest == stream
     assert FrameDecoder().feed(rest) == []
 
@@ -157,7 +157,7 @@ def test_where_the_stream_is_cut_does_not_change_an_error(
     decoder = FrameDecoder()
     decoded = feed_all(decoder, in_pieces(good + TOO_LONG + after, cuts))
 
-    assert [frame.header + frame.payload for frame in decoded] == frames
+    assert [frame.whole for frame in decoded] == frames
     assert decoder.error is not None
     assert decoder.error.offset == len(good)
     assert decoder.pending == b""

@@ -1,6 +1,5 @@
 """A caller's requests with paths as text, the way tests want to write them."""
 
-import contextlib
 from collections.abc import Callable
 from typing import final
 
@@ -11,6 +10,7 @@ from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller, Permissions, parse_permissions
 from xsd.protocol.request import UNLIMITED
 from xsd.store import Event, Store, Transaction, Watch
+from xsd.store.view import View
 
 Told = list[tuple[bytes, bytes]]
 """Path, as the client is sent it, and token of each event."""
@@ -49,28 +49,31 @@ class Client:
         self.transaction = transaction
         self._home = b"/local/domain/%d" % caller.domid
 
+    @property
+    def view(self) -> View:
+        """What it sees of the store."""
+        return self.store.view(self.transaction)
+
     def at(self, text: bytes) -> Path:
         """The path of an absolute, special or relative name."""
         return parse_path(text, self._home, special=True)
 
     def read(self, path: bytes) -> bytes:
         """READ."""
-        return self.store.read(self.caller, self.at(path), self.transaction)
+        return self.view.read(self.caller, self.at(path))
 
     def directory(self, path: bytes) -> list[bytes]:
         """DIRECTORY, split."""
-        names = self.store.directory(self.caller, self.at(path), self.transaction)
+        names = self.view.directory(self.caller, self.at(path))
         return names.split(b"\0")[:-1]
 
     def directory_part(self, path: bytes, offset: int) -> bytes:
         """DIRECTORY_PART."""
-        return self.store.directory_part(
-            self.caller, self.at(path), offset, self.transaction
-        )
+        return self.view.directory_part(self.caller, self.at(path), offset)
 
     def get_perms(self, path: bytes) -> bytes:
         """GET_PERMS as on the wire."""
-        return self.store.get_perms(self.caller, self.at(path), self.transaction).text
+        return self.view.get_perms(self.caller, self.at(path)).text
 
     def write(self, path: bytes, value: bytes = b"") -> Told:
         """WRITE."""
@@ -190,27 +193,3 @@ def do(client: Client, steps: Steps) -> None:
         except XenStoreError as error:
             if error.errno is not Errno.ENOENT:
                 raise
-
-
-def play(client: Client, script: bytes) -> None:
-    """Make requests: ``write /a value; mkdir /b; rm /c; perms /d n0 r1``."""
-    for line in script.split(b";"):
-        what, path, *more = line.split()
-        if what == b"write":
-            client.write(path, *more)
-        elif what == b"mkdir":
-            client.mkdir(path)
-        elif what == b"rm":
-            client.rm(path)
-        elif what == b"perms":
-            client.set_perms(path, *more)
-        else:
-            assert what == b"read", script
-            with contextlib.suppress(XenStoreError):
-                client.read(path)
-
-
-def pairs(text: bytes) -> Told:
-    """Events as ``path:token``, in order."""
-    found = [tuple(each.split(b":")) for each in text.split()]
-    return [(path, token) for path, token in found]

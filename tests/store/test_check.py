@@ -70,7 +70,7 @@ def test_impossible_names_are_found(broken: Store) -> None:
     for name in (b"", b"x/y"):
         broken.usage.nodes.add(0, 1)
         broken.usage.memory.add(0, empty_size(perms(b"n0")) + len(name) + 1)
-        generation = broken._clock.tick()
+        generation = broken.clock.tick()
         parent.put_child(name, Node(parent.token, b"", parent.perms, generation))
         parent.names_changed = generation
         parent.names_size += len(name) + 1

@@ -1,73 +1,86 @@
-"""Commits: what becomes of the store, and what is told of it."""
+"""Commits: what becomes of the store; what is told of it is in test_net.py."""
+
+from typing import Final
 
 import pytest
 
-from tests.store.support import Client, guest_of, shape
-from xsd.protocol.errors import XenStoreError
+from tests.store.script import Play
+from tests.store.support import Client, guest_of
 from xsd.store import Store
 from xsd.store.check import verify
 
-# What the store is afterwards.
+RULES: Final[dict[str, str]] = {
+    "changes are carried over to a newer state; those of others stay": """
+        write /a old; write /b old; write /c/d old; start t1
+        t1 write /a mine; t1 set /b r0; t1 rm /c/d; t1 write /new/node mine
+        set /a w0; write /b theirs; write /c theirs; write /theirs theirs; t1 commit
+        dir / -> tool a b c theirs new; dir /c -> -
+        read /a -> mine; get /a -> w0; read /b -> theirs; get /b -> r0
+        read /c -> theirs; read /theirs -> theirs
+        read /new/node -> mine; read /new -> -
+    """,
+    "nodes made on the way are carried over with what became of them": """
+        start t1; t1 write /a/b/c 1; t1 write /a 2; t1 set /a/b r0; write /other
+        t1 commit
+        read /a -> 2; get /a/b -> r0; read /a/b/c -> 1
+    """,
+    "siblings keep the order of creation, alone": """
+        mkdir /d; start t1; t1 write /d/x; t1 write /d/y/1; t1 write /d/z; t1 rm /d/x
+        t1 write /d/x; t1 write /d/y; t1 commit
+        dir /d -> y z x
+    """,
+    "siblings keep the order of creation, made again": """
+        mkdir /d; start t1; t1 write /d/x; t1 write /d/y/1; t1 write /d/z; t1 rm /d/x
+        t1 write /d/x; t1 write /d/y; write /other; t1 commit
+        dir /d -> y z x
+    """,
+    "a tree removed after a part of it is carried over, the part named first": """
+        write /a/b/c; start t1; t1 write /a/b 1; t1 rm /a/b; t1 rm /a; write /other
+        t1 commit
+        dir / -> tool other
+    """,
+    "a tree removed after a part of it is carried over, the tree named first": """
+        write /a/b/c; start t1; t1 write /a 1; t1 rm /a/b; t1 rm /a; write /other
+        t1 commit
+        dir / -> tool other
+    """,
+    # Rights that are gone by the time of the commit.
+    "a right lost with the target ends a commit, and nothing of it happens": """
+        introduce 1; introduce 2; introduce 3; target 2 1
+        write /value; set /value n1; write /perms; set /perms n1; write /gone/x
+        set /gone/x n1; write /dir; set /dir n1
+        2 start t1; t1 write /value x; 2 start t2; t2 set /perms r1
+        2 start t3; t3 rm /gone/x; 2 start t4; t4 write /dir/new/x
+        target 2 3
+        t1 commit -> EACCES dom2 lost the right; t2 commit -> EACCES dom2 lost the right
+        t3 commit -> EACCES dom2 lost the right; t4 commit -> EACCES dom2 lost the right
+        read /value -> -; get /perms -> n1; dir /gone -> x; dir /dir -> -
+    """,
+    "permissions for a domain that is gone are not committed (XSA-322)": """
+        introduce 5; mkdir /a; mkdir /b; start t1; start t2
+        t1 set /a n5; t2 set /b n0 r5; release 5
+        t1 commit -> EAGAIN names a domain; t2 commit -> EAGAIN names a domain
+        get /a -> n0; get /b -> n0
+    """,
+    "nor are they if another one has its id by now": """
+        introduce 5; mkdir /a; mkdir /b; start t1; start t2
+        t1 set /a n5; t2 set /b n0 r5; release 5; introduce 5
+        t1 commit -> EAGAIN names a domain; t2 commit -> EAGAIN names a domain
+        get /a -> n0; get /b -> n0
+    """,
+    "domains that come and go do not disturb other transactions": """
+        introduce 5; introduce 6; mkdir /a; set /a n0 r6; start t1
+        t1 write /a/b; t1 set /a/b n6 r32757 r7; t1 write /a x; t1 rm /tool
+        release 5; introduce 7; t1 commit
+        get /a/b -> n6 r32757 r7
+    """,
+}
 
 
-def test_changes_are_carried_over_to_a_newer_state(dom0: Client) -> None:
-    """Those of others since the snapshot stay."""
-    for path in (b"/a", b"/b", b"/c/d"):
-        dom0.write(path, b"old")
-    t1 = dom0.start()
-    t1.write(b"/a", b"mine")
-    t1.set_perms(b"/b", b"r0")
-    t1.rm(b"/c/d")
-    t1.write(b"/new/node", b"mine")
-    dom0.set_perms(b"/a", b"w0")
-    dom0.write(b"/b", b"theirs")
-    dom0.write(b"/c", b"theirs")
-    dom0.write(b"/theirs", b"theirs")
-    t1.commit()
-
-    assert shape(dom0.store) == [
-        (b"/", b"", b"n0\0"),
-        (b"/tool", b"", b"n0\0"),
-        (b"/tool/xenstored", b"", b"n0\0"),
-        (b"/a", b"mine", b"w0\0"),
-        (b"/b", b"theirs", b"r0\0"),
-        (b"/c", b"theirs", b"n0\0"),
-        (b"/theirs", b"theirs", b"n0\0"),
-        (b"/new", b"", b"n0\0"),
-        (b"/new/node", b"mine", b"n0\0"),
-    ]
-
-
-def test_nodes_made_on_the_way_are_carried_over_as_they_are(dom0: Client) -> None:
-    """With what was written to them later in the transaction."""
-    t1 = dom0.start()
-    t1.write(b"/a/b/c", b"1")
-    t1.write(b"/a", b"2")
-    t1.set_perms(b"/a/b", b"r0")
-    dom0.write(b"/other")
-    t1.commit()
-
-    assert dom0.read(b"/a") == b"2"
-    assert dom0.get_perms(b"/a/b") == b"r0\0"
-    assert dom0.read(b"/a/b/c") == b"1"
-
-
-def test_siblings_keep_the_order_in_which_they_were_created(dom0: Client) -> None:
-    """Also where one was removed and made again, or came on the way to another."""
-    for others in (False, True):
-        dom0.mkdir(b"/d")
-        t1 = dom0.start()
-        for path in (b"/d/x", b"/d/y/1", b"/d/z"):
-            t1.write(path)
-        t1.rm(b"/d/x")
-        t1.write(b"/d/x")
-        t1.write(b"/d/y")
-        if others:
-            dom0.write(b"/other")
-        t1.commit()
-
-        assert dom0.directory(b"/d") == [b"y", b"z", b"x"]
-        dom0.rm(b"/d")
+@pytest.mark.parametrize("rule", RULES)
+def test_commits(store: Store, rule: str) -> None:
+    """What the store is afterwards."""
+    Play(store).run(RULES[rule])
 
 
 def test_a_node_changes_hands_with_its_count(store: Store, dom0: Client) -> None:
@@ -103,88 +116,3 @@ def test_removing_gives_the_owners_their_count_back(
 
     assert store.usage.nodes.of(1) == 1
     assert verify(store) == []
-
-
-def test_a_tree_removed_after_a_part_of_it_is_carried_over(dom0: Client) -> None:
-    """In whichever order the two were touched."""
-    for first in (b"/a", b"/a/b"):
-        dom0.write(b"/a/b/c")
-        t1 = dom0.start()
-        t1.write(first, b"1")
-        t1.rm(b"/a/b")
-        t1.rm(b"/a")
-        dom0.write(b"/other")
-        t1.commit()
-
-        assert dom0.directory(b"/") == [b"tool", b"other"]
-        assert dom0.store.usage.nodes.used == {0: 6}
-
-
-# Rights that are gone by the time of the commit.
-
-
-def test_a_right_lost_with_the_target_ends_a_commit(dom0: Client) -> None:
-    """EACCES, and nothing of the transaction happens."""
-    store = dom0.store
-    guest_of(store, 1)
-    guest_of(store, 3)
-    stub = guest_of(store, 2)
-    store.set_target(2, 1)
-    for path in (b"/value", b"/perms", b"/gone/x", b"/dir"):
-        dom0.write(path)
-        dom0.set_perms(path, b"n1")
-    transactions = [stub.start() for _ in range(4)]
-    transactions[0].write(b"/value", b"x")
-    transactions[1].set_perms(b"/perms", b"r1")
-    transactions[2].rm(b"/gone/x")
-    transactions[3].write(b"/dir/new/x")
-    store.set_target(2, 3)
-    before = shape(store)
-
-    for transaction in transactions:
-        with pytest.raises(XenStoreError, match="EACCES: dom2 lost the right"):
-            transaction.commit()
-    assert shape(store) == before
-
-
-@pytest.mark.parametrize("back", [False, True], ids=["gone", "another one"])
-def test_permissions_for_a_domain_that_is_gone_are_not_committed(
-    dom0: Client, back: bool
-) -> None:
-    """EAGAIN: the next attempt learns what the id stands for now (XSA-322)."""
-    store = dom0.store
-    guest_of(store, 5)
-    dom0.mkdir(b"/a")
-    dom0.mkdir(b"/b")
-    owner, reader = dom0.start(), dom0.start()
-    owner.set_perms(b"/a", b"n5")
-    reader.set_perms(b"/b", b"n0", b"r5")
-    store.release(5)
-    if back:
-        guest_of(store, 5)
-
-    for transaction in (owner, reader):
-        with pytest.raises(XenStoreError, match="EAGAIN: names a domain"):
-            transaction.commit()
-    assert dom0.get_perms(b"/a") == dom0.get_perms(b"/b") == b"n0\0"
-
-
-def test_domains_that_come_and_go_do_not_disturb_other_transactions(
-    dom0: Client,
-) -> None:
-    """Nor do permissions that the transaction found."""
-    store = dom0.store
-    guest_of(store, 5)
-    guest_of(store, 6)
-    dom0.mkdir(b"/a")
-    dom0.set_perms(b"/a", b"n0", b"r6")
-    t1 = dom0.start()
-    t1.write(b"/a/b")
-    t1.set_perms(b"/a/b", b"n6", b"r32757", b"r7")
-    t1.write(b"/a", b"x")
-    t1.rm(b"/tool")
-    store.release(5)
-    guest_of(store, 7)
-    t1.commit()
-
-    assert dom0.get_perms(b"/a/b") == b"n6\0r32757\0r7\0"

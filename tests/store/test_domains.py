@@ -156,7 +156,7 @@ def test_a_domain_that_turns_out_to_be_none_leaves_nodes_as_they_are() -> None:
     store.unknow(9)
 
     assert store.domains.get(9) is None
-    assert store.get_perms(dom0, (b"", b"a")).text == b"n0\0r9\0"
+    assert store.view(None).get_perms(dom0, (b"", b"a")).text == b"n0\0r9\0"
     assert store.generation == generation
 
 

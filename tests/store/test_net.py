@@ -4,116 +4,117 @@ from typing import Final
 
 import pytest
 
-from tests.store.support import Client, at, pairs, perms, play, watched
+from tests.store.script import pairs, play
+from tests.store.support import Client, at, perms, watched
 from xsd.store import Store
 from xsd.store.changes import CHANGED, IMPLIED, REMOVED, REMOVED_BELOW, REMOVED_WITHIN
 
-ROWS: Final[dict[str, tuple[bytes, bytes, bytes, bytes]]] = {
+ROWS: Final[dict[str, tuple[str, str, str, str]]] = {
     "each changed path once, in the order of first change": (
-        b"mkdir /tool",
-        b"/",
-        b"write /x 1; write /y 1; write /x 2; write /z; perms /y r0; read /z",
-        b"/x:/ /y:/ /z:/",
+        "mkdir /tool",
+        "/",
+        "write /x 1; write /y 1; write /x 2; write /z; set /y r0; read /z",
+        "/x:/ /y:/ /z:/",
     ),
     "not what leaves no trace, nor nodes on the way": (
-        b"write /a/b",
-        b"/ /a/b /n/m",
-        b"write /n/m/o; rm /n; mkdir /a/b; write /a/x/y",
-        b"/a/x/y:/",
+        "write /a/b",
+        "/ /a/b /n/m",
+        "write /n/m/o; rm /n; mkdir /a/b; write /a/x/y",
+        "/a/x/y:/",
     ),
     "a node created, removed and created once": (
-        b"mkdir /tool",
-        b"/",
-        b"write /n 1; rm /n; write /n 1",
-        b"/n:/",
+        "mkdir /tool",
+        "/",
+        "write /n 1; rm /n; write /n 1",
+        "/n:/",
     ),
     "a new node keeps its place though it went in between": (
-        b"mkdir /tool",
-        b"/",
-        b"write /n; write /m; rm /n; write /n",
-        b"/n:/ /m:/",
+        "mkdir /tool",
+        "/",
+        "write /n; write /m; rm /n; write /n",
+        "/n:/ /m:/",
     ),
     "what was made below a node that went has its place from then on": (
-        b"mkdir /tool",
-        b"/",
-        b"write /n/x; write /m; rm /n; write /n/x",
-        b"/m:/ /n/x:/",
+        "mkdir /tool",
+        "/",
+        "write /n/x; write /m; rm /n; write /n/x",
+        "/m:/ /n/x:/",
     ),
     "not a node that was named before it came back on the way": (
-        b"mkdir /tool",
-        b"/",
-        b"write /n 1; rm /n; write /n/m",
-        b"/n/m:/",
+        "mkdir /tool",
+        "/",
+        "write /n 1; rm /n; write /n/m",
+        "/n/m:/",
     ),
     "a written node that was then removed as removed": (
-        b"write /a/b; write /c",
-        b"/ /a/b",
-        b"write /a/b 1; rm /a; write /c 1; rm /c",
-        b"/a:/ /a/b:/a/b /c:/",
+        "write /a/b; write /c",
+        "/ /a/b",
+        "write /a/b 1; rm /a; write /c 1; rm /c",
+        "/a:/ /a/b:/a/b /c:/",
     ),
     "a removed tree from the top down, siblings in the order of DIRECTORY": (
-        b"write /a/c/e; write /a/c/f; write /a/d",
-        b"/ /a /a/c /a/c/f /a/c/e /a/d /a/no",
-        b"rm /a",
-        b"/a:/ /a:/a /a/c:/a/c /a/c/e:/a/c/e /a/c/f:/a/c/f /a/d:/a/d",
+        "write /a/c/e; write /a/c/f; write /a/d",
+        "/ /a /a/c /a/c/f /a/c/e /a/d /a/no",
+        "rm /a",
+        "/a:/ /a:/a /a/c:/a/c /a/c/e:/a/c/e /a/c/f:/a/c/f /a/d:/a/d",
     ),
     "each node that an RM named to those above, each watch at or below once": (
-        b"write /a/b/c; write /a/b/x/y; write /a/b/d",
-        b"/a /a/b /a/b/c /a/b/d",
-        b"rm /a/b/c; rm /a/b/x/y; rm /a/b",
-        b"""/a/b/c:/a /a/b/c:/a/b /a/b/c:/a/b/c /a/b/x/y:/a /a/b/x/y:/a/b
+        "write /a/b/c; write /a/b/x/y; write /a/b/d",
+        "/a /a/b /a/b/c /a/b/d",
+        "rm /a/b/c; rm /a/b/x/y; rm /a/b",
+        """/a/b/c:/a /a/b/c:/a/b /a/b/c:/a/b/c /a/b/x/y:/a /a/b/x/y:/a/b
         /a/b:/a /a/b:/a/b /a/b/d:/a/b/d""",
     ),
     # Linux heeds only events of paths such as device/vif/0. If it is not told of one,
     # it keeps the device, and none with the same number can be attached any more.
     "a device that is taken away with its directory, to its guest": (
-        b"write /local/domain/1/device/vif/0/state 6",
-        b"/local/domain/1/device",
-        b"rm /local/domain/1/device/vif/0; rm /local/domain/1/device/vif",
-        b"""/local/domain/1/device/vif/0:/local/domain/1/device
+        "write /local/domain/1/device/vif/0/state 6",
+        "/local/domain/1/device",
+        "rm /local/domain/1/device/vif/0; rm /local/domain/1/device/vif",
+        """/local/domain/1/device/vif/0:/local/domain/1/device
         /local/domain/1/device/vif:/local/domain/1/device""",
     ),
     "a removed child also if its parent is told first": (
-        b"write /a/b/c",
-        b"/a /a/b/c",
-        b"write /a/b; rm /a/b/c; rm /a/b",
-        b"/a/b:/a /a/b/c:/a/b/c /a/b/c:/a",
+        "write /a/b/c",
+        "/a /a/b/c",
+        "write /a/b; rm /a/b/c; rm /a/b",
+        "/a/b:/a /a/b/c:/a/b/c /a/b/c:/a",
     ),
     "a child that only the transaction knew goes with its parent": (
-        b"write /a/b/c",
-        b"/a /a/b/c",
-        b"rm /a/b; write /a/b/c; rm /a/b/c; rm /a/b",
-        b"/a/b:/a /a/b/c:/a/b/c",
+        "write /a/b/c",
+        "/a /a/b/c",
+        "rm /a/b; write /a/b/c; rm /a/b/c; rm /a/b",
+        "/a/b:/a /a/b/c:/a/b/c",
     ),
     "a node that came back without its value or permissions": (
-        b"write /a/value 1; write /a/empty; write /a/perms; perms /a/perms r0",
-        b"/",
-        b"rm /a; mkdir /a/value/x; mkdir /a/empty/x; mkdir /a/perms/x",
-        b"/a/value:/ /a/perms:/ /a/value/x:/ /a/empty/x:/ /a/perms/x:/",
+        "write /a/value 1; write /a/empty; write /a/perms; set /a/perms r0",
+        "/",
+        "rm /a; mkdir /a/value/x; mkdir /a/empty/x; mkdir /a/perms/x",
+        "/a/value:/ /a/perms:/ /a/value/x:/ /a/empty/x:/ /a/perms/x:/",
     ),
     "what did not come back by its topmost node": (
-        b"write /a/b/c/d",
-        b"/ /a/b/c/d",
-        b"rm /a; write /a/b/x",
-        b"/a/b/c:/ /a/b/c/d:/a/b/c/d /a/b/x:/",
+        "write /a/b/c/d",
+        "/ /a/b/c/d",
+        "rm /a; write /a/b/x",
+        "/a/b/c:/ /a/b/c/d:/a/b/c/d /a/b/x:/",
     ),
     "a node written again after its removal once, and its children": (
-        b"write /a/b 1; write /a 1",
-        b"/",
-        b"rm /a; write /a 1",
-        b"/a/b:/ /a:/",
+        "write /a/b 1; write /a 1",
+        "/",
+        "rm /a; write /a 1",
+        "/a/b:/ /a:/",
     ),
     "children of a node written before and after its end": (
-        b"write /a/b/c",
-        b"/ /a/b/c",
-        b"write /a/b 1; rm /a; write /a/b 2",
-        b"/a/b:/ /a/b/c:/ /a/b/c:/a/b/c",
+        "write /a/b/c",
+        "/ /a/b/c",
+        "write /a/b 1; rm /a; write /a/b 2",
+        "/a/b:/ /a/b/c:/ /a/b/c:/a/b/c",
     ),
     "a node removed by name that came back on the way, twice": (
-        b"write /a/b 1",
-        b"/",
-        b"rm /a/b; mkdir /a/b/c; rm /a; mkdir /a/b/d",
-        b"/a/b:/ /a/b/d:/",
+        "write /a/b 1",
+        "/",
+        "rm /a/b; mkdir /a/b/c; rm /a; mkdir /a/b/d",
+        "/a/b:/ /a/b/d:/",
     ),
 }
 """What is told: requests before, watches, those of the transaction, the events."""
@@ -125,20 +126,20 @@ def test_a_commit_tells(dom0: Client, rule: str, *, others: bool) -> None:
     """Whether its version takes the store's place or is made again."""
     before, watches, steps, expected = ROWS[rule]
     play(dom0, before)
-    watched(dom0, *watches.split())
+    watched(dom0, *watches.encode().split())
     transaction = dom0.start()
     play(transaction, steps)
     if others:
-        play(dom0, b"perms @introduceDomain n0")
+        play(dom0, "set @introduceDomain n0")
 
     assert transaction.commit() == pairs(expected)
 
 
 def test_what_comes_back_on_the_way_is_empty(dom0: Client) -> None:
     """And has the permissions of what is above it now."""
-    play(dom0, b"write /a/b 1; perms /a/b r0")
+    play(dom0, "write /a/b 1; set /a/b r0")
     transaction = dom0.start()
-    play(transaction, b"rm /a; mkdir /a/b/x")
+    play(transaction, "rm /a; mkdir /a/b/x")
     transaction.commit()
 
     assert dom0.read(b"/a/b") == b""
@@ -149,20 +150,20 @@ def test_permissions_of_special_nodes_are_committed(dom0: Client) -> None:
     """Like those of any other node; those who watch them wait for domains."""
     dom0.watch(b"@introduceDomain")
     transaction = dom0.start()
-    play(transaction, b"perms @introduceDomain r0")
+    play(transaction, "set @introduceDomain r0")
     dom0.write(b"/other")
 
     assert transaction.commit() == []
-    special = dom0.store.get_perms(dom0.caller, at(b"@introduceDomain"))
+    special = dom0.view.get_perms(dom0.caller, at(b"@introduceDomain"))
     assert special == perms(b"r0")
 
 
 def test_changes_say_where_and_below_what(store: Store, dom0: Client) -> None:
     """The kinds, with what was there before and after, and who may read above."""
-    play(dom0, b"write /a/b/c 1; write /d 2; write /e/f; perms /e r0")
+    play(dom0, "write /a/b/c 1; write /d 2; write /e/f; set /e r0")
     store.listening = True
     transaction = dom0.start()
-    play(transaction, b"rm /a/b/c; rm /a/b; write /d 3; write /e/g/h 4; rm /e/f")
+    play(transaction, "rm /a/b/c; rm /a/b; write /d 3; write /e/g/h 4; rm /e/f")
     transaction.commit()
     news = store.take_news()
 
@@ -191,10 +192,10 @@ def test_a_node_whose_parent_was_told_first_went_within_it(
     store: Store, dom0: Client
 ) -> None:
     """REMOVED_WITHIN: its own watches were told with the parent."""
-    play(dom0, b"write /a/b/c")
+    play(dom0, "write /a/b/c")
     store.listening = True
     transaction = dom0.start()
-    play(transaction, b"write /a/b; rm /a/b/c; rm /a/b")
+    play(transaction, "write /a/b; rm /a/b/c; rm /a/b")
     transaction.commit()
 
     assert [each.kind for each in store.take_news()] == [REMOVED, REMOVED_WITHIN]

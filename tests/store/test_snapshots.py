@@ -26,7 +26,7 @@ pytestmark = pytest.mark.pure_only
 @pytest.fixture
 def store(small_past: int, store: Store) -> Store:
     """A store with that limit."""
-    store.transactions._expel_at = small_past
+    store.transactions.expel_at = small_past
     return store
 
 

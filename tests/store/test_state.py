@@ -5,7 +5,8 @@ from typing import Final
 
 import pytest
 
-from tests.store.support import Client, at, dom0_of, guest_of, perms, play
+from tests.store.script import play
+from tests.store.support import Client, at, dom0_of, guest_of, perms
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.request import UNLIMITED
 from xsd.store import Store, Watch
@@ -21,15 +22,13 @@ def stage() -> tuple[Store, Client, Client]:
     dom0 = dom0_of(store)
     guest = guest_of(store, 1)
     guest_of(store, 2)
-    play(
-        dom0, b"write /a/b 1; write /a/c 2; mkdir /local/domain/1; rm /a/b; write /a/b"
-    )
+    play(dom0, "write /a/b 1; write /a/c 2; mkdir /local/domain/1; rm /a/b; write /a/b")
     dom0.set_perms(b"/local/domain/1", b"n1", b"r2", b"r9")
     guest.watch(b"w", b"token", 3)
     of_dom0 = dom0.start()
-    play(of_dom0, b"write /t/u 1; rm /a/c; read /missing; perms /a n0 r2")
+    play(of_dom0, "write /t/u 1; rm /a/c; read /missing -> ENOENT; set /a n0 r2")
     of_guest = guest.start()
-    play(of_guest, b"write own 1; write own/x 2; rm own")
+    play(of_guest, "write own 1; write own/x 2; rm own")
     return store, of_dom0, of_guest
 
 
@@ -57,7 +56,7 @@ CHANGES: Final[dict[str, Act]] = {
     "the same value": lambda store: dom0_of(store).write(b"/a/b"),
     "permissions": lambda store: dom0_of(store).set_perms(b"/a/b", b"n0", b"r1"),
     "a special node": lambda store: dom0_of(store).set_perms(b"@releaseDomain", b"n0"),
-    "the order of siblings": lambda store: play(dom0_of(store), b"rm /a/c; mkdir /a/c"),
+    "the order of siblings": lambda store: play(dom0_of(store), "rm /a/c; mkdir /a/c"),
     "a watch": lambda store: store.watch(
         Watch(7, store.privileged.caller, at(b"/"), b"/", b"t", UNLIMITED)
     ),

@@ -1,12 +1,9 @@
 """Walking along a footprint."""
 
-import sys
-from collections.abc import Callable
-from types import FrameType
-
 import pytest
 
-from tests.store.support import Client, play
+from tests.store.script import calls_of, play
+from tests.store.support import Client
 from xsd.store import Store, Transaction
 from xsd.store.steps import Step, by_order, steps_of
 
@@ -24,9 +21,9 @@ def path_of(step: Step) -> bytes:
 
 def test_steps_lead_to_what_was_changed(store: Store, dom0: Client) -> None:
     """With the node before, in the transaction, and after; those above come first."""
-    play(dom0, b"write /a/b 1; write /c 2; write /d 3")
+    play(dom0, "write /a/b 1; write /c 2; write /d 3")
     t1 = dom0.start()
-    play(t1, b"write /a/b/new 4; read /d; rm /c; write /a 5")
+    play(t1, "write /a/b/new 4; read /d; rm /c; write /a 5")
     before = store.live.tree.top
     transaction = transaction_of(t1)
     steps = steps_of(transaction, before, transaction.tree.top)
@@ -42,22 +39,6 @@ def test_steps_lead_to_what_was_changed(store: Store, dom0: Client) -> None:
     assert written.node is written.mine
     assert written.node is not None
     assert (written.before.value, written.node.value) == (b"", b"5")
-
-
-def calls_of(work: Callable[[], object]) -> int:
-    """How many calls of Python functions and builtins it takes."""
-    count = 0
-
-    def see(_frame: FrameType, event: str, _what: object) -> None:
-        nonlocal count
-        count += event in {"call", "c_call"}
-
-    sys.setprofile(see)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 @pytest.mark.pure_only

@@ -8,7 +8,7 @@ from xsd.protocol.path import Path
 from xsd.protocol.perms import owner_only
 from xsd.store.clock import Clock
 from xsd.store.node import Node
-from xsd.store.tree import Tree, find
+from xsd.store.tree import Place, Tree, find
 
 NOBODY = owner_only(0)
 
@@ -172,6 +172,31 @@ def test_a_branch_leaves_the_tree_alone_until_it_is_adopted() -> None:
     tree.adopt(branch)
     assert tree.top is branch.top
     assert tree.token == branch.token
+
+
+def test_a_place_is_made_our_own_with_all_above_it() -> None:
+    """As `own` does by a path; places beside it see the copies above them."""
+    _clock, tree = new_tree()
+    for name in (b"x", b"y"):
+        add(tree, b"a", b"b", name)
+    before = tree.freeze()
+    top = Place(None, b"", tree.top)
+    a = Place(top, b"a", find(before, (b"a",)))
+    b = Place(a, b"b", find(before, (b"a", b"b")))
+    x, y = [Place(b, name, find(before, (b"a", b"b", name))) for name in (b"x", b"y")]
+    displaced = tree.displaced
+    tree.write_own(tree.own_at(x), b"1")
+    copied = tree.displaced - displaced
+    tree.write_own(tree.own_at(y), b"2")
+
+    assert tree.displaced - displaced - copied < copied / 2
+    assert tree.spine((b"a", b"b", b"y")) == [each.node for each in (top, a, b, y)]
+    assert contents(tree.top)[-1] != contents(before)[-1]
+    assert [value for path, value in contents(tree.top) if len(path) == 3] == [
+        b"2",
+        b"1",
+    ]
+    assert all(value == b"" for _path, value in contents(before))
 
 
 @given(

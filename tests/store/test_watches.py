@@ -1,12 +1,19 @@
 """The watch index: who sees a change of a path."""
 
+import gc
+import tracemalloc
+from typing import Final
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.store.support import at
 from xsd.protocol.path import Path
-from xsd.protocol.perms import Caller
+from xsd.protocol.perms import Caller, owner_only
 from xsd.protocol.request import UNLIMITED
+from xsd.store.changes import Change
+from xsd.store.trail import Trail
 from xsd.store.watches import Sights, Watch, WatchIndex
 
 DOM0 = Caller(0, privileged=True)
@@ -180,6 +187,42 @@ def test_a_special_name_that_nobody_watches_tells_nobody() -> None:
     assert special_hits(index, plain=True, deep=True) == []
 
 
+SIZES: Final[dict[str, list[bytes]]] = {
+    "typical": [b"/local/domain/5/device/vif/%d/state" % n for n in range(128)],
+    "one place": [b"/local/domain/5/device"] * 128,
+    "the root": [b"/"] * 128,
+    "places of their own": [b"/%d/%d/%d/%d" % (n, n, n, n) for n in range(100, 228)],
+    "deep": [
+        b"/%d" % n + b"".join(b"/%d-%d" % (n, each) for each in range(200))
+        for n in range(128)
+    ],
+}
+
+
+@pytest.mark.pure_only
+@pytest.mark.parametrize("how", SIZES)
+def test_a_watch_is_charged_with_what_it_takes(how: str) -> None:
+    """Never less than Python has for it; twice as much only for levels it shares."""
+    caller = Caller(1, privileged=False)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        index = WatchIndex()
+        of_client: dict[tuple[Path, bytes], Watch] = {}
+        begin = tracemalloc.get_traced_memory()[0]
+        for number, text in enumerate(SIZES[how]):
+            shown = bytes(bytearray(text))
+            watch = Watch(1, caller, at(shown), shown, b"%d" % number, UNLIMITED)
+            index.add(watch)
+            of_client[watch.path, watch.token] = watch
+        real = tracemalloc.get_traced_memory()[0] - begin
+    finally:
+        tracemalloc.stop()
+    charged = sum(watch.size for watch in of_client.values())
+
+    assert real <= charged <= 2 * real
+
+
 NAMES = st.lists(st.sampled_from([b"a", b"b"]), max_size=3)
 
 
@@ -211,3 +254,11 @@ def test_the_index_finds_what_looking_at_every_watch_would(
         if target[: len(watch.path)] == watch.path
         and (watch.depth < 0 or len(target) - len(watch.path) <= watch.depth)
     ]
+    trail = Trail(None, b"")
+    sights = Sights(index)
+    for length, name in enumerate(target, 1):
+        trail = Trail(trail, name)
+        change = Change(0, (), b"", owner_only(0), None, None)
+        change.trail = trail
+        sight, expected = sights.of(change), Sights(index).at(target[:length])
+        assert (sight.groups, sight.spot) == (expected.groups, expected.spot)

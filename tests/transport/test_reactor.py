@@ -63,7 +63,7 @@ async def test_what_comes_between_passes_is_answered_without_the_loop(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(served, "on_notice", notice)
         writer.sock.send(writer.frame(99))
-        reactor._on_ready()
+        reactor._run(PASSES_MS)
 
     assert ready == []
     assert len(served.notices) == 4
@@ -80,11 +80,19 @@ async def test_wait_ends_when_the_engine_has_something_to_do(served: Served) -> 
     schedule = served.engine.core.schedule
     reactor.run()
     now_ms = reactor.now_ms
-    assert reactor._wait_ms() == 5
-    schedule.at(now_ms + 50, 99, 0)
-    assert reactor._wait_ms() == 5
-    schedule.at(now_ms + 2, 99, 0)
-    assert reactor._wait_ms() == 2
+    waits: list[float] = []
+
+    def poll(wait_s: float, _most: int) -> list[tuple[int, int]]:
+        waits.append(wait_s)
+        return []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reactor, "_poll", poll)
+        for due_ms in (now_ms + 50, now_ms + 2):
+            reactor._run(PASSES_MS)
+            schedule.at(due_ms, 99, 0)
+        reactor._run(PASSES_MS)
+    assert waits == [0, 0.005, 0, 0.005, 0, 0.002]
     reactor.run()
     assert (reactor._timer_ms, reactor._timer is None) == (now_ms + 2, False)
 
@@ -104,7 +112,7 @@ async def test_loop_has_its_turn_however_much_there_is_to_do(served: Served) -> 
     served.stop_clock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(served, "step_s", 0.004)
-        served.reactor._on_ready()
+        served.reactor._run(PASSES_MS)
 
     turns = PASSES_MS // 4 + 1
     assert count - 64 * turns - 64 <= len(connection.backlog) < count
@@ -175,7 +183,7 @@ async def test_defect_in_a_callback_makes_it_rest(served: Served) -> None:
         served.reactor.ignore(ours.fileno())
         served.reactor._listen_again(ours.fileno())
 
-    assert [notice.event for notice in served.notices] == ["daemon.failed"] * 2
+    assert [notice.event for notice in served.notices] == ["reactor.failed"] * 2
 
 
 @pytest.mark.pure_only

@@ -121,6 +121,7 @@ def name_port(hypervisor: EmulatedHypervisor) -> None:
         ring.release()
 
 
+@pytest.mark.pure_only
 @on_rings(EAGER)
 async def test_domain_that_cannot_be_introduced_does_not_end_the_start(
     rings: Rings,

@@ -181,11 +181,15 @@ class World:
 
     def limit(self, quota: str, value: int, domid: int = EVERY_DOMAIN) -> None:
         """Change a limit, of one domain or of all."""
-        self.store.quotas.set(domid, quota, value)
+        self.xenstore.engine.set_limit(domid, quota, value)
 
     def nodes(self, domid: int) -> int:
         """Nodes that a domain is charged with."""
         return self.store.usage.nodes.of(domid)
+
+    def memory(self, domid: int) -> int:
+        """Bytes that a domain is charged with."""
+        return self.store.usage.memory_of(domid)
 
     def transactions(self) -> dict[int, int]:
         """Open transactions of each domain."""

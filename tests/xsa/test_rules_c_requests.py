@@ -149,21 +149,16 @@ def test_a_ring_that_is_always_full_leaves_others_their_turn(host: Host) -> None
     assert answered
 
 
-def longest_turn(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Serve a ring that is never empty for some time; return the looks of a turn."""
+def longest_visit(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Serve a ring that is never empty for some time; return the looks of a visit."""
     guest = host.guest(1)
-    looks = 0
-    longest = 0
-
-    def count(each: RingLink) -> None:
-        nonlocal looks, longest
-        looks = 0
-        visit(each)
-        longest = max(longest, looks)
-
     link = host.link_of(guest)
-    ring, visit = link._ring, RingLink.on_input
-    total = 0
+    ring, on_input = link._ring, RingLink.on_input
+    looks: list[int] = [0]
+
+    def visit(each: RingLink) -> None:
+        looks.append(0)
+        on_input(each)
 
     class Endless:
         """A ring with a request in it whenever one is read, for some time."""
@@ -172,24 +167,22 @@ def longest_turn(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
             return getattr(ring, name)
 
         def read_requests(self, limit: int) -> bytes:
-            nonlocal looks, total
-            looks += 1
-            total += 1
+            looks[-1] += 1
             request = encode_frame(Op.READ, 1, 0, b"/\0")
-            return request if total < 200 else ring.read_requests(limit)
+            return request if sum(looks) < 200 else ring.read_requests(limit)
 
         def write_responses(self, data: bytes) -> int:
             return len(data)
 
     host.run(lambda: monkeypatch.setattr(link, "_ring", Endless()))
-    host.run(lambda: monkeypatch.setattr(RingLink, "on_input", count))
+    host.run(lambda: monkeypatch.setattr(RingLink, "on_input", visit))
     guest.notify()
     assert host.is_served()
-    host.until(lambda: total >= 200)
+    host.until(lambda: sum(looks) >= 200)
     host.run(monkeypatch.undo)
 
     assert host.is_served()
-    return longest
+    return max(looks)
 
 
 @pytest.mark.pure_only
@@ -197,7 +190,7 @@ def test_a_ring_that_fills_itself_is_left_after_each_look(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if there is more whenever the daemon looks."""
-    assert longest_turn(host, monkeypatch) == 1
+    assert longest_visit(host, monkeypatch) == 1
 
 
 @pytest.mark.slow

@@ -45,13 +45,13 @@ def attempt(client: Session, writers: list[Session]) -> bool:
     return client.ask(Op.TRANSACTION_END, b"T\0", number)[-1] == (7, OK)
 
 
-def protect(client: Session, path: bytes = b"data") -> int:
-    """Have a guest break transactions of its own until one of them is protected."""
+def protect(client: Session, dom0: Session, path: bytes = b"data") -> int:
+    """Have dom0 break a guest's transactions until one of them is protected."""
     for _ in range(PROTECT_AFTER):
         number = client.start()
         client.ask(Op.READ, path + b"\0", number)
         client.ask(Op.READ, b"data\0", number)
-        client.ok(Op.WRITE, b"data\0value")
+        dom0.ok(Op.WRITE, home(client.domid) + b"/data\0value")
         assert client.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.EAGAIN
     number = client.start()
     client.ask(Op.READ, path + b"\0", number)
@@ -94,7 +94,7 @@ def test_no_write_is_lost(dom0: Session, writers: list[Session]) -> None:
 
 def test_a_guest_does_not_hold_dom0_up(dom0: Session, hostile: Session) -> None:
     """However often its transactions fail."""
-    number = protect(hostile)
+    number = protect(hostile, dom0)
     for _ in range(3):
         dom0.ok(Op.WRITE, home(1) + b"/data\0value")
     dom0.ok(Op.RM, home(1) + b"/data\0")
@@ -104,23 +104,25 @@ def test_a_guest_does_not_hold_dom0_up(dom0: Session, hostile: Session) -> None:
 
 @pytest.mark.parametrize("path", [b"", b"/data", b"/data/below", b"/new"])
 def test_a_guest_holds_nobody_up_at_nodes_that_it_may_not_read(
-    hostile: Session, world: World, path: bytes
+    dom0: Session, hostile: Session, world: World, path: bytes
 ) -> None:
     """It can ask for them in its transaction, and is told nothing but EACCES."""
-    protect(hostile, home(7) + path)
+    protect(hostile, dom0, home(7) + path)
 
     assert world.bystander.is_served()
 
 
-def test_a_request_waits_for_one_transaction_only(writers: list[Session]) -> None:
+def test_a_request_waits_for_one_transaction_only(
+    dom0: Session, writers: list[Session]
+) -> None:
     """Guests that take turns at being protected do not make it wait for ever."""
     *hostile, victim = writers
-    numbers = [protect(each, SHARED) for each in hostile]
+    numbers = [protect(each, dom0, SHARED) for each in hostile]
     victim.post(Op.WRITE, SHARED + b"\0value")
     assert victim.take() == []
     hostile[0].ok(Op.TRANSACTION_END, b"F\0", numbers[0])
     hostile[1].ok(Op.TRANSACTION_END, b"F\0", numbers[1])
-    protect(hostile[1], SHARED)
+    protect(hostile[1], dom0, SHARED)
 
     assert victim.take() == [(Op.WRITE, OK)]
     victim.post(Op.WRITE, SHARED + b"\0value")
@@ -128,11 +130,11 @@ def test_a_request_waits_for_one_transaction_only(writers: list[Session]) -> Non
 
 
 def test_nobody_waits_longer_than_the_limit(
-    world: World, writers: list[Session]
+    world: World, dom0: Session, writers: list[Session]
 ) -> None:
     """Also if the transaction is never ended."""
     hostile, victim, _ = writers
-    protect(hostile, SHARED)
+    protect(hostile, dom0, SHARED)
     victim.post(Op.WRITE, SHARED + b"\0value")
     assert victim.take() == []
     world.xenstore.advance(PROTECT_MS - 1)
@@ -148,7 +150,7 @@ def test_nobody_waits_for_a_transaction_that_is_gone(
 ) -> None:
     """By whatever it went: not until the time is over."""
     hostile, victim, _ = writers
-    protect(hostile, SHARED)
+    protect(hostile, dom0, SHARED)
     victim.post(Op.WRITE, SHARED + b"\0value")
     assert victim.take() == []
     if way == "reset":

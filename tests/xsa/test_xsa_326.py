@@ -16,7 +16,15 @@ from xsd.protocol.frame import encode_frame
 from xsd.protocol.limits import RING_SIZE
 from xsd.protocol.ops import Op
 from xsd.protocol.ring import ERROR_COMMUNICATION
-from xsd.store.quota import DEFAULTS, MEMORY, NODES, OUTSTANDING, TRANSACTIONS, WATCHES
+from xsd.store.quota import (
+    DEFAULTS,
+    MEMORY,
+    NODES,
+    OUTSTANDING,
+    TRANSACTION_NODES,
+    TRANSACTIONS,
+    WATCHES,
+)
 from xsd.testing import Guest, PretendedHost, Session
 from xsd.testing.inprocess import EVENT_TIMEOUT_MS
 from xsd.testing.session import OK, event
@@ -299,28 +307,38 @@ def test_transactions_are_bounded_in_number_and_size(
     numbers = [hostile.start() for _ in range(DEFAULTS[TRANSACTIONS])]
     assert hostile.refused(Op.TRANSACTION_START, b"\0") == Errno.ENOSPC
     for number in numbers:
-        refused = 0
-        for node in range(2000):
-            messages = hostile.ask(Op.MKDIR, b"%d/%d\0" % (node // 50, node), number)
-            refused += messages[0][1] in {b"ENOSPC\0", b"ENOMEM\0"}
-        assert refused >= 2000 - DEFAULTS[NODES]
+        refused = [
+            hostile.errno(Op.MKDIR, b"%d/%d\0" % (node // 50, node), number)
+            for node in range(2000)
+        ]
+        made = refused.count(None)
+        assert made < DEFAULTS[NODES]
+        # It has failed with the first one, and goes no further.
+        rest = [Errno.ENOMEM] * (1999 - made)
+        assert refused[made:] == [Errno.ENOSPC, *rest]
         assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
 
     assert world.counts() == before
 
 
-def test_reading_counts_for_the_size_of_a_transaction(hostile: Session) -> None:
-    """What it relied on has to be remembered; also what was refused or missing.
+@pytest.mark.parametrize("place", [b"/tool/%d\0", home(1) + b"/%d\0"])
+def test_reading_counts_for_the_size_of_a_transaction(
+    world: World, hostile: Session, place: bytes
+) -> None:
+    """What it relied on has to be remembered, so far; also what was refused or missing.
 
-    Once one more is refused, nothing more is remembered, and reading is answered.
+    A transaction that has failed remembers no more, and reading in it is answered.
     """
     number = hostile.start()
-    answers = [
-        hostile.reply(Op.READ, b"/tool/%d\0" % node, number)[1] for node in range(1100)
-    ]
+    most = DEFAULTS[TRANSACTION_NODES] + 10
+    answers = [hostile.refused(Op.READ, place % node, number) for node in range(most)]
+    assert answers[0] is answers[-1]
+    assert answers.count(Errno.ENOSPC) == 1
+    kept = world.memory(1)
+    for node in range(10_000, 12_000):
+        hostile.refused(Op.READ, place % node, number)
 
-    assert answers[0] == answers[-1] == b"EACCES\0"
-    assert answers.count(b"ENOSPC\0") == 1
+    assert world.memory(1) == kept < DEFAULTS[MEMORY] // 4
     assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
 
 

@@ -153,7 +153,7 @@ def break_at(patch: pytest.MonkeyPatch, at: int) -> None:
 
         return call
 
-    for name in ("add_to", "remove_from", "write_own", "permit_own"):
+    for name in ("remove_from", "add_to", "write_own", "permit_own"):
         patch.setattr(Tree, name, breaking(getattr(Tree, name)))
     for name in ("_check_growth", "changes_between"):
         patch.setattr(commit, name, breaking(getattr(commit, name)))

@@ -138,12 +138,11 @@ async def _serve(
     loop.add_signal_handler(signal.SIGHUP, _hang_up, kept, reloader)
     try:
         service.start()
-        _watch_over(service)
     except OSError as error:
-        service.stop()
         reason = f"cannot listen on {config.socket}: {_reason(error)}"
         raise StartError(reason) from error
     try:
+        _watch_over(service)
         log.info(
             "daemon.serving",
             socket=str(config.socket),
@@ -168,7 +167,11 @@ def _watch_over(service: Service) -> None:
     if period_s:
         # The manager ends us by SIGABRT: then it is shown what we were at.
         faulthandler.enable()
-        service.watch_over(period_s, partial(_tell_of_life, service))
+        try:
+            service.watch_over(period_s, partial(_tell_of_life, service))
+        except OSError as error:
+            reason = f"cannot be a client of ourselves: {_reason(error)}"
+            raise StartError(reason) from error
 
 
 def _tell_of_life(service: Service) -> None:

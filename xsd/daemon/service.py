@@ -165,7 +165,10 @@ class Service:
         hypervisor: Hypervisor
         if wanted == "xen" or (wanted == "auto" and xen.available()):
             self.hypervisor = "xen"
-            hypervisor = xen.XenHypervisor()
+            try:
+                hypervisor = xen.XenHypervisor()
+            except OSError as error:
+                raise StartError(f"cannot serve domains on Xen: {error}") from error
             rings = RingServer(self._reactor, hypervisor, self._loop)
         else:
             control = f"{path}.hypervisor"
@@ -174,7 +177,8 @@ class Service:
                 hypervisor = EmulatedHypervisor(control)
             except OSError as error:
                 if wanted == "emulated":
-                    raise
+                    reason = error.strerror or str(error)
+                    raise StartError(f"cannot listen on {control}: {reason}") from error
                 # Nobody has asked for domains; the path may be too long for them.
                 self.hypervisor = "none"
                 log.warning("domains.not_served", reason=str(error))
@@ -190,7 +194,10 @@ class Service:
             )
         self._held.callback(rings.close)
         self._engine.attach(rings)
-        rings.start()
+        try:
+            rings.start()
+        except OSError as error:
+            raise StartError(f"cannot serve domains: {error}") from error
 
 
 def make_store(config: Config) -> Store:

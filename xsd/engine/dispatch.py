@@ -122,7 +122,10 @@ def answer(core: Core, connection: Connection, frame: Frame) -> None:  # noqa: C
     event = core.after_reply
     if event is not None:
         core.after_reply = None
-        core.deliver([event], connection)
+        try:
+            core.deliver([event], connection)
+        except Exception as error:  # noqa: BLE001  the request has been answered
+            _note_defect(core, connection, frame, error)
 
 
 def _trace_reply(

@@ -397,8 +397,8 @@ class Engine:
             done += 1
         if done < len(frames):
             del frames[:done]
-        elif connection.backlog is frames:
-            # Else the connection has begun anew meanwhile.
+        elif done and connection.backlog is frames:
+            # Else the connection has begun anew meanwhile, or is gone.
             connection.backlog = []
             if connection.paused or connection.closing or connection.decoder.error:
                 self._run_out(connection)

@@ -19,6 +19,8 @@ from xsd.engine.inputs import (
 )
 from xsd.protocol.errors import XenStoreError
 
+_OF_CONNECTIONS: Final = (WENT, RESTARTED, REQUEST)
+
 UNKNOWN: Final = -1
 """Generation of an input of which it is not known."""
 
@@ -61,10 +63,17 @@ def replay(engine: Engine, inputs: Iterable[Input]) -> int:
     """
     place = 0
     for entry in inputs:
+        if entry.kind in _OF_CONNECTIONS and (
+            entry.connection not in engine.core.connections
+        ):
+            reason = f"there is no connection {entry.connection}"
+            raise DivergenceError(place, entry, reason)
         try:
             _carry_out(engine, entry)
-        except (LookupError, XenStoreError) as error:
-            # A connection or a domain is not there, or the numbers are others'.
+        except XenStoreError as error:
+            raise DivergenceError(place, entry, str(error)) from error
+        except LookupError as error:
+            # A domain is not there, or the numbers are others'.
             raise DivergenceError(place, entry, repr(error)) from error
         finally:
             left = engine.core.outside.end_replay()
@@ -89,7 +98,7 @@ def _carry_out(engine: Engine, entry: Input) -> None:
     elif kind == CAME:
         came = engine.connect(entry.domid)
         if came.id != entry.connection:
-            raise KeyError(entry.connection)
+            raise LookupError(came)
     elif kind == WENT:
         engine.disconnect(core.connections[entry.connection])
     elif kind == RESTARTED:

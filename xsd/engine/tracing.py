@@ -212,7 +212,9 @@ def change(of: Change) -> Notice:
         fields["request"] = name_of(cause.op)
         if cause.transaction:
             fields["transaction"] = cause.transaction
-    return _traced("tdb.changed" if of.kind == CHANGED else "tdb.removed", fields)
+    if of.kind == CHANGED:
+        return _traced("tdb.changed", fields)
+    return _traced("tdb.removed", fields)
 
 
 def name_of(op: int) -> str:

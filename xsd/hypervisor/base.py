@@ -17,6 +17,9 @@ DYING: Final = 2
 """The domain is being destroyed, or gone; it never comes back."""
 
 
+EVENTS_MAX: Final = 64
+"""Most events that one call of `Hypervisor.pending` takes; the rest waits."""
+
 PortIn = Callable[[memoryview], int]
 """Looks for the number of a domain's port in its page; 0 if none is there.
 

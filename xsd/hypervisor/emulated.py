@@ -38,6 +38,7 @@ from typing import Final, final
 
 from xsd.hypervisor.base import (
     DYING,
+    EVENTS_MAX,
     RUNNING,
     SHUT_DOWN,
     Channel,
@@ -53,15 +54,11 @@ from xsd.protocol.ring import PAGE_SIZE
 DOMAINS_MAX: Final = 4096
 """Domains at a time; each takes four descriptors, one more when connected."""
 
-EVENTS_MAX: Final = 64
-"""Descriptors looked after in one call of `pending`."""
-
 _STATE_NAMES: Final = {RUNNING: "running", SHUT_DOWN: "shutdown", DYING: "dying"}
 _SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _ARGUMENTS: Final = frozenset({"do", "domid", "new_port"})
 
 _NOTIFICATION: Final = (1).to_bytes(8, sys.byteorder)
-
 # Edge-triggered, so that an eventfd need not be read.
 _NOTIFIED: Final = select.EPOLLIN | select.EPOLLET
 
@@ -112,7 +109,7 @@ class EmulatedHypervisor(Hypervisor):
 
     @property
     def is_short(self) -> bool:
-        """See `Hypervisor.is_short`: control clients may wait to be accepted."""
+        """Whether control clients wait to be accepted; see `Hypervisor.is_short`."""
         return self._control.deaf
 
     def pending(self) -> tuple[list[int], bool]:

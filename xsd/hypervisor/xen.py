@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol, final
 
 from xsd.hypervisor.base import (
+    EVENTS_MAX,
     Channel,
     DomainState,
     Hypervisor,
@@ -39,9 +40,6 @@ _RING_GRANT: Final = 1
 """Grant reference of the ring page, the same in every domain (grant_table.h)."""
 
 _VIRQ_DOM_EXC: Final = 3
-_EVENTS_MAX: Final = 64
-"""Most events that one call of `XenHypervisor.pending` takes."""
-
 _U32: Final = ctypes.c_uint32
 
 
@@ -150,7 +148,7 @@ class XenHypervisor(Hypervisor):
         """
         fired: dict[int, None] = {}
         # What was told of stays masked: no guest can keep this loop busy.
-        for _ in range(_EVENTS_MAX):
+        for _ in range(EVENTS_MAX):
             # A read that finds nothing need not fail, so ask before.
             if not self._poll.poll(0):
                 break

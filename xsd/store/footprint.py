@@ -113,8 +113,16 @@ class Footprint:
         """The last spot there is on the first parts of a path, and its depth."""
         spot = self.top
         for depth in range(length):
-            below = spot.child(path[depth])
+            # `Spot.child`, without a call: this is the way of every request.
+            name = path[depth]
+            below = spot.only
             if below is None:
+                if spot.below is None:
+                    return spot, depth
+                below = spot.below.get(name)
+                if below is None:
+                    return spot, depth
+            elif below.name != name:
                 return spot, depth
             spot = below
         return spot, length
@@ -155,8 +163,7 @@ class Footprint:
 
     def named(self, path: Path, generation: int) -> None:
         """A request has changed the node that it named."""
-        spot, depth = self.nearest(path, len(path))
-        spot = self.extend(spot, path, depth, len(path))
+        spot = self._reach(path)
         self._changed(spot)
         spot.named = generation
 
@@ -184,8 +191,7 @@ class Footprint:
         Returns:
             The number of spots that were looked at.
         """
-        spot, depth = self.nearest(path, len(path))
-        spot = self.extend(spot, path, depth, len(path))
+        spot = self._reach(path)
         if was_there:
             self._changed(spot)
             spot.removed = True
@@ -281,6 +287,11 @@ class Footprint:
             rest.extend([(depth + 1, each) for each in below])
         return rows
 
+    def _reach(self, path: Path) -> Spot:
+        """The spot of a path, made if it is missing."""
+        spot, depth = self.nearest(path, len(path))
+        return self.extend(spot, path, depth, len(path))
+
     def _changed(self, spot: Spot) -> None:
         if not spot.order:
             self.last += 1
@@ -366,8 +377,11 @@ def measured(footprint: Footprint) -> int:
 
 
 def _matters(spot: Spot) -> bool:
-    return bool(
-        spot.facets or spot.order or spot.only is not None or spot.below is not None
+    return (
+        spot.facets != 0
+        or spot.order != 0
+        or spot.only is not None
+        or spot.below is not None
     )
 
 

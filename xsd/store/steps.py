@@ -110,8 +110,13 @@ def steps_of(
             found.append(step)
             if spot.removed and branch is not None and growth is not None:
                 _remove(transaction.caller, step, branch, growth)
+        # What was only read need not be gone to.
         rest.extend(
-            [Step(step, each.name, each, None, None, None) for each in spot.children()]
+            [
+                Step(step, each.name, each, None, None, None)
+                for each in spot.children()
+                if each.order or each.only is not None or each.below is not None
+            ]
         )
     return found
 

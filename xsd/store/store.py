@@ -48,8 +48,8 @@ _NO_EVENTS: Final[list[Event]] = []
 class Store:
     """The tree, its watches, its domains and their quotas.
 
-    Node operations take the transaction they belong to, or None. Those that
-    change something return the watch events that are due, in order; inside a
+    Nodes are read through `view`. Operations that change something take the transaction
+    they belong to, or None, and return the watch events that are due, in order; inside a
     transaction that is none until it is committed.
 
     Attributes:
@@ -106,7 +106,6 @@ class Store:
             tree.add((name,), spine, b"", list_of)
             self.live.charge_node(spine[-1], 1)
         self.live.mkdir(self.privileged.caller, (b"", b"tool", b"xenstored"))
-        self.live.take_changes()
 
     @property
     def generation(self) -> int:
@@ -145,34 +144,6 @@ class Store:
         return news
 
     # Nodes.
-
-    def read(
-        self, caller: Caller, path: Path, transaction: Transaction | None = None
-    ) -> bytes:
-        """See `View.read`."""
-        return self.view(transaction).read(caller, path)
-
-    def directory(
-        self, caller: Caller, path: Path, transaction: Transaction | None = None
-    ) -> bytes:
-        """See `View.directory`."""
-        return self.view(transaction).directory(caller, path)
-
-    def directory_part(
-        self,
-        caller: Caller,
-        path: Path,
-        offset: int,
-        transaction: Transaction | None = None,
-    ) -> bytes:
-        """See `View.directory_part`."""
-        return self.view(transaction).directory_part(caller, path, offset)
-
-    def get_perms(
-        self, caller: Caller, path: Path, transaction: Transaction | None = None
-    ) -> Permissions:
-        """See `View.get_perms`."""
-        return self.view(transaction).get_perms(caller, path)
 
     def write(
         self,

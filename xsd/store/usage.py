@@ -27,7 +27,7 @@ NODE_BYTES: Final = 450
 WATCH_BYTES: Final = 360
 """A watch, beside its token, its path and the levels of that."""
 
-LEVEL_BYTES: Final = 120
+LEVEL_BYTES: Final = 130
 """Each level of the path of a watch, whether or not others need it too: what one may
 have does not depend on what others do."""
 

@@ -15,7 +15,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final, final
+from typing import Final
 
 from xsd.client import DisconnectedError, Event, Transport
 from xsd.protocol.errors import Errno
@@ -52,7 +52,6 @@ def header(op: int, length: int, *, req_id: int = 1, tx: int = 0) -> bytes:
     return struct.pack("=IIII", op, req_id, tx, length)
 
 
-@final
 class Session:
     """A connection, to be used by one thread at a time.
 

@@ -45,7 +45,7 @@ class GuestSockets:
             try:
                 state = self._hypervisor.state(domid)
             except OSError as error:
-                self._note("domain.state_unknown", domid, error)
+                self._note("error", "domain.state_unknown", domid, error)
                 if domid in self._servers:
                     living[domid] = self._unique_ids[domid]
                 continue
@@ -71,11 +71,11 @@ class GuestSockets:
         try:
             server.start(contested=False)
         except OSError as error:
-            self._note("domain.no_socket", domid, error)
+            self._note("error", "domain.no_socket", domid, error)
             return
         self._servers[domid] = server
         self._unique_ids[domid] = unique_id
 
-    def _note(self, event: str, domid: int, error: OSError) -> None:
+    def _note(self, level: str, event: str, domid: int, error: OSError) -> None:
         fields: dict[str, object] = {"domid": domid, "reason": str(error)}
-        self._reactor.note(Notice("error", event, fields))
+        self._reactor.note(Notice(level, event, fields))

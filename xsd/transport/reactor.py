@@ -239,8 +239,9 @@ class Reactor:
         self._transports.append(transport)
 
     def exclude(self, transport: Transport) -> None:
-        """Undo `include`."""
-        self._transports.remove(transport)
+        """Undo `include`, even if it has never been done."""
+        if transport in self._transports:
+            self._transports.remove(transport)
 
     # What is reported.
 
@@ -271,7 +272,7 @@ class Reactor:
             error: How.
         """
         fields: dict[str, object] = {"what": what}
-        self.note(Notice("error", "daemon.failed", fields, error))
+        self.note(Notice("error", "reactor.failed", fields, error))
 
     # When there is a pass.
 

@@ -1,4 +1,4 @@
-"""xsd.transport.unix: where the server listens, and its end."""
+"""xsd.transport.listening: where the server listens, and its end."""
 
 import asyncio
 import contextlib

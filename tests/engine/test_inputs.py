@@ -1,0 +1,362 @@
+"""xsd.engine.inputs: what is handed to the tape, what is not, and when."""
+
+from collections.abc import Callable
+from typing import final
+
+import pytest
+
+from tests.engine.support import (
+    OK,
+    Client,
+    event,
+    give,
+    guest_at_home,
+    guest_of,
+    run,
+    told,
+)
+from xsd.engine import Connection, Engine
+from xsd.engine.core import Core
+from xsd.engine.dispatch import _TABLE
+from xsd.engine.inputs import KINDS, REQUEST, WENT, Input, MemoryTape, Tape
+from xsd.protocol.errors import Errno
+from xsd.protocol.frame import Frame
+from xsd.protocol.ops import Op
+from xsd.store import Transaction
+
+
+@final
+class Taped:
+    """What the tape was handed since it was looked at last."""
+
+    def __init__(self, tape: MemoryTape) -> None:
+        self._tape = tape
+        self._seen = 0
+
+    def inputs(self) -> list[Input]:
+        """All of it."""
+        found = self._tape.inputs[self._seen :]
+        self._seen += len(found)
+        return found
+
+    def kinds(self) -> list[str]:
+        """The names of the kinds."""
+        return [KINDS[entry.kind] for entry in self.inputs()]
+
+    def ops(self) -> list[int]:
+        """Of requests: which they are."""
+        return [each.frame.op for each in self.inputs() if each.frame is not None]
+
+
+@pytest.fixture
+def taped(engine: Engine) -> Taped:
+    """The tape of the engine."""
+    assert isinstance(engine.tape, MemoryTape)
+    return Taped(engine.tape)
+
+
+def test_an_input_shows_what_it_is() -> None:
+    """For whoever has to find out where two engines went different ways."""
+    frame = Frame(b"", Op.READ, 3, 0, b"/a\0")
+    request = Input(REQUEST, 7, 2, 5, frame, answers=(1,))
+
+    assert repr(request) == (
+        "Input(request #2 dom5 Frame(2, 3, 0, b'/a\\x00') answers (1,) -> 7)"
+    )
+    assert repr(Input(WENT, 7, 2)) == "Input(went #2 dom0 -> 7)"
+    limit = Input(6, 7, domid=5, name="nodes", numbers=(4,))
+    assert repr(limit) == "Input(limit #0 dom5 nodes (4,) -> 7)"
+
+
+def test_whatever_changes_the_state_is_an_input(engine: Engine, taped: Taped) -> None:
+    """Beside requests: clients, channels, domains and settings."""
+    client = Client(engine, 5)
+    assert taped.kinds() == ["came"]
+    engine.restart(client.connection)
+    assert taped.kinds() == ["restarted"]
+    engine.introduce_waiting(5)
+    engine.introduce_waiting(5)
+    assert taped.kinds() == ["found"]
+    engine.set_limit(-1, "nodes", 5)
+    assert taped.kinds() == ["limit"]
+    engine.keep_orphans(keep=True)
+    assert taped.kinds() == ["orphans"]
+    engine.domains_changed([], [])
+    assert taped.kinds() == []
+    engine.domains_changed([], [5])
+    engine.domains_changed([5], [])
+    assert taped.kinds() == ["domains"] * 2
+    for _ in range(2):
+        engine.disconnect(client.connection)
+    engine.restart(client.connection)
+    assert taped.kinds() == ["went"]
+
+
+def test_what_only_the_shell_does_is_none(
+    engine: Engine, taped: Taped, dom0: Client
+) -> None:
+    """Time, what is traced or read, how long events wait, ends of streams."""
+    watcher = guest_of(engine)
+    watcher.ask(Op.WATCH, b"@introduceDomain\0t\0")
+    dom0.ok(Op.INTRODUCE, b"9\x001\x001\0")
+    taped.inputs()
+    engine.trace(["io"], on=True)
+    engine.trace([], on=False)
+    engine.expire_events_after(5)
+    run(engine, 9000)
+    watcher.take()
+    engine.feed(dom0.connection, b"\0")
+    engine.end_input(dom0.connection)
+    run(engine)
+
+    assert taped.kinds() == []
+
+
+CHANGES: list[tuple[Op, bytes]] = [
+    (Op.WRITE, b"/a\0v"),
+    (Op.MKDIR, b"/b\0"),
+    (Op.SET_PERMS, b"/a\0n0\0"),
+    (Op.SET_PERMS, b"@releaseDomain\0n0\0"),
+    (Op.RM, b"/tool\0"),
+    (Op.WATCH, b"/a\0u\0"),
+    (Op.UNWATCH, b"/\0t\0"),
+    (Op.RESET_WATCHES, b"\0"),
+    (Op.TRANSACTION_START, b"\0"),
+    (Op.INTRODUCE, b"5\x001\x001\0"),
+    (Op.INTRODUCE, b"6\x001\x001\0"),
+    (Op.RELEASE, b"5\0"),
+    (Op.SET_TARGET, b"5\x005\0"),
+    (Op.SET_QUOTA, b"nodes\x009\0"),
+    (Op.SET_QUOTA, b"5\0nodes\x009\0"),
+    (Op.CONTROL, b"quota\0set\0nodes\x009\0"),
+    (Op.CONTROL, b"quota-soft\0set\0memory\x009\0"),
+]
+
+
+@pytest.mark.parametrize(("op", "payload"), CHANGES)
+def test_a_request_that_changes_something_is_on_the_tape(
+    engine: Engine, taped: Taped, dom0: Client, op: Op, payload: bytes
+) -> None:
+    """With who sent it, and the generation that it led to."""
+    guest_of(engine, 5)
+    dom0.ok(Op.WRITE, b"/a\0v")
+    dom0.ask(Op.WATCH, b"/\0t\0")
+    taped.inputs()
+    assert dom0.ask(op, payload)[-1][0] != Op.ERROR
+
+    (entry,) = taped.inputs()
+    assert entry.kind == REQUEST
+    assert (entry.connection, entry.domid) == (dom0.connection.id, 0)
+    assert entry.frame is not None
+    assert (entry.frame.op, entry.frame.payload) == (op, payload)
+    assert entry.generation == engine.store.generation
+
+
+INSIDE: list[tuple[Op, bytes]] = [
+    (Op.READ, b"/a\0"),
+    (Op.DIRECTORY, b"/\0"),
+    (Op.DIRECTORY_PART, b"/\x000\0"),
+    (Op.GET_PERMS, b"/tool\0"),
+    (Op.READ, b"/no\0"),
+]
+"""What a transaction relies on afterwards."""
+
+LEAVES_ALONE: list[tuple[int, bytes]] = [
+    *INSIDE,
+    (Op.READ, b"/bad path\0"),
+    (Op.WRITE, b"/bad path\0v"),
+    (Op.WRITE, b"/a"),
+    (Op.MKDIR, b"/a\0"),
+    (Op.RM, b"/a/no\0"),
+    (Op.RM, b"/\0"),
+    (Op.SET_PERMS, b"/a\0n77\0"),
+    (Op.WATCH, b"/\0t\0"),
+    (Op.UNWATCH, b"/no\0t\0"),
+    (Op.TRANSACTION_END, b"T\0"),
+    (Op.INTRODUCE, b"32752\x001\x001\0"),
+    (Op.RELEASE, b"77\0"),
+    (Op.SET_TARGET, b"77\x001\0"),
+    (Op.SET_FEATURE, b"77\x000\0"),
+    (Op.SET_QUOTA, b"no\x001\0"),
+    (Op.SET_QUOTA, b"77\0nodes\x001\0"),
+    (Op.GET_DOMAIN_PATH, b"5\0"),
+    (Op.IS_DOMAIN_INTRODUCED, b"5\0"),
+    (Op.GET_FEATURE, b""),
+    (Op.GET_QUOTA, b""),
+    (Op.GET_QUOTA, b"5\0nodes\0"),
+    (Op.CONTROL, b"help\0"),
+    (Op.CONTROL, b"check\0"),
+    (Op.CONTROL, b"print\0x\0"),
+    (Op.CONTROL, b"quota\0"),
+    (Op.CONTROL, b"quota\0max\0"),
+    (Op.CONTROL, b"quota\x005\0"),
+    (Op.CONTROL, b"quota\0set\0no\x001\0"),
+    (Op.CONTROL, b"log\0"),
+    (Op.CONTROL, b"log\0+tdb\0"),
+    (99, b""),
+]
+
+
+@pytest.mark.parametrize(("op", "payload"), LEAVES_ALONE)
+def test_a_request_that_changes_nothing_is_not_on_the_tape(
+    engine: Engine, taped: Taped, dom0: Client, op: int, payload: bytes
+) -> None:
+    """It asks only, or it is refused."""
+    guest_of(engine, 5)
+    dom0.ok(Op.WRITE, b"/a\0v")
+    dom0.ask(Op.WATCH, b"/\0t\0")
+    taped.inputs()
+    dom0.ask(op, payload)
+
+    assert taped.inputs() == []
+
+
+@pytest.mark.parametrize(("op", "payload"), INSIDE)
+def test_what_a_transaction_relies_on_is_on_the_tape_once(
+    taped: Taped, dom0: Client, op: Op, payload: bytes
+) -> None:
+    """To ask for the same once more changes nothing."""
+    dom0.ok(Op.WRITE, b"/a\0v")
+    tx = dom0.start()
+    taped.inputs()
+    for _ in range(3):
+        dom0.ask(op, payload, tx)
+
+    assert taped.ops() == [op]
+
+
+def test_what_a_guest_is_refused_is_on_the_tape_if_it_is_a_maximum(
+    engine: Engine, taped: Taped, dom0: Client
+) -> None:
+    """The most that was ever asked for is kept, too: of a path, and of permissions."""
+    guest = guest_at_home(engine, 1)
+    guest.ok(Op.WRITE, b"a\0v")
+    give(dom0, b"/secret", b"n0\0")
+    guest.errno(Op.READ, b"/secret\0")
+    taped.inputs()
+    for _ in range(2):
+        assert guest.errno(Op.WRITE, b"/secret\0v") is Errno.EACCES
+        guest.ask(Op.READ, b"a\0")
+    assert taped.inputs() == []
+    for _ in range(2):
+        assert guest.errno(Op.READ, b"/" + b"x" * 3000 + b"\0") is Errno.EINVAL
+
+    assert taped.ops() == [Op.READ]
+    assert engine.store.usage.path_max.most[1] == 3001
+
+
+def test_each_step_of_a_transaction_is_on_the_tape(
+    engine: Engine, taped: Taped
+) -> None:
+    """Also of one that fails, or is given up."""
+    one, other = Client(engine), Client(engine)
+    taped.inputs()
+    for last, payload in ((Op.RM, b"T\0"), (Op.RM, b"F\0"), (Op.WRITE, b"T\0")):
+        tx = one.start()
+        one.ask(Op.READ, b"/a\0", tx)
+        one.ok(Op.WRITE, b"/b\0v", tx)
+        one.ok(last, b"/b\0", tx)
+        if last == Op.WRITE:
+            other.ok(Op.WRITE, b"/a\0v")
+        one.ask(Op.TRANSACTION_END, payload, tx)
+
+    steps = [Op.TRANSACTION_START, Op.READ, Op.WRITE]
+    assert taped.ops() == [
+        *(*steps, Op.RM, Op.TRANSACTION_END),
+        *(*steps, Op.RM, Op.TRANSACTION_END),
+        *(*steps, Op.WRITE, Op.WRITE, Op.TRANSACTION_END),
+    ]
+
+
+@final
+class Watching(Tape):
+    """Looks at what could have left when it is handed an input.
+
+    Attributes:
+        steps: What happened in order.
+    """
+
+    def __init__(self, look: Callable[[], int]) -> None:
+        self._look = look
+        self.steps: list[tuple[str, int]] = []
+
+    def take(self, entry: Input) -> None:
+        self.steps.append((KINDS[entry.kind], self._look()))
+
+    def end_turn(self) -> None:
+        self.steps.append(("end of turn", self._look()))
+
+
+def test_the_tape_has_an_input_before_its_reply_can_be_taken(engine: Engine) -> None:
+    """And is told that a turn has ended before links are."""
+    dom0 = Client(engine)
+    engine.take_dirty()
+    tape = Watching(lambda: dom0.connection.outbox.size)
+    engine.tape = tape
+    reply = 16 + len(OK)
+    frames = dom0.frame(Op.WRITE, b"/a\0v") + dom0.frame(Op.RM, b"/a\0")
+    engine.feed(dom0.connection, frames)
+    engine.turn(0)
+
+    assert tape.steps == [
+        ("request", 0),
+        ("request", reply),
+        ("end of turn", 2 * reply),
+    ]
+    assert engine.take_dirty() == [dom0.connection]
+    engine.tape = None
+
+
+@pytest.mark.pure_only
+@pytest.mark.parametrize("changes", [True, False])
+def test_a_defect_is_eio_and_on_the_tape_if_it_changed_something(
+    engine: Engine, taped: Taped, monkeypatch: pytest.MonkeyPatch, *, changes: bool
+) -> None:
+    """What it did before stands, and its events are told."""
+    dom0, watcher = Client(engine), Client(engine)
+    watcher.ask(Op.WATCH, b"/a\0t\0")
+    taped.inputs()
+
+    def broken(
+        core: Core, connection: Connection, _payload: bytes, _tx: Transaction | None
+    ) -> bytes:
+        if changes:
+            path = core.path(connection, b"/a")
+            events = core.store.write(connection.caller, path, b"v", None)
+            core.deliver(events, connection)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(_TABLE[Op.MKDIR], "handler", broken)
+    assert dom0.errno(Op.MKDIR, b"/b\0") is Errno.EIO
+    assert told(engine) == ["request.failed"]
+    assert taped.ops() == ([Op.MKDIR] if changes else [])
+    assert watcher.take() == ([event(b"/a", b"t")] if changes else [])
+    if changes:
+        # The replay of this test has the same defect no longer.
+        engine.tape = None
+
+
+@pytest.mark.pure_only
+def test_events_that_cannot_be_derived_fail_no_request(
+    engine: Engine, taped: Taped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has happened, is on the tape, and the log has the defect."""
+    dom0 = Client(engine)
+    dom0.ask(Op.WATCH, b"/a\0t\0")
+    tx = dom0.start()
+    dom0.ok(Op.WRITE, b"/a\0commit", tx)
+    taped.inputs()
+
+    def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("xsd.store.store.events_for", fails)
+        assert dom0.reply(Op.WRITE, b"/c\0v") == (Op.WRITE, OK)
+        end = dom0.reply(Op.TRANSACTION_END, b"T\0", tx)
+    assert end == (Op.TRANSACTION_END, OK)
+
+    assert told(engine) == ["events.failed"] * 2
+    assert taped.ops() == [Op.WRITE, Op.TRANSACTION_END]
+    assert dom0.reply(Op.READ, b"/a\0") == (Op.READ, b"commit")
+    assert dom0.ask(Op.WRITE, b"/a\0v") == [event(b"/a", b"t"), (Op.WRITE, OK)]
