@@ -297,8 +297,14 @@ def test_what_may_not_be_told_yet_is_told_later_without_a_request(
     guest.ok(Op.WRITE, b"a\0" + b"x" * 600)
     guest.ok(Op.RM, b"a\0")
     assert [each.event for each in remarks(engine)] == [OVER]
-    seen = [remarked(engine, second * 1000) for second in range(1, 12)]
+    seen = [remarked(engine, second * 1000) for second in range(1, 11)]
+    assert seen == [[]] * 9 + [[BELOW]]
+    guest.ok(Op.WRITE, b"a\0" + b"x" * 600)
+    seen = [remarked(engine, second * 1000) for second in range(11, 21)]
+    assert seen == [[]] * 9 + [[OVER]]
 
+    guest.ok(Op.RM, b"a\0")
+    seen = [remarked(engine, second * 1000) for second in range(21, 32)]
     assert seen == [[]] * 9 + [[BELOW]] + [[]]
     assert engine.next_ms == 0
 

@@ -357,16 +357,17 @@ def test_a_protection_that_is_over_keeps_nobody_busy(engine: Engine) -> None:
     assert engine.next_ms > PROTECT_MS + 1
 
 
-def test_to_look_who_has_to_wait_changes_nothing(engine: Engine) -> None:
-    """A request that waits is asked again and again, and waits once."""
-    _, writer, _ = protected(engine)
-    writer.post(Op.WRITE, b"/a\0late")
-    protection = engine.core.protection
-    assert protection is not None
-    before = (list(protection.waiting), writer.connection.waited_for)
-    for _ in range(3):
-        assert not engine.busy
-        assert not writer.connection.wants_input
+def test_who_waits_goes_on_waiting_when_it_is_asked_again(engine: Engine) -> None:
+    """By an event that has nothing to do with it; only the end lets it go on."""
+    guest, other = guests_of(engine)
+    fail_often_enough(guest, other)
+    tx = guest.start()
+    other.post(Op.WRITE, b"/a\0late")
+    for value in (1, 2, 3):
+        engine.set_limit(2, "nodes", value)
+        assert engine.busy
         run(engine)
+        assert (other.take(), engine.busy) == ([], False)
 
-    assert (protection.waiting, writer.connection.waited_for) == before
+    guest.ok(Op.TRANSACTION_END, b"F\0", tx)
+    assert other.take() == [(Op.WRITE, OK)]

@@ -392,7 +392,9 @@ class StoreMachine(RuleBasedStateMachine):
             self.store.unwatch(watch)
             self.naive.watches.remove(int(watch.token))
         self.agree(
-            lambda: self.store.release(domid, keep_orphans=keep_orphans),
+            lambda: self.store.end(
+                [self.store.introduced(domid).domid], keep_orphans=keep_orphans
+            ),
             lambda: self.naive.release(domid, keep_orphans=keep_orphans),
         )
 

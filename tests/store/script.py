@@ -125,7 +125,7 @@ class Play:
         elif what == b"quota":
             store.set_quota(first, words[1].decode(), int(words[2]))
         else:
-            found = told(store.release(first, keep_orphans=what == b"keep"))
+            found = told(store.end([first], keep_orphans=what == b"keep"))
         return found
 
 

@@ -1,9 +1,17 @@
 """The present state: it lists its changes and counts its nodes."""
 
+import pytest
+
 from tests.store.support import Client, at
 from xsd.protocol.path import Path
 from xsd.store import Store
 from xsd.store.changes import CHANGED, IMPLIED, REMOVED
+
+
+@pytest.fixture(autouse=True)
+def listening(store: Store) -> None:
+    """Somebody wants to know what changes."""
+    store.listening = True
 
 
 def changes(store: Store, dom0: Client) -> list[tuple[int, Path]]:
@@ -106,10 +114,21 @@ def test_the_epoch_grows_when_rights_change_outside_the_tree(
         epochs.append(store.live.epoch)
     store.set_target(1, 2)
     epochs.append(store.live.epoch)
-    store.release(1)
+    store.end([1])
     epochs.append(store.live.epoch)
 
     assert epochs == sorted(set(epochs))
     dom0.write(b"/a")
     store.introduce(2, 3)
     assert store.live.epoch == epochs[-1]
+
+
+def test_nothing_is_listed_when_nobody_wants_to_know(
+    store: Store, dom0: Client
+) -> None:
+    """Neither watches nor anybody else."""
+    store.listening = False
+    store.live.write(dom0.caller, at(b"/a/b"), b"1")
+    store.live.rm(dom0.caller, at(b"/a"))
+
+    assert store.live.changes == []

@@ -77,7 +77,7 @@ CHANGES: Final[dict[str, Act]] = {
     "a known domain": lambda store: store.know(7),
     "an introduced domain": lambda store: store.introduce(7, 1),
     "another port": lambda store: store.introduce(2, 5),
-    "a domain less": lambda store: store.release(2),
+    "a domain less": lambda store: store.end([2]),
     "a shut down domain": lambda store: store.shut_down(2),
     "a target": lambda store: store.set_target(2, 1),
     "features": features,

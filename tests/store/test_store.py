@@ -81,7 +81,6 @@ RULES: Final[dict[str, str]] = {
     """,
     "a domain that is not introduced is ENOENT": """
         introduce 6
-        release 5 -> ENOENT dom5 is not introduced
         target 5 6 -> ENOENT dom5 is not introduced
         target 6 5 -> ENOENT dom5 is not introduced
         shut 5 -> ENOENT
@@ -171,7 +170,7 @@ def test_a_domain_may_be_known_before_it_is_introduced(store: Store) -> None:
     domain = store.know(5)
 
     assert store.known(5) is domain
-    for request in (store.introduced, store.release, store.shut_down, store.resume):
+    for request in (store.introduced, store.shut_down, store.resume):
         with pytest.raises(XenStoreError, match="ENOENT: dom5 is not introduced"):
             request(5)
     with pytest.raises(XenStoreError, match="ENOENT: dom6 does not exist"):
@@ -209,7 +208,7 @@ def test_a_released_domain_leaves_no_quota_count_or_target(
     store.quotas.set(5, NODES, 7)
     dom0.mkdir(b"/a")
     dom0.set_perms(b"/a", b"n5")
-    store.release(5)
+    store.end([5])
 
     assert stub.caller.target == -1
     assert store.quotas.limit(5, NODES) == 1000

@@ -10,9 +10,10 @@ from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.perms import Caller
 from xsd.protocol.request import UNLIMITED
 from xsd.store import Store, Watch
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.node import Node
-from xsd.store.quota import DEFAULTS, MEMORY, QuotaExceeded
+from xsd.store.quota import DEFAULTS, MEMORY
 from xsd.store.tree import find
 from xsd.store.usage import (
     NODE_BYTES,
@@ -108,7 +109,7 @@ def test_the_end_of_a_domain_ends_its_maxima(store: Store, guest: Client) -> Non
     guest.write(b"a/b")
     store.unwatch(guest.watch(b"a"))
     guest.start().commit()
-    store.release(1)
+    store.end([1])
 
     for name, account in store.usage.by_quota():
         assert (name, account.of(1), account.most.get(1)) == (name, 0, None)

@@ -137,6 +137,24 @@ def test_transactions(session: Session) -> None:
     assert session.get(Op.READ, b"/t\0") == b"%d" % first
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_what_is_done_in_a_transaction_is_committed(
+    session: Session, inside: bool
+) -> None:
+    """Or done at once, without one; a commit that fails is an error."""
+    with session.transaction(inside=inside) as tx:
+        session.get(Op.WRITE, b"/t\0new", tx)
+        assert (tx != 0, session.get(Op.READ, b"/t\0") == b"") == (inside, inside)
+    assert session.get(Op.READ, b"/t\0") == b"new"
+
+    failing = session.transaction()
+    tx = failing.__enter__()
+    session.get(Op.WRITE, b"/t\0", tx)
+    session.get(Op.WRITE, b"/t\0")
+    with pytest.raises(AssertionError):
+        failing.__exit__(None, None, None)
+
+
 def test_any_bytes_can_be_sent(session: Session) -> None:
     """Their replies are had as frames, with the ids that they have."""
     data = encode_frame(Op.READ, 77, 0, b"/t\0") + encode_frame(99, 78, 5, b"")

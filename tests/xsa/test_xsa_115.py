@@ -9,69 +9,66 @@ from xsd.testing.session import OK, event
 
 SECRET = b"/secret"
 
-
-def change(dom0: Session, inside: bool, op: int, payload: bytes) -> None:
-    """Change the store."""
-    if not inside:
-        dom0.ok(op, payload)
-        return
-    number = dom0.start()
-    dom0.ok(op, payload, number)
-    dom0.ok(Op.TRANSACTION_END, b"T\0", number)
+BELOW = SECRET + b"/below"
 
 
-def watch(client: Session, path: bytes) -> None:
-    """Watch with the token `t`, and take the first event."""
-    assert client.ask(Op.WATCH, path + b"\0t\0") == [(Op.WATCH, OK), event(path, b"t")]
+Change = tuple[int, bytes, bytes, list[bytes]]
+"""Type, path and rest of a request, and the paths of the events that it causes."""
 
 
-@pytest.mark.parametrize("watched", [b"/", SECRET, SECRET + b"/below"])
+def check_told(dom0: Session, watcher: Session, inside: bool, *rows: Change) -> None:
+    """Make each change, in a transaction of its own or in none; see what is told."""
+    for op, path, rest, told in rows:
+        with dom0.transaction(inside=inside) as tx:
+            dom0.ok(op, path + b"\0" + rest, tx)
+        assert watcher.take() == [event(each, b"t") for each in told]
+
+
+@pytest.mark.parametrize("watched", [b"/", SECRET, BELOW])
 def test_what_cannot_be_read_is_not_told(
     dom0: Session, hostile: Session, watched: bytes, inside: bool
 ) -> None:
     """Not of writing, creation, permissions or removal."""
-    watch(hostile, watched)
-    for path in (SECRET, SECRET + b"/below"):
-        change(dom0, inside, Op.WRITE, path + b"\0value")
-        change(dom0, inside, Op.WRITE, path + b"\0other")
-        change(dom0, inside, Op.SET_PERMS, path + b"\0n0\0r2\0")
-    change(dom0, inside, Op.RM, SECRET + b"/below\0")
-    change(dom0, inside, Op.MKDIR, SECRET + b"/below\0")
-    change(dom0, inside, Op.RM, SECRET + b"\0")
-
-    assert hostile.take() == []
+    hostile.watch(watched)
+    for path in (SECRET, BELOW):
+        check_told(
+            dom0,
+            hostile,
+            inside,
+            (Op.WRITE, path, b"value", []),
+            (Op.WRITE, path, b"other", []),
+            (Op.SET_PERMS, path, b"n0\0r2\0", []),
+        )
+    rows = ((Op.RM, BELOW), (Op.MKDIR, BELOW), (Op.RM, SECRET))
+    check_told(dom0, hostile, inside, *[(op, path, b"", []) for op, path in rows])
 
 
 def test_a_change_of_rights_is_told_while_there_are_any(
     dom0: Session, hostile: Session, inside: bool
 ) -> None:
     """Given: told. Taken away: told one last time."""
-    watch(hostile, b"/")
-    change(dom0, inside, Op.WRITE, SECRET + b"\0value")
-    assert hostile.take() == []
-    change(dom0, inside, Op.SET_PERMS, SECRET + b"\0n0\0r1\0")
-    assert hostile.take() == [event(SECRET, b"t")]
-    change(dom0, inside, Op.WRITE, SECRET + b"\0value")
-    assert hostile.take() == [event(SECRET, b"t")]
-    change(dom0, inside, Op.SET_PERMS, SECRET + b"\0n0\0")
-    assert hostile.take() == [event(SECRET, b"t")]
-    change(dom0, inside, Op.WRITE, SECRET + b"\0value")
-    assert hostile.take() == []
-    change(dom0, inside, Op.RM, SECRET + b"\0")
-    assert hostile.take() == []
+    hostile.watch(b"/")
+    check_told(
+        dom0,
+        hostile,
+        inside,
+        (Op.WRITE, SECRET, b"value", []),
+        (Op.SET_PERMS, SECRET, b"n0\0r1\0", [SECRET]),
+        (Op.WRITE, SECRET, b"value", [SECRET]),
+        (Op.SET_PERMS, SECRET, b"n0\0", [SECRET]),
+        (Op.WRITE, SECRET, b"value", []),
+        (Op.RM, SECRET, b"", []),
+    )
 
 
 def test_the_removal_of_a_readable_node_is_told(
     dom0: Session, hostile: Session, inside: bool
 ) -> None:
     """By the permissions that it had; also of a node below another that is not."""
-    for path in (SECRET, SECRET + b"/shown"):
-        dom0.ok(Op.WRITE, path + b"\0value")
-    dom0.ok(Op.SET_PERMS, SECRET + b"/shown\0n0\0r1\0")
-    watch(hostile, SECRET + b"/shown")
-    change(dom0, inside, Op.RM, SECRET + b"\0")
-
-    assert hostile.take() == [event(SECRET + b"/shown", b"t")]
+    dom0.make(SECRET)
+    dom0.make(BELOW, b"n0", b"r1")
+    hostile.watch(BELOW)
+    check_told(dom0, hostile, inside, (Op.RM, SECRET, b"", [BELOW]))
 
 
 def test_children_of_a_readable_node_are_told(
@@ -80,18 +77,20 @@ def test_children_of_a_readable_node_are_told(
     """Who may list a directory sees its entries come and go anyway."""
     dom0.make(b"/open", b"n0", b"r1")
     dom0.make(b"/open/x", b"n0")
-    watch(hostile, b"/")
-    change(dom0, inside, Op.WRITE, b"/open/x\0value")
-    assert hostile.take() == [event(b"/open/x", b"t")]
-    change(dom0, inside, Op.WRITE, b"/open/x/deeper\0value")
-    assert hostile.take() == []
-    change(dom0, inside, Op.RM, b"/open/x\0")
-    assert hostile.take() == [event(b"/open/x", b"t")]
+    hostile.watch(b"/")
+    check_told(
+        dom0,
+        hostile,
+        inside,
+        (Op.WRITE, b"/open/x", b"value", [b"/open/x"]),
+        (Op.WRITE, b"/open/x/deeper", b"value", []),
+        (Op.RM, b"/open/x", b"", [b"/open/x"]),
+    )
 
 
 def test_a_failed_request_tells_nothing(dom0: Session, hostile: Session) -> None:
     """A watcher hears neither of what was refused nor of what was dropped."""
-    watch(hostile, b"/")
+    hostile.watch(b"/")
     assert hostile.refused(Op.WRITE, SECRET + b"\0value") == Errno.EACCES
     number = dom0.start()
     dom0.ok(Op.WRITE, b"/local/domain/1/x\0value", number)
@@ -104,7 +103,7 @@ def test_the_coming_of_domains_is_told_to_whom_dom0_allows(
     dom0: Session, hostile: Session
 ) -> None:
     """`@introduceDomain` can be watched by anyone, and is told to dom0 alone."""
-    watch(hostile, b"@introduceDomain")
+    hostile.watch(b"@introduceDomain")
     dom0.ok(Op.INTRODUCE, b"30\x001\x001\0")
     assert hostile.take() == []
     assert hostile.refused(Op.GET_PERMS, b"@introduceDomain\0") == Errno.EACCES
@@ -121,7 +120,7 @@ def test_the_end_of_domains_is_told_until_dom0_forbids_it(
     dom0: Session, hostile: Session, name: bytes
 ) -> None:
     """`@releaseDomain` is readable by all at first."""
-    watch(hostile, name)
+    hostile.watch(name)
     dom0.ok(Op.INTRODUCE, b"30\x001\x001\0")
     dom0.ok(Op.RELEASE, b"30\0")
     assert hostile.take() == [event(name, b"t")]
@@ -167,6 +166,7 @@ def test_a_node_goes_although_its_parent_is_over_quota(
         dom0.ok(Op.MKDIR, b"/local/domain/1/d/%060d\0" % number)
     assert hostile.refused(Op.MKDIR, b"d/new\0") == Errno.ENOSPC
     for number in range(50):
-        change(hostile, inside, Op.RM, b"d/%060d\0" % number)
+        with hostile.transaction(inside=inside) as tx:
+            hostile.ok(Op.RM, b"d/%060d\0" % number, tx)
 
     assert hostile.reply(Op.DIRECTORY, b"d\0") == (Op.DIRECTORY, b"")

@@ -36,9 +36,8 @@ def test_dom0_can_name_whatever_a_guest_has_made(
     assert len(full) <= ABS_PATH_MAX
     assert dom0.reply(Op.READ, full + b"\0") == (Op.READ, b"value")
     dom0.ok(Op.WATCH, full + b"\0t\0")
-    number = dom0.start()
-    dom0.ok(Op.WRITE, full + b"\0other", number)
-    dom0.ok(Op.TRANSACTION_END, b"T\0", number)
+    with dom0.transaction() as number:
+        dom0.ok(Op.WRITE, full + b"\0other", number)
     assert guest.reply(Op.READ, path + b"\0") == (Op.READ, b"other")
     dom0.ok(Op.RM, full + b"\0")
 

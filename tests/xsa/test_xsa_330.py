@@ -65,9 +65,8 @@ def test_watches_that_are_gone_are_not_told(
     watch_all(hostile)
     clear(hostile)
     dom0.ok(Op.WRITE, home(1) + b"/a/b/c\0value")
-    number = dom0.start()
-    dom0.ok(Op.WRITE, home(1) + b"/a/b/c\0other", number)
-    dom0.ok(Op.TRANSACTION_END, b"T\0", number)
+    with dom0.transaction() as number:
+        dom0.ok(Op.WRITE, home(1) + b"/a/b/c\0other", number)
     dom0.ok(Op.RM, home(1) + b"/a\0")
     dom0.ok(Op.INTRODUCE, b"3\x001\x001\0")
     dom0.ok(Op.RELEASE, b"3\0")

@@ -16,17 +16,15 @@ def test_a_guest_cannot_change_the_owner_of_its_nodes(
     world.guest(2)
     hostile.ok(Op.MKDIR, b"gift\0")
     before = world.counts()
-    number = hostile.start() if inside else 0
-    # Reserved numbers are no domains, so they cannot own anything.
-    exists = owner in {b"0", b"2", b"7", b"32757"}
-    for letter in (b"n", b"r", b"w", b"b"):
-        payload = b"gift\0" + letter + owner + b"\0b1\0"
+    with hostile.transaction(inside=inside) as number:
+        # Reserved numbers are no domains, so they cannot own anything.
+        exists = owner in {b"0", b"2", b"7", b"32757"}
+        for letter in (b"n", b"r", b"w", b"b"):
+            payload = b"gift\0" + letter + owner + b"\0b1\0"
 
-        assert hostile.refused(Op.SET_PERMS, payload, number) == (
-            Errno.EPERM if exists else Errno.ENOENT
-        )
-    if inside:
-        hostile.ok(Op.TRANSACTION_END, b"T\0", number)
+            assert hostile.refused(Op.SET_PERMS, payload, number) == (
+                Errno.EPERM if exists else Errno.ENOENT
+            )
     assert world.counts() == before
     assert hostile.reply(Op.GET_PERMS, b"gift\0") == (Op.GET_PERMS, b"n1\0")
 
@@ -39,14 +37,11 @@ def test_a_guest_that_works_for_another_cannot_move_nodes_between_them(
     hostile.ok(Op.MKDIR, b"mine\0")
     dom0.ok(Op.SET_TARGET, b"1\x002\0")
     before = world.counts()
-    number = hostile.start() if inside else 0
-
-    assert hostile.refused(Op.SET_PERMS, b"mine\0n2\0", number) == Errno.EPERM
-    theirs = home(2) + b"/theirs\0"
-    assert hostile.refused(Op.SET_PERMS, theirs + b"n1\0", number) == Errno.EPERM
-    hostile.ok(Op.SET_PERMS, theirs + b"n2\0r1\0", number)
-    if inside:
-        hostile.ok(Op.TRANSACTION_END, b"T\0", number)
+    with hostile.transaction(inside=inside) as number:
+        assert hostile.refused(Op.SET_PERMS, b"mine\0n2\0", number) == Errno.EPERM
+        theirs = home(2) + b"/theirs\0"
+        assert hostile.refused(Op.SET_PERMS, theirs + b"n1\0", number) == Errno.EPERM
+        hostile.ok(Op.SET_PERMS, theirs + b"n2\0r1\0", number)
     assert world.counts() == before
 
 
@@ -56,10 +51,8 @@ def test_dom0_can_give_nodes_to_whom_it_likes(
     """They count for the new owner, who cannot give them back."""
     dom0.ok(Op.MKDIR, b"/given\0")
     of_dom0, of_guest = (world.nodes(domid) for domid in (0, 1))
-    number = dom0.start() if inside else 0
-    dom0.ok(Op.SET_PERMS, b"/given\0n1\0", number)
-    if inside:
-        dom0.ok(Op.TRANSACTION_END, b"T\0", number)
+    with dom0.transaction(inside=inside) as number:
+        dom0.ok(Op.SET_PERMS, b"/given\0n1\0", number)
 
     assert world.nodes(0) == of_dom0 - 1
     assert world.nodes(1) == of_guest + 1

@@ -25,32 +25,26 @@ REQUESTS: Final = [
 
 
 @pytest.mark.parametrize("path", [b"/", b"/local", b"/tool/xenstored", b"/new"])
-@pytest.mark.parametrize("inside", [False, True])
 def test_a_guest_has_no_rights_at_the_root(
     world: World, hostile: Session, path: bytes, inside: bool
 ) -> None:
     """Nor to what dom0 has there; it is not told what there is."""
     before = world.counts()
-    number = hostile.start() if inside else 0
-    for op, rest in REQUESTS:
-        assert hostile.refused(op, path + b"\0" + rest, number) == Errno.EACCES
-    if inside:
-        hostile.ok(Op.TRANSACTION_END, b"T\0", number)
+    with hostile.transaction(inside=inside) as number:
+        for op, rest in REQUESTS:
+            assert hostile.refused(op, path + b"\0" + rest, number) == Errno.EACCES
     assert world.counts() == before
 
 
-@pytest.mark.parametrize("inside", [False, True])
 def test_nobody_removes_the_root(
     world: World, dom0: Session, hostile: Session, inside: bool
 ) -> None:
     """Not dom0, and not a guest that may write there."""
     for client in (dom0, hostile):
-        number = client.start() if inside else 0
-        assert client.refused(Op.RM, b"/\0", number) == (
-            Errno.EINVAL if client is dom0 else Errno.EACCES
-        )
-        if inside:
-            client.ok(Op.TRANSACTION_END, b"T\0", number)
+        with client.transaction(inside=inside) as number:
+            assert client.refused(Op.RM, b"/\0", number) == (
+                Errno.EINVAL if client is dom0 else Errno.EACCES
+            )
     dom0.ok(Op.SET_PERMS, b"/\0b0\0")
     before = world.counts()
 

@@ -79,9 +79,8 @@ def test_a_transaction_in_which_a_creation_failed_can_be_dropped(
 
 def test_a_right_that_is_missing_does_not_fail_a_transaction(hostile: Session) -> None:
     """Nothing of such a request is done, so the rest can be committed."""
-    number = hostile.start()
-    hostile.ok(Op.MKDIR, b"first\0", number)
-    assert hostile.refused(Op.MKDIR, b"/no/right\0", number) == Errno.EACCES
-    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
+    with hostile.transaction() as number:
+        hostile.ok(Op.MKDIR, b"first\0", number)
+        assert hostile.refused(Op.MKDIR, b"/no/right\0", number) == Errno.EACCES
 
     assert hostile.reply(Op.READ, b"first\0") == (Op.READ, b"")

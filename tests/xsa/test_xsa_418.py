@@ -54,17 +54,15 @@ def test_a_transaction_goes_as_deep(
     world: World, dom0: Session, hostile: Session, others: bool
 ) -> None:
     """Whether or not others have changed something before the commit."""
-    number = hostile.start()
-    hostile.ok(Op.WRITE, DEEP + b"\0value", number)
-    if others:
-        dom0.ok(Op.WRITE, b"/other\0value")
-    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
+    with hostile.transaction() as number:
+        hostile.ok(Op.WRITE, DEEP + b"\0value", number)
+        if others:
+            dom0.ok(Op.WRITE, b"/other\0value")
     assert world.nodes(1) == 1 + LEVELS
-    number = hostile.start()
-    hostile.ok(Op.RM, b"d\0", number)
-    if others:
-        dom0.ok(Op.WRITE, b"/other\0value")
-    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
+    with hostile.transaction() as number:
+        hostile.ok(Op.RM, b"d\0", number)
+        if others:
+            dom0.ok(Op.WRITE, b"/other\0value")
 
     assert world.nodes(1) == 1
 

@@ -63,12 +63,11 @@ def test_a_commit_counts_what_it_leaves(
     """However often a node was made and removed on the way."""
     hostile.ok(Op.WRITE, b"old/x/y\0value")
     before = world.nodes(1)
-    number = hostile.start()
-    for op, payload in requests:
-        hostile.ok(op, payload, number)
-    if others:
-        crowded()
-    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
+    with hostile.transaction() as number:
+        for op, payload in requests:
+            hostile.ok(op, payload, number)
+        if others:
+            crowded()
 
     assert world.nodes(1) == before + left
 

@@ -68,11 +68,9 @@ def test_a_malformed_end_ends_nothing(hostile: Session, payload: bytes) -> None:
 
 def test_transactions_do_not_nest(world: World, hostile: Session) -> None:
     """EBUSY; the one that is open goes on."""
-    number = hostile.start()
-
-    assert hostile.refused(Op.TRANSACTION_START, b"\0", number) == Errno.EBUSY
-    assert world.transactions() == {1: 1}
-    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
+    with hostile.transaction() as number:
+        assert hostile.refused(Op.TRANSACTION_START, b"\0", number) == Errno.EBUSY
+        assert world.transactions() == {1: 1}
 
 
 @pytest.mark.parametrize(

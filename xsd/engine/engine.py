@@ -397,20 +397,15 @@ class Engine:
             done += 1
         if done < len(frames):
             del frames[:done]
-        elif done and connection.backlog is frames:
-            # Else the connection has begun anew meanwhile, or is gone.
+        elif connection.backlog is frames:
+            # Else the connection has begun anew meanwhile.
             connection.backlog = []
-            if connection.paused or connection.closing or connection.decoder.error:
-                self._run_out(connection)
+            # Its link will look at it for the replies, and read again if it paused.
+            if connection.decoder.error is not None:
+                self._break_off(connection)
         if done and (is_guest or not core.remarking):
             memory.note_requests(core, connection)
         return done
-
-    def _run_out(self, connection: Connection) -> None:
-        """Everything is answered on a connection that somebody waits for, or broken."""
-        self.core.touch(connection)
-        if connection.decoder.error is not None:
-            self._break_off(connection)
 
     def _answer_guest(self, connection: Connection, frame: Frame) -> None:
         """Answer a guest's request; after much work it has to rest.

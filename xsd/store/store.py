@@ -48,9 +48,9 @@ _NO_EVENTS: Final[list[Event]] = []
 class Store:
     """The tree, its watches, its domains and their quotas.
 
-    Nodes are read through `view`. Operations that change something take the transaction
-    they belong to, or None, and return the watch events that are due, in order; inside a
-    transaction that is none until it is committed.
+    Nodes are read through `view`. Operations that change something take the
+    transaction they belong to, or None, and return the watch events that are due, in
+    order; inside a transaction that is none until it is committed.
 
     Attributes:
         privileged: The domain that may do everything; dom0.
@@ -317,15 +317,6 @@ class Store:
         domain.introduced = True
         self.live.epoch += 1
         return self.tell_domain(INTRODUCE_DOMAIN, domid)
-
-    def release(self, domid: int, *, keep_orphans: bool = False) -> list[Event]:
-        """End an introduced domain, by RELEASE or because it is gone; see `end`.
-
-        Raises:
-            XenStoreError: ENOENT if it is not introduced.
-        """
-        self.introduced(domid)
-        return self.end([domid], keep_orphans=keep_orphans)
 
     def end(self, domids: list[int], *, keep_orphans: bool = False) -> list[Event]:
         """End domains, with the nodes they own and the rights they were given.

@@ -14,7 +14,8 @@ ring of a pretended guest (`Guest.transport`), or a daemon in the same process
 import struct
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from xsd.client import DisconnectedError, Event, Transport
@@ -275,6 +276,18 @@ class Session:
     def commit(self, tx: int) -> Errno | None:
         """TRANSACTION_END; tell why it failed, or None. Events are kept."""
         return self.errno(Op.TRANSACTION_END, b"T\0", tx)
+
+    @contextmanager
+    def transaction(self, *, inside: bool = True) -> Iterator[int]:
+        """Commit at the end what is done in it, which must succeed; give its id.
+
+        Args:
+            inside: False for no transaction, whose id is 0: for tests of both.
+        """
+        tx = self.start() if inside else 0
+        yield tx
+        if inside:
+            self.get(Op.TRANSACTION_END, b"T\0", tx)
 
     def abort(self, tx: int) -> None:
         """Give a transaction up."""
