@@ -301,7 +301,10 @@ class Store:
         return self.domains.know(domid, self.clock.now)
 
     def unknow(self, domid: int) -> None:
-        """Take `know` of a new domain back; unlike `end` it touches no node."""
+        """Take `know` of a new domain back, of which nothing was said since.
+
+        Unlike `end` this touches no node: what named nobody before still does.
+        """
         self._let_go(domid)
 
     def introduce(self, domid: int, port: int) -> list[Event]:
