@@ -354,7 +354,8 @@ class StoreMachine(RuleBasedStateMachine):
 
         def ask() -> bytes:
             nonlocal number
-            reply: bytes = self.store.view(real).directory_part(caller, path, offset)
+            view = self.store.view(real)
+            reply: bytes = view.directory_part(caller, path, offset)
             number, _nul, names = reply.partition(b"\0")
             return names
 
