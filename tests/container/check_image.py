@@ -27,7 +27,6 @@ TOOLS: Final = ("read", "write", "list", "ls", "rm", "chmod", "exists", "watch")
 
 
 def user_of(pid: int) -> int:
-    """Return the user that a process is, for all purposes."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("Uid:"):
             (user,) = set(line.split()[1:])
@@ -36,7 +35,6 @@ def user_of(pid: int) -> int:
 
 
 def host_tool(socket: Path, *words: str) -> str:
-    """Run one of the host's xenstore-* tools."""
     return subprocess.run(
         words,
         check=True,

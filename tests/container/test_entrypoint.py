@@ -30,7 +30,6 @@ def programs() -> Iterator[Path]:
 
 @pytest.fixture
 def rundir(programs: Path) -> Path:
-    """The directory for the sockets."""
     path = programs / "run"
     path.mkdir()
     return path
@@ -51,7 +50,6 @@ def entered(programs: Path, *words: str) -> list[str]:
 
 
 def need_root() -> None:
-    """Skip the test where nobody could change its user."""
     if os.getuid() != 0:
         pytest.skip("needs root")
 

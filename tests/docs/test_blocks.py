@@ -25,12 +25,10 @@ def need_of(block: Block) -> str | None:
 
 
 def is_needy(block: Block) -> bool:
-    """Whether a target of its own runs a block."""
     return block.note.startswith("needs ")
 
 
 def sources_of(places: tuple[str, ...]) -> str:
-    """The texts of a target's programs."""
     found = [ROOT / place for place in places]
     files = [path for path in found if path.is_file()]
     for directory in found:

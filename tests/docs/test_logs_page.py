@@ -20,21 +20,12 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Row(NamedTuple):
-    """An event as the page has it."""
-
     level: str
     fields: frozenset[str]
 
 
 class Call(NamedTuple):
-    """A place where an event is made.
-
-    Attributes:
-        event: Its name.
-        node: The call.
-        function: What it is in.
-        path: Its module.
-    """
+    """A place where an event is made."""
 
     event: str
     node: ast.Call
@@ -43,7 +34,6 @@ class Call(NamedTuple):
 
 
 def documented() -> dict[str, Row]:
-    """The tables of the page."""
     return {
         event: Row(level, frozenset(re.findall(r"`(\w+)`", fields)))
         for event, level, fields in ROW.findall(PAGE.read_text())
@@ -51,12 +41,10 @@ def documented() -> dict[str, Row]:
 
 
 def name_of(node: ast.Call) -> str:
-    """The last word of what is called."""
     return node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id  # type: ignore[attr-defined]
 
 
 def functions_of(path: Path) -> Iterator[Function]:
-    """The functions and methods of a module."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, Function):
             yield node
@@ -97,11 +85,7 @@ def keys_of(function: Function) -> set[str]:
 
 
 def helpers_of(call: Call) -> tuple[set[str], set[str]]:
-    """The fields that the functions add through which an event is made.
-
-    Returns:
-        The fields, and the names of those functions.
-    """
+    """The fields that the functions add through which an event is made."""
     nearby = {function.name: function for function in functions_of(call.path)}
     tracing = ROOT / "xsd" / "engine" / "tracing.py"
     traced = {function.name: function for function in functions_of(tracing)}

@@ -52,12 +52,7 @@ class Fuzzer:
         self._request_id = 0
 
     def frames(self, count: int, transactions: Sequence[int]) -> bytes:
-        """So many whole frames.
-
-        Args:
-            count: How many.
-            transactions: Ids that may be those of open transactions.
-        """
+        """So many whole frames."""
         return b"".join([self._frame(transactions) for _ in range(count)])
 
     def noise(self, size: int) -> bytes:
@@ -65,11 +60,9 @@ class Fuzzer:
         return self._random.randbytes(size)
 
     def chance(self, per_cent: int) -> bool:
-        """Throw a coin."""
         return self._random.randrange(100) < per_cent
 
     def below(self, limit: int) -> int:
-        """A number from 0 up."""
         return self._random.randrange(limit)
 
     def _frame(self, transactions: Sequence[int]) -> bytes:

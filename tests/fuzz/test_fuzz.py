@@ -63,12 +63,7 @@ def check_replies(requests: list[Frame], sent: list[Frame]) -> None:
 
 @final
 class Fuzzed:
-    """A client of a daemon in process that sends anything.
-
-    Args:
-        xenstore: The daemon.
-        domid: Who it is.
-    """
+    """A client of a daemon in process that sends anything."""
 
     def __init__(self, xenstore: InProcess, domid: int) -> None:
         self._xenstore = xenstore
@@ -90,7 +85,6 @@ class Fuzzed:
         self._session = Session(line)
 
     def send(self, data: bytes) -> None:
-        """Send bytes."""
         if self.connection.decoder is not self._stream:
             # Its domain was introduced again: half a request is forgotten.
             self._stream = self.connection.decoder
@@ -99,7 +93,6 @@ class Fuzzed:
         self._session.send(data)
 
     def read(self) -> bool:
-        """Read what came; tells whether something did."""
         before = self._session.waiting
         self._session.look()
         return self._session.waiting > before
@@ -174,12 +167,7 @@ def test_engine_withstands_anything(seed: int) -> None:
 
 @final
 class Fuzzing:
-    """A client of a real daemon that sends one lot of bytes.
-
-    Attributes:
-        sock: Its socket.
-        received: What came, to be compared with what was sent.
-    """
+    """A client of a real daemon that sends one lot of bytes."""
 
     def __init__(self, path: Path, data: bytes) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -213,7 +201,6 @@ class Fuzzing:
         return True
 
     def check(self) -> None:
-        """Check what came by what was sent."""
         requests = FrameDecoder().feed(self._data)
         check_replies(requests, FrameDecoder().feed(self.received))
 

@@ -30,12 +30,7 @@ PID_LINK: Final = "/etc/tmpfiles.d/xenstored-debian.conf"
 
 @final
 class Package:
-    """A package, and a root to try it in.
-
-    Attributes:
-        file: The package on this machine.
-        root: The system.
-    """
+    """A package, and a root to try it in."""
 
     def __init__(self, file: Path, root: Root) -> None:
         self.file = file
@@ -44,7 +39,6 @@ class Package:
         self.before: set[str] = set()
 
     def field(self, name: str) -> str:
-        """Return a field of the package's control file."""
         words = ["dpkg-deb", "-f", str(self.file), name]
         return subprocess.check_output(words, text=True).strip()
 
@@ -53,7 +47,6 @@ class Package:
         return self.root.run("dpkg", "-i", self.inside)
 
     def paths(self) -> list[str]:
-        """Return what it has installed."""
         return self.root.run("dpkg", "-L", "xsd").split("\n")[:-1]
 
 
@@ -102,7 +95,6 @@ def answers(root: Root) -> bool:
 
 @contextlib.contextmanager
 def serving(root: Root) -> Iterator[None]:
-    """Let `xsd serve` run inside."""
     process = subprocess.Popen(
         [*root.enter(), "xsd", "serve"],
         stdout=subprocess.DEVNULL,
@@ -313,7 +305,6 @@ def passes(check: Callable[[Package], str], package: Package) -> bool:
 
 
 def try_out(package: Package) -> list[bool]:
-    """Run all checks."""
     print(f"== {package.file.name}, on base and what it depends on")
     passed = [passes(check, package) for check in ALONE]
     print(f"== {package.file.name}, beside Xen's")
@@ -333,7 +324,6 @@ def purged_after_all(package: Package) -> str:
 
 
 def main() -> int:
-    """Try the packages that are named, each in a system of its own."""
     parser = argparse.ArgumentParser()
     parser.add_argument("packages", nargs="+", type=Path)
     files = parser.parse_args().packages

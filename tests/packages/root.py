@@ -44,7 +44,6 @@ _CHANGING: Final = (
 
 
 def missing_packages() -> list[str]:
-    """Return the packages that have to be installed first."""
     return sorted(
         {package for name, package in NEEDED.items() if not shutil.which(name)}
     )
@@ -52,22 +51,14 @@ def missing_packages() -> list[str]:
 
 @final
 class Root:
-    """The root directory of a Debian system, and what runs in it.
-
-    Attributes:
-        path: The directory.
-    """
+    """The root directory of a Debian system, and what runs in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._leader = 0
 
     def run(self, *words: str, check: bool = True) -> str:
-        """Run a command inside, and return what it prints.
-
-        Raises:
-            AssertionError: If it fails, unless that is allowed by `check`.
-        """
+        """Run a command inside, and return what it prints."""
         done = subprocess.run(
             [*self.enter(), *words],
             check=False,
@@ -90,12 +81,10 @@ class Root:
         return [*namespaces, "sh", "-c", script, str(self.path)]
 
     def install(self, *packages: str) -> None:
-        """Install Debian's packages."""
         words = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]
         self.run(*words, *packages)
 
     def copy(self, file: Path) -> str:
-        """Copy a file in; return its path there."""
         shutil.copy(file, self.path / "root")
         return f"/root/{file.name}"
 

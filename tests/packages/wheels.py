@@ -151,11 +151,7 @@ def daemon(bin_: Path) -> list[str]:
 
 
 def run(words: list[str]) -> str:
-    """Run a command, somewhere else than in the repository.
-
-    Raises:
-        AssertionError: If it fails.
-    """
+    """Run a command, somewhere else than in the repository."""
     done = subprocess.run(
         words, cwd="/", check=False, capture_output=True, text=True, timeout=600
     )
@@ -169,7 +165,6 @@ CHECKS: Final = (holds, describes_itself, is_for, leaves_other_names_alone, serv
 def passes(
     check: Callable[[zipfile.ZipFile, str], str], wheel: zipfile.ZipFile, info: str
 ) -> bool:
-    """Run a check and print what came of it."""
     name = check.__name__.replace("_", " ")
     try:
         print(f"ok    {name:<25} {check(wheel, info)}", flush=True)
@@ -180,7 +175,6 @@ def passes(
 
 
 def main() -> int:
-    """Check the wheels that are named."""
     parser = argparse.ArgumentParser()
     parser.add_argument("wheels", nargs="+", type=Path)
     passed = []

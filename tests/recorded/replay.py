@@ -65,9 +65,6 @@ def exchanges_of(lines: Iterable[bytes]) -> Iterator[Exchange]:
     """Return what clients did, by a tape, in order.
 
     Replies are there if the lines have them, beside what the format asks for.
-
-    Args:
-        lines: Those of the tape.
     """
     rings: dict[int, int] = {}
     domids: dict[int, int] = {}
@@ -93,13 +90,11 @@ def exchanges_of(lines: Iterable[bytes]) -> Iterator[Exchange]:
 
 
 def read(path: Path) -> list[bytes]:
-    """Read the lines of a packed file."""
     with gzip.open(path) as lines:
         return list(lines)
 
 
 def load(path: Path) -> list[Exchange]:
-    """Read a packed tape as exchanges."""
     return list(exchanges_of(read(path)))
 
 
@@ -204,7 +199,6 @@ class _Player:
             session.close()
 
     def close(self) -> None:
-        """Close what the recording leaves open."""
         for session in self._sessions.values():
             session.close()
 

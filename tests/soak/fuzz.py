@@ -90,21 +90,12 @@ class Round(NamedTuple):
 
     @property
     def slower(self) -> float:
-        """How many times as long a round trip took."""
         return self.busy / self.quiet
 
 
 @final
 class Run:
-    """A daemon with a polite guest, and hostile ones in rounds.
-
-    Attributes:
-        faults: What is wrong, in words.
-        done: What the hostile guests did, and how often.
-        rounds: What was measured in each.
-        conflicts: The most EAGAINs that a transaction of dom0's met until it committed.
-        checked: Answers that were right.
-    """
+    """A daemon with a polite guest, and hostile ones in rounds."""
 
     def __init__(self, directory: Path, seed: int) -> None:
         self.faults: list[str] = []
@@ -164,11 +155,9 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """How often hostile guests have done something."""
         return sum(self.done[name] for name in ACTS)
 
     def end(self) -> None:
-        """End the polite guest and the daemon, and look at what they say."""
         try:
             printed, _ = self._guest.communicate(timeout=PATIENCE_S)
             self.checked = self._polite.checked + int(printed or 0)
@@ -223,7 +212,6 @@ class Run:
         time.sleep(PAUSE_S)
 
     def _take_times(self) -> list[float]:
-        """Return a list that gets dom0's round trips from now on."""
         self._polite.round_trips = []
         return self._polite.round_trips
 
@@ -258,7 +246,6 @@ class Run:
         return nodes(self._dom0, b"/bystander", home(POLITE))
 
     def _open_public(self) -> None:
-        """Have the nodes that all guests may write, empty, whatever they did."""
         for path in PUBLIC:
             self._dom0.rm(path)
             self._dom0.write(path, b"")
@@ -280,7 +267,6 @@ def judge(rounds: list[Round]) -> list[str]:
 
 
 def main() -> int:
-    """Make a long run and print what there is to say of it."""
     parser = argparse.ArgumentParser(description="Hostile guests against a daemon.")
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))

@@ -50,22 +50,16 @@ _IDS: Final = range(1, 12)
 
 
 def home(domid: int) -> bytes:
-    """The home of a domain."""
     return b"/local/domain/%d" % domid
 
 
 def frames(op: Op, payloads: list[bytes]) -> bytes:
-    """Requests of one kind."""
     return b"".join(encode_frame(op, 1, 0, payload) for payload in payloads)
 
 
 @final
 class Hostile:
-    """The guest, and the toolstack that has to make it again when it has died.
-
-    Attributes:
-        done: How often each thing was done.
-    """
+    """The guest, and the toolstack that has to make it again when it has died."""
 
     def __init__(self, socket: str, domid: int, seed: int) -> None:
         self.done: Counter[str] = Counter()
@@ -85,7 +79,6 @@ class Hostile:
         self._dom0.close()
 
     def step(self) -> None:
-        """Do one thing."""
         name = self._random.choices(list(ACTS), list(ACTS.values()))[0]
         act: Callable[[], None] = getattr(self, name)
         self.done[name] += 1
@@ -162,7 +155,6 @@ class Hostile:
         self._put(struct.pack("=IIII", Op.WRITE, 1, 0, size) + b"x" * 64)
 
     def noise(self) -> None:
-        """Fill the ring with what are no requests."""
         self._guest.send_bytes(self._fuzzer.noise(3 * RING_SIZE))
 
     def reconnect(self) -> None:
@@ -171,7 +163,6 @@ class Hostile:
         self._guest.notify()
 
     def notifications(self) -> None:
-        """Notify without need."""
         for _ in range(500):
             self._guest.notify()
 
@@ -267,7 +258,6 @@ ACTS: Final = {
 
 
 def main(socket: str, domid: str, seed: str, steps: str, seconds: str) -> None:
-    """Be hostile for so many steps or seconds."""
     # A guest has processors of its own; it must not take those of the daemon.
     os.nice(19)
     deadline = time.monotonic() + float(seconds)

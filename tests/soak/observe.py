@@ -54,7 +54,6 @@ def nodes(dom0: Client, *but: bytes) -> frozenset[bytes]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return how long a process has had a processor."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -71,5 +70,4 @@ def events(log: Path) -> Counter[str]:
 
 
 def p99(seconds: list[float]) -> float:
-    """Return what 99 of 100 do not exceed."""
     return quantiles(seconds, n=100)[98]

@@ -33,20 +33,10 @@ class WrongAnswerError(Exception):
 
 @final
 class Polite:
-    """Uses nodes of its own as clients do.
-
-    Attributes:
-        checked: Answers that were right.
-        round_trips: Seconds that each READ took; whoever wants them may take them.
-    """
+    """Uses nodes of its own as clients do."""
 
     def __init__(self, client: Client, place: bytes) -> None:
-        """Begin.
-
-        Args:
-            client: Whose nodes nobody else may change.
-            place: A node that it owns, without children.
-        """
+        """Begin."""
         self.checked = 0
         self.round_trips: list[float] = []
         self._client = client
@@ -102,7 +92,6 @@ class Polite:
 
 
 def main(socket: str, domid: str) -> None:
-    """Be a guest until the standard input ends."""
     number = int(domid)
     ended = threading.Event()
 

@@ -44,7 +44,6 @@ class State(NamedTuple):
 
 
 def look(toolstack: Toolstack, pid: int, count: int) -> State:
-    """Look at a daemon."""
     known = [n for n in range(1, count + 1) if usage(toolstack.dom0, n) is not None]
     dom0 = usage(toolstack.dom0, 0)
     there = nodes(toolstack.dom0)
@@ -109,7 +108,6 @@ def soak(directory: Path, count: int, rounds: int) -> list[str]:
 
 
 def main() -> int:
-    """Make a long run and print what there is to say of it."""
     parser = argparse.ArgumentParser(description="Domains come and go.")
     parser.add_argument("--domains", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)

@@ -56,11 +56,7 @@ class Service:
 
 
 def read_compose(path: Path) -> list[Service]:
-    """Return the services, those first that others wait for.
-
-    Raises:
-        ComposeError: If something is wrong or not known.
-    """
+    """Return the services, those first that others wait for."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     _check_keys(document, {"services", "volumes"}, "the file")
     volumes = document.get("volumes", {})

@@ -43,12 +43,7 @@ def environment() -> dict[str, str]:
 
 @final
 class Daemon:
-    """A running daemon; leaving it as a context manager ends it.
-
-    Attributes:
-        socket: Where it listens.
-        pid: Its process.
-    """
+    """A running daemon; leaving it as a context manager ends it."""
 
     def __init__(self, socket: Path, pid: int) -> None:
         self.socket = socket
@@ -63,11 +58,7 @@ class Daemon:
         self.stop()
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """End the daemon and wait until it has gone; a second time does nothing.
-
-        Raises:
-            Failed: If the signal does not end it; it is killed then.
-        """
+        """End the daemon and wait until it has gone; a second time does nothing."""
         if self._handle < 0:
             return
         gone = self._signal(number)
@@ -81,31 +72,18 @@ class Daemon:
             pytest.fail(f"signal {number} does not end {self.socket}", pytrace=False)
 
     def _signal(self, number: int) -> bool:
-        """Send a signal, and tell whether the process ends then."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._handle, number)
         return bool(select.select([self._handle], [], [], PATIENCE_S)[0])
 
 
 def start_daemon(directory: Path) -> Daemon:
-    """Start the daemon that the tests are about.
-
-    Args:
-        directory: For its socket and its log; short, as a socket's path must be.
-    """
+    """Start the daemon that the tests are about."""
     return start_c_peer(directory) if daemon_name() == "c" else start_xsd(directory)
 
 
 def start_xsd(directory: Path, *options: str) -> Daemon:
-    """Start our daemon.
-
-    Args:
-        directory: For its socket and its log.
-        options: More words for its command line.
-
-    Raises:
-        Failed: If it does not answer GET_DOMAIN_PATH in time.
-    """
+    """Start our daemon."""
     path = directory / "socket"
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -134,12 +112,6 @@ def start_c_peer(directory: Path) -> Daemon:
 
     `run-peer`, which can do that, is looked for in the directory XSD_PEERS, else
     in `shared/peers` beside the checkout.
-
-    Args:
-        directory: For its socket, its log and its hypervisor's files.
-
-    Raises:
-        Skipped: If it is missing.
     """
     beside = CHECKOUT.parent / "shared" / "peers"
     starter = Path(os.environ.get("XSD_PEERS") or beside) / "run-peer"
@@ -153,7 +125,6 @@ def start_c_peer(directory: Path) -> Daemon:
 
 
 def client_environment(socket: Path) -> Mapping[str, str]:
-    """Return the environment for a client program of this daemon."""
     return {**environment(), "XENSTORED_PATH": str(socket)}
 
 

@@ -17,18 +17,13 @@ def recorded_engine(control: int = 0) -> Engine:
 
 
 def replayed(inputs: Sequence[Input], control: int = 0) -> Engine:
-    """A new engine on which inputs were carried out."""
     engine = Engine(Store(control))
     replay(engine, inputs)
     return engine
 
 
 def assert_replays(engine: Engine) -> None:
-    """Check that the inputs on an engine's tape make another engine equal to it.
-
-    Args:
-        engine: One that has had a `MemoryTape` since before its first input.
-    """
+    """Check that the inputs on an engine's tape make another engine equal to it."""
     tape = engine.tape
     assert isinstance(tape, MemoryTape)
     other = replayed(tape.inputs, engine.store.privileged.domid)

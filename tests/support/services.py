@@ -10,8 +10,6 @@ from xsd.daemon.settings import Config
 
 
 def serve(config: Config, work: Callable[[Service], Awaitable[None]]) -> None:
-    """Have a service run while something is done."""
-
     async def run() -> None:
         service = Service(config)
         service.start()

@@ -25,12 +25,7 @@ PATIENCE_S: Final = 20.0
 
 @final
 class Shim:
-    """The pretended Xen of one daemon.
-
-    Attributes:
-        directory: The files that stand for domains and event channels.
-        closed: What guests raise if the daemon has given up their ring.
-    """
+    """The pretended Xen of one daemon."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -56,16 +51,7 @@ class Shim:
 
 
 def start_xsd_on_shim(directory: Path, *options: str) -> Daemon:
-    """Start our daemon as if on Xen.
-
-    Args:
-        directory: For its socket, its log and, in `shim`, its hypervisor's files.
-        options: More words for its command line.
-
-    Raises:
-        Skipped: If the pretended Xen is missing.
-        Failed: If the daemon does not answer in time.
-    """
+    """Start our daemon as if on Xen."""
     starter = peers_directory() / "with-shim"
     need_compiler(find_program)
     path = directory / "socket"

@@ -33,11 +33,7 @@ PATIENCE_S: Final = 30.0
 
 
 class World(ABC):
-    """A daemon with a client of dom0 and any guests.
-
-    Attributes:
-        dom0: The client of dom0.
-    """
+    """A daemon with a client of dom0 and any guests."""
 
     dom0: Session
 
@@ -71,7 +67,6 @@ class World(ABC):
         self.destroy(domid)
 
     def guest(self, domid: int) -> Session:
-        """Make a domain and introduce it."""
         port = self.create(domid)
         self.dom0.ok(Op.INTRODUCE, strings(b"%d" % domid, b"1", b"%d" % port))
         session = self.session(domid)
@@ -79,16 +74,13 @@ class World(ABC):
         return session
 
     def guests(self, *domids: int) -> list[Session]:
-        """Make several domains."""
         return [self.guest(domid) for domid in domids]
 
     def limit(self, quota: bytes, value: int) -> None:
-        """Change a limit for all guests."""
         payload = strings(b"quota", b"set", quota, b"%d" % value)
         self.dom0.get(Op.CONTROL, payload)
 
     def end(self, guest: Session) -> None:
-        """RELEASE a domain, and destroy it."""
         self.dom0.get(Op.RELEASE, b"%d\0" % guest.domid)
         self._guests.remove(guest)
         self.remove(guest.domid)
@@ -121,9 +113,6 @@ class EngineWorld(World):
     """The daemon in this process.
 
     In the end its inputs are carried out once more, and have to make the same.
-
-    Attributes:
-        tape: Its inputs.
     """
 
     def __init__(self) -> None:
@@ -153,8 +142,6 @@ class EngineWorld(World):
 
 
 class DaemonWorld(World):
-    """A daemon that runs as a process."""
-
     def __init__(self, start: Callable[[Path], Daemon]) -> None:
         super().__init__()
         # A socket's path must be shorter than those that pytest makes.
@@ -182,8 +169,6 @@ class DaemonWorld(World):
 
 @final
 class RingWorld(DaemonWorld):
-    """Our daemon with a pretended hypervisor."""
-
     def __init__(self) -> None:
         super().__init__(lambda path: start_xsd(path, "--hypervisor", "emulated"))
         self._host = PretendedHost(f"{self._daemon.socket}.hypervisor")
@@ -234,8 +219,6 @@ class ShimTransport(Transport):
 
 
 class ShimWorld(DaemonWorld):
-    """Our daemon on a pretended Xen."""
-
     def __init__(self, start: Callable[[Path], Daemon] = start_xsd_on_shim) -> None:
         super().__init__(start)
         self._shim = Shim(self.directory / "shim")
@@ -268,7 +251,6 @@ class ShimWorld(DaemonWorld):
 
 
 def start_c_world() -> World:
-    """Xen's C xenstored."""
     need_compiler(find_program)
     return ShimWorld(start_c_peer)
 

@@ -46,7 +46,6 @@ _MOST_S: Final = 60
 
 
 def missing_packages() -> list[str]:
-    """Return the packages that have to be installed first."""
     return sorted(
         {name for program, name in NEEDED.items() if not shutil.which(program)}
     )
@@ -54,12 +53,7 @@ def missing_packages() -> list[str]:
 
 @final
 class Container:
-    """A booted container.
-
-    Attributes:
-        etc: Its /etc/xen.
-        system: Its directory of units; `systemctl daemon-reload` reads it anew.
-    """
+    """A booted container."""
 
     def __init__(self, scratch: Path, leader: int) -> None:
         self.etc = scratch / "etc"
@@ -70,11 +64,7 @@ class Container:
     def run(
         self, *words: str, check: bool = True
     ) -> "subprocess.CompletedProcess[str]":
-        """Run a command inside.
-
-        Raises:
-            AssertionError: If it fails, unless that is allowed by `check`.
-        """
+        """Run a command inside."""
         done = subprocess.run(
             ["nsenter", "-t", str(self._leader), "-a", *words],  # noqa: S607
             check=False,
@@ -87,7 +77,6 @@ class Container:
         return done
 
     def show(self, name: str, unit: str = "xenstored.service") -> str:
-        """Return a property of a unit."""
         return self.run("systemctl", "show", "-P", name, unit).stdout.strip()
 
     def journal(self) -> str:
@@ -105,7 +94,6 @@ class Container:
         self.run("systemctl", "daemon-reload")
 
     def clean(self) -> None:
-        """Stop everything and forget what was set."""
         self.run("systemctl", "stop", "xenstored.socket", "xenstored.service")
         self.run("systemctl", "reset-failed", "xenstored.*", check=False)
         shutil.rmtree(self.system / "xenstored.service.d", ignore_errors=True)
@@ -126,7 +114,6 @@ def copy_units(to: Path, program: str) -> None:
 
 @contextlib.contextmanager
 def booted() -> Iterator[Container]:
-    """Boot a container and end it."""
     with (
         _LOCK.open("w") as lock,
         tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name,

@@ -41,14 +41,12 @@ def answers(container: Container) -> bool:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that something takes."""
     begin = time.monotonic()
     work()
     return time.monotonic() - begin
 
 
 def exists(container: Container, path: str) -> bool:
-    """Tell whether there is something at a path of the container."""
     return container.run("test", "-e", path, check=False).returncode == 0
 
 
@@ -61,7 +59,6 @@ def exposure(container: Container) -> float:
 
 
 def quota(container: Container, name: str) -> int:
-    """Return a quota as CONTROL shows it."""
     said = container.run(XENSTORE_CONTROL, "quota").stdout
     found = re.search(rf"^{name} *: *([0-9]+)", said, re.MULTILINE)
     assert found, said
@@ -308,7 +305,6 @@ CHECKS: Final = (
 
 
 def passes(check: Callable[[Container], str], container: Container) -> bool:
-    """Run a check and print what came of it."""
     name = check.__name__.replace("_", " ")
     try:
         print(f"ok    {name:<18} {check(container)}", flush=True)
@@ -324,7 +320,6 @@ def passes(check: Callable[[Container], str], container: Container) -> bool:
 
 
 def main() -> int:
-    """Run all checks."""
     if os.geteuid() != 0:
         print("make test-systemd: a container takes root", file=sys.stderr)
         return 2

@@ -26,7 +26,6 @@ def xenstore() -> Iterator[InProcess]:
 
 @pytest.fixture
 def dom0(xenstore: InProcess) -> Session:
-    """A client of dom0."""
     return xenstore.client()
 
 

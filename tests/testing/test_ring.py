@@ -20,14 +20,7 @@ from xsd.testing.ring import RingTransport
 
 @final
 class Daemon:
-    """The other side of a ring, which does only what the test tells it to.
-
-    Attributes:
-        page: What is shared.
-        ring: The daemon's look at it.
-        to_daemon: Counts how often the guest has notified.
-        to_guest: Notifies the guest.
-    """
+    """The other side of a ring, which does only what the test tells it to."""
 
     def __init__(self) -> None:
         self.page = memoryview(bytearray(4096))
@@ -36,7 +29,6 @@ class Daemon:
         self.to_guest = os.eventfd(0, os.EFD_NONBLOCK)
 
     def guest(self, *, lazy: bool = False) -> RingTransport:
-        """Return a guest."""
         return RingTransport(self.page, self.to_daemon, self.to_guest, lazy=lazy)
 
     def was_notified(self) -> int:
@@ -54,7 +46,6 @@ class Daemon:
 
 @pytest.fixture
 def daemon() -> Iterator[Daemon]:
-    """A daemon whose ring is empty."""
     daemon = Daemon()
     yield daemon
     os.close(daemon.to_daemon)
@@ -62,7 +53,6 @@ def daemon() -> Iterator[Daemon]:
 
 
 def start_at(daemon: Daemon, index: int) -> None:
-    """Let all indexes begin there."""
     fields = daemon.page[2048:2064].cast("I")
     for place in (REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD):
         fields[place] = index

@@ -20,12 +20,10 @@ class Script(Transport):
         self.sent = b""
 
     def send(self, data: bytes, timeout: float | None) -> None:
-        """See `Transport.send`."""
         del timeout
         self.sent += data
 
     def receive(self, timeout: float | None) -> bytes:
-        """See `Transport.receive`; the end is at the end of the script."""
         del timeout
         if not self.parts:
             raise DisconnectedError("the end")
@@ -35,7 +33,6 @@ class Script(Transport):
         return part
 
     def close(self) -> None:
-        """See `Transport.close`."""
         self.parts.clear()
 
 
@@ -49,7 +46,6 @@ def xenstore() -> Iterator[InProcess]:
 
 @pytest.fixture
 def session(xenstore: InProcess) -> Session:
-    """A client of dom0."""
     return xenstore.client()
 
 

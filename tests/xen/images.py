@@ -97,17 +97,11 @@ def cache_directory() -> Path:
 
 
 def images(directory: Path) -> dict[str, Path]:
-    """Return the files that a machine starts from, by their names."""
     return {name: directory / name for name in ("xen", "vmlinux", "initrd", "dom0.img")}
 
 
 def build(directory: Path) -> None:
-    """Build what is missing or older than the files it is made of.
-
-    Raises:
-        SystemExit: If this machine lacks something; the text says what.
-        CalledProcessError: If a step fails, after it has said why.
-    """
+    """Build what is missing or older than the files it is made of."""
     sources = [*_HERE.glob("dom0/init*"), *_HERE.glob("domu/*"), Path(__file__)]
     newest = max(path.stat().st_mtime for path in sources)
     built = images(directory)["dom0.img"]
@@ -187,7 +181,6 @@ def _debootstrap(root: Path) -> None:
 
 
 def _unpack_kernel(root: Path, directory: Path) -> None:
-    """Unpack hypervisor and kernel without installing them."""
     unpacked = directory / "kernel"
     shutil.rmtree(unpacked, ignore_errors=True)
     for package in (root / "kernel").glob("*.deb"):
@@ -214,11 +207,7 @@ def uncompressed(image: bytes) -> bytes:
 
 
 class Modules:
-    """The modules of an unpacked kernel.
-
-    Attributes:
-        release: The kernel's, as `uname -r` tells it.
-    """
+    """The modules of an unpacked kernel."""
 
     def __init__(self, unpacked: Path) -> None:
         (self._directory,) = (unpacked / "lib/modules").iterdir()
@@ -229,12 +218,7 @@ class Modules:
             self._needs[Path(path).stem.replace("_", "-")] = [path, *others.split()]
 
     def copy(self, names: Iterable[str], into: Path) -> None:
-        """Copy modules, with all that they need, to where `modprobe` looks.
-
-        Args:
-            names: Of the modules; `-` and `_` are the same.
-            into: A root directory.
-        """
+        """Copy modules, with all that they need, to where `modprobe` looks."""
         place = into / "lib/modules" / self.release
         place.mkdir(parents=True, exist_ok=True)
         for listing in self._directory.glob("modules.*"):
@@ -247,7 +231,6 @@ class Modules:
 
 
 def _pack(directory: Path, busybox: Path, archive: Path) -> None:
-    """Make an initial ram disk of a directory."""
     names = sorted(path.relative_to(directory) for path in directory.rglob("*"))
     with archive.open("wb") as output:
         _run(

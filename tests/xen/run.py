@@ -78,11 +78,7 @@ def install(directory: Path) -> None:
 
 @final
 class Results:
-    """What the scenarios' machines have told.
-
-    Attributes:
-        failed: Scenarios that failed or were not run.
-    """
+    """What the scenarios' machines have told."""
 
     def __init__(self) -> None:
         self.failed: set[str] = set()
@@ -93,7 +89,6 @@ class Results:
         self.failed.update(names)
 
     def take(self, line: str) -> None:
-        """Take a line that a machine has printed."""
         if line.startswith("@note "):
             sys.stdout.write(f"{line.removeprefix('@note ')}\n")
             return
@@ -112,7 +107,6 @@ class Results:
         self._text.clear()
 
     def rest(self) -> str:
-        """Take what was printed since the last result."""
         text = "\n".join(self._text)
         self._text.clear()
         return text
@@ -161,7 +155,6 @@ def run_machine(
     results: Results,
     arguments: argparse.Namespace,
 ) -> None:
-    """Start a machine and have it run scenarios."""
     results.expect(names)
     cache = cache_directory()
     logs = (arguments.logs or cache / "logs") / how

@@ -41,11 +41,7 @@ class ScenarioError(Exception):
 
 
 def run(*words: str, timeout_s: float = PATIENCE_S) -> str:
-    """Run a program and return what it prints.
-
-    Raises:
-        ScenarioError: If it fails, or takes longer.
-    """
+    """Run a program and return what it prints."""
     status, output = attempt(*words, timeout_s=timeout_s)
     if status:
         raise ScenarioError(f"{' '.join(words)}: exit code {status}\n{output}")
@@ -78,11 +74,7 @@ def xl(*words: str) -> str:
 
 @final
 class Dom0:
-    """The host's side.
-
-    Attributes:
-        client: A client of the daemon that is being tested.
-    """
+    """The host's side."""
 
     def __init__(self) -> None:
         self.client = Client(timeout=PATIENCE_S)
@@ -111,11 +103,7 @@ class Dom0:
         wanted: Callable[[str | None], bool],
         timeout_s: float = PATIENCE_S,
     ) -> str | None:
-        """Wait, by a watch, until a node is as wanted; return its value.
-
-        Raises:
-            ScenarioError: If it is not in time.
-        """
+        """Wait, by a watch, until a node is as wanted; return its value."""
         deadline = time.monotonic() + timeout_s
         # A client of its own: no event of another wait can be among these.
         with Client(timeout=PATIENCE_S) as client:
@@ -152,13 +140,7 @@ class Dom0:
     def guest(
         self, kind: str = "pv", *, devices: bool = True, plain: bool = False
     ) -> "Guest":
-        """Return a guest with a name of its own, not created yet.
-
-        Args:
-            kind: `pv` or `pvh`.
-            devices: It has a network and a disk.
-            plain: They are attached by the scripts `vif-plain` and `block-plain`.
-        """
+        """Return a guest with a name of its own, not created yet."""
         name = f"guest{next(self._names)}"
         lines: list[str] = []
         if devices:
@@ -187,12 +169,7 @@ class Dom0:
 
 @final
 class Guest:
-    """A guest whose init does what it is told through the store.
-
-    Attributes:
-        name: As the toolstack knows it.
-        domid: Its domain, once it was created.
-    """
+    """A guest whose init does what it is told through the store."""
 
     def __init__(self, dom0: Dom0, name: str, kind: str, devices: list[str]) -> None:
         self.name = name
@@ -292,11 +269,7 @@ def make_disk(path: Path) -> str:
 
 @contextlib.contextmanager
 def nothing_left(dom0: Dom0) -> Iterator[None]:
-    """Check that the store has the same paths afterwards as before.
-
-    Raises:
-        ScenarioError: If not; the text has the paths.
-    """
+    """Check that the store has the same paths afterwards as before."""
     before = dom0.paths()
     yield
     dom0.wait_no_guests()
