@@ -20,9 +20,10 @@ from statistics import median
 from typing import Final, NamedTuple, Self, final
 
 from tests.soak.hostile import ACTS, PUBLIC, home
-from tests.soak.observe import MIB, cpu_seconds, end_in_order, events, nodes, p99, usage
+from tests.soak.observe import MIB, end_in_order, events, nodes, p99, usage
 from tests.soak.polite import PATIENCE_S, PAUSE_S, Polite
 from tests.support.daemons import CHECKOUT, Daemon, environment, start_xsd
+from tests.support.hosts import Processor
 from tests.support.processes import memory
 from xsd.client import Client, Transaction
 from xsd.protocol.errors import Errno, XenStoreError
@@ -137,15 +138,15 @@ class Run:
             self._python("hostile", str(domid), f"{self._seed}{domid}", *limits)
             for domid in HOSTILE
         ]
-        begin, worked = time.monotonic(), cpu_seconds(self._daemon.pid)
+        processor = Processor(self._daemon.pid)
+        begin, worked = time.monotonic(), processor.used()
         deadline = begin + seconds + PATIENCE_S
         while any(guest.poll() is None for guest in guests):
             if time.monotonic() > deadline:
                 self.faults.append("a hostile guest does not come to its end")
                 break
             self._turn()
-        load = cpu_seconds(self._daemon.pid) - worked
-        load /= time.monotonic() - begin
+        load = (processor.used() - worked) / (time.monotonic() - begin)
         for domid, guest in zip(HOSTILE, guests, strict=True):
             self._end_hostile(domid, guest)
         self.settle()

@@ -1,7 +1,6 @@
 """What long runs share: a daemon seen from outside, and an end in order."""
 
 import json
-import os
 import signal
 import sys
 from collections import Counter
@@ -51,11 +50,6 @@ def nodes(dom0: Client, *but: bytes) -> frozenset[bytes]:
             above = path.rstrip(b"/") + b"/"
             rest += [above + name for name in dom0.directory(path)]
     return frozenset(found)
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def events(log: Path) -> Counter[str]:

@@ -26,12 +26,6 @@ STEPS: Final = 60
 
 
 @pytest.fixture
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory whose path is short enough for a socket."""
-    return tmp_path_factory.mktemp("xs")
-
-
-@pytest.fixture
 def run(directory: Path) -> Iterator[Run]:
     """A daemon with a polite guest; no hostile ones yet."""
     with Run(directory, FIRST_SEED) as run:

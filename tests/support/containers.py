@@ -1,5 +1,6 @@
 """A container engine and the containers of one test."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,8 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final, Self, final
 
-from tests.support.processes import PATIENCE_S, wait_until
-from xsd.client import Client, DisconnectedError, NotListeningError
+from tests.support.daemons import answers
+from tests.support.processes import wait_until
+from xsd.client import DisconnectedError
 
 CONFINED: Final = (
     "--read-only",
@@ -136,10 +138,8 @@ class Container:
 
 def wait_until_served(path: Path) -> None:
     def served() -> bool:
-        try:
-            with Client(str(path), timeout=PATIENCE_S) as client:
-                return client.get_domain_path(0) == b"/local/domain/0"
-        except (NotListeningError, DisconnectedError):
-            return False
+        with contextlib.suppress(DisconnectedError):
+            return answers(path)
+        return False
 
     wait_until(served, f"nobody serves on {path}")

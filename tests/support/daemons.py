@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, final
 
@@ -21,7 +21,7 @@ import xsd
 from tests.conftest import find_program
 from xsd.client import Client, NotListeningError
 
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 20.0
 """Most seconds until a daemon answers, or is gone."""
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
@@ -83,19 +83,27 @@ def start_daemon(directory: Path) -> Daemon:
 
 
 def start_xsd(directory: Path, *options: str) -> Daemon:
-    """Start our daemon."""
+    """Start our daemon, with more words for its command line."""
+    return launch(directory, [], *options, XENSTORED_RUNDIR=str(directory))
+
+
+def launch(
+    directory: Path, before: Sequence[str], *options: str, **variables: str
+) -> Daemon:
+    """Start our daemon, maybe through another program, and wait until it answers."""
     path = directory / "socket"
+    words = [sys.executable, "-m", "xsd", "serve", "--socket", str(path), *options]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "xsd", "serve", "--socket", str(path), *options],
+            [*before, *words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**environment(), "XENSTORED_RUNDIR": str(directory)},
+            env={**environment(), **variables},
         )
     deadline = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < deadline:
-        if _answers(path):
+        if answers(path):
             daemon = Daemon(path, process.pid)
             process.returncode = 0  # `Daemon.stop` waits for it
             return daemon
@@ -128,7 +136,8 @@ def client_environment(socket: Path) -> Mapping[str, str]:
     return {**environment(), "XENSTORED_PATH": str(socket)}
 
 
-def _answers(path: Path) -> bool:
+def answers(path: Path) -> bool:
+    """Tell whether somebody serves on a socket."""
     try:
         with Client(str(path), timeout=PATIENCE_S) as client:
             return client.get_domain_path(0) == b"/local/domain/0"

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self, final
 
-from tests.support.daemons import environment
-from xsd.client import Client, NotListeningError
+from tests.support.daemons import answers, environment
+from xsd.client import Client
 
 PATIENCE_S: Final = 30.0
 """Most seconds until something happens that should."""
@@ -87,11 +87,7 @@ class Place:
         return Client(str(path or self.socket), timeout=PATIENCE_S)
 
     def answers(self, path: Path | None = None) -> bool:
-        try:
-            with self.client(path) as client:
-                return client.get_domain_path(0) == b"/local/domain/0"
-        except NotListeningError:
-            return False
+        return answers(path or self.socket)
 
     def start(
         self,

@@ -9,13 +9,6 @@ from xsd.engine.state import describe, differences
 from xsd.store import Store
 
 
-def recorded_engine(control: int = 0) -> Engine:
-    """An engine with a tape in memory, for `assert_replays`."""
-    engine = Engine(Store(control))
-    engine.tape = MemoryTape()
-    return engine
-
-
 def replayed(inputs: Sequence[Input], control: int = 0) -> Engine:
     engine = Engine(Store(control))
     replay(engine, inputs)

@@ -11,14 +11,14 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, Final, Self, final
 
 from tests.conftest import find_program
-from tests.hypervisor.shim import need_compiler
-from tests.support.daemons import Daemon, start_c_peer, start_xsd
+from tests.hypervisor.shim import need_compiler, peers_directory
+from tests.support.daemons import Daemon, launch, start_c_peer, start_xsd
 from tests.support.replaying import assert_replays
-from tests.support.shimmed import Shim, start_xsd_on_shim
 from xsd.client import DisconnectedError, Transport
 from xsd.client.transport import SocketTransport
 from xsd.engine.inputs import MemoryTape
@@ -192,9 +192,16 @@ class RingWorld(DaemonWorld):
         super().close()
 
 
+def start_on_shim(directory: Path) -> Daemon:
+    """Start our daemon as if on Xen."""
+    need_compiler(find_program)
+    starter = str(peers_directory() / "with-shim")
+    return launch(directory, [starter, str(directory)], "--hypervisor", "xen")
+
+
 @final
 class ShimTransport(Transport):
-    """The ring of a guest of the pretended Xen; see `tests.support.shimmed`."""
+    """The ring of a guest of the pretended Xen, a `domu.DomU`."""
 
     def __init__(self, guest: Any, closed: type[Exception]) -> None:
         self._guest = guest
@@ -219,21 +226,26 @@ class ShimTransport(Transport):
 
 
 class ShimWorld(DaemonWorld):
-    def __init__(self, start: Callable[[Path], Daemon] = start_xsd_on_shim) -> None:
+    def __init__(self, start: Callable[[Path], Daemon] = start_on_shim) -> None:
         super().__init__(start)
-        self._shim = Shim(self.directory / "shim")
+        spec = spec_from_file_location("domu", peers_directory() / "domu.py")
+        assert spec is not None
+        assert spec.loader is not None
+        self._domu: Any = module_from_spec(spec)
+        spec.loader.exec_module(self._domu)
         self._created: dict[int, Any] = {}
         self._dead: dict[int, Any] = {}
 
     def create(self, domid: int) -> int:
         if domid in self._dead:
             self._dead.pop(domid).close()
-        self._created[domid] = self._shim.guest(domid)
+        files = str(self.directory / "shim")
+        self._created[domid] = self._domu.DomU(files, domid, timeout=PATIENCE_S)
         port: int = self._created[domid].port
         return port
 
     def session(self, domid: int) -> Session:
-        transport = ShimTransport(self._created[domid], self._shim.closed)
+        transport = ShimTransport(self._created[domid], self._domu.Closed)
         return Session(transport, domid, timeout=PATIENCE_S)
 
     def destroy(self, domid: int) -> None:

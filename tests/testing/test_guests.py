@@ -22,12 +22,6 @@ ONE_PAGE = b'{"domid": 5, "unique_id": 1, "port": 1}\n'
 
 
 @pytest.fixture
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory whose path is short enough for a socket."""
-    return tmp_path_factory.mktemp("xs")
-
-
-@pytest.fixture
 def server(directory: Path) -> Iterator[Host]:
     """A daemon in a thread, where `/t` is everybody's and may be of any size."""
     with Host(directory) as server:
