@@ -116,9 +116,7 @@ def test_files_are_offered_where_files_are_meant(
         assert offered(*words, "xsd.") == ["option filenames", "xsd.toml"]
 
 
-def test_what_can_be_asked_about_the_configuration_is_offered(
-    offered: Offered,
-) -> None:
+def test_what_can_be_asked_about_the_configuration_is_offered(offered: Offered) -> None:
     """And nothing behind what takes nothing."""
     assert offered("config", "") == [
         *("check", "show", "keys", "example"),
@@ -190,9 +188,7 @@ def test_only_what_is_a_path_is_completed_as_one(
     assert paths("health", "/t/") == []
 
 
-def test_without_a_daemon_nothing_is_offered_and_nothing_said(
-    offered: Offered,
-) -> None:
+def test_without_a_daemon_nothing_is_offered_and_nothing_said(offered: Offered) -> None:
     """The line that is being typed stays as it is."""
     assert offered("read", "/t") == []
 

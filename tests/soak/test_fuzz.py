@@ -7,15 +7,7 @@ from typing import Final
 import pytest
 
 from tests.fuzz.test_fuzz import FIRST_SEED
-from tests.soak.fuzz import (
-    GROWTH_MAX,
-    HOSTILE,
-    PEAK_MAX,
-    SLOWER_MAX,
-    Round,
-    Run,
-    judge,
-)
+from tests.soak.fuzz import GROWTH_MAX, HOSTILE, PEAK_MAX, SLOWER_MAX, Round, Run, judge
 from tests.soak.observe import events
 from xsd.client import Client
 

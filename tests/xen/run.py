@@ -150,10 +150,7 @@ def main() -> int:
 
 
 def run_machine(
-    how: str,
-    names: list[str],
-    results: Results,
-    arguments: argparse.Namespace,
+    how: str, names: list[str], results: Results, arguments: argparse.Namespace
 ) -> None:
     results.expect(names)
     cache = cache_directory()
