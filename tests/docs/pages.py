@@ -72,6 +72,11 @@ class Block(NamedTuple):
     def is_directive(self) -> bool:
         return self.language.startswith("{")
 
+    @property
+    def is_needy(self) -> bool:
+        """Whether a target of its own runs it."""
+        return self.note.startswith("needs ")
+
     def noted(self, what: str) -> str | None:
         """What stands behind the colon of a note of this kind; None for others."""
         kind, _, rest = self.note.partition(":")
