@@ -281,13 +281,7 @@ def removal(package: Package) -> str:
 
 
 ALONE: Final = (
-    dependencies,
-    installation,
-    programs,
-    service,
-    background,
-    completion,
-    purge,
+    *(dependencies, installation, programs, service, background, completion, purge),
 )
 BESIDE_XEN: Final = (neighbours, debian_tools, manual)
 BOOTED: Final = (units, boot, switch, upgrade, removal)

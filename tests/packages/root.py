@@ -23,22 +23,9 @@ NEEDED: Final = {
 _MOST_S: Final = 600
 
 _CHANGING: Final = (
-    "dev",
-    "etc/.pwd.lock",
-    "etc/ld.so.cache",
-    "proc",
-    "root",
-    "run/systemd",
-    "sys",
-    "tmp",
-    "var/backups",
-    "var/cache",
-    "var/lib/apt",
-    "var/lib/dpkg",
-    "var/lib/systemd",
-    "var/log/apt",
-    "var/log/journal",
-    "var/tmp",
+    *("dev", "etc/.pwd.lock", "etc/ld.so.cache", "proc", "root", "run/systemd", "sys"),
+    *("tmp", "var/backups", "var/cache", "var/lib/apt", "var/lib/dpkg"),
+    *("var/lib/systemd", "var/log/apt", "var/log/journal", "var/tmp"),
 )
 """Below these, files come and go whatever package is installed."""
 

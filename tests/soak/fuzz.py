@@ -54,40 +54,23 @@ ATTEMPTS_MAX: Final = 100
 """Of a transaction that hostile guests disturb; it should be 6, see progress.py, but
 it has to be done in 250 ms for that."""
 
-LOGGED: Final = frozenset(
-    {
-        "connection.broken",
-        "connection.too_slow",
-        "daemon.serving",
-        "domain.ignored",
-        "events.expired",
-        "memory.below_soft_quota",
-        "memory.over_soft_quota",
-        "quota.exceeded",
-        "request.refused",
-        "request.refusals_not_logged",
-        "store.checked",
-    }
+LOGGED: Final = (
+    *("connection.broken", "connection.too_slow", "daemon.serving", "domain.ignored"),
+    *("events.expired", "memory.below_soft_quota", "memory.over_soft_quota"),
+    *("quota.exceeded", "request.refused", "request.refusals_not_logged"),
+    "store.checked",
 )
 """All that hostile guests may have the daemon say."""
 
 
 class Round(NamedTuple):
-    """What was measured in a round.
+    """What was measured in a round."""
 
-    Attributes:
-        memory: Bytes of the daemon afterwards.
-        peak: Bytes that it has had at most so far.
-        load: What part of the time the daemon had a processor.
-        quiet: 99th percentile of dom0's round trips before, in seconds.
-        busy: The same while hostile guests were there.
-    """
-
-    memory: int
-    peak: int
-    load: float
-    quiet: float
-    busy: float
+    memory: int  # bytes of the daemon afterwards
+    peak: int  # bytes that it has had at most so far
+    load: float  # what part of the time the daemon had a processor
+    quiet: float  # 99th percentile of dom0's round trips before, in seconds
+    busy: float  # the same while hostile guests were there
 
     @property
     def slower(self) -> float:

@@ -26,21 +26,13 @@ LOGGED: Final = frozenset({"daemon.serving", "store.checked"})
 
 
 class State(NamedTuple):
-    """What must be the same after a round as before.
+    """What must be the same after a round as before."""
 
-    Attributes:
-        dom0: Its counters.
-        domains: What the hypervisor has.
-        known: Domains of which the store knows.
-        descriptors: Open files of the daemon.
-        nodes: All nodes with their permissions.
-    """
-
-    dom0: dict[str, int] | None
-    domains: list[int]
-    known: list[int]
+    dom0: dict[str, int] | None  # its counters
+    domains: list[int]  # of the hypervisor
+    known: list[int]  # to the store
     descriptors: int
-    nodes: frozenset[bytes]
+    nodes: frozenset[bytes]  # with their permissions
 
 
 def look(toolstack: Toolstack, pid: int, count: int) -> State:

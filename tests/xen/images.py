@@ -29,16 +29,8 @@ SUITE: Final = "bookworm"
 RELEASE: Final = "4.17"
 
 PACKAGES: Final = (
-    f"xen-utils-{RELEASE}",
-    "xenstore-utils",
-    "python3-venv",
-    "iproute2",
-    "mount",
-    "procps",
-    "kmod",
-    "busybox-static",
-    "lsb-base",
-    "init-system-helpers",
+    *(f"xen-utils-{RELEASE}", "xenstore-utils", "python3-venv", "iproute2", "mount"),
+    *("procps", "kmod", "busybox-static", "lsb-base", "init-system-helpers"),
     "initscripts",
 )
 """Of dom0. `initscripts` has what Debian's script for Xen's daemons includes."""
@@ -54,31 +46,16 @@ TOOLS: Final = {
 """Programs of this machine, and the packages that have them."""
 
 DOM0_MODULES: Final = (
-    "xenfs",
-    "xen-evtchn",
-    "xen-gntdev",
-    "xen-gntalloc",
-    "xen-privcmd",
-    "xen-netback",
-    "xen-blkback",
-    "loop",
-    "bridge",
-    "tun",
+    *("xenfs", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd"),
+    *("xen-netback", "xen-blkback", "loop", "bridge", "tun"),
 )
 DISK_MODULES: Final = (
-    "virtio_pci",
-    "virtio_blk",
-    "virtio_console",
-    "ext4",
-    "crc32c_generic",
+    *("virtio_pci", "virtio_blk", "virtio_console", "ext4", "crc32c_generic"),
 )
 GUEST_MODULES: Final = ("xenfs", "xen-evtchn", "xen-netfront", "xen-blkfront")
 
 GUEST_LIBRARIES: Final = (
-    "libxenstore.so.4",
-    "libxentoolcore.so.1",
-    "libc.so.6",
-    "libgcc_s.so.1",
+    *("libxenstore.so.4", "libxentoolcore.so.1", "libc.so.6", "libgcc_s.so.1"),
 )
 CLIENTS: Final = ("read", "write", "list", "ls", "rm", "exists", "watch", "chmod")
 
@@ -163,20 +140,15 @@ def _debootstrap(root: Path) -> None:
     with tempfile.NamedTemporaryFile(suffix=".conf") as settings:
         settings.write(ours.stdout)
         settings.flush()
+        unwanted = ("doc", "man", "locale")
         _run(
-            "mmdebstrap",
-            "--quiet",
-            "--variant=essential",
-            "--architectures=amd64",
+            *("mmdebstrap", "--quiet", "--variant=essential", "--architectures=amd64"),
             f"--aptopt={settings.name}",
             '--aptopt=APT::Install-Recommends "false"',
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-exclude=/usr/share/man/*",
-            "--dpkgopt=path-exclude=/usr/share/locale/*",
+            *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in unwanted),
             f"--include={','.join(PACKAGES)}",
             f"--customize-hook={download}",
-            SUITE,
-            root,
+            *(SUITE, root),
         )
 
 
@@ -234,8 +206,7 @@ def _pack(directory: Path, busybox: Path, archive: Path) -> None:
     names = sorted(path.relative_to(directory) for path in directory.rglob("*"))
     with archive.open("wb") as output:
         _run(
-            busybox,
-            *("cpio", "-o", "-H", "newc"),
+            *(busybox, "cpio", "-o", "-H", "newc"),
             cwd=directory,
             input="".join(f"{name}\n" for name in names).encode(),
             stdout=output,

@@ -29,19 +29,10 @@ DAEMONS: Final = {
 }
 
 DIRECT: Final = (
-    "dom0-comes-up",
-    "pv-guest-lives",
-    "pvh-guest-lives",
-    "eight-guests-at-once",
-    "destroyed-guest-leaves-nothing",
-    "guest-reboots",
-    "guest-is-saved-and-restored",
-    "guest-is-paused-and-renamed",
-    "devices-come-and-go",
-    "domid-is-used-again",
-    "hostile-kernels-disturb-nobody",
-    "hostile-programs-disturb-nobody",
-    "speed",
+    *("dom0-comes-up", "pv-guest-lives", "pvh-guest-lives", "eight-guests-at-once"),
+    *("destroyed-guest-leaves-nothing", "guest-reboots", "guest-is-saved-and-restored"),
+    *("guest-is-paused-and-renamed", "devices-come-and-go", "domid-is-used-again"),
+    *("hostile-kernels-disturb-nobody", "hostile-programs-disturb-nobody", "speed"),
 )
 """What is run where the daemon is started directly."""
 
