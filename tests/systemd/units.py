@@ -4,7 +4,6 @@ Each check prints a line. The exit status is 1 if one fails, 2 if something is m
 """
 
 import contextlib
-import os
 import re
 import subprocess
 import sys
@@ -15,8 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from tests.docs.pages import ROOT, blocks_of, commands_of
+from tests.support.checks import lacks, passes, verdict
 from tests.support.processes import wait_until
 from tests.systemd.container import (
+    NEEDED,
     PROGRAM,
     SOURCES,
     UNITS,
@@ -24,7 +25,6 @@ from tests.systemd.container import (
     Container,
     booted,
     copy_units,
-    missing_packages,
 )
 
 SERVICE: Final = "xenstored.service"
@@ -291,33 +291,23 @@ CHECKS: Final = (
 )
 
 
-def passes(check: Callable[[Container], str], container: Container) -> bool:
-    name = check.__name__.replace("_", " ")
+def passes_alone(check: Callable[[Container], str], container: Container) -> bool:
+    """Run a check, and leave the container as it was."""
     try:
-        print(f"ok    {name:<18} {check(container)}", flush=True)
-    except AssertionError as error:
-        print(f"FAIL  {name:<18} {check.__doc__}\n{error}", flush=True)
+        if passed := passes(check, container):
+            return passed
         with contextlib.suppress(AssertionError):
             print(container.journal(), flush=True)
         return False
-    else:
-        return True
     finally:
         container.clean()
 
 
 def main() -> int:
-    if os.geteuid() != 0:
-        print("make test-systemd: a container takes root", file=sys.stderr)
-        return 2
-    if missing := missing_packages():
-        needed = " ".join(missing)
-        print(f"make test-systemd: apt-get install {needed}", file=sys.stderr)
+    if lacks("make test-systemd", "a container", NEEDED):
         return 2
     with booted() as container:
-        passed = [passes(check, container) for check in CHECKS]
-    print(f"{sum(passed)} of {len(passed)} checks pass")
-    return 0 if all(passed) else 1
+        return verdict([passes_alone(check, container) for check in CHECKS])
 
 
 if __name__ == "__main__":
