@@ -67,6 +67,15 @@ def attempt(*words: str, timeout_s: float = PATIENCE_S) -> tuple[int, str]:
     return done.returncode, done.stdout.decode(errors="replace")
 
 
+def until(happened: Callable[[], bool], what: str) -> None:
+    """Look again and again whether something has happened; else tell what has not."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not happened():
+        if time.monotonic() > deadline:
+            raise ScenarioError(what)
+        time.sleep(0.1)
+
+
 def xl(*words: str) -> str:
     """Run Xen's toolstack."""
     return run("xl", *words)
@@ -154,11 +163,7 @@ class Dom0:
 
     def wait_no_guests(self) -> None:
         """Wait until Xen has no guest any more, dying ones included."""
-        deadline = time.monotonic() + PATIENCE_S
-        while left := self.domids():
-            if time.monotonic() > deadline:
-                raise ScenarioError(f"guests that do not end: {left}")
-            time.sleep(0.2)
+        until(lambda: not self.domids(), "there are guests that do not end")
 
     def clean(self) -> None:
         """Destroy all guests, whatever a scenario has left."""
@@ -179,13 +184,9 @@ class Guest:
         self._disk = FILES / f"{name}.disk"
         self._numbers = itertools.count(1)
         lines = [
-            f'name = "{name}"',
-            f'type = "{kind}"',
-            'kernel = "/guest/vmlinux"',
-            'ramdisk = "/guest/initrd"',
-            'extra = "console=hvc0 quiet panic=5"',
-            "memory = 192",
-            'on_crash = "destroy"',
+            *(f'name = "{name}"', f'type = "{kind}"', "memory = 192"),
+            *('kernel = "/guest/vmlinux"', 'ramdisk = "/guest/initrd"'),
+            *('extra = "console=hvc0 quiet panic=5"', 'on_crash = "destroy"'),
             *devices,
         ]
         FILES.mkdir(exist_ok=True)
@@ -254,11 +255,8 @@ class Guest:
     def wait_ended(self) -> None:
         """Wait until the toolstack has taken its part of the store away."""
         self._dom0.wait_gone(self.home)
-        deadline = time.monotonic() + PATIENCE_S
-        while self.name in self._dom0.domids():
-            if time.monotonic() > deadline:
-                raise ScenarioError(f"{self.name} does not end")
-            time.sleep(0.2)
+        domids = self._dom0.domids
+        until(lambda: self.name not in domids(), f"{self.name} does not end")
 
 
 def make_disk(path: Path) -> str:
@@ -278,6 +276,21 @@ def nothing_left(dom0: Dom0) -> Iterator[None]:
         more = "".join(f"\n+ {path}" for path in sorted(after - before))
         less = "".join(f"\n- {path}" for path in sorted(before - after))
         raise ScenarioError(f"the store is not as it was:{more}{less}")
+
+
+@contextlib.contextmanager
+def living(dom0: Dom0, end: str, *, devices: bool = True) -> Iterator[Guest]:
+    """Have a PV guest live, connected, and end it by `xl`; nothing of it is left."""
+    with nothing_left(dom0):
+        guest = dom0.guest(devices=devices)
+        guest.create()
+        if devices:
+            guest.wait_connected()
+        else:
+            guest.must("true")
+        yield guest
+        xl(end, guest.name)
+        guest.wait_ended()
 
 
 def daemon_pid() -> int:
