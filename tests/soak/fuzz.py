@@ -16,15 +16,16 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Final, NamedTuple, Self, final
 
-from tests.soak.hostile import ACTS, PUBLIC, home
-from tests.soak.observe import MIB, end_in_order, events, nodes, p99, usage
+from tests.soak.hostile import ACTS, PUBLIC
+from tests.soak.observe import MIB, end_in_order, events, nodes, usage
 from tests.soak.polite import PATIENCE_S, PAUSE_S, Polite
-from tests.support.daemons import CHECKOUT, Daemon, environment, start_xsd
+from tests.support.daemons import CHECKOUT, environment, start_xsd
 from tests.support.hosts import Processor
 from tests.support.processes import memory
+from tests.xsa.support import home
 from xsd.client import Client, Transaction
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.testing import PretendedHost
@@ -90,7 +91,8 @@ class Run:
         self._log = directory / "log"
         self._seed = seed
         self._held = ExitStack()
-        self._daemon = self._start(directory)
+        daemon = start_xsd(directory, "--hypervisor", "emulated")
+        self._daemon = self._held.enter_context(daemon)
         self._path = str(self._daemon.socket)
         self._dom0 = self._held.enter_context(Client(self._path, timeout=PATIENCE_S))
         self._dom0.write("/bystander", b"")
@@ -135,7 +137,8 @@ class Run:
         self.settle()
         pid = self._daemon.pid
         sizes = memory(pid), memory(pid, "VmHWM")
-        self.rounds.append(Round(*sizes, load, p99(quiet), p99(busy)))
+        times = quantiles(quiet, n=100)[98], quantiles(busy, n=100)[98]
+        self.rounds.append(Round(*sizes, load, *times))
 
     @property
     def steps(self) -> int:
@@ -154,10 +157,6 @@ class Run:
             if event not in LOGGED:
                 self.faults.append(f"logged {count} times: {event}")
         self._held.close()
-
-    def _start(self, directory: Path) -> Daemon:
-        daemon = start_xsd(directory, "--hypervisor", "emulated")
-        return self._held.enter_context(daemon)
 
     def _python(self, module: str, *words: str) -> "subprocess.Popen[str]":
         """Start a process that ends with the run at the latest."""

@@ -5,7 +5,6 @@ import signal
 import sys
 from collections import Counter
 from pathlib import Path
-from statistics import quantiles
 from types import FrameType
 from typing import Final
 
@@ -61,7 +60,3 @@ def events(log: Path) -> Counter[str]:
         except (ValueError, KeyError, TypeError):
             found[line] += 1
     return found
-
-
-def p99(seconds: list[float]) -> float:
-    return quantiles(seconds, n=100)[98]

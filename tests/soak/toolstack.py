@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from typing import Final, Self, final
 
-from tests.soak.hostile import home
+from tests.xsa.support import home
 from xsd.client import Client, Transaction
 from xsd.testing import Guest, PretendedHost
 

@@ -51,6 +51,13 @@ class NearGuest(Client):
 AnyGuest = Guest | NearGuest
 
 
+def welcome(dom0: Client, domid: int, port: int) -> None:
+    """Give a domain its home, and introduce it."""
+    dom0.mkdir(home(domid))
+    dom0.set_permissions(home(domid), [b"n%d" % domid])
+    dom0.introduce(domid, 1, port)
+
+
 class AnyHost(ABC):
     """A daemon with guests, wherever it runs, whose inside can be looked at."""
 
@@ -75,11 +82,6 @@ class AnyHost(ABC):
     def guest(self, domid: int) -> AnyGuest:
         """A domain that has a home and is introduced."""
 
-    def _welcome(self, domid: int, port: int) -> None:
-        self.dom0.mkdir(home(domid))
-        self.dom0.set_permissions(home(domid), [b"n%d" % domid])
-        self.dom0.introduce(domid, 1, port)
-
     @abstractmethod
     def end(self, *domids: int) -> None:
         """Kill domains, all at once for the daemon; wait until they are gone."""
@@ -93,13 +95,8 @@ class AnyHost(ABC):
         """Do something in the daemon's thread, between two requests."""
 
     def connections_of(self, domid: int) -> list[Connection]:
-        return self.run(
-            lambda: [
-                connection
-                for connection in self.engine.connections
-                if connection.caller.domid == domid
-            ]
-        )
+        there = self.run(lambda: list(self.engine.connections))
+        return [each for each in there if each.caller.domid == domid]
 
     def counts(self) -> Counts:
         return self.run(lambda: Counts(self.engine.store))
@@ -154,7 +151,7 @@ class NearHost(AnyHost):
 
     def guest(self, domid: int) -> NearGuest:
         guest = self.create(domid)
-        self._welcome(domid, guest.port)
+        welcome(self.dom0, domid, guest.port)
         return guest
 
     def end(self, *domids: int) -> None:
@@ -230,7 +227,7 @@ class Host(AnyHost):
 
     def guest(self, domid: int, *, lazy: bool = False) -> Guest:
         guest = self.create(domid, lazy=lazy)
-        self._welcome(domid, guest.port)
+        welcome(self.dom0, domid, guest.port)
         return guest
 
     def end(self, *domids: int) -> None:
