@@ -128,9 +128,8 @@ class Container:
     def wait_until_healthy(self) -> None:
         def healthy() -> bool:
             running = self.inspect("{{.State.Running}}") == "true"
-            assert running or self.inspect(
-                "{{.HostConfig.RestartPolicy.Name}}"
-            ) not in {"", "no"}, self.logs()
+            policy = self.inspect("{{.HostConfig.RestartPolicy.Name}}")
+            assert running or policy not in {"", "no"}, self.logs()
             return self.attempt("xsd", "health").returncode == 0
 
         wait_until(healthy, f"{self.name} does not get healthy")
