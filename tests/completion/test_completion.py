@@ -1,6 +1,5 @@
 """completion/xsd.bash: what bash offers."""
 
-import re
 import socket
 import subprocess
 import threading
@@ -12,7 +11,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.completion.conftest import COMPLETION, Offered
 from tests.support.daemons import client_environment
-from tests.support.generated import names
+from tests.support.generated import names, options_in
 from xsd.cli.main import COMMANDS
 from xsd.client import Client
 from xsd.daemon.options import OPTIONS
@@ -49,27 +48,18 @@ def test_the_options_of_a_command_are_offered(
     offered: Offered, xsd: Run, command: str
 ) -> None:
     """Those of its help."""
-    text = xsd(command, "--help").out.decode()
-    lines = re.findall(r"^  (-.*?)(?:  .*)?$", text, re.MULTILINE)
-    known = re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", "\n".join(lines))
-
+    known = options_in(xsd(command, "--help").out.decode())
     assert known
     assert sorted(offered(command, "-")) == sorted(known)
 
 
-@pytest.mark.parametrize("before", [("serve",), ("config", "show")])
-def test_the_options_of_the_daemon_are_offered(
-    offered: Offered, before: tuple[str, ...]
-) -> None:
-    """By both commands that take them."""
-    assert sorted(offered(*before, "-")) == OF_THE_DAEMON
-
-
-@pytest.mark.parametrize("name", ["xenstored", "xsd-xenstored"])
-def test_the_daemon_itself_has_completion(offered: Offered, name: str) -> None:
-    """By the names that it may have."""
-    assert sorted(offered("-", name=name)) == OF_THE_DAEMON
-    assert offered("--log-level", "d", name=f"/usr/sbin/{name}") == ["debug"]
+def test_the_options_of_the_daemon_are_offered(offered: Offered) -> None:
+    """By both commands that take them, and by the names that it may have itself."""
+    assert sorted(offered("serve", "-")) == OF_THE_DAEMON
+    assert sorted(offered("config", "show", "-")) == OF_THE_DAEMON
+    for name in ("xenstored", "xsd-xenstored"):
+        assert sorted(offered("-", name=name)) == OF_THE_DAEMON
+        assert offered("--log-level", "d", name=f"/usr/sbin/{name}") == ["debug"]
 
 
 @pytest.mark.parametrize("option", WORDS)

@@ -31,6 +31,12 @@ def roff(text: str) -> str:
     return "\\&" + text if text.startswith((".", "'")) else text
 
 
+def options_in(text: str) -> set[str]:
+    """Return the options that a help text explains."""
+    lines = re.findall(r"^  (-.*?)(?:  .*)?$", text, re.MULTILINE)
+    return set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", "\n".join(lines)))
+
+
 def sentence(text: str) -> str:
     """Return words as a sentence of their own."""
     text = text[0].upper() + text[1:]
