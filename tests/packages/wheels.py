@@ -68,11 +68,8 @@ def describes_itself(wheel: zipfile.ZipFile, info: str) -> str:
     assert said["Requires-Python"] == project["requires-python"]
     assert said["License-Expression"] == "MIT"
     assert said["Summary"] == project["description"]
-    needed = [
-        text
-        for text in said.get_all("Requires-Dist", [])
-        if "extra ==" not in str(text)
-    ]
+    texts = [str(text) for text in said.get_all("Requires-Dist", [])]
+    needed = [text for text in texts if "extra ==" not in text]
     assert needed == project["dependencies"], needed
     assert wheel.read(f"{info}licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
     commands = wheel.read(f"{info}entry_points.txt").decode().split("\n")

@@ -55,30 +55,30 @@ class Container:
         self._leader = leader
         self._since = time.time()
 
-    def run(
-        self, *words: str, check: bool = True
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run a command inside."""
-        done = subprocess.run(
+    def attempt(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command inside that may fail."""
+        return subprocess.run(
             ["nsenter", "-t", str(self._leader), "-a", *words],  # noqa: S607
             check=False,
             capture_output=True,
             text=True,
             timeout=_MOST_S,
         )
-        if check and done.returncode:
+
+    def run(self, *words: str) -> str:
+        """Run a command inside that has to succeed; return what it prints."""
+        done = self.attempt(*words)
+        if done.returncode:
             raise AssertionError(f"{' '.join(words)}: {done.stderr.strip()}")
-        return done
+        return done.stdout.strip()
 
     def show(self, name: str, unit: str = "xenstored.service") -> str:
-        return self.run("systemctl", "show", "-P", name, unit).stdout.strip()
+        return self.run("systemctl", "show", "-P", name, unit)
 
     def journal(self) -> str:
         """Return what was logged of the service since `clean`, the oldest first."""
-        words = (
-            f"journalctl -u xenstored.service -o cat --no-pager --since=@{self._since}"
-        )
-        return self.run(*words.split()).stdout
+        words = ("-u", "xenstored.service", "-o", "cat", "--no-pager")
+        return self.run("journalctl", *words, f"--since=@{self._since}")
 
     def drop_in(self, name: str, text: str) -> None:
         """Add to the service what a file of `xenstored.service.d` says."""
@@ -89,7 +89,7 @@ class Container:
 
     def clean(self) -> None:
         self.run("systemctl", "stop", "xenstored.socket", "xenstored.service")
-        self.run("systemctl", "reset-failed", "xenstored.*", check=False)
+        self.attempt("systemctl", "reset-failed", "xenstored.*")
         shutil.rmtree(self.system / "xenstored.service.d", ignore_errors=True)
         for file in self.etc.iterdir():
             file.unlink()
@@ -119,8 +119,8 @@ def booted() -> Iterator[Container]:
         with nspawn(options, scratch / "boot", "basic.target") as leader:
 
             def is_up() -> bool:
-                words = ("systemctl", "is-system-running")
-                found = Container(scratch, leader()).run(*words, check=False)
+                container = Container(scratch, leader())
+                found = container.attempt("systemctl", "is-system-running")
                 return found.stdout.strip() in {"running", "degraded"}
 
             wait_until(is_up, "the container does not boot")
