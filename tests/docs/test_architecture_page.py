@@ -55,7 +55,6 @@ def test_the_picture_shows_calls_that_there_are() -> None:
     """Each beside its file."""
     files = [name for name in words_of("file") if name.endswith(".py")]
     calls = words_of("call")
-
     assert len(files) == len(calls) == 9
     for file, call in zip(files, calls, strict=True):
         assert call in names_of(ROOT / "xsd" / file)
@@ -73,7 +72,6 @@ def test_parts_of_the_store_are_all_of_its_modules() -> None:
     table = PAGE.split("## The store")[1].split("\n\n**")[0]
     named = set(re.findall(r"`(\w+\.py)`", table))
     modules = {path.name for path in (ROOT / "xsd" / "store").glob("*.py")}
-
     assert modules - {"__init__.py", "store.py"} - named == set()
     assert named - modules == set()
 
@@ -83,7 +81,6 @@ def test_layers_are_all_packages() -> None:
     packages = {
         f"xsd.{path.parent.name}" for path in (ROOT / "xsd").glob("*/__init__.py")
     }
-
     assert set(re.findall(r"^(xsd\.\w+) ", PAGE, re.MULTILINE)) == packages
 
 

@@ -185,7 +185,6 @@ def test_blocks_have_the_notes_before_them(tmp_path: Path) -> None:
         "<!-- file: a -->\n```toml\nx\n```\n\n<!-- b -->\nwords\n\n"
         "```console\n$ y\n```\n\ntext\n\n    z\n"
     )
-
     found = [(each.language, each.text, each.note) for each in pages.blocks_of(page)]
     assert found == [
         ("toml", "x\n", "file: a"),
@@ -230,7 +229,6 @@ def test_what_a_terminal_has_started_ends_with_it(scratch: Path) -> None:
         terminal.leave("echo $$ >shell; echo begun; sleep 1000", "begun\n")
         group = int((scratch / "shell").read_text())
         assert running(group)
-
     wait_until(lambda: not running(group), "something goes on")
 
 
