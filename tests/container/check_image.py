@@ -3,7 +3,6 @@
 import os
 import signal
 import stat
-import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.conftest import NeedProgram
 from tests.container.conftest import Serve
+from tests.support.checks import ran
 from tests.support.containers import CONFINED, Engine, wait_until_served
 from tests.support.daemons import client_environment
 from tests.support.processes import wait_until
@@ -35,14 +35,7 @@ def user_of(pid: int) -> int:
 
 
 def host_tool(socket: Path, *words: str) -> str:
-    return subprocess.run(
-        words,
-        check=True,
-        capture_output=True,
-        text=True,
-        env=client_environment(socket),
-        timeout=60,
-    ).stdout
+    return ran(words, env=client_environment(socket), timeout=60).stdout
 
 
 # What is in it

@@ -1,12 +1,12 @@
 """The manual pages: right in form, and with all that there is."""
 
 import re
-import subprocess
 
 import pytest
 
 from tests.cli.conftest import Run
 from tests.conftest import NeedProgram
+from tests.support.checks import ran
 from tests.support.generated import ROOT, options_in
 from xsd.cli.main import COMMANDS, ORIGINALS
 from xsd.client.address import default_socket_path
@@ -31,12 +31,9 @@ def test_man_has_nothing_to_complain_of(need_program: NeedProgram, name: str) ->
     man = need_program("man", "man-db")
     need_program("groff", "groff-base")
 
-    done = subprocess.run(
-        [man, "--warnings", "-E", "UTF-8", "-l", str(MAN / name)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"MANWIDTH": "80", "PATH": "/usr/bin:/bin", "MANPAGER": "cat"},
+    words = [man, "--warnings", "-E", "UTF-8", "-l", str(MAN / name)]
+    done = ran(
+        words, env={"MANWIDTH": "80", "PATH": "/usr/bin:/bin", "MANPAGER": "cat"}
     )
 
     assert done.stderr == ""
@@ -49,12 +46,8 @@ def test_the_other_man_has_nothing_to_complain_of(
 ) -> None:
     """mandoc, which some distributions have, is stricter."""
     mandoc = need_program("mandoc", "mandoc")
-    done = subprocess.run(
-        [mandoc, "-T", "lint", "-W", "warning", str(MAN / name)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = [mandoc, "-T", "lint", "-W", "warning", str(MAN / name)]
+    done = ran(words, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 

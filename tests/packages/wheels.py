@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from tests.support.checks import passes, verdict
+from tests.support.checks import passes, ran, verdict
 from xsd import __version__
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -149,9 +149,7 @@ def daemon(bin_: Path) -> list[str]:
 
 def run(words: list[str]) -> str:
     """Run a command, somewhere else than in the repository."""
-    done = subprocess.run(
-        words, cwd="/", check=False, capture_output=True, text=True, timeout=600
-    )
+    done = ran(words, check=False, cwd="/", timeout=600)
     assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
     return done.stdout
 

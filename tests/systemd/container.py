@@ -5,7 +5,6 @@ import fcntl
 import os
 import shutil
 import site
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, final
 
-from tests.support.checks import nspawn
+from tests.support.checks import Done, nspawn, ran
 from tests.support.processes import wait_until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -55,15 +54,10 @@ class Container:
         self._leader = leader
         self._since = time.time()
 
-    def attempt(self, *words: str) -> "subprocess.CompletedProcess[str]":
+    def attempt(self, *words: str) -> Done:
         """Run a command inside that may fail."""
-        return subprocess.run(
-            ["nsenter", "-t", str(self._leader), "-a", *words],  # noqa: S607
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=_MOST_S,
-        )
+        enter = ["nsenter", "-t", str(self._leader), "-a"]
+        return ran([*enter, *words], check=False, timeout=_MOST_S)
 
     def run(self, *words: str) -> str:
         """Run a command inside that has to succeed; return what it prints."""

@@ -5,7 +5,6 @@ Each check prints a line. The exit status is 1 if one fails, 2 if something is m
 
 import contextlib
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.docs.pages import ROOT, blocks_of, commands_of
-from tests.support.checks import lacks, passes, verdict
+from tests.support.checks import lacks, passes, ran, verdict
 from tests.support.processes import wait_until
 from tests.systemd.container import (
     NEEDED,
@@ -69,12 +68,8 @@ def verify(_container: Container) -> str:
         units = [str(scratch / SERVICE), str(scratch / SOCKET)]
         drop_ins = sorted(path.stem for path in UNITS.glob("xenstored.service.d/*"))
         for kept in [*drop_ins, ""]:
-            done = subprocess.run(
-                ["systemd-analyze", "verify", "--man=no", *units],  # noqa: S607
-                check=False,
-                capture_output=True,
-                text=True,
-            )
+            words = ["systemd-analyze", "verify", "--man=no", *units]
+            done = ran(words, check=False)
             assert (done.returncode, done.stderr) == (0, ""), done.stderr
             if kept:
                 (scratch / "xenstored.service.d" / f"{kept}.conf").unlink()
