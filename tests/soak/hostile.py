@@ -33,7 +33,7 @@ TIMEOUT_S: Final = 0.5
 """Seconds that the guest waits for room or a reply; then it dies and comes back."""
 
 PATIENCE_S: Final = 60.0
-"""Seconds in which its toolstack must have an answer."""
+"""Seconds in which everybody else must have every answer, whatever others do."""
 
 PUBLIC: Final = (b"/a", b"/d", b"/w", b"/shared")
 """Nodes that every guest may read and write."""

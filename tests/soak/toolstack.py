@@ -3,12 +3,10 @@
 from contextlib import ExitStack
 from typing import Final, Self, final
 
+from tests.soak.hostile import PATIENCE_S
 from tests.xsa.support import home
 from xsd.client import Client, Transaction
 from xsd.testing import Guest, PretendedHost
-
-PATIENCE_S: Final = 60.0
-"""Seconds in which everything must be answered."""
 
 FRONTEND: Final = (
     *("name", "domid", "vm", "memory/target", "memory/static-max", "control/shutdown"),

@@ -30,8 +30,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
 
 def say(line: str) -> None:
     """Print a line, now."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    print(line, flush=True)
 
 
 def prepare_host() -> None:
