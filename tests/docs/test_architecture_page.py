@@ -31,24 +31,16 @@ def names_of(path: Path) -> set[str]:
         if isinstance(node, ast.FunctionDef):
             found.add(node.name)
         elif isinstance(node, ast.ClassDef):
-            found |= {
-                f"{node.name}.{each.name}"
-                for each in node.body
-                if isinstance(each, ast.FunctionDef)
-            }
+            methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
+            found |= {f"{node.name}.{each.name}" for each in methods}
     return found
 
 
 def words_of(kind: str) -> list[str]:
     """The picture's texts of one class, in its order."""
     root = ET.parse(PICTURE).getroot()  # noqa: S314  our own file
-    return [
-        text.text
-        for text in root.iter()
-        if text.tag in {f"{SVG}text", f"{SVG}tspan"}
-        and text.get("class") == kind
-        and text.text
-    ]
+    texts = [each for each in root.iter() if each.tag in {f"{SVG}text", f"{SVG}tspan"}]
+    return [each.text for each in texts if each.get("class") == kind and each.text]
 
 
 def test_the_picture_shows_calls_that_there_are() -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.docs import pages
-from tests.docs.follow import follow
 from tests.docs.pages import NEEDS, PAGES, ROOT, TEXT, Block, Command
-from tests.docs.terminal import Terminal, environment_of, pattern_of, prepare
+from tests.docs.terminal import Terminal, environment_of, follow, pattern_of, prepare
 from tests.support.daemons import start_xsd
 from tests.support.processes import wait_until
 
