@@ -39,7 +39,6 @@ def bash() -> str:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
-    """An `xsd` that is the one under test."""
     path = tmp_path / "xsd"
     path.write_text(f'#!/bin/sh\nexec {sys.executable} -m xsd "$@"\n')
     path.chmod(0o755)

@@ -37,7 +37,6 @@ def rundir(programs: Path) -> Path:
 
 
 def entered(programs: Path, *words: str) -> list[str]:
-    """Return user and words of what the entrypoint runs, and in a line its groups."""
     path = f"{programs}:{os.environ['PATH']}"
     environ = {"PATH": path, "XENSTORED_RUNDIR": str(programs / "run")}
     return ran([str(ENTRYPOINT), *words], env=environ).stdout.splitlines()

@@ -130,7 +130,6 @@ class Terminal:
                 stream.close()
 
     def run(self, command: str) -> tuple[str, int]:
-        """Type a command and wait for its end."""
         self._count += 1
         end = f"--- end of {self._count}: "
         self._type(f"{command}\nprintf '\\n{end}%d\\n' $?\n")

@@ -85,7 +85,6 @@ def fault_of(block: Block) -> str:
 
 
 def stands_in(name: str, text: str) -> bool:
-    """Whether a file has these lines, indented otherwise maybe."""
     lines = [line.strip() for line in (ROOT / name).read_text().splitlines()]
     wanted = [line.strip() for line in text.splitlines()]
     return any(lines[at : at + len(wanted)] == wanted for at in range(len(lines)))

@@ -71,7 +71,6 @@ class Fuzzed:
         self._begin()
 
     def _begin(self) -> None:
-        """Come, or come back as another client of the same domain."""
         domains = self._xenstore.store.domains
         if domains.get(self._domid) is None:
             self._xenstore.introduce(self._domid)

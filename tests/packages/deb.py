@@ -90,7 +90,6 @@ def programs(package: Package) -> str:
 
 
 def answers(root: Root) -> bool:
-    """Tell whether a daemon of that system does its work."""
     return root.run("xsd", "health", check=False).startswith("ok (")
 
 

@@ -39,7 +39,6 @@ class Root:
         self._leader = 0
 
     def run(self, *words: str, check: bool = True) -> str:
-        """Run a command inside, and return what it prints."""
         command = [*self.enter(), *words]
         done = ran(command, check=False, timeout=_MOST_S, env=_environment())
         output = done.stdout + done.stderr
@@ -48,7 +47,6 @@ class Root:
         return output
 
     def enter(self) -> Sequence[str]:
-        """Return the words before a command, so that it runs inside."""
         if self._leader:
             return ["nsenter", "-t", str(self._leader), "-a"]
         script = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'

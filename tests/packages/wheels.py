@@ -25,7 +25,6 @@ ENTRY_POINTS: Final = {
 
 
 def sources() -> set[str]:
-    """Return the files of the package that are in the repository."""
     words = ["git", "ls-files", "protocol", "xsd"]
     found = set(subprocess.check_output(words, cwd=ROOT, text=True).split())
     # A link to the folder protocol, whose files have its place.
@@ -143,12 +142,10 @@ def serves(wheel: zipfile.ZipFile, _info: str) -> str:
 
 
 def daemon(bin_: Path) -> list[str]:
-    """Return the command for a daemon that reads no file of this machine."""
     return [str(bin_ / "xenstored"), "--config", "/dev/null"]
 
 
 def run(words: list[str]) -> str:
-    """Run a command, somewhere else than in the repository."""
     done = ran(words, check=False, cwd="/", timeout=600)
     assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
     return done.stdout

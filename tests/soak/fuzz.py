@@ -207,7 +207,6 @@ class Run:
             self.done.update(json.loads(printed))
 
     def settle(self) -> None:
-        """Look whether all is as it was before the hostile guests came."""
         with PretendedHost(f"{self._path}.hypervisor", timeout=PATIENCE_S) as host:
             if host.domains() != [POLITE]:
                 self.faults.append(f"domains are left: {host.domains()}")

@@ -35,8 +35,6 @@ def backend(domid: int) -> bytes:
 
 @final
 class Domain:
-    """A domain with its guest."""
-
     def __init__(self, guest: Guest) -> None:
         self.domid = guest.domid
         self._guest = guest
@@ -75,7 +73,6 @@ class Toolstack:
         self._held.close()
 
     def create(self, domid: int, *, nodes: bool = True) -> Domain:
-        """Make a domain, its nodes in one transaction, and introduce it."""
         guest = self._host.create(domid, lazy=True, timeout=PATIENCE_S)
 
         def build(transaction: Transaction) -> None:

@@ -142,7 +142,6 @@ class Place:
 
 
 def end(process: "subprocess.Popen[bytes]", number: int = signal.SIGTERM) -> int:
-    """Send a signal and return the exit code that comes of it."""
     process.send_signal(number)
     return process.wait(PATIENCE_S)
 

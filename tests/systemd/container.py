@@ -55,7 +55,6 @@ class Container:
         self._since = time.time()
 
     def attempt(self, *words: str) -> Done:
-        """Run a command inside that may fail."""
         enter = ["nsenter", "-t", str(self._leader), "-a"]
         return ran([*enter, *words], check=False, timeout=_MOST_S)
 
@@ -75,7 +74,6 @@ class Container:
         return self.run("journalctl", *words, f"--since=@{self._since}")
 
     def drop_in(self, name: str, text: str) -> None:
-        """Add to the service what a file of `xenstored.service.d` says."""
         file = self.system / "xenstored.service.d" / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)

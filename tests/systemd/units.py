@@ -35,7 +35,6 @@ STOP_MAX_S: Final = 1.0
 
 
 def answers(container: Container) -> bool:
-    """Tell whether Debian's client is answered."""
     return container.attempt("xenstore-exists", "/tool").returncode == 0
 
 
@@ -46,7 +45,6 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def exposure(container: Container) -> float:
-    """Return what `systemd-analyze security` says of the service, 0 to 10."""
     said = container.run("systemd-analyze", "security", "--no-pager", SERVICE)
     found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
     assert found, said

@@ -32,14 +32,12 @@ class Daemon:
         return RingTransport(self.page, self.to_daemon, self.to_guest, lazy=lazy)
 
     def was_notified(self) -> int:
-        """Return how often, since the last time."""
         try:
             return os.eventfd_read(self.to_daemon)
         except BlockingIOError:
             return 0
 
     def say(self, data: bytes) -> None:
-        """Put bytes into the ring, and notify."""
         assert self.ring.write_responses(data) == len(data)
         os.eventfd_write(self.to_guest, 1)
 

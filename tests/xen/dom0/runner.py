@@ -29,7 +29,6 @@ SCENARIOS: Final[dict[str, Scenario]] = {
 
 
 def say(line: str) -> None:
-    """Print a line, now."""
     print(line, flush=True)
 
 
@@ -48,7 +47,6 @@ def prepare_host() -> None:
 
 
 def run_scenario(name: str, dom0: Dom0) -> None:
-    """Run one scenario and tell how it went."""
     begun = time.monotonic()
     result = "PASS"
     try:

@@ -74,7 +74,6 @@ def until(happened: Callable[[], bool], what: str) -> None:
 
 
 def xl(*words: str) -> str:
-    """Run Xen's toolstack."""
     return run("xl", *words)
 
 
@@ -94,7 +93,6 @@ class Dom0:
     # The store
 
     def read(self, path: str) -> str | None:
-        """Return a node's value, or None if there is none."""
         try:
             return self.client.read(path).decode(errors="replace")
         except XenStoreError as error:
@@ -118,11 +116,9 @@ class Dom0:
                     raise ScenarioError(f"{path} is {value!r}")
 
     def wait_for(self, path: str, value: str) -> None:
-        """Wait until a node has a value."""
         self.wait(path, lambda found: found == value)
 
     def wait_gone(self, path: str) -> None:
-        """Wait until there is no such node."""
         self.wait(path, lambda found: found is None)
 
     def paths(self) -> set[str]:
@@ -185,7 +181,6 @@ class Guest:
 
     @property
     def home(self) -> str:
-        """Its part of the store."""
         return f"/local/domain/{self.domid}"
 
     @property
@@ -195,7 +190,6 @@ class Guest:
         return log.read_text("utf-8", errors="replace") if log.exists() else ""
 
     def create(self) -> None:
-        """Create it by `xl create`."""
         xl("create", "-q", str(self.config))
         self.find()
 
@@ -208,7 +202,6 @@ class Guest:
         return f"/local/domain/0/backend/{kind}/{self.domid}/{device}"
 
     def front(self, kind: str, device: str) -> str:
-        """Path of its own end."""
         return f"{self.home}/device/{kind}/{device}"
 
     def wait_connected(self) -> None:
@@ -229,7 +222,6 @@ class Guest:
         return int(status), output
 
     def must(self, command: str) -> str:
-        """Have it run a command that must succeed; return the output."""
         status, output = self.do(command)
         if status:
             raise ScenarioError(f"{self.name}: {command}: exit code {status}\n{output}")
@@ -243,7 +235,6 @@ class Guest:
 
 
 def make_disk(path: Path) -> str:
-    """Make a file for a disk and return the device that leads to it."""
     path.write_bytes(f"disk {path.name}\n".encode().ljust(DISK_BYTES, b"\0"))
     return run("losetup", "-f", "--show", str(path)).strip()
 
