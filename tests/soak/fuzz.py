@@ -23,9 +23,9 @@ from tests.soak.hostile import ACTS, PATIENCE_S, PUBLIC
 from tests.soak.observe import MIB, end_in_order, events, nodes, usage
 from tests.soak.polite import PAUSE_S, Polite
 from tests.support.daemons import CHECKOUT, environment, start_xsd
+from tests.support.homes import home
 from tests.support.hosts import Processor
 from tests.support.processes import memory
-from tests.xsa.support import home
 from xsd.client import Client, Transaction
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.testing import PretendedHost

@@ -19,7 +19,7 @@ from random import Random
 from typing import Final, Self, final
 
 from tests.fuzz.generate import Fuzzer
-from tests.support.hosts import welcome
+from tests.support.homes import welcome
 from xsd.client import Client, DisconnectedError
 from xsd.protocol import ring
 from xsd.protocol.errors import XenStoreError

@@ -13,8 +13,7 @@ import time
 from typing import Final, final
 
 from tests.soak.hostile import PATIENCE_S
-from tests.support.hosts import welcome
-from tests.xsa.support import home
+from tests.support.homes import home, welcome
 from xsd.client import Client
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.testing import PretendedHost

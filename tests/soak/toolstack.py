@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from typing import Final, Self, final
 
 from tests.soak.hostile import PATIENCE_S
-from tests.xsa.support import home
+from tests.support.homes import home
 from xsd.client import Client, Transaction
 from xsd.testing import Guest, PretendedHost
 

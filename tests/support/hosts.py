@@ -13,9 +13,10 @@ from typing import Any, Final, Self, TypeVar, final
 
 import uvloop
 
+from tests.support.homes import welcome
 from tests.support.processes import wait_until
 from tests.support.replaying import assert_replays
-from tests.xsa.support import Counts, home
+from tests.xsa.support import Counts
 from xsd.client import Client
 from xsd.client.transport import SocketTransport
 from xsd.engine import Connection, Engine, Notice
@@ -49,13 +50,6 @@ class NearGuest(Client):
 
 
 AnyGuest = Guest | NearGuest
-
-
-def welcome(dom0: Client, domid: int, port: int) -> None:
-    """Give a domain its home, and introduce it."""
-    dom0.mkdir(home(domid))
-    dom0.set_permissions(home(domid), [b"n%d" % domid])
-    dom0.introduce(domid, 1, port)
 
 
 class AnyHost(ABC):
