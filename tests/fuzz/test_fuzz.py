@@ -16,7 +16,9 @@ import pytest
 
 from tests.fuzz.generate import Fuzzer
 from tests.support.daemons import start_xsd
+from tests.support.replaying import assert_replays
 from xsd.client import Client
+from xsd.engine.inputs import MemoryTape
 from xsd.protocol.errors import ERROR_NAMES, Errno
 from xsd.protocol.frame import Frame, FrameDecoder
 from xsd.protocol.ops import Op
@@ -135,9 +137,12 @@ def give_homes(dom0: Session) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_engine_withstands_anything(seed: int) -> None:
-    """Two clients of dom0 and two guests, and a bystander that sees only its own."""
+    """Two clients of dom0 and two guests, and a bystander that sees only its own.
+
+    In the end the same inputs have to make the same state again.
+    """
     fuzzer = Fuzzer(seed)
-    xenstore = InProcess()
+    xenstore = InProcess(tape=MemoryTape())
     bystander = xenstore.client()
     bystander.watch(b"/bystander")
     for domid in (1, 2):
@@ -164,6 +169,7 @@ def test_engine_withstands_anything(seed: int) -> None:
         assert verify(xenstore.store) == []
         assert bystander.reply(Op.READ, b"/bystander\0") == (Op.READ, value)
         assert [n.event for n in xenstore.take_notices() if n.error] == []
+    assert_replays(xenstore.engine)
 
 
 @final

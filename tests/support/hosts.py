@@ -14,10 +14,12 @@ from typing import Any, Final, Self, TypeVar, final
 import uvloop
 
 from tests.support.processes import wait_until
+from tests.support.replaying import assert_replays
 from tests.xsa.support import Counts, home
 from xsd.client import Client
 from xsd.client.transport import SocketTransport
 from xsd.engine import Connection, Engine, Notice
+from xsd.engine.inputs import MemoryTape
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.frame import Frame
 from xsd.store import Store
@@ -137,7 +139,7 @@ class NearHost(AnyHost):
     """A daemon in this thread, without sockets and rings."""
 
     def __init__(self, *, bystander: int) -> None:
-        self._xenstore = InProcess()
+        self._xenstore = InProcess(tape=MemoryTape())
         self.engine = self._xenstore.engine
         self.dom0 = self.client()
         self._bystander = self.guest(bystander)
@@ -147,6 +149,7 @@ class NearHost(AnyHost):
 
     def __exit__(self, kind: object, *_: object) -> None:
         assert kind is not None or self.is_served()
+        assert_replays(self.engine)
         notices = self._xenstore.take_notices()
         assert [each for each in notices if each.level == "error"] == []
 

@@ -10,8 +10,10 @@ import pytest
 
 from tests.engine.support import Client, guest_of
 from tests.store.support import shape
+from tests.support.replaying import assert_replays
 from xsd.client import Transport
 from xsd.engine import Connection, Engine, Notice
+from xsd.engine.inputs import MemoryTape
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.ops import Op
 from xsd.store import Store
@@ -145,10 +147,14 @@ class World:
     """
 
     def __init__(self) -> None:
-        self.xenstore = InProcess()
+        self.xenstore = InProcess(tape=MemoryTape())
         self.store = self.xenstore.store
         self.bystander = Bystander(self.xenstore.guest(BYSTANDER))
         self.check()
+
+    def stop_tape(self) -> None:
+        """Keep no inputs: what is kept is measured, or a defect is none of them."""
+        self.xenstore.engine.tape = None
 
     def client(self) -> Session:
         """A client of dom0."""
@@ -217,8 +223,13 @@ class World:
         assert verify(self.store) == []
 
     def close(self) -> None:
-        """Check that nothing is left of clients that go."""
+        """Check that nothing is left of clients that go.
+
+        The inputs are carried out once more, and have to make the same.
+        """
         self.check()
+        if self.xenstore.engine.tape is not None:
+            assert_replays(self.xenstore.engine)
         self.xenstore.close()
         assert verify(self.store) == []
         assert self.store.watches.count == 0

@@ -119,6 +119,7 @@ def test_what_is_kept_of_what_a_guest_repeats_is_bounded(
 
     Dom0 writes into its home meanwhile, so that the transaction is a former version.
     """
+    world.stop_tape()
     hostile.ok(Op.WRITE, b"data\0")
     tx = hostile.start() if inside else 0
     attack(hostile, tx, 0)

@@ -42,6 +42,7 @@ def test_watches_leave_nothing_however_often_they_come(
     world: World, hostile: Session, clear: Callable[[Session], None]
 ) -> None:
     """The quota is as free as before, and no more objects are there."""
+    world.stop_tape()
     watch_all(hostile)
     clear(hostile)
     before = world.counts()

@@ -24,6 +24,7 @@ def growth(world: World, requests: list[bytes]) -> tuple[int, bytes]:
 
     It is asked by dom0, which has no limit on requests under way.
     """
+    world.stop_tape()
     world.xenstore.take_notices()
     line = world.xenstore.connect()
     gc.collect()

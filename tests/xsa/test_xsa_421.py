@@ -116,6 +116,7 @@ def test_a_commit_that_breaks_anywhere_changes_nothing(
     at: int,
 ) -> None:
     """The client gets EIO, the transaction is gone, the store is as it was."""
+    world.stop_tape()
     for name in (b"x", b"y", b"z"):
         hostile.ok(Op.WRITE, b"old/" + name + b"\0value")
     hostile.ok(Op.WATCH, b"/\0t\0")
