@@ -5,6 +5,7 @@ import pytest
 from tests.engine.support import OK, Client, event, give, guest_of, run, told
 from xsd.engine import Engine
 from xsd.engine.core import Core
+from xsd.protocol.errors import XenStoreError
 from xsd.protocol.ops import Op
 from xsd.protocol.perms import Caller
 from xsd.store import Event, Store, Watch
@@ -113,3 +114,29 @@ def test_an_event_that_cannot_be_queued_concerns_nobody_else(
     assert first.take() == [event(b"/a", b"t"), (Op.WRITE, OK)]
     assert broken.take() == []
     assert last.take() == [event(b"/a", b"t")]
+
+
+@pytest.mark.pure_only
+def test_paths_that_dom0_names_again_are_kept_up_to_a_number(
+    engine: Engine, dom0: Client
+) -> None:
+    """Absolute and short ones; what is no path or not the same for all is not."""
+    engine.tape = None
+    core, connection = engine.core, dom0.connection
+    assert core.path(connection, b"/a") is core.path(connection, b"/a")
+    other = Client(engine, 5)
+    assert core.path(connection, b"a") == (b"", b"local", b"domain", b"0", b"a")
+    assert core.path(other.connection, b"a")[3:] == (b"5", b"a")
+    with pytest.raises(XenStoreError):
+        core.path(connection, b"@releaseDomain")
+    assert core.path(connection, b"@releaseDomain", special=True) == (
+        b"@releaseDomain",
+    )
+    with pytest.raises(XenStoreError):
+        core.path(connection, b"@releaseDomain")
+    for number in range(5000):
+        core.path(connection, b"/%d" % number)
+    core.path(connection, b"/" + b"x" * 500)
+
+    assert 0 < len(core._paths) <= 4096
+    assert max(map(len, core._paths)) < 200

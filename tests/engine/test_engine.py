@@ -18,6 +18,7 @@ from tests.engine.support import (
 )
 from xsd.engine import HIGH_WATER, Connection, Engine
 from xsd.engine.engine import GUEST_TURN, TURN, TURN_OF_ALL
+from xsd.engine.state import describe
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
@@ -403,6 +404,7 @@ def test_notices_are_taken_once(dom0: Client) -> None:
     assert dom0.engine.take_notices() == []
 
 
+@pytest.mark.pure_only
 def test_to_ask_changes_nothing(engine: Engine) -> None:
     """Whatever is asked of it, however often, the next turn does the same."""
     guest, dom0 = guest_of(engine), Client(engine)
@@ -427,5 +429,6 @@ def test_to_ask_changes_nothing(engine: Engine) -> None:
     for _ in range(3):
         asked = (engine.busy, engine.next_ms, engine.connections, engine.tape)
         assert asked[0] is True
+        describe(engine)
         assert not any(each.wants_input for each in engine.connections)
     assert state() == before

@@ -16,6 +16,7 @@ from tests.engine.support import (
 )
 from xsd.engine import Engine, Notice
 from xsd.engine.memory import REMARK_EVERY_MS, REMARK_MS
+from xsd.engine.schedule import EXPIRE
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.protocol.path import parse_path
@@ -234,6 +235,24 @@ def test_a_time_that_is_set_holds_for_what_waits_already(
     engine.expire_events_after(0)
     run(engine, 90_000)
     assert guest.take() == [event(b"/a", b"t")]
+
+
+def test_a_time_that_is_set_again_and_again_is_kept_once(engine: Engine) -> None:
+    """Each that an event waits for is one timer, not one more with each setting."""
+    guest, _, writer = unread(engine)
+    for timeout_ms in (9000, 7000, 8000):
+        engine.expire_events_after(timeout_ms)
+        writer.ok(Op.WRITE, b"/a\0v")
+    run(engine, 100)
+    writer.ok(Op.WRITE, b"/a/b\0v")
+    run(engine, 8050)
+
+    assert guest.take() == [event(b"/a/b", b"t")]
+    # The second has none to do any more.
+    times = [each[0] for each in engine.core.schedule.times if each[1] == EXPIRE]
+    assert sorted(times) == [8100, 9000]
+    run(engine, 9000)
+    assert guest.connection.expires_ms == 0
 
 
 def test_who_waits_for_its_own_reading_goes_on_when_events_expire(

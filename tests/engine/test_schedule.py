@@ -97,7 +97,7 @@ def stalling(engine: Engine, why: str, guest: Client) -> bytes:
     """Requests of which the last has to wait for something."""
     domid = guest.connection.caller.domid
     if why == "rest":
-        guest.ok(Op.WRITE, b"/".join([b"x"] * (600 + 10 * domid)) + b"\0v")
+        guest.ok(Op.WRITE, b"/".join([b"x"] * (300 + 10 * domid)) + b"\0v")
         return ONE
     if why == "reading":
         guest.ok(Op.WRITE, b"a\0" + b"x" * 2000)
@@ -139,8 +139,8 @@ def test_a_turn_looks_at_nobody_who_waits(
     engine: Engine, served: list[int], why: str
 ) -> None:
     """Nor at the idle: only at those who have asked something."""
-    stalled = stall(engine, why, 30)
-    for _ in range(30):
+    stalled = stall(engine, why, 10)
+    for _ in range(10):
         Client(engine)
     asking = Client(engine)
     served.clear()

@@ -463,11 +463,8 @@ class NaiveStore:
 
     def _exceeds(self, who: int, quota: str, count: int) -> bool:
         """Tell whether a count is over a guest's limit; 0 is no limit."""
-        return who != 0 and 0 < self.limit(who, quota) < count
-
-    def limit(self, who: int, quota: str) -> int:
-        """A guest's limit; 0 is none."""
-        return self._own_quotas.get(who, {}).get(quota, self._quotas[quota])
+        limit = self._own_quotas.get(who, {}).get(quota, self._quotas[quota])
+        return who != 0 and 0 < limit < count
 
     def _check_nodes(self, ask: Request, after: State) -> None:
         """Refuse new nodes beyond what the domain has, and its transaction made."""

@@ -69,7 +69,7 @@ def _forgotten(engine: Engine) -> list[str]:
     ] + [
         f"{each!r} has events that will not expire"
         for each in engine.connections
-        if each.expiring and not _has_time(engine, EXPIRE, each.id)
+        if each.expires_ms and not _has_time(engine, EXPIRE, each.id)
     ]
 
 

@@ -368,11 +368,16 @@ class Model:
         home = b"/local/domain/%d" % who
         if not who:
             return parse_path(raw, home, special=special)
-        limit = self.naive.limit(who, "path-max")
+        limit = self._limit(who, "path-max")
         return parse_path(raw, home, special=special, limit=limit)
 
+    def _limit(self, who: int, quota: str) -> int:
+        naive = self.naive
+        common = naive._quotas[quota]
+        return naive._own_quotas.get(who, {}).get(quota, common)
+
     def _exceeds(self, who: int, quota: str, count: int) -> bool:
-        return who != 0 and 0 < self.naive.limit(who, quota) < count
+        return who != 0 and 0 < self._limit(who, quota) < count
 
     def _know(self, domid: int) -> None:
         naive = self.naive

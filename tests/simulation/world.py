@@ -15,12 +15,13 @@ from tests.simulation.peer import Peer
 from tests.simulation.watcher import Watcher
 from xsd.engine import Engine, Notice
 from xsd.engine.inputs import MemoryTape
+from xsd.engine.progress import PROTECT_AFTER
 from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.store.quota import MEMORY
 
 PEERS_MAX: Final = 14
-TAPE_ALL: Final = 1 << 30
+READ_ALL: Final = 1 << 30
 
 ORDINARY: Final = "ordinary"
 TOOLSTACK: Final = "toolstack"
@@ -76,6 +77,7 @@ class World:
             (44, self.somebody_asks),
             (16, self.somebody_reads),
             (12, self.a_transaction),
+            (1, self.a_transaction_fails_again_and_again),
             (3, self.toolstack_makes_a_domain),
             (5, self.toolstack_asks),
             (2, self.a_domain_is_there),
@@ -87,7 +89,7 @@ class World:
             (1, self.a_domain_is_found),
             (2, self.a_client_comes),
             (1, self.a_client_goes),
-            (1, self.a_setting_changes),
+            (3, self.a_setting_changes),
             (1, self.time_passes),
         ]
         self._weights = [weight for weight, _step in self._steps]
@@ -99,6 +101,7 @@ class World:
             What it was.
         """
         (_weight, step), *_ = self.random.choices(self._steps, self._weights)
+        self.notices = []
         step()
         self.turn(self.random.choice((0, 0, 1, 3, 20)))
         return step.__name__
@@ -108,14 +111,14 @@ class World:
         self.now_ms += passed_ms
         for peer in list(self.peers):
             peer.flush(self.random.choice((7, 40, 4000, 100_000)))
-        notices = self.engine.take_notices()
+        self.notices += self.engine.take_notices()
         if self.watcher is not None:
             self.watcher.before_turn(self.peers)
         self.engine.turn(self.now_ms)
-        self.notices = self.engine.take_notices()
+        notices = self.engine.take_notices()
         if self.watcher is not None:
-            self.watcher.after_turn(self.notices)
-        self.notices = notices + self.notices
+            self.watcher.after_turn(notices)
+        self.notices += notices
         for connection in self.engine.take_dirty():
             if connection.link is not None:
                 connection.link.update()
@@ -137,7 +140,7 @@ class World:
             for peer in self.peers:
                 if peer.waits:
                     busy = True
-                    peer.read(TAPE_ALL)
+                    peer.read(READ_ALL)
             if not busy:
                 return
             due_ms = self.engine.next_ms
@@ -240,11 +243,29 @@ class World:
         else:
             peer.ask(Op.TRANSACTION_START, b"\0")
 
+    def a_transaction_fails_again_and_again(self) -> None:
+        """Somebody else writes what it relies on, until it is protected."""
+        peer, other = self._peer(), self._peer()
+        if peer is None or other is None or peer is other:
+            return
+        contended = b"/shared/" + self.random.choice(requests.NAMES)
+        for _ in range(self.random.choice((2, PROTECT_AFTER + 2, PROTECT_AFTER + 5))):
+            number = peer.connection.last_transaction + 1
+            peer.ask(Op.TRANSACTION_START, b"\0")
+            peer.ask(Op.READ, contended + b"\0", number)
+            peer.ask(Op.WRITE, contended + b"\0mine", number)
+            self.turn(1)
+            other.ask(Op.WRITE, contended + b"\0" + requests.value(self.random))
+            self.turn(1)
+            peer.ask(Op.TRANSACTION_END, b"T\0", number)
+            self.turn(1)
+            peer.read(READ_ALL)
+
     def somebody_reads(self) -> None:
         """Some of them read all, some or little."""
         for peer in list(self.peers):
             if not peer.lazy or self.random.randrange(20) == 0:
-                peer.read(self.random.choice((3, 100, TAPE_ALL, TAPE_ALL)))
+                peer.read(self.random.choice((3, 100, READ_ALL, READ_ALL)))
 
     def toolstack_makes_a_domain(self) -> None:
         """As a rule its home is there before it is introduced."""

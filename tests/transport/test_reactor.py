@@ -8,6 +8,7 @@ import pytest
 
 from tests.transport.support import Peer, Served, serving
 from xsd.engine import Engine, Notice
+from xsd.engine.dispatch import REFUSALS_LOGGED
 from xsd.protocol.ops import Op
 from xsd.transport.reactor import PASSES_MS, Reactor
 from xsd.transport.unix import SocketLink
@@ -221,6 +222,18 @@ async def test_log_that_fails_does_not_end_the_passes(served: Served) -> None:
         assert (await peer.request(99)).op == Op.ERROR
 
     assert (await peer.request(Op.GET_DOMAIN_PATH, b"0\0")).op == Op.GET_DOMAIN_PATH
+
+
+@serving
+async def test_ends_of_clients_at_the_end_are_logged(served: Served) -> None:
+    """There is no pass any more that would tell of them."""
+    peer = await served.connect()
+    for _ in range(REFUSALS_LOGGED + 1):
+        await peer.request(99)
+    served.server.close()
+    served.reactor.close()
+
+    assert served.notices[-1].event == "request.refusals_not_logged"
 
 
 @serving

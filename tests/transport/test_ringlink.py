@@ -253,7 +253,7 @@ async def test_a_guest_that_is_gone_has_no_turn(rings: Rings) -> None:
 async def test_domain_of_which_nothing_is_known_does_not_keep_others(
     rings: Rings,
 ) -> None:
-    """Neither from being told as gone, nor from their sockets; it stays as it is."""
+    """Neither from being told as gone, nor from their sockets; it is asked again."""
     for domid in (5, 6, 7):
         await rings.guest(domid)
     watcher = await rings.watcher(b"@releaseDomain")
@@ -266,12 +266,16 @@ async def test_domain_of_which_nothing_is_known_does_not_keep_others(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rings.hypervisor, "state", state)
-        await rings.at_once(kill=(5, 7), create=(8,))
+        await rings.at_once(kill=(5, 6, 7), create=(8,))
         assert await rings.events(watcher) == [b"@releaseDomain"] * 2
         assert await rings.ask(Op.SET_PERMS, b"/", b"n0", b"r6") == OK
         paths = {each.name for each in rings.served.directory.iterdir()}
         assert {"socket.dom6", "socket.dom8"} <= paths
         assert not {"socket.dom5", "socket.dom7"} & paths
+        assert await rings.is_introduced(6)
 
-    assert await rings.is_introduced(6)
+    assert time_comes(rings)
+    assert await rings.events(watcher) == [b"@releaseDomain"]
+    assert not await rings.is_introduced(6)
+    assert not time_comes(rings)
     assert {each["domid"] for each in rings.notices("domain.state_unknown")} == {6}

@@ -39,7 +39,8 @@ class Connection:
         queued: It is among those whose turn it is.
         dirty: It is among those that have something new for their links.
         paused: Its link does not read from it until it wants input.
-        expiring: A time is set at which its oldest event will have expired.
+        expires_ms: Time that is set at which its oldest event will have expired; 0 for
+            none.
         awaits_reading: Its next request has to wait until its client has read some.
         refusals: Requests refused so far.
         conflicts: Transactions in a row that failed because of others.
@@ -59,7 +60,7 @@ class Connection:
         "conflicts",
         "decoder",
         "dirty",
-        "expiring",
+        "expires_ms",
         "home",
         "id",
         "is_channel",
@@ -108,7 +109,7 @@ class Connection:
         self.queued = False
         self.dirty = False
         self.paused = False
-        self.expiring = False
+        self.expires_ms = 0
         self.awaits_reading = False
         self.refusals = 0
         self.conflicts = 0

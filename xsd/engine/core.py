@@ -327,9 +327,9 @@ class Core:
         if not connection.caller.privileged:
             # Only a guest's events may be lost for not being read.
             queued_ms = self.now_ms
-            if self.event_timeout_ms and not connection.expiring:
-                connection.expiring = True
+            if self.event_timeout_ms and not connection.expires_ms:
                 due_ms = queued_ms + self.event_timeout_ms
+                connection.expires_ms = due_ms
                 self.schedule.at(due_ms, EXPIRE, connection.id)
             if not self._has_memory(connection, len(frame) + MESSAGE_BYTES):
                 return False

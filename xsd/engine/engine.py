@@ -324,13 +324,13 @@ class Engine:
             due = core.schedule.due(now_ms)
             if due is None:
                 return
-            _time, what, number = due
+            due_ms, what, number = due
             try:
-                self._do(what, number)
+                self._do(due_ms, what, number)
             except Exception as error:  # noqa: BLE001  others' times must not end
                 core.note_defect("timer.failed", error)
 
-    def _do(self, what: int, number: int) -> None:
+    def _do(self, due_ms: int, what: int, number: int) -> None:
         """Do one thing that is due; see schedule.py."""
         core = self.core
         if what == REMARK:
@@ -345,7 +345,7 @@ class Engine:
         if what == GO_ON:
             core.schedule.queue(connection)
         else:
-            memory.expire(core, connection)
+            memory.expire(core, connection, due_ms)
 
     def _serve_guests(self) -> None:
         """Serve guests in turn until they have asked for enough work together."""

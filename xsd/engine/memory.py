@@ -43,9 +43,17 @@ def look(core: Core) -> None:
         _look_later(core)
 
 
-def expire(core: Core, connection: Connection) -> None:
-    """Drop a guest's events that have waited too long."""
-    connection.expiring = False
+def expire(core: Core, connection: Connection, due_ms: int) -> None:
+    """Drop a guest's events that have waited too long.
+
+    Args:
+        core: The engine's state.
+        connection: The guest's.
+        due_ms: For when this was set; another time may hold by now.
+    """
+    if due_ms != connection.expires_ms:
+        return
+    connection.expires_ms = 0
     timeout_ms = core.event_timeout_ms
     if not timeout_ms:
         return
@@ -67,8 +75,8 @@ def expire_later(core: Core, connection: Connection) -> None:
     """Set the time at which the oldest event of a connection will have expired."""
     oldest_ms = connection.outbox.oldest_ms()
     if oldest_ms >= 0:
-        connection.expiring = True
         due_ms = oldest_ms + core.event_timeout_ms
+        connection.expires_ms = due_ms
         core.schedule.at(due_ms, EXPIRE, connection.id)
 
 

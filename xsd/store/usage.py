@@ -64,6 +64,8 @@ class Account:
 
     def add(self, domid: int, count: int) -> None:
         """Count some more for a domain, or fewer with a negative number."""
+        if not count:
+            return
         self._beat()
         total = self.used.get(domid, 0) + count
         if total:

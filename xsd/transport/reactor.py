@@ -165,6 +165,9 @@ class Reactor:
         """Wait for nothing any more; what was added is left as it is."""
         if self._epoll.closed:
             return
+        # What the ends of clients had for the log.
+        for notice in self.engine.take_notices():
+            self.note(notice)
         self._loop.remove_reader(self._epoll.fileno())
         if self._timer is not None:
             self._timer.cancel()
@@ -305,7 +308,7 @@ class Reactor:
                 self._wake(transport)
             goes_on = self._pass(self._poll(0, READY_MAX))
             until_ms = self.now_ms + passes_ms
-            while self.now_ms < until_ms:
+            while self.now_ms < until_ms and not self._epoll.closed:
                 wait_ms = 0
                 if not goes_on:
                     wait_ms = self.linger_ms

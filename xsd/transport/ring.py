@@ -55,6 +55,7 @@ class RingServer(Guests):
         "_loop",
         "_on_domains",
         "_reactor",
+        "_scan_is_due",
         "_timer",
         "rings",
     )
@@ -86,6 +87,7 @@ class RingServer(Guests):
         self._loop = loop
         self._by_port: dict[int, RingLink] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._scan_is_due = False
 
     def start(self) -> None:
         """Serve our own domain's kernel, if it has a ring, and wait for events.
@@ -207,13 +209,21 @@ class RingServer(Guests):
             if link is not None:
                 self.rings.queue(link)
         if domains_changed:
-            self.scan_domains()
-        self._set_timer()
+            self._scan_is_due = True
+        try:
+            if self._scan_is_due:
+                self.scan_domains()
+        finally:
+            self._set_timer()
 
     def scan_domains(self) -> None:
-        """Find out which domains have ended or shut down, and have it told."""
+        """Find out which domains have ended or shut down, and have it told.
+
+        It stays due if that could not be found out of each.
+        """
         ended: list[int] = []
         stopped: list[int] = []
+        is_complete = True
         for domain in self._reactor.engine.store.domains.all():
             if domain.caller.privileged:
                 continue
@@ -222,6 +232,7 @@ class RingServer(Guests):
             except OSError as error:
                 # The others' ends must not wait for it.
                 self._note("error", "domain.state_unknown", domain.domid, error)
+                is_complete = False
                 continue
             if self._has_ended(domain, state):
                 ended.append(domain.domid)
@@ -236,6 +247,8 @@ class RingServer(Guests):
         self._reactor.engine.tell_time(self._reactor.now_ms)
         self._reactor.engine.domains_changed(ended, stopped)
         self._on_domains()
+        if is_complete:
+            self._scan_is_due = False
 
     def _has_ended(self, domain: Domain, state: DomainState | None) -> bool:
         if state is None:
@@ -246,16 +259,20 @@ class RingServer(Guests):
     # When nothing else wakes the daemon.
 
     def _set_timer(self) -> None:
-        """Have every ring looked at in a while, and what the hypervisor left undone."""
-        if self._timer is None and (self.rings.links or self._hypervisor.is_short):
+        """Have every ring looked at in a while, and what was left undone done."""
+        if self._timer is None and (self.rings.links or self._is_undone):
             self._timer = self._loop.call_later(VISIT_ALL_S, self.on_time)
+
+    @property
+    def _is_undone(self) -> bool:
+        return self._scan_is_due or self._hypervisor.is_short
 
     def on_time(self) -> None:
         """Look at every ring, and at the hypervisor if it needs that."""
         self._timer = None
         try:
             self.rings.queue_all()
-            if self._hypervisor.is_short:
+            if self._is_undone:
                 self.take_events()
         except Exception as error:  # noqa: BLE001  there is another time
             self._reactor.report("on_time", error)
