@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from tests.model.cases import LETTERS
-from tests.model.naive_state import Right, Rights, State, at_or_below
-from tests.model.naive_store import RefusedError
+from tests.model.naive_state import RefusedError, Right, Rights, State, at_or_below
 from tests.model.naive_watches import Told
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.path import Path

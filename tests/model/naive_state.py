@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, final
 
+from xsd.protocol.errors import Errno
 from xsd.protocol.path import Path
 
 ROOT: Final[Path] = (b"",)
@@ -15,6 +16,14 @@ EXISTENCE: Final = "existence"
 EVERYTHING: Final = "everything from there down"
 
 Facet = tuple[Path, str]
+
+
+class RefusedError(Exception):
+    """A request is answered with an error."""
+
+    def __init__(self, errno: Errno) -> None:
+        super().__init__(errno.name)
+        self.errno = errno
 
 
 @final

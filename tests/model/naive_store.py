@@ -20,6 +20,7 @@ from tests.model.naive_state import (
     ROOT,
     VALUE,
     Facet,
+    RefusedError,
     Right,
     Rights,
     State,
@@ -47,14 +48,6 @@ INTRODUCED: Final[Path] = (b"@introduceDomain",)
 RELEASED: Final[Path] = (b"@releaseDomain",)
 
 LETTERS: Final = {"n": "", "r": "r", "w": "w", "b": "rw"}
-
-
-class RefusedError(Exception):
-    """A request is answered with an error."""
-
-    def __init__(self, errno: Errno) -> None:
-        super().__init__(errno.name)
-        self.errno = errno
 
 
 @final
