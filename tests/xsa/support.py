@@ -8,11 +8,10 @@ from typing import Final, final
 
 import pytest
 
-from tests.engine.support import Client, guest_of
 from tests.store.support import shape
 from tests.support.replaying import assert_replays
 from xsd.client import Transport
-from xsd.engine import Connection, Engine, Notice
+from xsd.engine import Connection, Notice
 from xsd.engine.inputs import MemoryTape
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.ops import Op
@@ -46,16 +45,6 @@ def refusal_of(request: Callable[..., object], *arguments: object) -> Errno:
     with pytest.raises(XenStoreError) as caught:
         request(*arguments)
     return caught.value.errno
-
-
-def guest_at_home(engine: Engine, domid: int) -> Client:
-    """A client in a guest, which has a home that it owns."""
-    guest = guest_of(engine, domid)
-    dom0 = Client(engine)
-    dom0.ok(Op.MKDIR, home(domid) + b"\0")
-    dom0.ok(Op.SET_PERMS, home(domid) + b"\0n%d\0" % domid)
-    engine.disconnect(dom0.connection)
-    return guest
 
 
 @final
