@@ -256,9 +256,9 @@ class Core:
     def end_protection(self, protection: Protection) -> None:
         """Let those go on who wait for a transaction."""
         self.protection = None
-        for connection in protection.waiting:
+        for connection in protection.waiting.values():
             self.schedule.queue(connection)
-        protection.waiting = []
+        protection.waiting = {}
         if self.tracing.wrl:
             self.notices.append(tracing.about("wrl.over", protection.connection))
 
