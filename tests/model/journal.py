@@ -12,15 +12,6 @@ from xsd.store.state import describe
 
 Call = tuple[str, tuple[object, ...], dict[str, object], tuple[object, ...]]
 
-KEPT: Final = frozenset(
-    {
-        *("write", "mkdir", "rm", "set_perms"),
-        *("start", "abort", "commit", "watch", "unwatch"),
-        *("introduce", "release", "shut_down", "set_target", "set_quota"),
-    }
-)
-"""Operations that are remembered: whatever may change something."""
-
 _FREEZE: Final = "freeze"
 
 
@@ -48,7 +39,7 @@ class Journal:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.store, name)
-        return self.keeping(name, found, ()) if name in KEPT else found
+        return self.keeping(name, found, ()) if callable(found) else found
 
     def view(self, transaction: Transaction | None) -> Looking:
         """See `Store.view`."""

@@ -49,7 +49,7 @@ from xsd.store.node import Node
 from xsd.store.quota import DEFAULTS
 
 EXAMPLES = int(os.environ.get("XSD_MODEL_EXAMPLES", "0"))
-TIMEOUT = 0 if EXAMPLES else 120
+TIMEOUT = 0 if EXAMPLES else 600
 
 
 class Opened(NamedTuple):
