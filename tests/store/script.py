@@ -26,7 +26,7 @@ class Play:
         get set                                     permissions
         start t1 commit abort                       transactions
         introduce release keep shut target quota    5; 5; 5; 5; 5 6; 5 nodes 7
-        memory room                                 5; 5 100: so many bytes more
+        memory room nodes opened                    5; 5 100: so many bytes more; 5; 5
 
     Expected is an errno with a part of the reason, a value, names, permissions or
     events as ``path:token``; nothing of these is ``-``. ``x*9`` is nine times x.
@@ -110,6 +110,12 @@ class Play:
     ) -> Sequence[tuple[bytes, ...]]:
         store = self.store
         first = int(words[0])
+        usage = store.usage
+        counts = {
+            b"memory": usage.memory,
+            b"nodes": usage.nodes,
+            b"opened": usage.transactions,
+        }
         found: Sequence[tuple[bytes, ...]] = []
         if what == b"introduce":
             found = told(store.introduce(first, 1))
@@ -117,11 +123,10 @@ class Play:
             found = told(store.shut_down(first))
         elif what == b"target":
             store.set_target(first, int(words[1]))
-        elif what == b"memory":
-            found = [(b"%d" % store.usage.memory.of(first),)]
+        elif what in counts:
+            found = [(b"%d" % counts[what].of(first),)]
         elif what == b"room":
-            room = store.usage.memory.of(first) + int(words[1])
-            store.set_quota(first, "memory", room)
+            store.set_quota(first, "memory", usage.memory.of(first) + int(words[1]))
         elif what == b"quota":
             store.set_quota(first, words[1].decode(), int(words[2]))
         else:
@@ -130,7 +135,9 @@ class Play:
 
 
 _OF_NODES = {b"read", b"write", b"mkdir", b"rm", b"dir", b"get", b"set"}
-_OF_STORES = set(b"introduce release keep shut target quota memory room".split())
+_OF_STORES = set(
+    b"introduce release keep shut target quota memory room nodes opened".split()
+)
 _WORDS = {*_OF_NODES, *_OF_STORES, b"watch", b"unwatch", b"start", b"commit", b"abort"}
 
 

@@ -5,9 +5,7 @@ from typing import Final
 import pytest
 
 from tests.store.script import Play
-from tests.store.support import Client, guest_of
 from xsd.store import Store
-from xsd.store.check import verify
 
 RULES: Final[dict[str, str]] = {
     "changes are carried over to a newer state; those of others stay": """
@@ -74,6 +72,20 @@ RULES: Final[dict[str, str]] = {
         release 5; introduce 7; t1 commit
         get /a/b -> n6 r32757 r7
     """,
+    # Counts.
+    "a node changes hands with its count, alone": """
+        introduce 1; write /a/b; start t1; t1 set /a n1; t1 set /a/b n1; t1 write /a/c
+        t1 commit; nodes 1 -> 3
+    """,
+    "a node changes hands with its count, made again": """
+        introduce 1; introduce 2; write /a/b; set /a n1; set /a/b n1; write /a/c
+        start t1; t1 set /a n2; t1 set /a/b n2; t1 set /a/c n2; write /other; t1 commit
+        nodes 1 -> 0; nodes 2 -> 3
+    """,
+    "removing gives the owners their count back, also of what is another one's": """
+        1 write a/b/c; set /local/domain/1/a/b n0; 1 start t1; t1 rm a; write /other
+        t1 commit; nodes 1 -> 1; nodes 0 -> 8
+    """,
 }
 
 
@@ -81,38 +93,3 @@ RULES: Final[dict[str, str]] = {
 def test_commits(store: Store, rule: str) -> None:
     """What the store is afterwards."""
     Play(store).run(RULES[rule])
-
-
-def test_a_node_changes_hands_with_its_count(store: Store, dom0: Client) -> None:
-    """Whether or not others committed meanwhile."""
-    guest_of(store, 1)
-    guest_of(store, 2)
-    dom0.write(b"/a/b")
-    for others, owner in ((False, 1), (True, 2)):
-        t1 = dom0.start()
-        t1.set_perms(b"/a", b"n%d" % owner)
-        t1.set_perms(b"/a/b", b"n%d" % owner)
-        t1.write(b"/a/c")
-        if others:
-            dom0.write(b"/other")
-        t1.commit()
-
-        assert store.usage.nodes.of(owner) == 3
-        assert verify(store) == []
-        dom0.rm(b"/a/c")
-    assert store.usage.nodes.of(1) == 0
-
-
-def test_removing_gives_the_owners_their_count_back(
-    store: Store, dom0: Client, guest: Client
-) -> None:
-    """Also of nodes that another one owns below."""
-    guest.write(b"a/b/c")
-    dom0.set_perms(b"/local/domain/1/a/b", b"n0")
-    t1 = guest.start()
-    t1.rm(b"a")
-    dom0.write(b"/other")
-    t1.commit()
-
-    assert store.usage.nodes.of(1) == 1
-    assert verify(store) == []
