@@ -116,7 +116,8 @@ def test_versions_are_persistent_maps_in_the_order_of_creation(
             children = children.copy()
         elif what == "put" or (what == "replace" and name in expected):
             created += 1
-            if what == "put" and expected.pop(name, None):
+            if what == "put" and name in expected:
+                del expected[name]
                 children.remove(name, token)
             old = expected.get(name)
             expected[name] = leaf(old.created if old else created)

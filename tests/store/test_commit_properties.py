@@ -48,6 +48,14 @@ def run(before: Steps, steps: Steps, *, others: bool) -> tuple[Told, Shape]:
 
 @given(STEPS, STEPS)
 @example([("write", b"/a/b/c")], [("write", b"/a"), ("rm", b"/a/b"), ("rm", b"/a")])
+@example([("write", b"/a/b/c")], [("write", b"/a/b"), ("rm", b"/a/b"), ("rm", b"/a")])
+@example(
+    [],  # the order of siblings
+    [
+        *[("write", b"/a/x"), ("write", b"/a/y/1"), ("write", b"/a/z")],
+        *[("rm", b"/a/x"), ("write", b"/a/x"), ("write", b"/a/y")],
+    ],
+)
 def test_a_commit_leaves_what_the_requests_alone_would_and_tells_each_path_once(
     before: Steps, steps: Steps
 ) -> None:

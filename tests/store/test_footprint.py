@@ -8,7 +8,6 @@ import pytest
 from tests.store.support import perms
 from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import owner_only
-from xsd.store import Store
 from xsd.store.clock import Clock
 from xsd.store.footprint import Footprint, Row, Spot, measured, rebuilt
 from xsd.store.node import Node
@@ -17,18 +16,23 @@ from xsd.store.view import EXISTENCE, NAMES, PERMS, SUBTREE, VALUE
 
 NOBODY = owner_only(0)
 A: Path = (b"", b"a")
-AB: Path = (b"", b"a", b"b")
-ABC: Path = (b"", b"a", b"b", b"c")
+AB: Path = (*A, b"b")
+ABC: Path = (*AB, b"c")
 NO: Path = (b"", b"no")
 
 
 @pytest.fixture
 def tree() -> Tree:
     """/a/b/c and no /no."""
-    clock = Clock()
-    tree = Tree(clock, Node(0, b"", NOBODY, 0))
+    tree = Tree(Clock(), Node(0, b"", NOBODY, 0))
     add(tree, ABC)
     return tree
+
+
+@pytest.fixture
+def footprint() -> Footprint:
+    """One that relies on nothing."""
+    return Footprint()
 
 
 def add(tree: Tree, path: Path) -> None:
@@ -54,9 +58,9 @@ def replace(tree: Tree, path: Path) -> None:
     add(tree, path)
 
 
-def relying_on(path: Path, facets: int) -> Footprint:
+def relying_on(path: Path, facets: int, length: int | None = None) -> Footprint:
     footprint = Footprint()
-    footprint.rely(path, len(path), facets)
+    footprint.rely(path, len(path) if length is None else length, facets)
     return footprint
 
 
@@ -117,21 +121,21 @@ def test_a_missing_node_breaks_when_it_comes(tree: Tree) -> None:
 
 
 def test_what_is_below_a_missing_node_breaks_with_it(tree: Tree) -> None:
-    """In whichever version it is missing."""
+    """In whichever version it is missing; the same version breaks nothing."""
     before = tree.freeze()
     below = (*NO, b"x")
     add(tree, below)
 
     assert relying_on(below, EXISTENCE).broken(before, tree.top) == below
     assert relying_on(below, VALUE).broken(tree.top, before) == below
-    missing_in_both = (*NO, b"y")
-    assert relying_on(missing_in_both, EXISTENCE).broken(before, tree.top) is None
+    assert relying_on((*NO, b"y"), EXISTENCE).broken(before, tree.top) is None
+    assert relying_on(A, SUBTREE).broken(before, before) is None
 
 
 def test_only_the_given_length_of_a_path_is_footprint(tree: Tree) -> None:
-    """The rest is what the request went on to."""
-    footprint = Footprint()
-    footprint.rely(ABC, 2, VALUE)
+    """The rest is what the request went on to; nothing is the top of all paths."""
+    footprint = relying_on(ABC, VALUE, 2)
+    special = relying_on((b"@other",), NAMES, 0)
     before = tree.freeze()
     write(tree, AB)
     write(tree, ABC)
@@ -139,34 +143,19 @@ def test_only_the_given_length_of_a_path_is_footprint(tree: Tree) -> None:
     assert footprint.broken(before, tree.top) is None
     write(tree, A)
     assert footprint.broken(before, tree.top) == A
-
-
-def test_the_top_of_all_paths_can_be_footprint(tree: Tree) -> None:
-    """A special name that is missing leads to it."""
-    footprint = Footprint()
-    footprint.rely((b"@other",), 0, NAMES)
-    before = tree.freeze()
+    assert special.broken(before, tree.top) is None
     add(tree, (b"@other",))
-
-    assert footprint.broken(before, tree.top) == ()
-
-
-def test_the_same_version_breaks_nothing(tree: Tree) -> None:
-    """It is not even looked at."""
-    top = tree.freeze()
-
-    assert relying_on(A, SUBTREE).broken(top, top) is None
+    assert special.broken(before, tree.top) == ()
 
 
-def test_a_path_counts_once(tree: Tree) -> None:
+def test_a_path_counts_once(tree: Tree, footprint: Footprint) -> None:
     """However many facets; the places above it do not count."""
-    footprint = Footprint()
-    footprint.rely(ABC, 4, VALUE)
-    footprint.rely(ABC, 4, VALUE | PERMS)
+    counts: list[int] = []
+    for length, facets in ((4, VALUE), (4, VALUE | PERMS), (2, EXISTENCE)):
+        footprint.rely(ABC, length, facets)
+        counts.append(footprint.count)
 
-    assert footprint.count == 1
-    footprint.rely(ABC, 2, EXISTENCE)
-    assert footprint.count == 2
+    assert counts == [1, 1, 2]
     assert footprint.broken(tree.freeze(), tree.top) is None
 
 
@@ -185,24 +174,17 @@ def test_a_path_counts_once(tree: Tree) -> None:
     ],
 )
 def test_what_might_break_concerns_it(
-    store: Store, facets: int, path: bytes, concerned: bool
+    tree: Tree, facets: int, path: bytes, concerned: bool
 ) -> None:
     """Something relied on at /a/b, and a change that names a path."""
-    store.write(store.privileged.caller, parse_path(b"/a/b/c/deeper"), b"")
-    footprint = Footprint()
-    footprint.rely(parse_path(b"/a/b"), 3, facets)
+    add(tree, (*ABC, b"deeper"))
 
-    top = store.live.tree.top
-    assert footprint.concerns(parse_path(path), top) is concerned
+    assert relying_on(AB, facets).concerns(parse_path(path), tree.top) is concerned
 
 
-def test_what_is_made_below_a_missing_node_concerns_it(store: Store) -> None:
+def test_what_is_made_below_a_missing_node_concerns_it(tree: Tree) -> None:
     """It would not be missing any more."""
-    footprint = Footprint()
-    footprint.rely(parse_path(b"/no"), 2, EXISTENCE)
-
-    top = store.live.tree.top
-    assert footprint.concerns(parse_path(b"/no/thing/here"), top)
+    assert relying_on(NO, EXISTENCE).concerns((*NO, b"thing", b"here"), tree.top)
 
 
 # What it keeps.
@@ -239,9 +221,8 @@ PATHS: dict[str, list[Path]] = {
 
 @pytest.mark.pure_only
 @pytest.mark.parametrize("how", PATHS)
-def test_it_is_charged_with_what_it_keeps(how: str) -> None:
+def test_it_is_charged_with_what_it_keeps(how: str, footprint: Footprint) -> None:
     """Never less, and not twice as much; the name counts, and so does each level."""
-    footprint = Footprint()
     for number, path in enumerate(PATHS[how]):
         footprint.rely(path, len(path), VALUE)
         footprint.made(path, 1, 1000 + number)
@@ -252,9 +233,8 @@ def test_it_is_charged_with_what_it_keeps(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", PATHS)
-def test_the_cost_of_a_path_is_known_before(how: str) -> None:
+def test_the_cost_of_a_path_is_known_before(how: str, footprint: Footprint) -> None:
     """To the byte."""
-    footprint = Footprint()
     for path in PATHS[how]:
         spot, depth = footprint.nearest(path, len(path))
         expected = footprint.size + footprint.cost(spot, path, depth, len(path))
@@ -264,9 +244,10 @@ def test_the_cost_of_a_path_is_known_before(how: str) -> None:
         assert footprint.cost(*footprint.nearest(path, len(path))[:1], path, 0, 0) == 0
 
 
-def test_what_was_made_and_removed_again_is_forgotten(tree: Tree) -> None:
+def test_what_was_made_and_removed_again_is_forgotten(
+    tree: Tree, footprint: Footprint
+) -> None:
     """But for what was relied on, and the place of the removed node itself."""
-    footprint = Footprint()
     path = (*NO, *[b"x"] * 990)
     sizes = set()
     for number in range(3):
@@ -286,9 +267,10 @@ def test_what_was_made_and_removed_again_is_forgotten(tree: Tree) -> None:
     ]
 
 
-def test_what_others_have_seen_is_remembered_below_a_removal(tree: Tree) -> None:
+def test_what_others_have_seen_is_remembered_below_a_removal(
+    tree: Tree, footprint: Footprint
+) -> None:
     """And what was relied on there, even of nodes that it made itself."""
-    footprint = Footprint()
     mine = (*ABC, b"mine", b"deeper")
     footprint.named(ABC, 10)
     footprint.made(mine, 5, 11)
@@ -296,13 +278,8 @@ def test_what_others_have_seen_is_remembered_below_a_removal(tree: Tree) -> None
     footprint.rely(mine, 5, NAMES)
     footprint.removed(AB, tree.top, was_there=True)
 
-    assert [
-        (name, facets, order) for _, name, facets, _, _, order in rows(footprint)
-    ] == [
-        (b"b", 0, 5),
-        (b"c", 0, 1),
-        (b"mine", NAMES, 0),
-    ]
+    found = [(name, facets, order) for _, name, facets, *_, order in rows(footprint)]
+    assert found == [(b"b", 0, 5), (b"c", 0, 1), (b"mine", NAMES, 0)]
     assert footprint.named_paths() == [ABC, AB]
     assert footprint.changed == 2
     assert footprint.size == measured(footprint)
@@ -313,9 +290,10 @@ def rows(footprint: Footprint) -> list[Row]:
     return [row for row in footprint.listed() if any(row[2:])]
 
 
-def test_paths_are_named_in_the_order_of_their_first_change() -> None:
+def test_paths_are_named_in_the_order_of_their_first_change(
+    footprint: Footprint,
+) -> None:
     """Those on the way to others are not, unless nothing else is left of them."""
-    footprint = Footprint()
     footprint.made((b"", b"x", b"y", b"z"), 2, 1)
     footprint.named(A, 2)
     footprint.rely(NO, 2, VALUE)
@@ -324,9 +302,8 @@ def test_paths_are_named_in_the_order_of_their_first_change() -> None:
     assert footprint.named_paths() == [(b"", b"x", b"y", b"z"), A]
 
 
-def test_a_footprint_is_rebuilt_from_its_list(tree: Tree) -> None:
+def test_a_footprint_is_rebuilt_from_its_list(tree: Tree, footprint: Footprint) -> None:
     """All of it: it goes on as the one that was listed."""
-    footprint = Footprint()
     footprint.rely(ABC, 3, NAMES | PERMS)
     footprint.made((*NO, b"x"), 2, 7)
     footprint.removed(AB, tree.top, was_there=True)
@@ -340,9 +317,8 @@ def test_a_footprint_is_rebuilt_from_its_list(tree: Tree) -> None:
     assert (again.count, again.changed, again.size) == (1, 5, footprint.size)
 
 
-def test_only_what_was_relied_on_stays_of_an_expelled_one() -> None:
+def test_only_what_was_relied_on_stays_of_an_expelled_one(footprint: Footprint) -> None:
     """It protects the next attempt."""
-    footprint = Footprint()
     footprint.rely(ABC, 3, NAMES)
     footprint.made((*NO, b"x"), 2, 7)
     footprint.forget_changes()

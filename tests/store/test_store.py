@@ -57,14 +57,12 @@ def test_the_generation_grows_with_each_change(store: Store) -> None:
 RULES: Final[dict[str, str]] = {
     "an unwatched watch is told nothing, the others as before": """
         watch /a 1; watch /a 2; watch /a 3; unwatch 2
-        write /a -> /a:1 /a:3
-    """,
+        write /a -> /a:1 /a:3""",
     "a domain is announced when it is introduced first": """
         watch @introduceDomain; watch @releaseDomain; watch /
         watch @introduceDomain deep 1
         introduce 5 -> @introduceDomain:@introduceDomain @introduceDomain/5:deep
-        introduce 5 -> -
-    """,
+        introduce 5 -> -""",
     "only those who may read the special node are told": """
         1 mkdir here; 1 watch @introduceDomain in1; 1 watch @releaseDomain out1
         watch @introduceDomain in0; watch @releaseDomain out0
@@ -72,14 +70,12 @@ RULES: Final[dict[str, str]] = {
         release 5 -> @releaseDomain:out1 @releaseDomain:out0
         set @introduceDomain n0 r1; set @releaseDomain n0
         introduce 5 -> @introduceDomain:in1 @introduceDomain:in0
-        release 5 -> @releaseDomain:out0
-    """,
+        release 5 -> @releaseDomain:out0""",
     "a domain that is not introduced is ENOENT": """
         introduce 6
         target 5 6 -> ENOENT dom5 is not introduced
         target 6 5 -> ENOENT dom5 is not introduced
-        shut 5 -> ENOENT
-    """,
+        shut 5 -> ENOENT""",
     "a released domain takes its nodes along, with all below; then its end is told": """
         introduce 5; introduce 6; write /a/own; set /a/own n5
         write /a/own/child; set /a/own/child n6; write /a/other; set /a/other n6
@@ -87,33 +83,29 @@ RULES: Final[dict[str, str]] = {
         watch @releaseDomain; watch /; watch /a/own/child; watch /a/other
         release 5 -> /a/own/child:/a/own/child /a/own:/ /b/z/own:/ \
 @releaseDomain:@releaseDomain
-        read /a/own -> ENOENT; dir /a -> other; dir /b/z -> -
-    """,
+        read /a/own -> ENOENT; dir /a -> other; dir /b/z -> -""",
     "it is taken out of all permissions; a later one has none of its rights": """
         introduce 5; write /a/b; set /a n0 r5 r6 b5; set /a/b n0 r6
         set @introduceDomain n0 r5; watch /
         release 5 -> -
         get /a -> n0 r6; get /a/b -> n0 r6; get @introduceDomain -> n0
-        introduce 5; 5 read /a -> EACCES
-    """,
+        introduce 5; 5 read /a -> EACCES""",
     "what cannot be removed passes to the privileged domain": """
         introduce 5; write /a/own; set /a/own r5 w5; set / r5 w5 b32757
         set @introduceDomain r5 w5 b32757; set @releaseDomain r5 w5 b32757
         watch @releaseDomain
         release 5 -> @releaseDomain:@releaseDomain
         get / -> r0 b32757; get @introduceDomain -> r0 b32757
-        get @releaseDomain -> r0 b32757; dir / -> tool a; dir /a -> -
-    """,
+        get @releaseDomain -> r0 b32757; dir / -> tool a; dir /a -> -""",
     "its nodes may be kept, and pass to the privileged domain in silence": """
-        introduce 5; write /own 1; set /own n5 r5; watch /; watch @releaseDomain
+        introduce 5; write /own 1; set /own r5 r5 w6; write /own/1; set /own/1 n5
+        watch /; watch @releaseDomain; nodes 5 -> 2
         keep 5 -> @releaseDomain:@releaseDomain
-        read /own -> 1; get /own -> n0
-    """,
+        read /own -> 1; get /own -> r0 w6; get /own/1 -> n0; nodes 5 -> 0; nodes 0 -> 7""",
     "an entry for all domains is not about one of that number": """
         introduce 32757; set /tool n0 r32757
         release 32757
-        get /tool -> n0 r32757
-    """,
+        get /tool -> n0 r32757""",
     "a target gives its rights until another one is set or ends": """
         introduce 5; introduce 6; introduce 7; write /5; set /5 n5; write /6; set /6 n6
         write /7; set /7 n7; target 7 5
@@ -122,8 +114,7 @@ RULES: Final[dict[str, str]] = {
         7 read /5 -> EACCES; 7 read /6 -> -; 7 read /7 -> -
         introduce 6; write /again; set /again n6; release 6; introduce 6
         write /again; set /again n6
-        7 read /again -> EACCES
-    """,
+        7 read /again -> EACCES""",
     "transactions see a domain's end as any other change": """
         introduce 5; write /own; set /own n5; write /shared; set /shared n0 r5
         start t1; start t2; start t3
@@ -131,17 +122,14 @@ RULES: Final[dict[str, str]] = {
         release 5
         t1 commit -> EAGAIN
         t2 commit -> EAGAIN
-        t3 commit
-    """,
+        t3 commit""",
     "open transactions are counted for who opened them until they end": """
         1 mkdir here; start t1; start t2; 1 start t3; opened 0 -> 2; opened 1 -> 1
-        t1 commit; opened 0 -> 1; t2 abort; t3 commit; opened 0 -> 0; opened 1 -> 0
-    """,
+        t1 commit; opened 0 -> 1; t2 abort; t3 commit; opened 0 -> 0; opened 1 -> 0""",
     "a shut down is told to watches with a depth": """
         introduce 5; watch @releaseDomain; watch @releaseDomain/5
         watch @releaseDomain deep 1
-        shut 5 -> @releaseDomain/5:@releaseDomain/5 @releaseDomain/5:deep
-    """,
+        shut 5 -> @releaseDomain/5:@releaseDomain/5 @releaseDomain/5:deep""",
 }
 
 

@@ -114,51 +114,40 @@ RULES: Final[dict[str, str]] = {
         write /local/domain/1/ab/c 1; memory 1 -> 78
         1 set ab/c n1 r0 r2; memory 1 -> 94
         set /local/domain/1/ab/c n0 r1; memory 1 -> 53
-        1 rm ab; memory 1 -> 24
-    """,
+        1 rm ab; memory 1 -> 24""",
     "a watch counts with its path, its token and each level": """
         1 dir /local/domain/1; memory 1 -> 24
         1 watch a/b token; memory 1 -> 1188
-        unwatch token; memory 1 -> 24
-    """,
+        unwatch token; memory 1 -> 24""",
     "a guest may use exactly the quota: a longer value": """
         1 write a 1; room 1 3; 1 write a 12345 -> ENOMEM dom1 is at its quota
-        room 1 4; 1 write a 12345
-    """,
+        room 1 4; 1 write a 12345""",
     "a guest may use exactly the quota: new nodes": """
         1 dir /local/domain/1; room 1 54; 1 write b/c 123 -> ENOMEM
-        room 1 55; 1 write b/c 123; room 1 25; 1 mkdir d -> ENOMEM; room 1 26; 1 mkdir d
-    """,
+        room 1 55; 1 write b/c 123; room 1 25; 1 mkdir d -> ENOMEM; room 1 26; 1 mkdir d""",
     "a guest may use exactly the quota: permissions": """
-        1 write a; room 1 15; 1 set a n1 r0 r2 -> ENOMEM; room 1 16; 1 set a n1 r0 r2
-    """,
+        1 write a; room 1 15; 1 set a n1 r0 r2 -> ENOMEM; room 1 16; 1 set a n1 r0 r2""",
     "a guest may use exactly the quota: a watch": """
         1 dir /local/domain/1; room 1 622; 1 watch /x t -> ENOMEM; room 1 623
-        1 watch /x t
-    """,
+        1 watch /x t""",
     "without memory a guest may shrink and remove": """
         1 write a 12345; 1 write b 1; room 1 0; 1 write a 1; 1 set a r1; 1 rm b
-        room 1 -1; 1 write a 2; 1 write a 222 -> ENOMEM
-    """,
+        room 1 -1; 1 write a 2; 1 write a 222 -> ENOMEM""",
     "what is written for another is that one's, a new name in its directory too": """
         2 mkdir here; 1 write a 1; 1 set a n1 w2; room 1 3
         2 write /local/domain/1/a 12345 -> ENOMEM; 2 write /local/domain/1/a 1234
         memory 1 -> 62; memory 2 -> 53
-        2 mkdir /local/domain/1/a/theirs; memory 1 -> 69; memory 2 -> 85
-    """,
+        2 mkdir /local/domain/1/a/theirs; memory 1 -> 69; memory 2 -> 85""",
     "reading in a transaction takes memory too; beyond the quota it fails": """
         1 dir /local/domain/1; room 1 540; 1 start t
         t read /local/domain/1 -> ENOMEM
-        t commit -> ENOMEM
-    """,
+        t commit -> ENOMEM""",
     "dom0 is refused no memory, for itself or for a guest; all counts": """
         introduce 1; write /a; set /a n1; quota -1 memory 1; quota 1 memory 1
-        0* write /a x*1000; 0* write /a/b x*1000; 0* write /c x*1000
-    """,
+        0* write /a x*1000; 0* write /a/b x*1000; 0* write /c x*1000""",
     "who writes a node of dom0's pays nothing": """
         introduce 1; write /a; set /a n0 w1; quota 1 memory 1
-        1 write /a x*1000; 1 read /a -> EACCES; memory 1 -> 0
-    """,
+        1 write /a x*1000; 1 read /a -> EACCES; memory 1 -> 0""",
 }
 
 
