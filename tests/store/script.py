@@ -7,7 +7,7 @@ from typing import final
 
 import pytest
 
-from tests.store.support import Client, Told, dom0_of, guest_of, told
+from tests.store.support import Client, Told, dom0_of, guest_of, homed, told
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.path import format_path
 from xsd.store import Store, Watch
@@ -22,7 +22,7 @@ class Play:
     out, ``Play.who``. A star behind a domain id stands for the same in a transaction,
     if ``inside`` says so. What is one of
 
-        read write mkdir rm dir watch unwatch       as those of Client
+        read write mkdir rm dir part watch unwatch  as those of Client
         get set                                     permissions
         start t1 commit abort                       transactions
         introduce release keep shut target quota    5; 5; 5; 5; 5 6; 5 nodes 7
@@ -51,11 +51,8 @@ class Play:
         if name not in self.clients:
             domid = int(name.rstrip("*"))
             known = self.store.domains.get(domid) is not None
-            client = dom0_of(self.store) if domid == 0 else guest_of(self.store, domid)
-            if not known:
-                home = b"/local/domain/%d" % domid
-                dom0_of(self.store).mkdir(home)
-                dom0_of(self.store).set_perms(home, b"n%d" % domid)
+            make = guest_of if known else homed
+            client = make(self.store, domid) if domid else dom0_of(self.store)
             inside = self.inside and name.endswith("*")
             self.clients[name] = client.start() if inside else client
         return self.clients[name]
@@ -99,6 +96,8 @@ class Play:
             self.watches[token or path] = client.watch(path, token, int(depth))
         elif what == b"unwatch":
             self.store.unwatch(self.watches[words[0]])
+        elif what == b"part":
+            return client.directory_part(words[0], int(words[1]))
         else:
             name = {b"dir": "directory", b"get": "get_perms", b"set": "set_perms"}
             found: object = getattr(client, name.get(what, what.decode()))(*words)
@@ -134,7 +133,7 @@ class Play:
         return found
 
 
-_OF_NODES = {b"read", b"write", b"mkdir", b"rm", b"dir", b"get", b"set"}
+_OF_NODES = set(b"read write mkdir rm dir part get set".split())
 _OF_STORES = set(
     b"introduce release keep shut target quota memory room nodes opened".split()
 )

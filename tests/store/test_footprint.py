@@ -1,12 +1,13 @@
 """Footprints: whether what was relied on still holds, and what is kept."""
 
+import re
 import sys
-from collections.abc import Callable
+from typing import Final
 
 import pytest
 
-from tests.store.support import perms
-from xsd.protocol.path import Path, parse_path
+from tests.store.support import at, perms
+from xsd.protocol.path import Path
 from xsd.protocol.perms import owner_only
 from xsd.store.clock import Clock
 from xsd.store.footprint import Footprint, Row, Spot, measured, rebuilt
@@ -58,94 +59,86 @@ def replace(tree: Tree, path: Path) -> None:
     add(tree, path)
 
 
-def relying_on(path: Path, facets: int, length: int | None = None) -> Footprint:
+CHANGES: Final = {
+    "add": add,
+    "write": write,
+    "permit": permit,
+    "remove": remove,
+    "replace": replace,
+}
+FACETS: Final = {
+    "value": VALUE,
+    "perms": PERMS,
+    "names": NAMES,
+    "existence": EXISTENCE,
+    "subtree": SUBTREE,
+}
+
+
+def relying_on(text: str) -> Footprint:
+    """By facet, path and, if less than that is relied on, the number of names."""
+    facets, path, *length = text.split()
+    parsed = at(path.encode())
     footprint = Footprint()
-    footprint.rely(path, len(path) if length is None else length, facets)
+    for facet in facets.split("+"):
+        footprint.rely(parsed, int(length[0]) if length else len(parsed), FACETS[facet])
     return footprint
 
 
 @pytest.mark.parametrize(
-    ("facets", "change", "breaks"),
+    "row",
     [
-        (VALUE, write, True),
-        (PERMS, write, False),
-        (NAMES, write, False),
-        (EXISTENCE, write, False),
-        (SUBTREE, write, True),
-        (VALUE, permit, False),
-        (PERMS, permit, True),
-        (NAMES, permit, False),
-        (EXISTENCE, permit, False),
-        (SUBTREE, permit, True),
-        (VALUE | PERMS, permit, True),
-        (EXISTENCE, remove, True),
-        (EXISTENCE, replace, True),
-        (VALUE, replace, True),
+        # A facet breaks with its own change or the node's end, though all is the same.
+        "value /a/b | write /a/b -> /a/b",
+        "perms /a/b | write /a/b ->",
+        "names /a/b | write /a/b ->",
+        "existence /a/b | write /a/b ->",
+        "subtree /a/b | write /a/b -> /a/b",
+        "value /a/b | permit /a/b ->",
+        "perms /a/b | permit /a/b -> /a/b",
+        "names /a/b | permit /a/b ->",
+        "existence /a/b | permit /a/b ->",
+        "subtree /a/b | permit /a/b -> /a/b",
+        "value+perms /a/b | permit /a/b -> /a/b",
+        "existence /a/b | remove /a/b -> /a/b",
+        "existence /a/b | replace /a/b -> /a/b",
+        "value /a/b | replace /a/b -> /a/b",
+        # A change below breaks the whole subtree, and names as a child comes or goes.
+        *[
+            f"{relied} | {change} /a/b/c ->{broken}"
+            for change in ("write", "permit", "remove", "replace")
+            for relied, broken in (
+                ("subtree /a", " /a"),
+                ("value+perms+names /a", ""),
+                ("names /a/b", " /a/b" if change in {"remove", "replace"} else ""),
+            )
+        ],
+        # A missing node breaks when it comes, not when its neighbours do.
+        "existence /no | write /a; add /other ->",
+        "existence /no | write /a; add /other; add /no -> /no",
+        "existence /no/x | add /no/x -> /no/x",
+        "existence /no/y | add /no/x ->",
+        "value /a/b/c | remove /a -> /a/b/c",
+        # Only the given length counts; the rest is what the request went on to.
+        "value /a/b/c 2 | write /a/b; write /a/b/c ->",
+        "value /a/b/c 2 | write /a/b; write /a/b/c; write /a -> /a",
+        # A special name that is missing leads to the top of all paths.
+        "names @other 0 | write /a ->",
+        "names @other 0 | add @other -> top",
     ],
 )
-def test_a_facet_breaks_with_its_own_change_or_the_nodes_end(
-    tree: Tree, facets: int, change: Callable[[Tree, Path], None], breaks: bool
-) -> None:
-    """Even if the change leaves all as it was."""
+def test_what_was_relied_on_breaks(tree: Tree, row: str) -> None:
+    """What is relied on | changes -> what is broken, if anything."""
+    relied, script, broken = re.split(r" \| | -> ?", row)
     before = tree.freeze()
-    change(tree, AB)
+    for each in script.split("; "):
+        change, path = each.split()
+        CHANGES[change](tree, at(path.encode()))
+    expected = () if broken == "top" else at(broken.encode()) if broken else None
+    footprint = relying_on(relied)
 
-    found = relying_on(AB, facets).broken(before, tree.top)
-    assert found == (AB if breaks else None)
-
-
-@pytest.mark.parametrize("change", [write, permit, remove, replace])
-def test_a_change_below_breaks_the_whole_subtree_only(
-    tree: Tree, change: Callable[[Tree, Path], None]
-) -> None:
-    """And the names, where a child comes or goes."""
-    before = tree.freeze()
-    change(tree, ABC)
-
-    assert relying_on(A, SUBTREE).broken(before, tree.top) == A
-    assert relying_on(A, VALUE | PERMS | NAMES).broken(before, tree.top) is None
-    names = relying_on(AB, NAMES).broken(before, tree.top)
-    assert names == (AB if change in (remove, replace) else None)
-
-
-def test_a_missing_node_breaks_when_it_comes(tree: Tree) -> None:
-    """Not when its neighbours do."""
-    before = tree.freeze()
-    write(tree, A)
-    add(tree, (b"", b"other"))
-    footprint = relying_on(NO, EXISTENCE)
-
-    assert footprint.broken(before, tree.top) is None
-    add(tree, NO)
-    assert footprint.broken(before, tree.top) == NO
-
-
-def test_what_is_below_a_missing_node_breaks_with_it(tree: Tree) -> None:
-    """In whichever version it is missing; the same version breaks nothing."""
-    before = tree.freeze()
-    below = (*NO, b"x")
-    add(tree, below)
-
-    assert relying_on(below, EXISTENCE).broken(before, tree.top) == below
-    assert relying_on(below, VALUE).broken(tree.top, before) == below
-    assert relying_on((*NO, b"y"), EXISTENCE).broken(before, tree.top) is None
-    assert relying_on(A, SUBTREE).broken(before, before) is None
-
-
-def test_only_the_given_length_of_a_path_is_footprint(tree: Tree) -> None:
-    """The rest is what the request went on to; nothing is the top of all paths."""
-    footprint = relying_on(ABC, VALUE, 2)
-    special = relying_on((b"@other",), NAMES, 0)
-    before = tree.freeze()
-    write(tree, AB)
-    write(tree, ABC)
-
-    assert footprint.broken(before, tree.top) is None
-    write(tree, A)
-    assert footprint.broken(before, tree.top) == A
-    assert special.broken(before, tree.top) is None
-    add(tree, (b"@other",))
-    assert special.broken(before, tree.top) == ()
+    assert footprint.broken(before, tree.top) == expected
+    assert footprint.broken(before, before) is None
 
 
 def test_a_path_counts_once(tree: Tree, footprint: Footprint) -> None:
@@ -160,31 +153,27 @@ def test_a_path_counts_once(tree: Tree, footprint: Footprint) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facets", "path", "concerned"),
+    ("relied", "concerned", "others"),
     [
-        (VALUE, b"/a/b", True),
-        (VALUE, b"/a", True),
-        (VALUE, b"/a/b/c", False),
-        (VALUE, b"/a/x", False),
-        (NAMES, b"/a/b/new", True),
-        (NAMES, b"/a/b/c", True),
-        (NAMES, b"/a/b/c/deeper", False),
-        (SUBTREE, b"/a/b/c/deeper", True),
-        (EXISTENCE, b"/a/b/c", False),
+        ("value /a/b", "/a/b /a", "/a/b/c /a/x"),
+        ("names /a/b", "/a/b/new /a/b/c", "/a/b/c/deeper"),
+        ("subtree /a/b", "/a/b/c/deeper", "/a/x"),
+        ("existence /a/b", "/a", "/a/b/c"),
+        ("existence /no", "/no/thing/here", "/a"),
     ],
 )
 def test_what_might_break_concerns_it(
-    tree: Tree, facets: int, path: bytes, concerned: bool
+    tree: Tree, relied: str, concerned: str, others: str
 ) -> None:
-    """Something relied on at /a/b, and a change that names a path."""
+    """Changes that name these paths; also below what is missing."""
     add(tree, (*ABC, b"deeper"))
+    footprint = relying_on(relied)
+    seen = [
+        [footprint.concerns(at(path.encode()), tree.top) for path in paths.split()]
+        for paths in (concerned, others)
+    ]
 
-    assert relying_on(AB, facets).concerns(parse_path(path), tree.top) is concerned
-
-
-def test_what_is_made_below_a_missing_node_concerns_it(tree: Tree) -> None:
-    """It would not be missing any more."""
-    assert relying_on(NO, EXISTENCE).concerns((*NO, b"thing", b"here"), tree.top)
+    assert [set(each) for each in seen] == [{True}, {False}]
 
 
 # What it keeps.

@@ -101,7 +101,8 @@ RULES: Final[dict[str, str]] = {
         introduce 5; write /own 1; set /own r5 r5 w6; write /own/1; set /own/1 n5
         watch /; watch @releaseDomain; nodes 5 -> 2
         keep 5 -> @releaseDomain:@releaseDomain
-        read /own -> 1; get /own -> r0 w6; get /own/1 -> n0; nodes 5 -> 0; nodes 0 -> 7""",
+        read /own -> 1; get /own -> r0 w6; get /own/1 -> n0; nodes 5 -> 0
+        nodes 0 -> 7""",
     "an entry for all domains is not about one of that number": """
         introduce 32757; set /tool n0 r32757
         release 32757

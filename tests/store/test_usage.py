@@ -124,9 +124,11 @@ RULES: Final[dict[str, str]] = {
         room 1 4; 1 write a 12345""",
     "a guest may use exactly the quota: new nodes": """
         1 dir /local/domain/1; room 1 54; 1 write b/c 123 -> ENOMEM
-        room 1 55; 1 write b/c 123; room 1 25; 1 mkdir d -> ENOMEM; room 1 26; 1 mkdir d""",
+        room 1 55; 1 write b/c 123; room 1 25; 1 mkdir d -> ENOMEM
+        room 1 26; 1 mkdir d""",
     "a guest may use exactly the quota: permissions": """
-        1 write a; room 1 15; 1 set a n1 r0 r2 -> ENOMEM; room 1 16; 1 set a n1 r0 r2""",
+        1 write a; room 1 15; 1 set a n1 r0 r2 -> ENOMEM; room 1 16
+        1 set a n1 r0 r2""",
     "a guest may use exactly the quota: a watch": """
         1 dir /local/domain/1; room 1 622; 1 watch /x t -> ENOMEM; room 1 623
         1 watch /x t""",
