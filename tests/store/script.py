@@ -25,7 +25,8 @@ class Play:
         read write mkdir rm dir part watch unwatch  as those of Client
         get set                                     permissions
         start t1 commit abort                       transactions
-        introduce release keep shut target quota    5; 5; 5; 5; 5 6; 5 nodes 7
+        know introduce shut resume release keep     5; 5; 5; 5; 5 6; 5 6
+        target features quota                       5 6; 5 1; 5 nodes 7
         memory room nodes opened                    5; 5 100: so many bytes more; 5; 5
 
     Expected is an errno with a part of the reason, a value, names, permissions or
@@ -107,35 +108,33 @@ class Play:
     def _about_domains(
         self, what: bytes, words: list[bytes]
     ) -> Sequence[tuple[bytes, ...]]:
-        store = self.store
-        first = int(words[0])
-        usage = store.usage
-        counts = {
-            b"memory": usage.memory,
-            b"nodes": usage.nodes,
-            b"opened": usage.transactions,
-        }
-        found: Sequence[tuple[bytes, ...]] = []
+        store, usage = self.store, self.store.usage
+        numbers = [int(each) for each in words if each.lstrip(b"-").isdigit()]
+        first = numbers[0]
+        if what in {b"release", b"keep"}:
+            return told(store.end(numbers, keep_orphans=what == b"keep"))
         if what == b"introduce":
-            found = told(store.introduce(first, 1))
-        elif what == b"shut":
-            found = told(store.shut_down(first))
-        elif what == b"target":
-            store.set_target(first, int(words[1]))
-        elif what in counts:
-            found = [(b"%d" % counts[what].of(first),)]
-        elif what == b"room":
-            store.set_quota(first, "memory", usage.memory.of(first) + int(words[1]))
+            return told(store.introduce(first, 1))
+        if what == b"shut":
+            return told(store.shut_down(first))
+        if what in {b"memory", b"nodes", b"opened"}:
+            accounts = usage.memory, usage.nodes, usage.transactions
+            account = accounts[[b"memory", b"nodes", b"opened"].index(what)]
+            return [(b"%d" % account.of(first),)]
+        if what == b"room":
+            store.set_quota(first, "memory", usage.memory.of(first) + numbers[1])
         elif what == b"quota":
-            store.set_quota(first, words[1].decode(), int(words[2]))
+            store.set_quota(first, words[1].decode(), numbers[1])
         else:
-            found = told(store.end([first], keep_orphans=what == b"keep"))
-        return found
+            names = {b"target": "set_target", b"features": "set_features"}
+            getattr(store, names.get(what, what.decode()))(*numbers)
+        return []
 
 
 _OF_NODES = set(b"read write mkdir rm dir part get set".split())
 _OF_STORES = set(
-    b"introduce release keep shut target quota memory room nodes opened".split()
+    b"know introduce release keep shut resume target features quota memory room nodes "
+    b"opened".split()
 )
 _WORDS = {*_OF_NODES, *_OF_STORES, b"watch", b"unwatch", b"start", b"commit", b"abort"}
 

@@ -20,6 +20,9 @@ RULES: Final[dict[str, str]] = {
         start t1; t1 write /a/b/c 1; t1 write /a 2; t1 set /a/b r0; write /other
         t1 commit
         read /a -> 2; get /a/b -> r0; read /a/b/c -> 1""",
+    "what comes back on the way is empty, and has the permissions of what is above": """
+        write /a/b 1; set /a/b r0; start t1; t1 rm /a; t1 mkdir /a/b/x; t1 commit
+        read /a/b -> -; get /a/b -> n0""",
     # Rights that are gone by the time of the commit.
     "a right lost with the target ends a commit, and nothing of it happens": """
         introduce 1; introduce 2; introduce 3; target 2 1

@@ -54,8 +54,9 @@ RULES: Final[dict[str, str]] = {
         watch @releaseDomain; watch /
         set @introduceDomain r0 -> -
         set @releaseDomain r0 -> -
-        start t1; t1 set @releaseDomain n0
-        t1 commit -> -""",
+        start t1; t1 set @releaseDomain n0; write /other
+        t1 commit -> -
+        get @releaseDomain -> n0""",
     "nothing is told where nobody watches": """
         write /a/b
         rm /a -> -""",

@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from tests.store.script import Play, pairs, play
+from tests.store.script import pairs, play
 from tests.store.support import Client, perms, watched
 from xsd.store import Store
 from xsd.store.changes import CHANGED, IMPLIED, REMOVED, REMOVED_BELOW, REMOVED_WITHIN
@@ -86,23 +86,6 @@ def test_a_commit_tells(dom0: Client, rule: str, *, others: bool) -> None:
         play(dom0, "set @introduceDomain n0")
 
     assert transaction.commit() == pairs(expected)
-
-
-def test_what_comes_back_on_the_way_is_empty(dom0: Client) -> None:
-    """And has the permissions of what is above it now."""
-    Play(dom0.store).run("""
-        write /a/b 1; set /a/b r0; start t1; t1 rm /a; t1 mkdir /a/b/x; t1 commit
-        read /a/b -> -; get /a/b -> n0
-    """)
-
-
-def test_permissions_of_special_nodes_are_committed(dom0: Client) -> None:
-    """Like those of any other node; those who watch them wait for domains."""
-    Play(dom0.store).run("""
-        watch @introduceDomain; start t1; t1 set @introduceDomain r0; write /other
-        t1 commit -> -
-        get @introduceDomain -> r0
-    """)
 
 
 def test_changes_say_where_and_below_what(store: Store, dom0: Client) -> None:
