@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.store.support import Client, Enter, dom0_of, guest_of
+from tests.store.support import Client, Enter, dom0_of, homed
 from xsd.store import Store
 from xsd.store.check import verify
 
@@ -26,11 +26,7 @@ def dom0(store: Store) -> Client:
 @pytest.fixture
 def guest(store: Store) -> Client:
     """Domain 1 with a home of its own."""
-    guest = guest_of(store)
-    dom0 = dom0_of(store)
-    dom0.mkdir(b"/local/domain/1")
-    dom0.set_perms(b"/local/domain/1", b"n1")
-    return guest
+    return homed(store)
 
 
 @pytest.fixture(params=["direct", "in_transaction"])

@@ -151,6 +151,14 @@ def guest_of(store: Store, domid: int = 1) -> Client:
     return Client(store, store.introduced(domid).caller)
 
 
+def homed(store: Store, domid: int = 1) -> Client:
+    """A guest, with a home of its own."""
+    guest, home = guest_of(store, domid), b"/local/domain/%d" % domid
+    dom0_of(store).mkdir(home)
+    dom0_of(store).set_perms(home, b"n%d" % domid)
+    return guest
+
+
 Shape = list[tuple[bytes, bytes, bytes]]
 """Path, value and permissions of each node."""
 

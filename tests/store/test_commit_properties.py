@@ -47,30 +47,25 @@ def run(before: Steps, steps: Steps, *, others: bool) -> tuple[Told, Shape]:
 
 
 @given(STEPS, STEPS)
-def test_a_commit_does_the_same_whether_or_not_others_worked_elsewhere(
+@example([("write", b"/a/b/c")], [("write", b"/a"), ("rm", b"/a/b"), ("rm", b"/a")])
+@example([("write", b"/a/b/c")], [("write", b"/a/b"), ("rm", b"/a/b"), ("rm", b"/a")])
+@example(
+    [],  # the order of siblings
+    [
+        *[("write", b"/a/x"), ("write", b"/a/y/1"), ("write", b"/a/z")],
+        *[("rm", b"/a/x"), ("write", b"/a/x"), ("write", b"/a/y")],
+    ],
+)
+def test_a_commit_leaves_what_the_requests_alone_would_and_tells_each_path_once(
     before: Steps, steps: Steps
 ) -> None:
-    """Taking the store's place and making the changes again must agree."""
-    assert run(before, steps, others=False) == run(before, steps, others=True)
-
-
-@given(STEPS, STEPS)
-def test_a_commit_leaves_what_the_requests_alone_would(
-    before: Steps, steps: Steps
-) -> None:
-    """But for the numbers of generations."""
+    """Whether it takes the store's place, or is made again as others worked."""
     store, dom0 = stage(before)
     do(dom0, steps)
+    events, left = run(before, steps, others=False)
 
-    assert run(before, steps, others=True)[1] == shape(store)
-
-
-@given(STEPS, STEPS)
-@example([("write", b"/a/b/c")], [("write", b"/a"), ("rm", b"/a/b"), ("rm", b"/a")])
-def test_no_watch_is_told_a_path_twice(before: Steps, steps: Steps) -> None:
-    """One event for each path and commit."""
-    events, _store = run(before, steps, others=False)
-
+    assert (events, left) == run(before, steps, others=True)
+    assert left == shape(store)
     assert len(events) == len(set(events))
 
 

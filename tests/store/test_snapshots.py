@@ -1,9 +1,8 @@
 """xsd.store.snapshots: how much of the store's past open transactions may keep."""
 
-from collections.abc import Callable
-
 import pytest
 
+from tests.store.script import Play, play
 from tests.store.support import Client, at
 from xsd.protocol.errors import XenStoreError
 from xsd.store import Store
@@ -93,18 +92,14 @@ def test_who_lost_its_snapshot_goes_on_with_the_present(
     """Its requests are answered as ever, and it loses that state as well in time."""
     guest.write(b"a", b"1")
     transaction = guest.start()
-    assert transaction.read(b"a") == b"1"
+    play(transaction, "read a -> 1")
     rewrite(dom0, small_past)
     guest.write(b"a", b"2")
-    assert transaction.read(b"a") == b"2"
-    transaction.write(b"b", b"3")
-    assert transaction.read(b"b") == b"3"
+    play(transaction, "read a -> 2; write b 3; read b -> 3")
     rewrite(dom0, small_past)
-    assert transaction.directory(b"/local/domain/1") == [b"a"]
 
-    with pytest.raises(XenStoreError, match="EAGAIN"):
-        transaction.commit()
-    assert guest.directory(b"/local/domain/1") == [b"a"]
+    play(transaction, "dir /local/domain/1 -> a; commit -> EAGAIN")
+    play(guest, "dir /local/domain/1 -> a")
 
 
 def test_younger_snapshots_stay_until_their_time(
@@ -159,19 +154,17 @@ def test_a_guest_alone_cannot_keep_more(guest: Client, small_past: int) -> None:
 def test_the_real_bound_is_in_force(how: str) -> None:
     """With default quotas, and by both ways to displace nodes."""
     store = Store()
-    dom0 = Client(store, store.privileged.caller)
+    game = Play(store)
     opened: list[Client] = []
-    work: Callable[[Client], None] = _rewrite_all if how == "rewrite" else _remove_all
     for domid in range(1, 13):
-        store.introduce(domid, 1)
-        guest = Client(store, store.introduced(domid).caller)
-        home = b"/local/domain/%d" % domid
-        dom0.mkdir(home)
-        dom0.set_perms(home, b"n%d" % domid)
+        guest = game.client(f"{domid}")
         for _ in range(DEFAULTS[TRANSACTIONS]):
-            work(guest)
+            if how == "remove":
+                play(guest, "mkdir d; rm d")
+            for number in range(900):
+                guest.write(b"d/%d/%d" % (number // 300, number), b"x" * 1000)
             opened.append(guest.start())
-            opened[-1].read(home)
+            opened[-1].read(b"d")
     displaced = store.live.tree.displaced
 
     assert displaced > 1.5 * DISPLACED_MAX
@@ -180,14 +173,3 @@ def test_the_real_bound_is_in_force(how: str) -> None:
     marks = [each.transaction.mark for each in kept if each.transaction is not None]
     assert displaced - min(marks) <= DISPLACED_MAX
     assert find(store.live.tree.top, at(b"/local/domain/12")) is not None
-
-
-def _rewrite_all(guest: Client) -> None:
-    for number in range(900):
-        guest.write(b"d/%d/%d" % (number // 300, number), b"x" * 1000)
-
-
-def _remove_all(guest: Client) -> None:
-    guest.mkdir(b"d")
-    guest.rm(b"d")
-    _rewrite_all(guest)
