@@ -6,6 +6,7 @@ A step is a line, or stands between semicolons; what comes of it is behind `->`:
     a watch /a t -> OK /a:t     another one of dom0's (a, b or c): a reply and an event
     t2 write /a v               in transaction 2; a reply is OK unless it is said
     get_perms /a -> n0,r5,      commas are NULs, '' is nothing at all
+    watch /a␣b t ~x             a space in a word; what follows ~ has no NUL
     1 post read /a              asks, and must not be answered yet
     1 send read /a              asks, and what is answered is heard later
     1 hear -> read=v /a:t       what has come since: replies with their type
@@ -55,8 +56,9 @@ def payload_of(op: Op, words: list[str]) -> bytes:
     """Strings with their NULs; a value of WRITE has none."""
     if op == Op.WRITE:
         return (words[0] + "\0" + " ".join(words[1:])).encode("latin-1")
-    words = ["" if word == "''" else word for word in words]
-    return "".join([word + "\0" for word in words]).encode("latin-1")
+    text = "".join([("" if word == "''" else word) + "\0" for word in words])
+    head, mark, rest = text.partition("~")
+    return (head + (rest[:-1] if mark else "")).replace("␣", " ").encode("latin-1")
 
 
 def node(_: Engine, client: Client, words: list[str]) -> None:
@@ -114,7 +116,11 @@ def play(engine: Engine, script: str, verbs: Mapping[str, Verb] | None = None) -
     for who in sorted({"0", *[step[1] or "0" for step in steps]}, key=_place):
         clients[who] = guest_of(engine, int(who)) if _place(who) > 0 else Client(engine)
     for line, who, tx, verb, rest, right in steps:
-        client, words, expected = clients[who or "0"], words_of(rest), " ".join(right)
+        client, words, expected = (
+            clients[who or "0"],
+            words_of(rest),
+            " ".join(right).replace("␣", " "),
+        )
         if verb in table:
             got = table[verb](engine, client, words) or ""
         elif verb in {"post", "send"}:
