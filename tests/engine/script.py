@@ -61,6 +61,12 @@ def payload_of(op: Op, words: list[str]) -> bytes:
     return (head + (rest[:-1] if mark else "")).replace("␣", " ").encode("latin-1")
 
 
+def request(text: str) -> tuple[Op, bytes]:
+    """A request as a script has it: its type and payload."""
+    verb, *words = words_of(text)
+    return OPS[verb], payload_of(OPS[verb], words)
+
+
 def node(_: Engine, client: Client, words: list[str]) -> None:
     """A node with these permissions: node /a n0 r5."""
     give(client, words[0].encode(), payload_of(Op.SET_PERMS, words[1:]))
@@ -105,9 +111,8 @@ VERBS: dict[str, Verb] = {
 def play(engine: Engine, script: str, verbs: Mapping[str, Verb] | None = None) -> None:
     """Do what a script says; all in it are there from the start, dom0's first."""
     table = {**VERBS, **(verbs or {})}
-    lines = [line.strip(" ") for line in re.split(r"[;\n]", script)]
     steps = []
-    for line in filter(None, lines):
+    for line in lines_of(script):
         left, _, right = line.partition("->")
         step = _STEP.fullmatch(left)
         assert step is not None, line
@@ -124,14 +129,19 @@ def play(engine: Engine, script: str, verbs: Mapping[str, Verb] | None = None) -
         if verb in table:
             got = table[verb](engine, client, words) or ""
         elif verb in {"post", "send"}:
-            op = OPS[words[0]]
-            client.post(op, payload_of(op, words[1:]), int(tx or 0))
+            client.post(*request(rest), int(tx or 0))
             got = shown(client.take()) if verb == "post" else ""
         else:
-            op = OPS[verb]
-            got = shown(client.ask(op, payload_of(op, words), int(tx or 0)), op)
+            op, payload = request(f"{verb} {rest}")
+            got = shown(client.ask(op, payload, int(tx or 0)), op)
             expected = expected or "OK"
         assert got == expected.removeprefix("-" if expected == "-" else ""), line
+
+
+def lines_of(script: str) -> list[str]:
+    """The steps of a script."""
+    lines = [line.strip(" ") for line in re.split(r"[;\n]", script)]
+    return [line for line in lines if line]
 
 
 def words_of(text: str) -> list[str]:

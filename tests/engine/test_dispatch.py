@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.script import play
+from tests.engine.script import lines_of, play, request
 from tests.engine.support import Client, guest_of, refusal
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.core import UNSENT_MAX, Core
@@ -19,45 +19,22 @@ from xsd.store import Store, Transaction
 NO_REQUESTS = [15, 16, 20, 27, 28, 99, 65535, 2**32 - 1]
 """Event, error, the former RESTRICT, and numbers that nothing has."""
 
-PRIVILEGED = [
-    Op.CONTROL,
-    Op.INTRODUCE,
-    Op.RELEASE,
-    Op.IS_DOMAIN_INTRODUCED,
-    Op.RESUME,
-    Op.SET_TARGET,
-    Op.SET_FEATURE,
-    Op.GET_QUOTA,
-    Op.SET_QUOTA,
-]
-GOOD: dict[Op, bytes] = {
-    Op.CONTROL: b"help\0",
-    Op.DIRECTORY: b"/\0",
-    Op.READ: b"/\0",
-    Op.GET_PERMS: b"/\0",
-    Op.WATCH: b"/\0t\0",
-    Op.UNWATCH: b"/\0t\0",
-    Op.TRANSACTION_START: b"\0",
-    Op.TRANSACTION_END: b"T\0",
-    Op.INTRODUCE: b"5\x001\x001\0",
-    Op.RELEASE: b"5\0",
-    Op.GET_DOMAIN_PATH: b"5\0",
-    Op.WRITE: b"/a\0v",
-    Op.MKDIR: b"/a\0",
-    Op.RM: b"/a\0",
-    Op.SET_PERMS: b"/\0n0\0",
-    Op.IS_DOMAIN_INTRODUCED: b"5\0",
-    Op.RESUME: b"5\0",
-    Op.SET_TARGET: b"5\x006\0",
-    Op.RESET_WATCHES: b"\0",
-    Op.DIRECTORY_PART: b"/\x000\0",
-    Op.GET_FEATURE: b"",
-    Op.SET_FEATURE: b"5\x000\0",
-    Op.GET_QUOTA: b"",
-    Op.SET_QUOTA: b"nodes\x00999\0",
-}
+GOOD: dict[Op, bytes] = dict(
+    map(
+        request,
+        lines_of("""
+            control help; directory /; read /; get_perms /; watch / t; unwatch / t
+            start; end T; introduce 5 1 1; release 5; get_domain_path 5; write /a v
+            mkdir /a; rm /a; perms / n0; is_domain_introduced 5; resume 5
+            set_target 5 6; reset; directory_part / 0; get_feature; set_feature 5 0
+            get_quota; set_quota nodes 999
+        """),
+    )
+)
 """A payload that each type accepts."""
 
+PRIVILEGED = {Op.CONTROL, Op.INTRODUCE, Op.RELEASE, Op.IS_DOMAIN_INTRODUCED, Op.RESUME}
+PRIVILEGED |= {Op.SET_TARGET, Op.SET_FEATURE, Op.GET_QUOTA, Op.SET_QUOTA}
 WITHOUT_TRANSACTION = [Op.WATCH, Op.UNWATCH]
 FREE_OF_IT = [Op.CONTROL, Op.GET_DOMAIN_PATH, Op.GET_FEATURE, Op.GET_QUOTA]
 """Requests that may name a transaction and have no use for it."""

@@ -87,7 +87,7 @@ def test_guests(engine: Engine, guests: Played, rule: str) -> None:
         "refuse": lambda *_: setattr(guests, "error", REFUSAL),
         "defect": lambda *_: setattr(guests, "error", DEFECT),
         "lenient": lambda *_: setattr(guests, "lenient", True),
-        "there": lambda _, __, words: there.update([[*map(int, words)]]),
+        "there": lambda _, __, words: there.__setitem__(*map(int, words)),
         "not_there": lambda _, __, words: there.__delitem__(int(words[0])),
         "calls": lambda *_: " ".join(f"{a},{b},{c}" for a, b, c in guests.calls),
         "known": lambda *_: " ".join(str(each.domid) for each in domains.all()),
