@@ -1,10 +1,12 @@
 """xsd.engine.inputs: what is handed to the tape, what is not, and when."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import final
 
 import pytest
 
+from tests.engine.script import lines_of, request
 from tests.engine.support import (
     OK,
     Client,
@@ -71,25 +73,21 @@ def test_an_input_shows_what_it_is() -> None:
 def test_whatever_changes_the_state_is_an_input(engine: Engine, taped: Taped) -> None:
     """Beside requests: clients, channels, domains and settings."""
     client = Client(engine, 5)
+    leave, again = partial(engine.disconnect, client.connection), client.connection
     assert taped.kinds() == ["came"]
-    engine.restart(client.connection)
-    assert taped.kinds() == ["restarted"]
-    engine.introduce_waiting(5)
-    engine.introduce_waiting(5)
-    assert taped.kinds() == ["found"]
-    engine.set_limit(-1, "nodes", 5)
-    assert taped.kinds() == ["limit"]
-    engine.keep_orphans(keep=True)
-    assert taped.kinds() == ["orphans"]
-    engine.domains_changed([], [])
-    assert taped.kinds() == []
-    engine.domains_changed([], [5])
-    engine.domains_changed([5], [])
-    assert taped.kinds() == ["domains"] * 2
-    for _ in range(2):
-        engine.disconnect(client.connection)
-    engine.restart(client.connection)
-    assert taped.kinds() == ["went"]
+    for acts, kinds in (
+        ([partial(engine.restart, again)], ["restarted"]),
+        ([partial(engine.introduce_waiting, 5)] * 2, ["found"]),
+        ([partial(engine.set_limit, -1, "nodes", 5)], ["limit"]),
+        ([partial(engine.keep_orphans, keep=True)], ["orphans"]),
+        ([partial(engine.domains_changed, [], [])], []),
+        ([partial(engine.domains_changed, [], [5])], ["domains"]),
+        ([partial(engine.domains_changed, [5], [])], ["domains"]),
+        ([leave, leave, partial(engine.restart, again)], ["went"]),
+    ):
+        for act in acts:
+            act()
+        assert taped.kinds() == kinds
 
 
 def test_what_only_the_shell_does_is_none(
@@ -112,36 +110,41 @@ def test_what_only_the_shell_does_is_none(
     assert taped.kinds() == []
 
 
-CHANGES: list[tuple[Op, bytes]] = [
-    (Op.WRITE, b"/a\0v"),
-    (Op.MKDIR, b"/b\0"),
-    (Op.SET_PERMS, b"/a\0n0\0"),
-    (Op.SET_PERMS, b"@releaseDomain\0n0\0"),
-    (Op.RM, b"/tool\0"),
-    (Op.WATCH, b"/a\0u\0"),
-    (Op.UNWATCH, b"/\0t\0"),
-    (Op.RESET_WATCHES, b"\0"),
-    (Op.TRANSACTION_START, b"\0"),
-    (Op.INTRODUCE, b"5\x001\x001\0"),
-    (Op.INTRODUCE, b"6\x001\x001\0"),
-    (Op.RELEASE, b"5\0"),
-    (Op.SET_TARGET, b"5\x005\0"),
-    (Op.SET_QUOTA, b"nodes\x009\0"),
-    (Op.SET_QUOTA, b"5\0nodes\x009\0"),
-    (Op.CONTROL, b"quota\0set\0nodes\x009\0"),
-    (Op.CONTROL, b"quota-soft\0set\0memory\x009\0"),
-]
+CHANGES = lines_of("""
+    write /a v; mkdir /b; perms /a n0; perms @releaseDomain n0; rm /tool; watch /a u
+    unwatch / t; reset ''; start ''; introduce 5 1 1; introduce 6 1 1; release 5
+    set_target 5 5; set_quota nodes 9; set_quota 5 nodes 9; control quota set nodes 9
+    control quota-soft set memory 9
+""")
+INSIDE = lines_of("read /a; directory /; directory_part / 0; get_perms /tool; read /no")
+"""What a transaction relies on afterwards."""
+LEAVES_ALONE = lines_of("""
+    read /bad␣path; write /bad␣path v; read ~/a; mkdir /a; rm /a/no; rm /; perms /a n77
+    watch / t; unwatch /no t; end T; introduce 32752 1 1; release 77; set_target 77 1
+    set_feature 77 0; set_quota no 1; set_quota 77 nodes 1; get_domain_path 5
+    is_domain_introduced 5; get_feature; get_quota; get_quota 5 nodes; control help
+    control check; control print x; control quota; control quota max; control quota 5
+    control quota set no 1; control log; control log +tdb
+""")
 
 
-@pytest.mark.parametrize(("op", "payload"), CHANGES)
-def test_a_request_that_changes_something_is_on_the_tape(
-    engine: Engine, taped: Taped, dom0: Client, op: Op, payload: bytes
-) -> None:
-    """With who sent it, and the generation that it led to."""
+def prepared(engine: Engine, taped: Taped) -> Client:
+    """A client of dom0 that has done what the requests above need."""
+    dom0 = Client(engine)
     guest_of(engine, 5)
     dom0.ok(Op.WRITE, b"/a\0v")
     dom0.ask(Op.WATCH, b"/\0t\0")
     taped.inputs()
+    return dom0
+
+
+@pytest.mark.parametrize("text", CHANGES)
+def test_a_request_that_changes_something_is_on_the_tape(
+    engine: Engine, taped: Taped, text: str
+) -> None:
+    """With who sent it, and the generation that it led to."""
+    dom0 = prepared(engine, taped)
+    op, payload = request(text)
     assert dom0.ask(op, payload)[-1][0] != Op.ERROR
 
     (entry,) = taped.inputs()
@@ -152,77 +155,30 @@ def test_a_request_that_changes_something_is_on_the_tape(
     assert entry.generation == engine.store.generation
 
 
-INSIDE: list[tuple[Op, bytes]] = [
-    (Op.READ, b"/a\0"),
-    (Op.DIRECTORY, b"/\0"),
-    (Op.DIRECTORY_PART, b"/\x000\0"),
-    (Op.GET_PERMS, b"/tool\0"),
-    (Op.READ, b"/no\0"),
-]
-"""What a transaction relies on afterwards."""
-
-LEAVES_ALONE: list[tuple[int, bytes]] = [
-    *INSIDE,
-    (Op.READ, b"/bad path\0"),
-    (Op.WRITE, b"/bad path\0v"),
-    (Op.WRITE, b"/a"),
-    (Op.MKDIR, b"/a\0"),
-    (Op.RM, b"/a/no\0"),
-    (Op.RM, b"/\0"),
-    (Op.SET_PERMS, b"/a\0n77\0"),
-    (Op.WATCH, b"/\0t\0"),
-    (Op.UNWATCH, b"/no\0t\0"),
-    (Op.TRANSACTION_END, b"T\0"),
-    (Op.INTRODUCE, b"32752\x001\x001\0"),
-    (Op.RELEASE, b"77\0"),
-    (Op.SET_TARGET, b"77\x001\0"),
-    (Op.SET_FEATURE, b"77\x000\0"),
-    (Op.SET_QUOTA, b"no\x001\0"),
-    (Op.SET_QUOTA, b"77\0nodes\x001\0"),
-    (Op.GET_DOMAIN_PATH, b"5\0"),
-    (Op.IS_DOMAIN_INTRODUCED, b"5\0"),
-    (Op.GET_FEATURE, b""),
-    (Op.GET_QUOTA, b""),
-    (Op.GET_QUOTA, b"5\0nodes\0"),
-    (Op.CONTROL, b"help\0"),
-    (Op.CONTROL, b"check\0"),
-    (Op.CONTROL, b"print\0x\0"),
-    (Op.CONTROL, b"quota\0"),
-    (Op.CONTROL, b"quota\0max\0"),
-    (Op.CONTROL, b"quota\x005\0"),
-    (Op.CONTROL, b"quota\0set\0no\x001\0"),
-    (Op.CONTROL, b"log\0"),
-    (Op.CONTROL, b"log\0+tdb\0"),
-    (99, b""),
-]
-
-
-@pytest.mark.parametrize(("op", "payload"), LEAVES_ALONE)
+@pytest.mark.parametrize("text", [*INSIDE, *LEAVES_ALONE])
 def test_a_request_that_changes_nothing_is_not_on_the_tape(
-    engine: Engine, taped: Taped, dom0: Client, op: int, payload: bytes
+    engine: Engine, taped: Taped, text: str
 ) -> None:
-    """It asks only, or it is refused."""
-    guest_of(engine, 5)
-    dom0.ok(Op.WRITE, b"/a\0v")
-    dom0.ask(Op.WATCH, b"/\0t\0")
-    taped.inputs()
-    dom0.ask(op, payload)
+    """It asks only, or it is refused; so is one of no type."""
+    dom0 = prepared(engine, taped)
+    for op, payload in (request(text), (99, b"")):
+        dom0.ask(op, payload)
 
     assert taped.inputs() == []
 
 
-@pytest.mark.parametrize(("op", "payload"), INSIDE)
+@pytest.mark.parametrize("text", INSIDE)
 def test_what_a_transaction_relies_on_is_on_the_tape_once(
-    taped: Taped, dom0: Client, op: Op, payload: bytes
+    engine: Engine, taped: Taped, text: str
 ) -> None:
     """To ask for the same once more changes nothing."""
-    dom0.ok(Op.WRITE, b"/a\0v")
+    dom0 = prepared(engine, taped)
+    op, payload = request(text)
     tx = dom0.start()
-    taped.inputs()
     for _ in range(3):
         dom0.ask(op, payload, tx)
 
-    assert taped.ops() == [op]
+    assert taped.ops() == [Op.TRANSACTION_START, op]
 
 
 def test_what_a_guest_is_refused_is_on_the_tape_if_it_is_a_maximum(
