@@ -1,42 +1,72 @@
-"""xsd.cli.nodes: read, write, list, exists, mkdir, rm."""
+r"""xsd.cli.nodes: read, write, list, exists, mkdir, rm.
+
+Those that the xenstore-* tools have are compared with them in test_agreement.
+"""
+
+from collections.abc import Mapping
 
 import pytest
 
 from tests.cli.conftest import Result, Run
 from xsd.client import Client
 
+STORE: Mapping[str, bytes] = {
+    "/t/b": b"",
+    "/t/a": b"one\ntwo\0",
+    "/t/a/x": b"\xff\n",
+}
 
-def test_read_prints_escaped_values_one_a_line(xsd: Run, client: Client) -> None:
-    """In the order asked for."""
-    client.write("/t/a", b"one\ntwo\0")
-    client.write("/t/b", b"")
+PRINTED: dict[str, tuple[str, Result]] = {
+    "read escapes values, one a line, in the order asked for": (
+        "read /t/b /t/a",
+        Result(b"\none\\ntwo\\000\n"),
+    ),
+    "-p puts the path in front": ("read -p /t/a/x", Result(b"/t/a/x: \\xff\\n\n")),
+    "-R neither escapes nor ends the line": ("read -R /t/a/x", Result(b"\xff\n")),
+    "both may be joined": ("read -pR /t/a/x", Result(b"/t/a/x: \xff\n")),
+    # As with getopt_long.
+    "options may stand between paths": (
+        "read /t/b -p /t/b",
+        Result(b"/t/b: \n/t/b: \n"),
+    ),
+    "what was read before a missing node is printed all the same": (
+        "read /t/b /t/none /t/b",
+        Result(b"\n", b"xsd read: couldn't read path /t/none\n", 1),
+    ),
+    "list prints names; a node without children prints nothing": (
+        "list /t /t/b /t/a",
+        Result(b"b\na\nx\n"),
+    ),
+    "list -p prints paths": ("list -p /t", Result(b"/t/b\n/t/a\n")),
+    "what was listed before a missing node is printed all the same": (
+        "list /t /t/none",
+        Result(b"b\na\n", b"xsd list: could not list path /t/none\n", 1),
+    ),
+    "exists prints nothing": ("exists /t /t/a", Result(b"")),
+    "all nodes must exist": ("exists /t/none /t", Result(b"", b"", 1)),
+    "a path that is none does not exist": ("exists /t /t//a", Result(b"", b"", 1)),
+}
 
-    assert xsd("read", "/t/b", "/t/a") == Result(b"\none\\ntwo\\000\n")
+
+@pytest.fixture
+def store(client: Client) -> Client:
+    """A client of a store with `STORE` in it."""
+    for path, value in STORE.items():
+        client.write(path, value)
+    return client
 
 
-def test_read_can_print_paths_and_raw_bytes(xsd: Run, client: Client) -> None:
-    """-p puts the path in front, -R neither escapes nor ends the line."""
-    client.write("/t/a", b"\xff\n")
-
-    assert xsd("read", "-p", "/t/a") == Result(b"/t/a: \\xff\\n\n")
-    assert xsd("read", "-R", "/t/a") == Result(b"\xff\n")
-    assert xsd("read", "-pR", "/t/a") == Result(b"/t/a: \xff\n")
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(("words", "result"), PRINTED.values(), ids=PRINTED)
+def test_what_asks_prints(xsd: Run, words: str, result: Result) -> None:
+    """Values, names, or a status."""
+    assert xsd(*words.split()) == result
 
 
-def test_read_of_a_missing_node_fails(xsd: Run, client: Client) -> None:
-    """What was read before it is printed all the same."""
-    client.write("/t/a", b"1")
-
-    assert xsd("read", "/t/a", "/t/none", "/t/a") == Result(
-        b"1\n", b"xsd read: couldn't read path /t/none\n", 1
-    )
-
-
-def test_options_may_stand_between_paths(xsd: Run, client: Client) -> None:
-    """As with getopt_long."""
-    client.write("/t/a", b"1")
-
-    assert xsd("read", "/t/a", "-p", "/t/a") == Result(b"/t/a: 1\n/t/a: 1\n")
+@pytest.mark.usefixtures("store")
+def test_path_of_a_child_of_the_root_has_one_slash(xsd: Run) -> None:
+    """As libxenstore wants it."""
+    assert b"\n/t\n" in b"\n" + xsd("list", "-p", "/").out
 
 
 def test_paths_are_bytes(xsd: Run, client: Client) -> None:
@@ -57,40 +87,45 @@ def test_write_unescapes(xsd: Run, client: Client) -> None:
     assert values == [b"1\n\0", b"", rb"1\n"]
 
 
-def test_write_is_all_or_nothing(xsd: Run, client: Client) -> None:
-    """A path that fails leaves the others unwritten."""
-    client.mkdir("/t")
-
-    assert xsd("write", "/t/a", "1", "/t//b", "2") == Result(
-        b"", b"xsd write: could not write path /t//b\n", 1
-    )
-    assert client.directory("/t") == []
-
-
-def test_value_over_the_limit_fails(xsd: Run, client: Client) -> None:
-    """A request has 4,096 bytes at most, the path and its NUL included."""
-    client.mkdir("/t")
-
-    assert xsd("write", "/t/a", "x" * 4092).status == 1
-    assert client.directory("/t") == []
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("/t/a -5", b"-5"),
+        ("-- /t/a -5", b"-5"),
+        ("/t/a -- -5", b"-5"),
+        ("-R /t/a -5", b"-5"),
+        ("/t/a -- -p", b"-p"),
+    ],
+)
+def test_dashed_values_are_values(
+    xsd: Run, client: Client, words: str, value: bytes
+) -> None:
+    """No option looks like a number; anything may follow `--`."""
+    assert xsd("write", *words.split()) == Result(b"")
+    assert client.read("/t/a") == value
 
 
 @pytest.mark.parametrize(
-    "words",
-    [("/t/a", "-5"), ("--", "/t/a", "-5"), ("/t/a", "--", "-5"), ("-R", "/t/a", "-5")],
+    ("words", "message"),
+    [
+        ("write /t/a 1 /t//b 2", "write: could not write path /t//b"),
+        # A request has 4,096 bytes at most, the path and its NUL included.
+        ("write /t/a " + "x" * 4092, "write: could not write path /t/a"),
+        ("mkdir /t/a /t//b", "mkdir: could not make path /t//b"),
+    ],
+    ids=["a bad path", "a value over the limit", "a bad path of mkdir"],
 )
-def test_negative_numbers_are_values(
-    xsd: Run, client: Client, words: tuple[str, ...]
+def test_changes_are_all_or_nothing(
+    xsd: Run, client: Client, words: str, message: str
 ) -> None:
-    """No option looks like a number; anything may follow `--`."""
-    assert xsd("write", *words) == Result(b"")
-    assert client.read("/t/a") == b"-5"
+    """What fails leaves the others undone."""
+    client.mkdir("/t")
 
+    result = xsd(*words.split())
 
-def test_dashed_value_after_two_dashes(xsd: Run, client: Client) -> None:
-    """The way to write what looks like an option."""
-    assert xsd("write", "/t/a", "--", "-p") == Result(b"")
-    assert client.read("/t/a") == b"-p"
+    assert (result.out, result.status) == (b"", 1)
+    assert result.err.startswith(f"xsd {message}".encode())
+    assert client.directory("/t") == []
 
 
 def test_path_without_value_is_misuse(xsd: Run) -> None:
@@ -102,48 +137,12 @@ def test_path_without_value_is_misuse(xsd: Run) -> None:
     assert result.err.endswith(b"xsd write: no value for path /t/b\n")
 
 
-def test_list_prints_names_or_paths(xsd: Run, client: Client) -> None:
-    """A node without children prints nothing."""
-    client.write("/t/b", b"")
-    client.write("/t/a/x", b"")
-
-    assert xsd("list", "/t", "/t/b", "/t/a") == Result(b"b\na\nx\n")
-    assert xsd("list", "-p", "/t") == Result(b"/t/b\n/t/a\n")
-    assert b"\n/t\n" in b"\n" + xsd("list", "-p", "/").out
-
-
-def test_list_of_a_missing_node_fails(xsd: Run, client: Client) -> None:
-    """As for read."""
-    client.mkdir("/t/a")
-
-    assert xsd("list", "/t", "/t/none") == Result(
-        b"a\n", b"xsd list: could not list path /t/none\n", 1
-    )
-
-
-def test_exists_says_it_by_its_status(xsd: Run, client: Client) -> None:
-    """All of the nodes must exist; nothing is printed."""
-    client.mkdir("/t/a")
-
-    assert xsd("exists", "/t", "/t/a") == Result(b"")
-    assert xsd("exists", "/t/none", "/t") == Result(b"", b"", 1)
-    assert xsd("exists", "/t", "/t//a") == Result(b"", b"", 1)
-
-
 def test_mkdir_makes_parents_too(xsd: Run, client: Client) -> None:
     """And leaves existing nodes alone."""
     client.write("/t/a", b"1")
 
     assert xsd("mkdir", "/t/a", "/t/b/c") == Result(b"")
     assert (client.read("/t/a"), client.directory("/t/b")) == (b"1", [b"c"])
-
-
-def test_mkdir_of_a_bad_path_fails(xsd: Run, client: Client) -> None:
-    """All or nothing here too."""
-    assert xsd("mkdir", "/t/a", "/t//b") == Result(
-        b"", b"xsd mkdir: could not make path /t//b\n", 1
-    )
-    assert not client.exists("/t")
 
 
 def test_rm_takes_subtrees(xsd: Run, client: Client) -> None:
