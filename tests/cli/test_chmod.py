@@ -5,6 +5,8 @@ import pytest
 from tests.cli.conftest import Result, Run
 from xsd.client import Client
 
+PATHS = ("/t", "/t/a", "/t/a/b", "/t/a/b/c", "/t/x")
+
 
 @pytest.fixture
 def nodes(client: Client) -> Client:
@@ -14,59 +16,44 @@ def nodes(client: Client) -> Client:
     return client
 
 
-def permissions(client: Client) -> dict[str, bytes]:
-    """Return the permissions of all nodes of `nodes`, joined by commas."""
-    paths = ("/t", "/t/a", "/t/a/b", "/t/a/b/c", "/t/x")
-    return {path: b",".join(client.get_permissions(path)) for path in paths}
+def changed(client: Client) -> dict[str, bytes]:
+    """Return the permissions that are others than at first, joined by commas."""
+    found = {path: b",".join(client.get_permissions(path)) for path in ("/", *PATHS)}
+    return {path: mode for path, mode in found.items() if mode != b"n0"}
 
 
-def test_chmod_replaces_the_permissions_of_one_node(xsd: Run, nodes: Client) -> None:
-    """The modes are sent in order."""
-    assert xsd("chmod", "/t/a", "n0", "r5", "b6", "w7") == Result(b"")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param(
+            "/t/a n0 r5 b6 w7",
+            {"/t/a": b"n0,r5,b6,w7"},
+            id="the modes of one node are replaced, in their order",
+        ),
+        pytest.param(
+            "-r /t/a r0",
+            dict.fromkeys(PATHS[1:4], b"r0"),
+            id="recursion takes the node and what is below",
+        ),
+        pytest.param(
+            "-u /t/a/b r0",
+            dict.fromkeys(PATHS[:3], b"r0"),
+            id="upto takes the node and what is above, but not the root",
+        ),
+        pytest.param(
+            "-u -r /t/a/b r0",
+            dict.fromkeys(PATHS[:4], b"r0"),
+            id="both take no siblings of what is above",
+        ),
+    ],
+)
+def test_chmod_sets_permissions(
+    xsd: Run, nodes: Client, words: str, expected: dict[str, bytes]
+) -> None:
+    """Of these nodes and of no others; nothing is printed."""
+    assert xsd("chmod", *words.split()) == Result(b"")
 
-    assert permissions(nodes) == {
-        "/t": b"n0",
-        "/t/a": b"n0,r5,b6,w7",
-        "/t/a/b": b"n0",
-        "/t/a/b/c": b"n0",
-        "/t/x": b"n0",
-    }
-
-
-def test_recursion_takes_what_is_below(xsd: Run, nodes: Client) -> None:
-    """The node itself too."""
-    assert xsd("chmod", "-r", "/t/a", "r0") == Result(b"")
-
-    assert permissions(nodes) == {
-        "/t": b"n0",
-        "/t/a": b"r0",
-        "/t/a/b": b"r0",
-        "/t/a/b/c": b"r0",
-        "/t/x": b"n0",
-    }
-
-
-def test_upto_takes_what_is_above(xsd: Run, nodes: Client) -> None:
-    """All but the root."""
-    assert xsd("chmod", "-u", "/t/a/b", "r0") == Result(b"")
-
-    assert permissions(nodes) == {
-        "/t": b"r0",
-        "/t/a": b"r0",
-        "/t/a/b": b"r0",
-        "/t/a/b/c": b"n0",
-        "/t/x": b"n0",
-    }
-    assert nodes.get_permissions("/") == [b"n0"]
-
-
-def test_both_directions_at_once(xsd: Run, nodes: Client) -> None:
-    """But not the siblings of what is above."""
-    assert xsd("chmod", "-u", "-r", "/t/a/b", "r0") == Result(b"")
-
-    assert [path for path, mode in permissions(nodes).items() if mode == b"n0"] == [
-        "/t/x"
-    ]
+    assert changed(nodes) == expected
 
 
 @pytest.mark.parametrize("option", [(), ("-r",), ("-u",)])
@@ -78,7 +65,7 @@ def test_missing_node_fails(xsd: Run, nodes: Client, option: tuple[str, ...]) ->
         b" No such file or directory\n",
         1,
     )
-    assert set(permissions(nodes).values()) == {b"n0"}
+    assert changed(nodes) == {}
 
 
 @pytest.mark.parametrize(
@@ -87,13 +74,10 @@ def test_missing_node_fails(xsd: Run, nodes: Client, option: tuple[str, ...]) ->
         ("x5", b"x"),
         ("N0", b"N"),
         ("", b""),
-        ("r", b"r"),
-        ("rx", b"rx"),
-        ("r5x", b"r5x"),
-        ("r-1", b"r-1"),
-        ("n0x10", b"n0x10"),
-        ("n0,r5", b"n0,r5"),
-        ("r65536", b"r65536"),
+        *(
+            (mode, mode.encode())
+            for mode in ("r", "rx", "r5x", "r-1", "n0x10", "n0,r5", "r65536")
+        ),
     ],
 )
 def test_what_is_no_permission_is_refused(
@@ -103,7 +87,7 @@ def test_what_is_no_permission_is_refused(
     assert xsd("chmod", "/t/a", "n0", mode) == Result(
         b"", b"xsd chmod: Invalid permission specification: '" + shown + b"'\n", 1
     )
-    assert set(permissions(nodes).values()) == {b"n0"}
+    assert changed(nodes) == {}
 
 
 def test_chmod_without_modes_is_misuse(xsd: Run) -> None:

@@ -20,13 +20,6 @@ from xsd.protocol.errors import Errno, XenStoreError
 EVIL = b'log\n{"event": "forged"}\x1b[2J\xff'
 
 
-@pytest.fixture(autouse=True)
-def _structlog_as_before() -> Iterator[None]:
-    """Other tests find structlog's own configuration."""
-    yield
-    structlog.reset_defaults()
-
-
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[Log]:
     """A log that goes to the file `first`."""
@@ -35,9 +28,10 @@ def kept(tmp_path: Path) -> Iterator[Log]:
     kept.close()
 
 
-def name(path: Path) -> bytes:
-    """How an operator names a file."""
-    return os.fsencode(path)
+@pytest.fixture
+def second(tmp_path: Path) -> Path:
+    """Where it is to go from some time on."""
+    return tmp_path / "second"
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -50,26 +44,33 @@ def events(path: Path) -> list[str]:
     return [line["event"] for line in lines(path)]
 
 
-def test_the_log_goes_to_another_file_from_then_on(tmp_path: Path, kept: Log) -> None:
+def say(event: str) -> None:
+    """Log something."""
+    structlog.get_logger().info(event)
+
+
+def test_the_log_goes_to_another_file_from_then_on(
+    tmp_path: Path, kept: Log, second: Path
+) -> None:
     """The old one says where; the new one is private."""
-    structlog.get_logger().info("before")
-    kept.redirect(name(tmp_path / "second"))
-    structlog.get_logger().info("after")
+    say("before")
+    kept.redirect(bytes(second))
+    say("after")
 
     assert events(tmp_path / "first") == ["before", "log.redirected"]
-    assert lines(tmp_path / "first")[-1]["file"] == str(tmp_path / "second")
-    assert events(tmp_path / "second") == ["after"]
-    assert (tmp_path / "second").stat().st_mode & 0o777 == 0o600
+    assert lines(tmp_path / "first")[-1]["file"] == str(second)
+    assert events(second) == ["after"]
+    assert second.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_that_is_there_is_added_to(tmp_path: Path, kept: Log) -> None:
+def test_a_file_that_is_there_is_added_to(kept: Log, second: Path) -> None:
     """Nothing of it is lost, even if it is the one in use."""
-    (tmp_path / "second").write_text('{"event": "old"}\n')
+    second.write_text('{"event": "old"}\n')
     for _ in range(2):
-        kept.redirect(name(tmp_path / "second"))
-    structlog.get_logger().info("new")
+        kept.redirect(bytes(second))
+    say("new")
 
-    assert events(tmp_path / "second") == ["old", "log.redirected", "new"]
+    assert events(second) == ["old", "log.redirected", "new"]
 
 
 def test_a_log_on_a_stream_can_become_one_in_a_file(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_a_log_on_a_stream_can_become_one_in_a_file(tmp_path: Path) -> None:
     kept = Log(StreamSink(stream), log_format="auto", log_level="warning")
     was_file = kept.is_file
 
-    kept.redirect(name(tmp_path / "log"))
+    kept.redirect(bytes(tmp_path / "log"))
     structlog.get_logger().info("too little")
     structlog.get_logger().warning("enough")
 
@@ -88,32 +89,25 @@ def test_a_log_on_a_stream_can_become_one_in_a_file(tmp_path: Path) -> None:
     kept.close()
 
 
-def test_the_new_file_is_the_one_that_is_opened_anew(tmp_path: Path, kept: Log) -> None:
-    """After it was rotated; the first file is left alone."""
-    kept.redirect(name(tmp_path / "second"))
-    (tmp_path / "second").rename(tmp_path / "second.1")
-    (tmp_path / "first").unlink()
-
-    kept.reopen()
-    structlog.get_logger().info("new")
-
-    assert events(tmp_path / "second") == ["new"]
-    assert not (tmp_path / "first").exists()
-
-
-def test_a_link_in_the_place_of_the_new_file_is_not_followed_later(
-    tmp_path: Path, kept: Log
+def test_the_new_file_is_the_one_that_is_opened_anew(
+    tmp_path: Path, kept: Log, second: Path
 ) -> None:
-    """Opening anew is as careful as the first time."""
-    kept.redirect(name(tmp_path / "second"))
-    (tmp_path / "second").rename(tmp_path / "second.1")
-    (tmp_path / "second").symlink_to(tmp_path / "target")
+    """After it was rotated; the first is left alone, and no link is followed."""
+    kept.redirect(bytes(second))
+    second.rename(tmp_path / "second.1")
+    second.symlink_to(tmp_path / "target")
+    (tmp_path / "first").unlink()
 
     with pytest.raises(OSError, match="symbolic links"):
         kept.reopen()
-    structlog.get_logger().info("line")
+    say("late")
+    second.unlink()
+    kept.reopen()
+    say("new")
 
-    assert events(tmp_path / "second.1") == ["line"]
+    assert events(tmp_path / "second.1") == ["late"]
+    assert events(second) == ["new"]
+    assert not (tmp_path / "first").exists()
     assert not (tmp_path / "target").exists()
 
 
@@ -167,32 +161,24 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("kind", "errno"), KINDS)
-def test_a_log_that_cannot_be_opened_leaves_the_old_one(
+def test_a_file_that_cannot_be_opened_leaves_the_log_where_it_is(
     tmp_path: Path, kept: Log, kind: str, errno: Errno
 ) -> None:
-    """The client is told why, as far as XenStore has a name for it."""
+    """The client is told why, as far as XenStore has a name for it.
+
+    Of a report it is EINVAL, as by C; the log has why.
+    """
     path = impossible(tmp_path, kind)
     with pytest.raises(XenStoreError) as raised:
-        kept.redirect(name(path))
-    structlog.get_logger().info("line")
+        kept.redirect(bytes(path))
+    with pytest.raises(XenStoreError) as report:
+        kept.append(bytes(path), "text")
+    say("line")
 
-    assert raised.value.errno is errno
-    assert raised.value.path == name(path)
+    assert (raised.value.errno, raised.value.path) == (errno, bytes(path))
+    assert report.value.errno is Errno.EINVAL
+    assert report.value.reason
     assert events(tmp_path / "first") == ["line"]
-    assert not (tmp_path / "target").exists() or not (tmp_path / "target").read_text()
-
-
-@pytest.mark.parametrize("kind", [kind for kind, _ in KINDS])
-def test_a_report_that_cannot_be_opened_is_einval(
-    tmp_path: Path, kept: Log, kind: str
-) -> None:
-    """As by C; the log has why."""
-    path = impossible(tmp_path, kind)
-    with pytest.raises(XenStoreError) as raised:
-        kept.append(name(path), "text")
-
-    assert raised.value.errno is Errno.EINVAL
-    assert raised.value.reason
     assert not (tmp_path / "target").exists() or not (tmp_path / "target").read_text()
 
 
@@ -215,7 +201,7 @@ def test_a_file_of_somebody_else_is_refused(
     else:
         monkeypatch.setattr(os, "geteuid", lambda: 65534)
     with pytest.raises(XenStoreError) as raised:
-        kept.redirect(name(path))
+        kept.redirect(bytes(path))
 
     assert raised.value.errno is Errno.EACCES
     assert path.read_text() == "theirs"
@@ -223,7 +209,7 @@ def test_a_file_of_somebody_else_is_refused(
 
 def test_a_name_cannot_forge_a_line(tmp_path: Path, kept: Log) -> None:
     """Whatever an operator's program calls a file."""
-    kept.redirect(name(tmp_path) + b"/" + EVIL)
+    kept.redirect(bytes(tmp_path) + b"/" + EVIL)
 
     (line,) = lines(tmp_path / "first")
     assert line["event"] == "log.redirected"
@@ -238,7 +224,7 @@ def test_a_pipe_that_nobody_reads_on_does_not_stop_the_daemon(
     path = tmp_path / "pipe"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    kept.redirect(name(path))
+    kept.redirect(bytes(path))
     for _ in range(3):
         structlog.get_logger().info("x" * 60_000)
 
@@ -250,7 +236,7 @@ def test_a_pipe_that_nobody_reads_on_does_not_stop_the_daemon(
 def test_a_log_on_a_full_disk_loses_lines(kept: Log) -> None:
     """The daemon serves on, as with C."""
     kept.redirect(b"/dev/full")
-    structlog.get_logger().info("line")
+    say("line")
 
     assert kept.is_file
 
@@ -258,7 +244,7 @@ def test_a_log_on_a_full_disk_loses_lines(kept: Log) -> None:
 def test_a_report_is_added_to_a_file(tmp_path: Path, kept: Log) -> None:
     """With a line that says of whom and when it is; it is private."""
     for text in ("one\n", "two\n"):
-        kept.append(name(tmp_path / "report"), text)
+        kept.append(bytes(tmp_path / "report"), text)
 
     heading = rf"xenstored \S+, process {os.getpid()}, \S+T\S+\+00:00\n"
     found = (tmp_path / "report").read_text()
@@ -285,7 +271,7 @@ def test_a_report_comes_whole_however_little_is_taken_at_once(
     """A write may take less than it was given."""
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
-    kept.append(name(tmp_path / "report"), "0123456789" * 3 + "\n")
+    kept.append(bytes(tmp_path / "report"), "0123456789" * 3 + "\n")
 
     assert (tmp_path / "report").read_text().endswith("\n" + "0123456789" * 3 + "\n\n")
 
