@@ -8,7 +8,7 @@ from tests.differential.commit_events import (
     explain_commit,
 )
 from tests.differential.explained import Explained
-from tests.differential.model import Request, Step, c0
+from tests.differential.model import script
 from tests.differential.session import Message, Outcome
 from xsd.protocol.ops import Op
 
@@ -19,16 +19,16 @@ def outcome(*paths: str) -> Outcome:
     return {0: [*told, Message(Op.TRANSACTION_END, (0, True), b"OK\0")]}
 
 
-def explain(steps: list[Step], theirs: Outcome, ours: Outcome) -> Explained | None:
+def explain(steps: str, theirs: Outcome, ours: Outcome) -> Explained | None:
     """The row for a transaction of these steps."""
-    done: list[Request] = [request for step in steps for request in step.requests]
+    done = [request for step in script(steps) for request in step.requests]
     return explain_commit(done, done, theirs, ours)
 
 
-WRITES = [c0.read("/y"), c0.write("/x"), c0.write("/y")]
-REMOVAL = [c0.rm("/a"), c0.write("/b")]
-PARENT_TOO = [c0.rm("/a/b"), c0.rm("/a")]
-AGAIN = [c0.rm("/a"), c0.write("/a/b/c")]
+WRITES = "read /y; write /x; write /y"
+REMOVAL = "rm /a; write /b"
+PARENT_TOO = "rm /a/b; rm /a"
+AGAIN = "rm /a; write /a/b/c"
 
 
 def test_events_may_come_in_the_order_of_the_changes() -> None:
@@ -38,7 +38,7 @@ def test_events_may_come_in_the_order_of_the_changes() -> None:
 
 def test_what_was_written_and_then_lost_comes_with_the_other_losses() -> None:
     """Its own write does not count any more."""
-    steps = [c0.write("/a/c"), c0.rm("/a"), c0.write("/a")]
+    steps = "write /a/c; rm /a; write /a"
     row = explain(steps, outcome("/a/c", "/a"), outcome("/a/b", "/a/c", "/a"))
 
     assert row is NET_COMMIT_EVENTS
@@ -46,7 +46,7 @@ def test_what_was_written_and_then_lost_comes_with_the_other_losses() -> None:
 
 def test_what_a_removal_takes_with_it_keeps_its_order() -> None:
     """Children in the order of making, also if the whole is told elsewhere."""
-    steps = [c0.read("/b"), c0.rm("/a"), c0.write("/b")]
+    steps = "read /b; rm /a; write /b"
     theirs = outcome("/b", "/a", "/a/z", "/a/b")
 
     assert explain(steps, theirs, outcome("/a", "/a/z", "/a/b", "/b")) is COMMIT_ORDER
@@ -55,7 +55,7 @@ def test_what_a_removal_takes_with_it_keeps_its_order() -> None:
 
 def test_events_may_not_come_in_any_other_order() -> None:
     """What is changed later is told later."""
-    steps = [c0.write("/x"), c0.write("/y")]
+    steps = "write /x; write /y"
 
     assert explain(steps, outcome("/x", "/y"), outcome("/y", "/x")) is None
 
@@ -66,11 +66,11 @@ def test_events_may_not_come_in_any_other_order() -> None:
         (AGAIN, ("/a", "/a/b/c"), ("/a/b/c",)),
         (AGAIN, ("/a", "/a/b/c"), ("/a/b/x", "/a/b/c")),
         (AGAIN, ("/a", "/a/b/c"), ("/a", "/a/b", "/a/b/c")),
-        ([c0.write("/a/b"), c0.rm("/a")], ("/a/b", "/a"), ("/a",)),
+        ("write /a/b; rm /a", ("/a/b", "/a"), ("/a",)),
     ],
 )
 def test_what_a_removal_leaves_is_told_by_its_net_changes(
-    steps: list[Step], theirs: tuple[str, ...], ours: tuple[str, ...]
+    steps: str, theirs: tuple[str, ...], ours: tuple[str, ...]
 ) -> None:
     """Less of what came back or went with its parent, more of what was lost."""
     assert explain(steps, outcome(*theirs), outcome(*ours)) is NET_COMMIT_EVENTS
@@ -92,7 +92,7 @@ def test_what_a_removal_leaves_is_told_by_its_net_changes(
     ],
 )
 def test_no_other_event_may_be_missing_or_too_many(
-    steps: list[Step], theirs: tuple[str, ...], ours: tuple[str, ...]
+    steps: str, theirs: tuple[str, ...], ours: tuple[str, ...]
 ) -> None:
     """What was written and stays, and what was removed and is gone, is told."""
     assert explain(steps, outcome(*theirs), outcome(*ours)) is None
@@ -108,7 +108,7 @@ def test_the_reply_must_come_last() -> None:
 
 def test_relative_paths_are_those_below_the_home() -> None:
     """A relative watch is told relative paths."""
-    steps = [c0.rm("x"), c0.write("/local/domain/0/x/y")]
+    steps = "rm x; write /local/domain/0/x/y"
 
     row = explain(steps, outcome("x", "x/y"), outcome("x/y"))
 
