@@ -195,10 +195,11 @@ def sequence(title: str, *steps: Step | str, domains: tuple[int, ...] = ()) -> S
     return Sequence(title, tuple(done), domains)
 
 
-def scripts(texts: dict[str, str], domains: tuple[int, ...] = ()) -> Iterator[Sequence]:
-    """Make a sequence of each script, by title."""
-    for title, text in texts.items():
-        yield sequence(title, text, domains=domains)
+def scripts(text: str, domains: tuple[int, ...] = ()) -> Iterator[Sequence]:
+    """Make sequences of scripts that stand indented, each below its title."""
+    for block in re.split(r"\n(?! )", text)[1:-1]:
+        title, steps = block.split("\n", 1)
+        yield sequence(title, steps, domains=domains)
 
 
 def _spoken(part: str) -> list[Step]:

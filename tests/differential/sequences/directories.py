@@ -27,34 +27,28 @@ def _list_of(length: int) -> Sequence:
     )
 
 
-_SCRIPTS: Final = {
-    "names come in the order of making": """
-        write /d/z; write /d/a; write /d/m; ls /d; rm /d/a; ls /d; write /d/a; ls /d
-        write /d/z again; mkdir /d/m; set_perms /d/z n0 r1; ls /d
-    """,
-    "order of names after a commit": """
-        write /d/one; start t; t: write /d/three; t: write /d/two; t: rm /d/one
-        t: write /d/one; t: ls /d; commit t; ls /d; part /d 0
-    """,
-    "parts of a node without children and of none": """
-        write /d; part /d 0; part /d 1; part /missing 0; part /missing/deeper 0
-        part /d/ 0; part '' 0; part @releaseDomain 0; part / 0; part / 2
-    """,
-    "payloads of DIRECTORY_PART that are no two strings": r"""
-        write /d/a; DIRECTORY_PART; DIRECTORY_PART /d; part /d; DIRECTORY_PART /d\x000
-        part /d 0 x; DIRECTORY_PART /d\x000\0x; part /d ''
-    """,
-    "the generation changes with the node, not with what is below": """
-        write /d/a; write /d/b; part /d 0; part /d 0; write /d/a value; part /d 0
-        write /d/a/below; part /d 0; part /d/a 0; write /d value; part /d 0
-        set_perms /d n0 r1; part /d 0; write /d/c; part /d 0; rm /d/a; part /d 0
-        rm /d/a; mkdir /d/b; part /d 0; rm /d; write /d/b; part /d 0
-    """,
-    "a part inside a transaction shows the transaction's names": """
-        write /d/a; start t; t: part /d 0; t: write /d/b; t: part /d 0; part /d 0
-        t: part /d 2; abort t; part /d 0
-    """,
-}
+_SCRIPTS: Final = r"""
+names come in the order of making
+    write /d/z; write /d/a; write /d/m; ls /d; rm /d/a; ls /d; write /d/a; ls /d
+    write /d/z again; mkdir /d/m; set_perms /d/z n0 r1; ls /d
+order of names after a commit
+    write /d/one; start t; t: write /d/three; t: write /d/two; t: rm /d/one
+    t: write /d/one; t: ls /d; commit t; ls /d; part /d 0
+parts of a node without children and of none
+    write /d; part /d 0; part /d 1; part /missing 0; part /missing/deeper 0; part /d/ 0
+    part '' 0; part @releaseDomain 0; part / 0; part / 2
+payloads of DIRECTORY_PART that are no two strings
+    write /d/a; DIRECTORY_PART; DIRECTORY_PART /d; part /d; DIRECTORY_PART /d\x000
+    part /d 0 x; DIRECTORY_PART /d\x000\0x; part /d ''
+the generation changes with the node, not with what is below
+    write /d/a; write /d/b; part /d 0; part /d 0; write /d/a value; part /d 0
+    write /d/a/below; part /d 0; part /d/a 0; write /d value; part /d 0
+    set_perms /d n0 r1; part /d 0; write /d/c; part /d 0; rm /d/a; part /d 0; rm /d/a
+    mkdir /d/b; part /d 0; rm /d; write /d/b; part /d 0
+a part inside a transaction shows the transaction's names
+    write /d/a; start t; t: part /d 0; t: write /d/b; t: part /d 0; part /d 0
+    t: part /d 2; abort t; part /d 0
+"""
 
 SEQUENCES: Final = (
     *scripts(_SCRIPTS),

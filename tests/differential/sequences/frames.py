@@ -7,22 +7,20 @@ from tests.differential.session import announced
 
 _NO_TYPES: Final = (15, 16, 20, 27, 28, 100, 0xFFFF, 0x10000, 0xFFFFFFFF)
 
-_SCRIPTS: Final = {
-    "requests in one piece are answered in order": """
-        write /a 1 + read /a + rm /a + read /a + type 99 + mkdir /a/b + ls /a
-    """,
-    "requests in one piece and their events": """
-        1 watch / other; watch / own; write /a 1 + write /b 1 + rm /a + mkdir /c
-    """,
-    "equal events of requests in one piece": """
-        1 watch / other; write /a 1 + write /a 2 + write /a 3
-    """,
-    "a watch and writes in one piece": "watch /a t + write /a 1 + write /a 2",
-    "a client closes with its requests unread": "write /a 1; close; 1 read /a",
-    "the largest frame": rf"""
-        write /a {"x" * 4093}; READ /{"x" * 2000}\0; read /a
-    """,
-}
+_SCRIPTS: Final = rf"""
+requests in one piece are answered in order
+    write /a 1 + read /a + rm /a + read /a + type 99 + mkdir /a/b + ls /a
+requests in one piece and their events
+    1 watch / other; watch / own; write /a 1 + write /b 1 + rm /a + mkdir /c
+equal events of requests in one piece
+    1 watch / other; write /a 1 + write /a 2 + write /a 3
+a watch and writes in one piece
+    watch /a t + write /a 1 + write /a 2
+a client closes with its requests unread
+    write /a 1; close; 1 read /a
+the largest frame
+    write /a {"x" * 4093}; READ /{"x" * 2000}\0; read /a
+"""
 
 SEQUENCES: Final = (
     *scripts(_SCRIPTS),

@@ -47,27 +47,27 @@ def _long(length: int) -> Sequence:
     )
 
 
-_SCRIPTS: Final = {
-    "WRITE with payloads that have no NUL or no path": r"""
-        write /a 1; WRITE; WRITE /a; write ''; write '' v; write '' \0; read /a
-    """,
-    "relative paths are below /local/domain/0": """
-        write x 1; read /local/domain/0/x; ls /local/domain; write /local/domain/0/y/z 2
-        read y/z; ls y; rm y; rm y/z; ls /local/domain/0; get_perms x; set_perms x n0 r1
-        get_perms /local/domain/0/x
-    """,
-    "a path of 2049 bytes is written": f"write /{'x' * 2048} v",
-    "a path of 2049 bytes is watched": f"watch /{'x' * 2048} v",
-    "a path of 2049 bytes is made": f"mkdir /{'x' * 2048}",
-    "a path of 2049 bytes is removed": f"rm /{'x' * 2048}",
-    "unwatch of long paths that nobody watches": f"""
-        unwatch /{"x" * 2047} t; unwatch /{"x" * 2048} t; unwatch /{"x" * 4000} t
-    """,
-    "the largest value that fits beside its path": f"""
-        write /v {"x" * 4092}; read /v; write /v {"x" * 4093}; read /v; 1 watch / w
-        write /long-name-of-a-node {"x" * 4075}; read /long-name-of-a-node
-    """,
-}
+_SCRIPTS: Final = rf"""
+WRITE with payloads that have no NUL or no path
+    write /a 1; WRITE; WRITE /a; write ''; write '' v; write '' \0; read /a
+relative paths are below /local/domain/0
+    write x 1; read /local/domain/0/x; ls /local/domain; write /local/domain/0/y/z 2
+    read y/z; ls y; rm y; rm y/z; ls /local/domain/0; get_perms x; set_perms x n0 r1
+    get_perms /local/domain/0/x
+a path of 2049 bytes is written
+    write /{"x" * 2048} v
+a path of 2049 bytes is watched
+    watch /{"x" * 2048} v
+a path of 2049 bytes is made
+    mkdir /{"x" * 2048}
+a path of 2049 bytes is removed
+    rm /{"x" * 2048}
+unwatch of long paths that nobody watches
+    unwatch /{"x" * 2047} t; unwatch /{"x" * 2048} t; unwatch /{"x" * 4000} t
+the largest value that fits beside its path
+    write /v {"x" * 4092}; read /v; write /v {"x" * 4093}; read /v; 1 watch / w
+    write /long-name-of-a-node {"x" * 4075}; read /long-name-of-a-node
+"""
 
 SEQUENCES: Final = (
     *[_malformed(op) for op in _ONE_PATH],

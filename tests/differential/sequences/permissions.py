@@ -27,50 +27,43 @@ _PAYLOADS: Final = (
 )
 _SHOW: Final = said("get_perms /a")
 
-_SCRIPTS: Final = {
-    "lists keep their order and what they have twice": f"""
-        write /a; set_perms /a w0 n7 r7 b7; get_perms /a; set_perms /a n0 n0
-        get_perms /a; set_perms /a n0 w5 w5 n5; get_perms /a
-        set_perms /a n0 {" ".join(f"r{n}" for n in range(600))}; get_perms /a
-    """,
-    "new nodes inherit the list": """
-        write /a; set_perms /a r0 w5 b6; write /a/b/c; get_perms /a/b; get_perms /a/b/c
-        mkdir /a/d; get_perms /a/d; set_perms /a n0; get_perms /a/b; write /a/e
-        get_perms /a/e
-    """,
-    "permissions stay when a value is written and go with the node": """
-        write /a/b; set_perms /a/b n0 r5; write /a/b v; get_perms /a/b; rm /a/b
-        write /a/b; get_perms /a/b
-    """,
-    "an owner that nobody knows": """
-        write /a; set_perms /a n77; set_perms /a n77 r0; set_perms /a n32752
-        set_perms /a n65536; set_perms /a n-1; get_perms /a; set_perms /missing n77
-        set_perms // n77; set_perms /a x0 n77
-    """,
-    "all domains as the owner": "write /a; set_perms /a n32757",
-    "permissions in a transaction": """
-        write /a/b; start t; t: set_perms /a n0 r5; t: get_perms /a; 1 get_perms /a
-        t: write /a/c; t: get_perms /a/c; t: set_perms /a/b x0; t: set_perms /a/zz n0
-        commit t; 1 get_perms /a; 1 get_perms /a/c
-    """,
-    "setting the permissions of special names": """
-        set_perms @introduceDomain n0 r5; set_perms @introduceDomain n0
-        set_perms @introduceDomain x0; set_perms @introduceDomain n77
-        set_perms @introduceDomain; set_perms @releaseDomain n0 r5
-        set_perms @releaseDomain n0 r32757; start t
-        t: set_perms @releaseDomain n0 r32757; commit t
-    """,
-    "setting the permissions of an unknown special name": """
-        set_perms @other n0; set_perms @releaseDomain/5 n0; set_perms @other x0
-        set_perms @other n77; set_perms @other
-    """,
-}
-_WITH_5: Final = {
-    "an owner that is introduced": """
-        write /a/x; introduce 5; set_perms /a n5 r6; get_perms /a; write /a/b
-        get_perms /a/b; get_perms /a/x; set_perms /a n0
-    """,
-}
+_SCRIPTS: Final = f"""
+lists keep their order and what they have twice
+    write /a; set_perms /a w0 n7 r7 b7; get_perms /a; set_perms /a n0 n0; get_perms /a
+    set_perms /a n0 w5 w5 n5; get_perms /a
+    set_perms /a n0 {" ".join(f"r{n}" for n in range(600))}; get_perms /a
+new nodes inherit the list
+    write /a; set_perms /a r0 w5 b6; write /a/b/c; get_perms /a/b; get_perms /a/b/c
+    mkdir /a/d; get_perms /a/d; set_perms /a n0; get_perms /a/b; write /a/e
+    get_perms /a/e
+permissions stay when a value is written and go with the node
+    write /a/b; set_perms /a/b n0 r5; write /a/b v; get_perms /a/b; rm /a/b; write /a/b
+    get_perms /a/b
+an owner that nobody knows
+    write /a; set_perms /a n77; set_perms /a n77 r0; set_perms /a n32752
+    set_perms /a n65536; set_perms /a n-1; get_perms /a; set_perms /missing n77
+    set_perms // n77; set_perms /a x0 n77
+all domains as the owner
+    write /a; set_perms /a n32757
+permissions in a transaction
+    write /a/b; start t; t: set_perms /a n0 r5; t: get_perms /a; 1 get_perms /a
+    t: write /a/c; t: get_perms /a/c; t: set_perms /a/b x0; t: set_perms /a/zz n0
+    commit t; 1 get_perms /a; 1 get_perms /a/c
+setting the permissions of special names
+    set_perms @introduceDomain n0 r5; set_perms @introduceDomain n0
+    set_perms @introduceDomain x0; set_perms @introduceDomain n77
+    set_perms @introduceDomain; set_perms @releaseDomain n0 r5
+    set_perms @releaseDomain n0 r32757; start t; t: set_perms @releaseDomain n0 r32757
+    commit t
+setting the permissions of an unknown special name
+    set_perms @other n0; set_perms @releaseDomain/5 n0; set_perms @other x0
+    set_perms @other n77; set_perms @other
+"""
+_WITH_5: Final = """
+an owner that is introduced
+    write /a/x; introduce 5; set_perms /a n5 r6; get_perms /a; write /a/b
+    get_perms /a/b; get_perms /a/x; set_perms /a n0
+"""
 
 SEQUENCES: Final = (
     *scripts(_SCRIPTS),
