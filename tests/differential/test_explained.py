@@ -1,5 +1,6 @@
 """Rows explain what they are for, and nothing else; and they are documented."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -122,31 +123,34 @@ def reply(op: int, payload: bytes = b"OK\0", place: int = 0) -> Message:
 
 def owner(*introduced: int) -> Case:
     """Ours does not know domain 5 as an owner."""
-    step = said("set_perms /a n5 r6")
-    outcomes = {0: [reply(Op.SET_PERMS)]}, {0: [reply(Op.ERROR, b"ENOENT\0")]}
-    return Case(step, *outcomes, introduced=frozenset(introduced))
+    each = case("set_perms /a n5 r6", OK, ENOENT)
+    return replace(each, introduced=frozenset(introduced))
 
 
 def shorter(*released: int) -> Case:
     """Ours has a list without domain 5."""
-    theirs, ours = b"n0\0r5\0w6\0", b"n0\0w6\0"
-    outcomes = {0: [reply(Op.GET_PERMS, theirs)]}, {0: [reply(Op.GET_PERMS, ours)]}
-    return Case(said("get_perms /a"), *outcomes, released=frozenset(released))
+    each = case("get_perms /a", "n0\0r5\0w6\0", "n0\0w6\0")
+    return replace(each, released=frozenset(released))
 
 
-CLOSES: Final = reply(CLOSED, b"")
-ONE: Final = reply(Op.READ, b"1")
-BAD_FRAME: Final = together(said("read /a"), raw=announced(4097))
-TOLD: Final = reply(Op.WATCH_EVENT, b"@releaseDomain\0t\0")
-DONE: Final = reply(Op.RELEASE)
-WROTE: Final = [reply(Op.WRITE), reply(Op.WRITE, place=1)]
-TWO_WRITES: Final = said("write /a + write /a")
+def received(step: Step, theirs: list[Message], ours: list[Message]) -> Case:
+    """What the connection of the step received."""
+    return Case(step, {0: theirs}, {0: ours})
 
 
 def told(step: Step, theirs: int, ours: int) -> Case:
     """Two good writes, of which another connection is told so many times."""
-    return Case(step, {0: WROTE, 1: [TOLD] * theirs}, {0: WROTE, 1: [TOLD] * ours})
+    wrote = [reply(Op.WRITE), reply(Op.WRITE, place=1)]
+    return Case(step, {0: wrote, 1: [TOLD] * theirs}, {0: wrote, 1: [TOLD] * ours})
 
+
+END: Final = reply(CLOSED, b"")
+ONE: Final = reply(Op.READ, b"1")
+BAD_FRAME: Final = together(said("read /a"), raw=announced(4097))
+TOLD: Final = reply(Op.WATCH_EVENT, b"@releaseDomain\0t\0")
+DONE: Final = reply(Op.RELEASE)
+WRITES: Final = said("write /a + write /a")
+RELEASE: Final = said("release 5")
 
 CASES: Final[dict[str, tuple[Case, str]]] = {
     "an owner that is not introduced": (owner(), "domain-after-release"),
@@ -155,28 +159,25 @@ CASES: Final[dict[str, tuple[Case, str]]] = {
     "a released domain is missing in a list": (shorter(5), "released-rights"),
     "one is missing, another was released": (shorter(6), ""),
     "one of the released is missing, another not": (shorter(5, 6), ""),
-    "a reply before a bad frame": (
-        *(Case(BAD_FRAME, {0: [CLOSES]}, {0: [ONE, CLOSES]}), "reply-before-bad-frame"),
+    "our reply before a bad frame": (
+        *(received(BAD_FRAME, [END], [ONE, END]), "reply-before-bad-frame"),
     ),
-    "C's reply before a bad frame": (
-        *(Case(BAD_FRAME, {0: [ONE, CLOSES]}, {0: [CLOSES]}), ""),
-    ),
-    "ours does not close": (Case(BAD_FRAME, {0: [CLOSES]}, {0: [ONE]}), ""),
-    "C does not close": (Case(BAD_FRAME, {0: [ONE]}, {0: [ONE, CLOSES]}), ""),
+    "C's reply before a bad frame": (received(BAD_FRAME, [ONE, END], [END]), ""),
+    "ours does not close": (received(BAD_FRAME, [END], [ONE]), ""),
+    "C does not close": (received(BAD_FRAME, [ONE], [ONE, END]), ""),
     "equal events of requests in one piece": (
-        *(told(TWO_WRITES, 1, 2), "equal-events-waiting"),
+        *(told(WRITES, 1, 2), "equal-events-waiting"),
     ),
-    "no event of them": (told(TWO_WRITES, 1, 0), ""),
+    "no event of them": (told(WRITES, 1, 0), ""),
     "equal events of one request": (told(said("write /a"), 1, 2), ""),
     "C's event of a release after its reply": (
-        *(Case(said("release 5"), {0: [DONE, TOLD]}, {0: [TOLD, DONE]}),),
-        "event-of-release",
+        *(received(RELEASE, [DONE, TOLD], [TOLD, DONE]), "event-of-release"),
     ),
     "our event of a release after its reply": (
-        *(Case(said("release 5"), {0: [TOLD, DONE]}, {0: [DONE, TOLD]}), ""),
+        *(received(RELEASE, [TOLD, DONE], [DONE, TOLD]), ""),
     ),
     "C's event of a removal after its reply": (
-        *(Case(said("rm /a"), {0: [DONE, TOLD]}, {0: [TOLD, DONE]}), ""),
+        *(received(said("rm /a"), [DONE, TOLD], [TOLD, DONE]), ""),
     ),
 }
 
