@@ -20,23 +20,14 @@ from tests.differential.sequences import (
     watches,
 )
 
-TOPICS = {
-    "commits": commits.SEQUENCES,
-    "conflicts": conflicts.SEQUENCES,
-    "control": control.SEQUENCES,
-    "directories": directories.SEQUENCES,
-    "domains": domains.SEQUENCES,
-    "frames": frames.SEQUENCES,
-    "nodes": nodes.SEQUENCES,
-    "paths": paths.SEQUENCES,
-    "permissions": permissions.SEQUENCES,
-    "transactions": transactions.SEQUENCES,
-    "watches": watches.SEQUENCES,
-}
+TOPICS = (
+    *(commits, conflicts, control, directories, domains, frames, nodes, paths),
+    *(permissions, transactions, watches),
+)
 ALL = [
-    pytest.param(each, id=f"{topic}: {each.title}")
-    for topic, sequences in TOPICS.items()
-    for each in sequences
+    pytest.param(each, id=f"{topic.__name__.rpartition('.')[2]}: {each.title}")
+    for topic in TOPICS
+    for each in topic.SEQUENCES
 ]
 
 
