@@ -32,7 +32,6 @@ Offered = Callable[..., list[str]]
 
 @pytest.fixture(scope="session")
 def bash() -> str:
-    """The shell."""
     found = shutil.which("bash")
     assert found
     return found

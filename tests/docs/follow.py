@@ -7,7 +7,6 @@ from tests.docs.terminal import Terminal, pattern_of
 
 
 def follow(block: Block, scratch: Path, terminals: dict[str, Terminal]) -> None:
-    """Do what a block says."""
     other = block.noted("in another terminal")
     seen = block.noted("seen there")
     name = block.noted("file")
@@ -37,7 +36,6 @@ def type_in(terminal: Terminal, block: Block, command: Command) -> None:
 
 
 def leave(terminal: Terminal, block: Block) -> None:
-    """Run a block whose last command goes on."""
     *others, last = commands_of(block)
     for command in others:
         type_in(terminal, block, command)

@@ -43,12 +43,7 @@ _NOT_COPIED: Final = shutil.ignore_patterns(
 
 
 def prepare(scratch: Path, text: str) -> None:
-    """Make a directory look like a checkout whose `make serve` has been run once.
-
-    Args:
-        scratch: An empty directory.
-        text: Of the page; what it does not name is not made.
-    """
+    """Make a directory look like a checkout whose `make serve` has been run once."""
     if any(word in text for word in ("make ", "benchmarks", "examples/", "systemd/")):
         shutil.copytree(
             ROOT, scratch, symlinks=True, ignore=_NOT_COPIED, dirs_exist_ok=True
@@ -72,7 +67,6 @@ def _write_program(path: Path, words: str) -> None:
 
 
 def environment_of(scratch: Path) -> dict[str, str]:
-    """Return the environment of a page's shells."""
     kept = {
         name: value
         for name, value in environment().items()
@@ -103,12 +97,7 @@ def pattern_of(expected: str) -> re.Pattern[str]:
 
 @final
 class Terminal:
-    """A shell in a directory; leaving it ends everything that it has started.
-
-    Args:
-        scratch: Where it is.
-        environ: Its environment.
-    """
+    """A shell in a directory; leaving it ends everything that it has started."""
 
     def __init__(self, scratch: Path, environ: dict[str, str]) -> None:
         self._shell = subprocess.Popen(
@@ -141,11 +130,7 @@ class Terminal:
                 stream.close()
 
     def run(self, command: str) -> tuple[str, int]:
-        """Type a command and wait for its end.
-
-        Returns:
-            What it has printed, and its exit status.
-        """
+        """Type a command and wait for its end."""
         self._count += 1
         end = f"--- end of {self._count}: "
         self._type(f"{command}\nprintf '\\n{end}%d\\n' $?\n")

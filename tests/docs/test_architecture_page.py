@@ -26,7 +26,6 @@ SVG: Final = "{http://www.w3.org/2000/svg}"
 
 
 def names_of(path: Path) -> set[str]:
-    """Functions of a module, and methods with their class."""
     found = set()
     for node in ast.parse(path.read_bytes()).body:
         if isinstance(node, ast.FunctionDef):

@@ -22,20 +22,15 @@ MESSAGES: Final = MESSAGE.findall(PAGE.replace(r"\|", "+"))
 """Number, name, payload, reply and remark of each."""
 
 ARGUMENTS: Final = {
+    **dict.fromkeys(("depth", "id", "domid", "gfn", "port", "number"), b"1"),
     "command": b"check",
     "argument...": b"",
     "path": b"/a",
     "token": b"t",
-    "depth": b"1",
-    "id": b"1",
-    "domid": b"1",
-    "gfn": b"1",
-    "port": b"1",
     "value": b"v",
     "permission": b"n0",
     "offset": b"0",
     "name": b"nodes",
-    "number": b"1",
     "T": b"T",
 }
 

@@ -50,10 +50,8 @@ _EIO: Final = Errno.EIO.name.encode() + b"\0"
 def check_replies(requests: list[Frame], sent: list[Frame]) -> None:
     """Check that each request has one reply, in order; what else came are events."""
     replies = [frame for frame in sent if frame.op != Op.WATCH_EVENT]
-    assert [(frame.req_id, frame.tx_id) for frame in replies] == [
-        (frame.req_id, frame.tx_id) for frame in requests
-    ]
     for request, reply in zip(requests, replies, strict=True):
+        assert (reply.req_id, reply.tx_id) == (request.req_id, request.tx_id)
         if reply.op == Op.ERROR:
             assert reply.payload in _NAMES
             assert reply.payload != _EIO, request
@@ -63,12 +61,7 @@ def check_replies(requests: list[Frame], sent: list[Frame]) -> None:
 
 @final
 class Fuzzed:
-    """A client of a daemon in process that sends anything.
-
-    Args:
-        xenstore: The daemon.
-        domid: Who it is.
-    """
+    """A client of a daemon in process that sends anything."""
 
     def __init__(self, xenstore: InProcess, domid: int) -> None:
         self._xenstore = xenstore
@@ -90,7 +83,6 @@ class Fuzzed:
         self._session = Session(line)
 
     def send(self, data: bytes) -> None:
-        """Send bytes."""
         if self.connection.decoder is not self._stream:
             # Its domain was introduced again: half a request is forgotten.
             self._stream = self.connection.decoder
@@ -99,7 +91,6 @@ class Fuzzed:
         self._session.send(data)
 
     def read(self) -> bool:
-        """Read what came; tells whether something did."""
         before = self._session.waiting
         self._session.look()
         return self._session.waiting > before
@@ -151,16 +142,13 @@ def test_engine_withstands_anything(seed: int) -> None:
 
     for number in range(ENGINE_BATCHES):
         value = b"%d" % number
-        assert bystander.ask(Op.WRITE, b"/bystander\0" + value) == [
-            event(b"/bystander", b"t"),
-            (Op.WRITE, OK),
-        ]
+        messages = bystander.ask(Op.WRITE, b"/bystander\0" + value)
+        assert messages == [event(b"/bystander", b"t"), (Op.WRITE, OK)]
         give_homes(bystander)
         for _ in range(ENGINE_FRAMES // ENGINE_PIECE):
             client = clients[fuzzer.below(len(clients))]
-            client.send(
-                fuzzer.frames(ENGINE_PIECE, list(client.connection.transactions))
-            )
+            transactions = list(client.connection.transactions)
+            client.send(fuzzer.frames(ENGINE_PIECE, transactions))
             settle(clients)
         if fuzzer.chance(30):
             client = clients[fuzzer.below(len(clients))]
@@ -174,12 +162,7 @@ def test_engine_withstands_anything(seed: int) -> None:
 
 @final
 class Fuzzing:
-    """A client of a real daemon that sends one lot of bytes.
-
-    Attributes:
-        sock: Its socket.
-        received: What came, to be compared with what was sent.
-    """
+    """A client of a real daemon that sends one lot of bytes."""
 
     def __init__(self, path: Path, data: bytes) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -213,7 +196,6 @@ class Fuzzing:
         return True
 
     def check(self) -> None:
-        """Check what came by what was sent."""
         requests = FrameDecoder().feed(self._data)
         check_replies(requests, FrameDecoder().feed(self.received))
 
@@ -235,12 +217,9 @@ def exchange(clients: list[Fuzzing]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
-def test_daemon_withstands_anything(
-    tmp_path_factory: pytest.TempPathFactory, seed: int
-) -> None:
+def test_daemon_withstands_anything(directory: Path, seed: int) -> None:
     """Several clients at once, some that go without reading, and a bystander."""
     fuzzer = Fuzzer(1000 + seed)
-    directory = tmp_path_factory.mktemp("xs")
     with (
         start_xsd(directory) as daemon,
         Client(str(daemon.socket), timeout=30.0) as bystander,

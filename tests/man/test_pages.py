@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.conftest import NeedProgram
-from tests.support.generated import ROOT
+from tests.support.generated import ROOT, options_in
 from xsd.cli.main import COMMANDS, ORIGINALS
 from xsd.client.address import default_socket_path
 from xsd.daemon.configfile import DEFAULT_FILE
@@ -96,18 +96,9 @@ def test_each_option_of_a_command_is_in_its_page(xsd: Run, command: str) -> None
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", place), option
 
 
-def options_in(text: str) -> set[str]:
-    """Return the options that a help text explains."""
-    found = set()
-    for line in re.findall(r"^  (-.*)$", text, re.MULTILINE):
-        found.update(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", line.split("  ")[0]))
-    return found
-
-
 def test_the_options_of_a_command_are_found(xsd: Run) -> None:
     """So that the test before looks for something."""
     found = options_in(xsd("tree", "--help").out.decode())
-
     assert found >= {"-h", "--socket", "-s", "-p", "-d", "--depth", "--ascii"}
 
 

@@ -10,12 +10,13 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, final
 
 from tests.docs.pages import blocks_of, commands_of
-from tests.packages.root import Root, fresh_root, missing_packages
+from tests.packages.root import NEEDED, Root, fresh_root
+from tests.support.checks import children_of, lacks, passes, verdict
 from tests.support.processes import wait_until
 from xsd import __version__
 
@@ -30,12 +31,7 @@ PID_LINK: Final = "/etc/tmpfiles.d/xenstored-debian.conf"
 
 @final
 class Package:
-    """A package, and a root to try it in.
-
-    Attributes:
-        file: The package on this machine.
-        root: The system.
-    """
+    """A package, and a root to try it in."""
 
     def __init__(self, file: Path, root: Root) -> None:
         self.file = file
@@ -44,7 +40,6 @@ class Package:
         self.before: set[str] = set()
 
     def field(self, name: str) -> str:
-        """Return a field of the package's control file."""
         words = ["dpkg-deb", "-f", str(self.file), name]
         return subprocess.check_output(words, text=True).strip()
 
@@ -53,7 +48,6 @@ class Package:
         return self.root.run("dpkg", "-i", self.inside)
 
     def paths(self) -> list[str]:
-        """Return what it has installed."""
         return self.root.run("dpkg", "-L", "xsd").split("\n")[:-1]
 
 
@@ -102,7 +96,6 @@ def answers(root: Root) -> bool:
 
 @contextlib.contextmanager
 def serving(root: Root) -> Iterator[None]:
-    """Let `xsd serve` run inside."""
     process = subprocess.Popen(
         [*root.enter(), "xsd", "serve"],
         stdout=subprocess.DEVNULL,
@@ -113,9 +106,8 @@ def serving(root: Root) -> Iterator[None]:
         yield
     finally:
         # unshare ignores the signal itself.
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        for child in children.read_text().split():
-            os.kill(int(child), signal.SIGTERM)
+        for child in children_of(process.pid):
+            os.kill(child, signal.SIGTERM)
         code = process.wait(_STOP_MAX_S)
     assert code == 0, code
 
@@ -289,31 +281,13 @@ def removal(package: Package) -> str:
 
 
 ALONE: Final = (
-    dependencies,
-    installation,
-    programs,
-    service,
-    background,
-    completion,
-    purge,
+    *(dependencies, installation, programs, service, background, completion, purge),
 )
 BESIDE_XEN: Final = (neighbours, debian_tools, manual)
 BOOTED: Final = (units, boot, switch, upgrade, removal)
 
 
-def passes(check: Callable[[Package], str], package: Package) -> bool:
-    """Run a check and print what came of it."""
-    name = check.__name__.replace("_", " ")
-    try:
-        print(f"ok    {name:<14} {check(package)}", flush=True)
-    except (AssertionError, OSError) as error:
-        print(f"FAIL  {name:<14} {check.__doc__}\n{error}", flush=True)
-        return False
-    return True
-
-
 def try_out(package: Package) -> list[bool]:
-    """Run all checks."""
     print(f"== {package.file.name}, on base and what it depends on")
     passed = [passes(check, package) for check in ALONE]
     print(f"== {package.file.name}, beside Xen's")
@@ -333,23 +307,16 @@ def purged_after_all(package: Package) -> str:
 
 
 def main() -> int:
-    """Try the packages that are named, each in a system of its own."""
     parser = argparse.ArgumentParser()
     parser.add_argument("packages", nargs="+", type=Path)
     files = parser.parse_args().packages
-    if os.geteuid() != 0:
-        print("make test-deb: a system to install in takes root", file=sys.stderr)
-        return 2
-    if missing := missing_packages():
-        needed = " ".join(missing)
-        print(f"make test-deb: apt-get install {needed}", file=sys.stderr)
+    if lacks("make test-deb", "a system to install in", NEEDED):
         return 2
     passed = []
     for file in files:
         with fresh_root() as root:
             passed += try_out(Package(file, root))
-    print(f"{sum(passed)} of {len(passed)} checks pass")
-    return 0 if all(passed) else 1
+    return verdict(passed)
 
 
 if __name__ == "__main__":

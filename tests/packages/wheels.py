@@ -11,10 +11,10 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from tests.support.checks import passes, verdict
 from xsd import __version__
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -151,11 +151,7 @@ def daemon(bin_: Path) -> list[str]:
 
 
 def run(words: list[str]) -> str:
-    """Run a command, somewhere else than in the repository.
-
-    Raises:
-        AssertionError: If it fails.
-    """
+    """Run a command, somewhere else than in the repository."""
     done = subprocess.run(
         words, cwd="/", check=False, capture_output=True, text=True, timeout=600
     )
@@ -166,21 +162,7 @@ def run(words: list[str]) -> str:
 CHECKS: Final = (holds, describes_itself, is_for, leaves_other_names_alone, serves)
 
 
-def passes(
-    check: Callable[[zipfile.ZipFile, str], str], wheel: zipfile.ZipFile, info: str
-) -> bool:
-    """Run a check and print what came of it."""
-    name = check.__name__.replace("_", " ")
-    try:
-        print(f"ok    {name:<25} {check(wheel, info)}", flush=True)
-    except AssertionError as error:
-        print(f"FAIL  {name:<25} {check.__doc__}\n{error}", flush=True)
-        return False
-    return True
-
-
 def main() -> int:
-    """Check the wheels that are named."""
     parser = argparse.ArgumentParser()
     parser.add_argument("wheels", nargs="+", type=Path)
     passed = []
@@ -189,8 +171,7 @@ def main() -> int:
         with zipfile.ZipFile(path.resolve()) as wheel:
             info = f"xenstored-{__version__}.dist-info/"
             passed += [passes(check, wheel, info) for check in CHECKS]
-    print(f"{sum(passed)} of {len(passed)} checks pass")
-    return 0 if all(passed) else 1
+    return verdict(passed)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ _PACKED = b"\x1f\x8b"
 
 
 def main(recording: Path, target: Path, *, bare: bool) -> None:
-    """Replay and save."""
     data = recording.read_bytes()
     if data.startswith(_PACKED):
         data = gzip.decompress(data)

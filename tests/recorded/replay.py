@@ -31,25 +31,15 @@ _REPLY: Final = ("reply_op", "reply")
 @final
 @dataclass(slots=True)
 class Exchange:
-    """A request and the reply to it, the bytes as text (Latin-1).
+    """A request and the reply to it, the bytes as text (Latin-1)."""
 
-    Attributes:
-        connection: Number of the connection; 0 is nobody's.
-        domid: Whose it is.
-        op: Type of the request.
-        tx: Its transaction.
-        request: Its payload.
-        reply_op: Type of the reply.
-        reply: Its payload, without what depends on the daemon's own counters.
-    """
-
-    connection: int
+    connection: int  # 0 is nobody's
     domid: int
     op: int
     tx: int
     request: str
     reply_op: int = 0
-    reply: str = ""
+    reply: str = ""  # without what depends on the daemon's own counters
 
     def __str__(self) -> str:
         who = f"dom{self.domid} c{self.connection}"
@@ -65,9 +55,6 @@ def exchanges_of(lines: Iterable[bytes]) -> Iterator[Exchange]:
     """Return what clients did, by a tape, in order.
 
     Replies are there if the lines have them, beside what the format asks for.
-
-    Args:
-        lines: Those of the tape.
     """
     rings: dict[int, int] = {}
     domids: dict[int, int] = {}
@@ -93,14 +80,8 @@ def exchanges_of(lines: Iterable[bytes]) -> Iterator[Exchange]:
 
 
 def read(path: Path) -> list[bytes]:
-    """Read the lines of a packed file."""
     with gzip.open(path) as lines:
         return list(lines)
-
-
-def load(path: Path) -> list[Exchange]:
-    """Read a packed tape as exchanges."""
-    return list(exchanges_of(read(path)))
 
 
 def save(path: Path, exchanges: Iterable[Exchange]) -> None:
@@ -115,10 +96,7 @@ def save(path: Path, exchanges: Iterable[Exchange]) -> None:
         player = _Player(world)
         done = 0
         for each in exchanges:
-            if each.op == CLOSE:
-                player.end(each)
-            else:
-                player.request(each)
+            player.end(each) if each.op == CLOSE else player.request(each)
             entries = world.tape.inputs[done:]
             done += len(entries)
             if each.op != CLOSE and not any(x.kind == REQUEST for x in entries):
@@ -181,7 +159,10 @@ class _Player:
             for entry in payload.split(b"\0")[1:-1]:
                 self._make(int(entry[1:]))
         if each.op == Op.INTRODUCE:
-            payload = self._introduce(int(payload.split(b"\0")[0]))
+            domid = int(payload.split(b"\0")[0])
+            self._make(domid)
+            # The event channel is another one here.
+            payload = b"%d\x001\0%d\0" % (domid, self._ports[domid])
         tx = self._transaction(each)
         self._sent = encode_frame(each.op, 1, tx, payload)
         messages = session.ask(each.op, payload, tx)
@@ -204,18 +185,12 @@ class _Player:
             session.close()
 
     def close(self) -> None:
-        """Close what the recording leaves open."""
         for session in self._sessions.values():
             session.close()
 
     def _make(self, domid: int) -> None:
         if domid and domid not in self._ports:
             self._ports[domid] = self._world.create(domid)
-
-    def _introduce(self, domid: int) -> bytes:
-        self._make(domid)
-        # The event channel is another one here.
-        return b"%d\x001\0%d\0" % (domid, self._ports[domid])
 
     def _is_introduced(self, domid: int) -> bool:
         answer = self._world.dom0.get(Op.IS_DOMAIN_INTRODUCED, b"%d\0" % domid)

@@ -10,34 +10,21 @@ from typing import Final
 
 import pytest
 
-from tests.recorded.replay import CLOSE, Exchange, load, read, replay
+from tests.recorded.replay import CLOSE, Exchange, exchanges_of, read, replay
 from tests.support.replaying import assert_replays, replayed
 from tests.support.worlds import WORLDS, EngineWorld
 from xsd.engine.inputs import CAME, DOMAINS, REQUEST, WENT
-from xsd.engine.state import describe
-from xsd.engine.state import differences as differences_of
+from xsd.engine.state import describe, differences
 from xsd.persistence.tape import TapeReader
 from xsd.protocol.ops import Op
 
-SLOW: Final = pytest.mark.slow
-
 HERE: Final = Path(__file__).resolve().parent
 
-LIVES: Final = load(HERE / "lives.jsonl.gz")
+LIVES: Final = list(exchanges_of(read(HERE / "lives.jsonl.gz")))
 """Guests are created, shut down, destroyed, rebooted, saved and restored."""
 
-CROWD: Final = load(HERE / "crowd.jsonl.gz")
+CROWD: Final = list(exchanges_of(read(HERE / "crowd.jsonl.gz")))
 """One guest, then eight that are created at once, as our daemon took it; no replies."""
-
-
-def differences(recorded: list[Exchange], replayed: list[Exchange]) -> str:
-    """Say what is not as it was, for people; empty if nothing."""
-    lines = [
-        f"{index}: {now}\n    instead of {Op(was.reply_op).name} {was.reply!r}"
-        for index, (was, now) in enumerate(zip(recorded, replayed, strict=True))
-        if was != now
-    ]
-    return "\n".join(lines)
 
 
 def test_recording_is_of_whole_lives() -> None:
@@ -51,7 +38,14 @@ def test_recording_is_of_whole_lives() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["engine", *[pytest.param(n, marks=SLOW) for n in ("rings", "shim", "c")]]
+    "name",
+    [
+        "engine",
+        *[
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("rings", "shim", "c")
+        ],
+    ],
 )
 def test_every_daemon_answers_as_c_did(name: str) -> None:
     """Each request of a real host, type, errno and payload.
@@ -61,11 +55,17 @@ def test_every_daemon_answers_as_c_did(name: str) -> None:
     """
     with WORLDS[name]() as world:
         replayed = list(replay(LIVES, world))
+    differences = [
+        f"{index}: {now}\n    instead of {Op(was.reply_op).name} {was.reply!r}"
+        for index, (was, now) in enumerate(zip(LIVES, replayed, strict=True))
+        if was != now
+    ]
+    assert not differences, "\n".join(differences)
 
-    assert not (text := differences(LIVES, replayed)), text
 
-
-@pytest.mark.parametrize("name", ["engine", pytest.param("rings", marks=SLOW)])
+@pytest.mark.parametrize(
+    "name", ["engine", pytest.param("rings", marks=pytest.mark.slow)]
+)
 def test_eight_toolstacks_at_once_do_not_fail_each_other(name: str) -> None:
     """Interleaved as they were, all their transactions commit; 25 do not with C."""
     with WORLDS[name]() as world:
@@ -87,8 +87,8 @@ def test_what_was_carried_out_makes_the_same_again(exchanges: list[Exchange]) ->
         assert_replays(engine)
         whole = describe(engine)
 
-    assert differences_of(state, describe(replayed(inputs[:count]))) == []
-    assert differences_of(state, whole) != []
+    assert differences(state, describe(replayed(inputs[:count]))) == []
+    assert differences(state, whole) != []
 
 
 @pytest.mark.parametrize("name", ["lives", "crowd"])

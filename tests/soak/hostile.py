@@ -19,20 +19,14 @@ from random import Random
 from typing import Final, Self, final
 
 from tests.fuzz.generate import Fuzzer
+from tests.support.hosts import welcome
 from xsd.client import Client, DisconnectedError
+from xsd.protocol import ring
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import (
-    CONNECTION,
-    RECONNECT,
-    REQ_CONS,
-    REQ_PROD,
-    RSP_CONS,
-    RSP_PROD,
-    RingError,
-)
+from xsd.protocol.ring import CONNECTION, RECONNECT, RingError
 from xsd.testing import Guest, PretendedHost
 
 TIMEOUT_S: Final = 0.5
@@ -45,27 +39,17 @@ PUBLIC: Final = (b"/a", b"/d", b"/w", b"/shared")
 """Nodes that every guest may read and write."""
 
 _MASK: Final = 0xFFFFFFFF
-_INDEXES: Final = (REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD)
+_INDEXES: Final = (ring.REQ_CONS, ring.REQ_PROD, ring.RSP_CONS, ring.RSP_PROD)
 _IDS: Final = range(1, 12)
 
 
-def home(domid: int) -> bytes:
-    """The home of a domain."""
-    return b"/local/domain/%d" % domid
-
-
 def frames(op: Op, payloads: list[bytes]) -> bytes:
-    """Requests of one kind."""
     return b"".join(encode_frame(op, 1, 0, payload) for payload in payloads)
 
 
 @final
 class Hostile:
-    """The guest, and the toolstack that has to make it again when it has died.
-
-    Attributes:
-        done: How often each thing was done.
-    """
+    """The guest, and the toolstack that has to make it again when it has died."""
 
     def __init__(self, socket: str, domid: int, seed: int) -> None:
         self.done: Counter[str] = Counter()
@@ -85,7 +69,6 @@ class Hostile:
         self._dom0.close()
 
     def step(self) -> None:
-        """Do one thing."""
         name = self._random.choices(list(ACTS), list(ACTS.values()))[0]
         act: Callable[[], None] = getattr(self, name)
         self.done[name] += 1
@@ -101,9 +84,7 @@ class Hostile:
         guest = self._host.create(
             self._domid, lazy=self._fuzzer.chance(50), timeout=TIMEOUT_S
         )
-        self._dom0.mkdir(home(self._domid))
-        self._dom0.set_permissions(home(self._domid), [b"n%d" % self._domid])
-        self._dom0.introduce(self._domid, 1, guest.port)
+        welcome(self._dom0, self._domid, guest.port)
         return guest
 
     def _die(self) -> None:
@@ -162,7 +143,6 @@ class Hostile:
         self._put(struct.pack("=IIII", Op.WRITE, 1, 0, size) + b"x" * 64)
 
     def noise(self) -> None:
-        """Fill the ring with what are no requests."""
         self._guest.send_bytes(self._fuzzer.noise(3 * RING_SIZE))
 
     def reconnect(self) -> None:
@@ -171,7 +151,6 @@ class Hostile:
         self._guest.notify()
 
     def notifications(self) -> None:
-        """Notify without need."""
         for _ in range(500):
             self._guest.notify()
 
@@ -245,29 +224,19 @@ class Hostile:
 
 
 ACTS: Final = {
-    "flood": 20,
-    "writes": 20,
+    **dict.fromkeys(("flood", "writes"), 20),
     "deaf": 10,
-    "index_jumps": 6,
-    "index_race": 6,
-    "torn_frame": 6,
-    "reconnect": 6,
+    **dict.fromkeys(("index_jumps", "index_race", "torn_frame", "reconnect"), 6),
     "reborn": 6,
-    "many_nodes": 4,
-    "many_watches": 4,
-    "many_transactions": 4,
+    **dict.fromkeys(("many_nodes", "many_watches", "many_transactions"), 4),
     "large_values": 4,
-    "large_transaction": 2,
-    "introduced_again": 3,
-    "notifications": 3,
-    "oversized_frame": 2,
-    "noise": 2,
+    **dict.fromkeys(("introduced_again", "notifications"), 3),
+    **dict.fromkeys(("large_transaction", "oversized_frame", "noise"), 2),
 }
 """What it does, and how often in a hundred times or so."""
 
 
 def main(socket: str, domid: str, seed: str, steps: str, seconds: str) -> None:
-    """Be hostile for so many steps or seconds."""
     # A guest has processors of its own; it must not take those of the daemon.
     os.nice(19)
     deadline = time.monotonic() + float(seconds)

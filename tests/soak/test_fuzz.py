@@ -7,15 +7,7 @@ from typing import Final
 import pytest
 
 from tests.fuzz.test_fuzz import FIRST_SEED
-from tests.soak.fuzz import (
-    GROWTH_MAX,
-    HOSTILE,
-    PEAK_MAX,
-    SLOWER_MAX,
-    Round,
-    Run,
-    judge,
-)
+from tests.soak.fuzz import GROWTH_MAX, HOSTILE, PEAK_MAX, SLOWER_MAX, Round, Run, judge
 from tests.soak.observe import events
 from xsd.client import Client
 
@@ -23,12 +15,6 @@ pytestmark = pytest.mark.slow
 
 STEPS: Final = 60
 """Of each hostile guest."""
-
-
-@pytest.fixture
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory whose path is short enough for a socket."""
-    return tmp_path_factory.mktemp("xs")
 
 
 @pytest.fixture

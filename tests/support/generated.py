@@ -31,6 +31,12 @@ def roff(text: str) -> str:
     return "\\&" + text if text.startswith((".", "'")) else text
 
 
+def options_in(text: str) -> set[str]:
+    """Return the options that a help text explains."""
+    lines = re.findall(r"^  (-.*?)(?:  .*)?$", text, re.MULTILINE)
+    return set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", "\n".join(lines)))
+
+
 def sentence(text: str) -> str:
     """Return words as a sentence of their own."""
     text = text[0].upper() + text[1:]
@@ -38,12 +44,10 @@ def sentence(text: str) -> str:
 
 
 def names(option: Option) -> list[str]:
-    """Return all names of an option, with their dashes."""
     return [*(f"-{letter}" for letter in option.letters), f"--{option.name}"]
 
 
 def page_of_options() -> Iterator[str]:
-    """Yield the lines about the options of `xenstored`."""
     for option in OPTIONS:
         if not option.gone:
             head = ", ".join(rf"\fB{roff(name)}\fR" for name in names(option))
@@ -57,7 +61,6 @@ def page_of_options() -> Iterator[str]:
 
 
 def page_of_settings() -> Iterator[str]:
-    """Yield the lines about the settings."""
     for section in SECTIONS:
         yield f".SS [{section}]"
         for setting in SETTINGS.values():
@@ -80,7 +83,6 @@ def _about(setting: Setting) -> Iterator[str]:
 
 
 def tables_of_settings() -> Iterator[str]:
-    """Yield the tables of docs/configuration.md."""
     for section in SECTIONS:
         yield f"### `[{section}]`"
         yield ""
@@ -91,7 +93,6 @@ def tables_of_settings() -> Iterator[str]:
 
 
 def row(setting: Setting) -> str:
-    """Return a setting's line in the table of the documentation."""
     kind, default = setting.kind, setting.default
     cells = [
         f"`{setting.name}`",
@@ -105,7 +106,6 @@ def row(setting: Setting) -> str:
 
 
 def completion() -> Iterator[str]:
-    """Yield the functions of the completion that know the daemon's options."""
     known = [option for option in OPTIONS if not option.gone]
     words = " ".join(name for option in known for name in names(option))
     yield "# Options as for compgen."
@@ -162,7 +162,6 @@ FILES: Final[dict[str, Callable[[], Iterator[str]]]] = {
 
 
 def renewed(name: str) -> str:
-    """Return a file with its part made anew."""
     made = "".join(f"{line}\n" for line in FILES[name]())
     text, count = _PART.subn(lambda found: found[1] + made, (ROOT / name).read_text())
     assert count == 1, name
@@ -170,7 +169,6 @@ def renewed(name: str) -> str:
 
 
 def main() -> int:
-    """Write the files."""
     for name in FILES:
         (ROOT / name).write_text(renewed(name))
     return 0

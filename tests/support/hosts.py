@@ -51,13 +51,15 @@ class NearGuest(Client):
 AnyGuest = Guest | NearGuest
 
 
-class AnyHost(ABC):
-    """A daemon with guests, wherever it runs, whose inside can be looked at.
+def welcome(dom0: Client, domid: int, port: int) -> None:
+    """Give a domain its home, and introduce it."""
+    dom0.mkdir(home(domid))
+    dom0.set_permissions(home(domid), [b"n%d" % domid])
+    dom0.introduce(domid, 1, port)
 
-    Attributes:
-        engine: The daemon's; to be touched in `run` only.
-        dom0: A privileged client.
-    """
+
+class AnyHost(ABC):
+    """A daemon with guests, wherever it runs, whose inside can be looked at."""
 
     engine: Engine
     dom0: Client
@@ -80,11 +82,6 @@ class AnyHost(ABC):
     def guest(self, domid: int) -> AnyGuest:
         """A domain that has a home and is introduced."""
 
-    def _welcome(self, domid: int, port: int) -> None:
-        self.dom0.mkdir(home(domid))
-        self.dom0.set_permissions(home(domid), [b"n%d" % domid])
-        self.dom0.introduce(domid, 1, port)
-
     @abstractmethod
     def end(self, *domids: int) -> None:
         """Kill domains, all at once for the daemon; wait until they are gone."""
@@ -98,29 +95,19 @@ class AnyHost(ABC):
         """Do something in the daemon's thread, between two requests."""
 
     def connections_of(self, domid: int) -> list[Connection]:
-        """The daemon's connections with a guest."""
-        return self.run(
-            lambda: [
-                connection
-                for connection in self.engine.connections
-                if connection.caller.domid == domid
-            ]
-        )
+        there = self.run(lambda: list(self.engine.connections))
+        return [each for each in there if each.caller.domid == domid]
 
     def counts(self) -> Counts:
-        """What there is of everything in the store."""
         return self.run(lambda: Counts(self.engine.store))
 
     def nodes_of(self, domid: int) -> int:
-        """Nodes that a domain is charged with."""
         return self.run(lambda: self.engine.store.usage.nodes.of(domid))
 
     def transactions(self) -> dict[int, int]:
-        """Open transactions of each domain."""
         return self.run(lambda: dict(self.engine.store.usage.transactions.used))
 
     def watches(self) -> int:
-        """Watches of everybody."""
         return self.run(lambda: self.engine.store.watches.count)
 
     def is_served(self) -> bool:
@@ -164,7 +151,7 @@ class NearHost(AnyHost):
 
     def guest(self, domid: int) -> NearGuest:
         guest = self.create(domid)
-        self._welcome(domid, guest.port)
+        welcome(self.dom0, domid, guest.port)
         return guest
 
     def end(self, *domids: int) -> None:
@@ -181,12 +168,7 @@ class NearHost(AnyHost):
 
 @final
 class Host(AnyHost):
-    """A daemon in a thread of this process, with a pretended hypervisor.
-
-    Attributes:
-        notices: What the daemon had for the log.
-        hypervisor: A control client: makes and kills domains.
-    """
+    """A daemon in a thread of this process, with a pretended hypervisor."""
 
     def __init__(self, directory: Path, *, bystander: int = 0) -> None:
         self.engine = Engine(Store())
@@ -217,17 +199,14 @@ class Host(AnyHost):
 
     @property
     def bystander(self) -> Guest:
-        """The guest that behaves well."""
         assert isinstance(self._bystander, Guest)
         return self._bystander
 
     def client(self) -> Client:
-        """Another privileged client."""
         client = Client(self._path("socket"), timeout=PATIENCE_S)
         return self._held.enter_context(client)
 
     def session(self, guest: AnyGuest | None = None) -> Session:
-        """The same with a guest, in its place, or with another privileged client."""
         if guest is not None:
             return Session(guest.transport, timeout=PATIENCE_S)
         transport = SocketTransport(self._path("socket"), PATIENCE_S)
@@ -235,7 +214,6 @@ class Host(AnyHost):
         return Session(transport, timeout=PATIENCE_S)
 
     def control(self) -> PretendedHost:
-        """Another control client of the hypervisor."""
         return self._held.enter_context(PretendedHost(self._path("control")))
 
     def kernel(self) -> Guest:
@@ -244,18 +222,15 @@ class Host(AnyHost):
         return self._held.enter_context(kernel)
 
     def create(self, domid: int, *, lazy: bool = False) -> Guest:
-        """A domain that has no home and is not introduced."""
         guest = self.hypervisor.create(domid, lazy=lazy, timeout=PATIENCE_S)
         return self._held.enter_context(guest)
 
     def guest(self, domid: int, *, lazy: bool = False) -> Guest:
-        """A domain that has a home and is introduced."""
         guest = self.create(domid, lazy=lazy)
-        self._welcome(domid, guest.port)
+        welcome(self.dom0, domid, guest.port)
         return guest
 
     def end(self, *domids: int) -> None:
-        """Kill domains, all at once for the daemon; wait until they are gone."""
         self.at_once(*[{"do": "kill", "domid": domid} for domid in domids])
         wait_until(lambda: not self._left_of(domids), "a domain stays")
 
@@ -263,7 +238,6 @@ class Host(AnyHost):
         return [domid for domid in domids if self.hypervisor.state(domid) is not None]
 
     def replace(self, domid: int) -> Guest:
-        """Kill a domain and make another before the daemon sees any of it."""
         _, (reply, descriptors) = self.at_once(
             {"do": "kill", "domid": domid}, {"do": "create", "domid": domid}
         )
@@ -292,7 +266,6 @@ class Host(AnyHost):
     # The daemon
 
     def run(self, work: Callable[[], T]) -> T:
-        """Do something in the daemon's thread, between two requests."""
         done: Future[T] = Future()
 
         def do() -> None:
@@ -321,11 +294,9 @@ class Host(AnyHost):
             go_on.set()
 
     def until(self, happened: Callable[[], bool]) -> None:
-        """Wait until something is so in the daemon's thread."""
         wait_until(lambda: self.run(happened), "it does not happen")
 
     def link_of(self, guest: Guest) -> RingLink:
-        """The daemon's end of a guest's ring."""
         (connection,) = self.connections_of(guest.domid)
         link = connection.link
         assert isinstance(link, RingLink)
@@ -376,7 +347,6 @@ class Host(AnyHost):
 
 
 def frames(guest: Guest, count: int) -> list[Frame]:
-    """Receive this many messages of a guest that has sent raw bytes."""
     session = Session(guest.transport, timeout=PATIENCE_S)
     received = session.frames(count)
     assert session.waiting == 0
@@ -384,7 +354,6 @@ def frames(guest: Guest, count: int) -> list[Frame]:
 
 
 def wait_ignored(guest: Guest, code: int) -> None:
-    """Wait until the daemon tells a guest that it is not served any more."""
     wait_until(lambda: guest.ring.error == code, f"no error {code} in the ring")
 
 

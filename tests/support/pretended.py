@@ -13,19 +13,13 @@ PORT_WORD: Final = 2076 // 4
 
 
 def port_in_page(page: memoryview) -> int:
-    """Return the port that a page names."""
     with page.cast("I") as words:
         return words[PORT_WORD]
 
 
 @final
 class Host:
-    """A pretended hypervisor and a control client of it.
-
-    Attributes:
-        path: Of the control socket.
-        changed: Whether `pending` has told of a domain since this was last set.
-    """
+    """A pretended hypervisor and a control client of it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,13 +28,11 @@ class Host:
         self.control = TurnTaker(path, self.turn)
 
     def turn(self) -> None:
-        """Have the hypervisor do what there is to do."""
         ports, changed = self.hypervisor.pending()
         assert not ports
         self.changed |= changed
 
     def ask(self, do: str, **arguments: object) -> dict[str, object]:
-        """Send a request and return its reply."""
         return self.control.ask({"do": do, **arguments})
 
     def create(self, domid: int = 5) -> int:
@@ -57,5 +49,4 @@ class Host:
         return channel, page, to_daemon, to_guest
 
     def is_awake(self) -> bool:
-        """Tell whether the event loop would call `pending`."""
         return bool(select.select([self.hypervisor.fileno()], [], [], 0)[0])

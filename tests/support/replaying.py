@@ -9,26 +9,14 @@ from xsd.engine.state import describe, differences
 from xsd.store import Store
 
 
-def recorded_engine(control: int = 0) -> Engine:
-    """An engine with a tape in memory, for `assert_replays`."""
-    engine = Engine(Store(control))
-    engine.tape = MemoryTape()
-    return engine
-
-
 def replayed(inputs: Sequence[Input], control: int = 0) -> Engine:
-    """A new engine on which inputs were carried out."""
     engine = Engine(Store(control))
     replay(engine, inputs)
     return engine
 
 
 def assert_replays(engine: Engine) -> None:
-    """Check that the inputs on an engine's tape make another engine equal to it.
-
-    Args:
-        engine: One that has had a `MemoryTape` since before its first input.
-    """
+    """Check that the inputs on an engine's tape make another engine equal to it."""
     tape = engine.tape
     assert isinstance(tape, MemoryTape)
     other = replayed(tape.inputs, engine.store.privileged.domid)

@@ -11,14 +11,14 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, Final, Self, final
 
 from tests.conftest import find_program
-from tests.hypervisor.shim import need_compiler
-from tests.support.daemons import Daemon, start_c_peer, start_xsd
+from tests.hypervisor.shim import need_compiler, peers_directory
+from tests.support.daemons import Daemon, launch, start_c_peer, start_xsd
 from tests.support.replaying import assert_replays
-from tests.support.shimmed import Shim, start_xsd_on_shim
 from xsd.client import DisconnectedError, Transport
 from xsd.client.transport import SocketTransport
 from xsd.engine.inputs import MemoryTape
@@ -33,11 +33,7 @@ PATIENCE_S: Final = 30.0
 
 
 class World(ABC):
-    """A daemon with a client of dom0 and any guests.
-
-    Attributes:
-        dom0: The client of dom0.
-    """
+    """A daemon with a client of dom0 and any guests."""
 
     dom0: Session
 
@@ -71,7 +67,6 @@ class World(ABC):
         self.destroy(domid)
 
     def guest(self, domid: int) -> Session:
-        """Make a domain and introduce it."""
         port = self.create(domid)
         self.dom0.ok(Op.INTRODUCE, strings(b"%d" % domid, b"1", b"%d" % port))
         session = self.session(domid)
@@ -79,16 +74,13 @@ class World(ABC):
         return session
 
     def guests(self, *domids: int) -> list[Session]:
-        """Make several domains."""
         return [self.guest(domid) for domid in domids]
 
     def limit(self, quota: bytes, value: int) -> None:
-        """Change a limit for all guests."""
         payload = strings(b"quota", b"set", quota, b"%d" % value)
         self.dom0.get(Op.CONTROL, payload)
 
     def end(self, guest: Session) -> None:
-        """RELEASE a domain, and destroy it."""
         self.dom0.get(Op.RELEASE, b"%d\0" % guest.domid)
         self._guests.remove(guest)
         self.remove(guest.domid)
@@ -121,9 +113,6 @@ class EngineWorld(World):
     """The daemon in this process.
 
     In the end its inputs are carried out once more, and have to make the same.
-
-    Attributes:
-        tape: Its inputs.
     """
 
     def __init__(self) -> None:
@@ -153,8 +142,6 @@ class EngineWorld(World):
 
 
 class DaemonWorld(World):
-    """A daemon that runs as a process."""
-
     def __init__(self, start: Callable[[Path], Daemon]) -> None:
         super().__init__()
         # A socket's path must be shorter than those that pytest makes.
@@ -182,8 +169,6 @@ class DaemonWorld(World):
 
 @final
 class RingWorld(DaemonWorld):
-    """Our daemon with a pretended hypervisor."""
-
     def __init__(self) -> None:
         super().__init__(lambda path: start_xsd(path, "--hypervisor", "emulated"))
         self._host = PretendedHost(f"{self._daemon.socket}.hypervisor")
@@ -207,9 +192,16 @@ class RingWorld(DaemonWorld):
         super().close()
 
 
+def start_on_shim(directory: Path) -> Daemon:
+    """Start our daemon as if on Xen."""
+    need_compiler(find_program)
+    starter = str(peers_directory() / "with-shim")
+    return launch(directory, [starter, str(directory)], "--hypervisor", "xen")
+
+
 @final
 class ShimTransport(Transport):
-    """The ring of a guest of the pretended Xen; see `tests.support.shimmed`."""
+    """The ring of a guest of the pretended Xen, a `domu.DomU`."""
 
     def __init__(self, guest: Any, closed: type[Exception]) -> None:
         self._guest = guest
@@ -234,23 +226,26 @@ class ShimTransport(Transport):
 
 
 class ShimWorld(DaemonWorld):
-    """Our daemon on a pretended Xen."""
-
-    def __init__(self, start: Callable[[Path], Daemon] = start_xsd_on_shim) -> None:
+    def __init__(self, start: Callable[[Path], Daemon] = start_on_shim) -> None:
         super().__init__(start)
-        self._shim = Shim(self.directory / "shim")
+        spec = spec_from_file_location("domu", peers_directory() / "domu.py")
+        assert spec is not None
+        assert spec.loader is not None
+        self._domu: Any = module_from_spec(spec)
+        spec.loader.exec_module(self._domu)
         self._created: dict[int, Any] = {}
         self._dead: dict[int, Any] = {}
 
     def create(self, domid: int) -> int:
         if domid in self._dead:
             self._dead.pop(domid).close()
-        self._created[domid] = self._shim.guest(domid)
+        files = str(self.directory / "shim")
+        self._created[domid] = self._domu.DomU(files, domid, timeout=PATIENCE_S)
         port: int = self._created[domid].port
         return port
 
     def session(self, domid: int) -> Session:
-        transport = ShimTransport(self._created[domid], self._shim.closed)
+        transport = ShimTransport(self._created[domid], self._domu.Closed)
         return Session(transport, domid, timeout=PATIENCE_S)
 
     def destroy(self, domid: int) -> None:
@@ -268,7 +263,6 @@ class ShimWorld(DaemonWorld):
 
 
 def start_c_world() -> World:
-    """Xen's C xenstored."""
     need_compiler(find_program)
     return ShimWorld(start_c_peer)
 

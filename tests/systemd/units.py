@@ -4,7 +4,6 @@ Each check prints a line. The exit status is 1 if one fails, 2 if something is m
 """
 
 import contextlib
-import os
 import re
 import subprocess
 import sys
@@ -15,8 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from tests.docs.pages import ROOT, blocks_of, commands_of
+from tests.support.checks import lacks, passes, verdict
 from tests.support.processes import wait_until
 from tests.systemd.container import (
+    NEEDED,
     PROGRAM,
     SOURCES,
     UNITS,
@@ -24,7 +25,6 @@ from tests.systemd.container import (
     Container,
     booted,
     copy_units,
-    missing_packages,
 )
 
 SERVICE: Final = "xenstored.service"
@@ -41,14 +41,12 @@ def answers(container: Container) -> bool:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that something takes."""
     begin = time.monotonic()
     work()
     return time.monotonic() - begin
 
 
 def exists(container: Container, path: str) -> bool:
-    """Tell whether there is something at a path of the container."""
     return container.run("test", "-e", path, check=False).returncode == 0
 
 
@@ -61,7 +59,6 @@ def exposure(container: Container) -> float:
 
 
 def quota(container: Container, name: str) -> int:
-    """Return a quota as CONTROL shows it."""
     said = container.run(XENSTORE_CONTROL, "quota").stdout
     found = re.search(rf"^{name} *: *([0-9]+)", said, re.MULTILINE)
     assert found, said
@@ -289,53 +286,28 @@ def documented(container: Container) -> str:
 
 
 CHECKS: Final = (
-    verify,
-    tmpfiles,
-    start,
-    socket_activation,
-    kill,
-    kill_with_socket,
-    watchdog,
-    reload,
-    mistake,
-    log_file,
-    stop,
-    security,
-    security_on_xen,
-    debian,
-    documented,
+    *(verify, tmpfiles, start, socket_activation, kill, kill_with_socket, watchdog),
+    *(reload, mistake, log_file, stop, security, security_on_xen, debian, documented),
 )
 
 
-def passes(check: Callable[[Container], str], container: Container) -> bool:
-    """Run a check and print what came of it."""
-    name = check.__name__.replace("_", " ")
+def passes_alone(check: Callable[[Container], str], container: Container) -> bool:
+    """Run a check, and leave the container as it was."""
     try:
-        print(f"ok    {name:<18} {check(container)}", flush=True)
-    except AssertionError as error:
-        print(f"FAIL  {name:<18} {check.__doc__}\n{error}", flush=True)
+        if passed := passes(check, container):
+            return passed
         with contextlib.suppress(AssertionError):
             print(container.journal(), flush=True)
         return False
-    else:
-        return True
     finally:
         container.clean()
 
 
 def main() -> int:
-    """Run all checks."""
-    if os.geteuid() != 0:
-        print("make test-systemd: a container takes root", file=sys.stderr)
-        return 2
-    if missing := missing_packages():
-        needed = " ".join(missing)
-        print(f"make test-systemd: apt-get install {needed}", file=sys.stderr)
+    if lacks("make test-systemd", "a container", NEEDED):
         return 2
     with booted() as container:
-        passed = [passes(check, container) for check in CHECKS]
-    print(f"{sum(passed)} of {len(passed)} checks pass")
-    return 0 if all(passed) else 1
+        return verdict([passes_alone(check, container) for check in CHECKS])
 
 
 if __name__ == "__main__":

@@ -29,19 +29,10 @@ DAEMONS: Final = {
 }
 
 DIRECT: Final = (
-    "dom0-comes-up",
-    "pv-guest-lives",
-    "pvh-guest-lives",
-    "eight-guests-at-once",
-    "destroyed-guest-leaves-nothing",
-    "guest-reboots",
-    "guest-is-saved-and-restored",
-    "guest-is-paused-and-renamed",
-    "devices-come-and-go",
-    "domid-is-used-again",
-    "hostile-kernels-disturb-nobody",
-    "hostile-programs-disturb-nobody",
-    "speed",
+    *("dom0-comes-up", "pv-guest-lives", "pvh-guest-lives", "eight-guests-at-once"),
+    *("destroyed-guest-leaves-nothing", "guest-reboots", "guest-is-saved-and-restored"),
+    *("guest-is-paused-and-renamed", "devices-come-and-go", "domid-is-used-again"),
+    *("hostile-kernels-disturb-nobody", "hostile-programs-disturb-nobody", "speed"),
 )
 """What is run where the daemon is started directly."""
 
@@ -78,11 +69,7 @@ def install(directory: Path) -> None:
 
 @final
 class Results:
-    """What the scenarios' machines have told.
-
-    Attributes:
-        failed: Scenarios that failed or were not run.
-    """
+    """What the scenarios' machines have told."""
 
     def __init__(self) -> None:
         self.failed: set[str] = set()
@@ -93,7 +80,6 @@ class Results:
         self.failed.update(names)
 
     def take(self, line: str) -> None:
-        """Take a line that a machine has printed."""
         if line.startswith("@note "):
             sys.stdout.write(f"{line.removeprefix('@note ')}\n")
             return
@@ -112,7 +98,6 @@ class Results:
         self._text.clear()
 
     def rest(self) -> str:
-        """Take what was printed since the last result."""
         text = "\n".join(self._text)
         self._text.clear()
         return text
@@ -156,12 +141,8 @@ def main() -> int:
 
 
 def run_machine(
-    how: str,
-    names: list[str],
-    results: Results,
-    arguments: argparse.Namespace,
+    how: str, names: list[str], results: Results, arguments: argparse.Namespace
 ) -> None:
-    """Start a machine and have it run scenarios."""
     results.expect(names)
     cache = cache_directory()
     logs = (arguments.logs or cache / "logs") / how

@@ -41,11 +41,7 @@ class ScenarioError(Exception):
 
 
 def run(*words: str, timeout_s: float = PATIENCE_S) -> str:
-    """Run a program and return what it prints.
-
-    Raises:
-        ScenarioError: If it fails, or takes longer.
-    """
+    """Run a program and return what it prints."""
     status, output = attempt(*words, timeout_s=timeout_s)
     if status:
         raise ScenarioError(f"{' '.join(words)}: exit code {status}\n{output}")
@@ -71,6 +67,15 @@ def attempt(*words: str, timeout_s: float = PATIENCE_S) -> tuple[int, str]:
     return done.returncode, done.stdout.decode(errors="replace")
 
 
+def until(happened: Callable[[], bool], what: str) -> None:
+    """Look again and again whether something has happened; else tell what has not."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not happened():
+        if time.monotonic() > deadline:
+            raise ScenarioError(what)
+        time.sleep(0.1)
+
+
 def xl(*words: str) -> str:
     """Run Xen's toolstack."""
     return run("xl", *words)
@@ -78,11 +83,7 @@ def xl(*words: str) -> str:
 
 @final
 class Dom0:
-    """The host's side.
-
-    Attributes:
-        client: A client of the daemon that is being tested.
-    """
+    """The host's side."""
 
     def __init__(self) -> None:
         self.client = Client(timeout=PATIENCE_S)
@@ -111,11 +112,7 @@ class Dom0:
         wanted: Callable[[str | None], bool],
         timeout_s: float = PATIENCE_S,
     ) -> str | None:
-        """Wait, by a watch, until a node is as wanted; return its value.
-
-        Raises:
-            ScenarioError: If it is not in time.
-        """
+        """Wait, by a watch, until a node is as wanted; return its value."""
         deadline = time.monotonic() + timeout_s
         # A client of its own: no event of another wait can be among these.
         with Client(timeout=PATIENCE_S) as client:
@@ -152,13 +149,7 @@ class Dom0:
     def guest(
         self, kind: str = "pv", *, devices: bool = True, plain: bool = False
     ) -> "Guest":
-        """Return a guest with a name of its own, not created yet.
-
-        Args:
-            kind: `pv` or `pvh`.
-            devices: It has a network and a disk.
-            plain: They are attached by the scripts `vif-plain` and `block-plain`.
-        """
+        """Return a guest with a name of its own, not created yet."""
         name = f"guest{next(self._names)}"
         lines: list[str] = []
         if devices:
@@ -172,11 +163,7 @@ class Dom0:
 
     def wait_no_guests(self) -> None:
         """Wait until Xen has no guest any more, dying ones included."""
-        deadline = time.monotonic() + PATIENCE_S
-        while left := self.domids():
-            if time.monotonic() > deadline:
-                raise ScenarioError(f"guests that do not end: {left}")
-            time.sleep(0.2)
+        until(lambda: not self.domids(), "there are guests that do not end")
 
     def clean(self) -> None:
         """Destroy all guests, whatever a scenario has left."""
@@ -187,12 +174,7 @@ class Dom0:
 
 @final
 class Guest:
-    """A guest whose init does what it is told through the store.
-
-    Attributes:
-        name: As the toolstack knows it.
-        domid: Its domain, once it was created.
-    """
+    """A guest whose init does what it is told through the store."""
 
     def __init__(self, dom0: Dom0, name: str, kind: str, devices: list[str]) -> None:
         self.name = name
@@ -202,13 +184,9 @@ class Guest:
         self._disk = FILES / f"{name}.disk"
         self._numbers = itertools.count(1)
         lines = [
-            f'name = "{name}"',
-            f'type = "{kind}"',
-            'kernel = "/guest/vmlinux"',
-            'ramdisk = "/guest/initrd"',
-            'extra = "console=hvc0 quiet panic=5"',
-            "memory = 192",
-            'on_crash = "destroy"',
+            *(f'name = "{name}"', f'type = "{kind}"', "memory = 192"),
+            *('kernel = "/guest/vmlinux"', 'ramdisk = "/guest/initrd"'),
+            *('extra = "console=hvc0 quiet panic=5"', 'on_crash = "destroy"'),
             *devices,
         ]
         FILES.mkdir(exist_ok=True)
@@ -277,11 +255,8 @@ class Guest:
     def wait_ended(self) -> None:
         """Wait until the toolstack has taken its part of the store away."""
         self._dom0.wait_gone(self.home)
-        deadline = time.monotonic() + PATIENCE_S
-        while self.name in self._dom0.domids():
-            if time.monotonic() > deadline:
-                raise ScenarioError(f"{self.name} does not end")
-            time.sleep(0.2)
+        domids = self._dom0.domids
+        until(lambda: self.name not in domids(), f"{self.name} does not end")
 
 
 def make_disk(path: Path) -> str:
@@ -292,11 +267,7 @@ def make_disk(path: Path) -> str:
 
 @contextlib.contextmanager
 def nothing_left(dom0: Dom0) -> Iterator[None]:
-    """Check that the store has the same paths afterwards as before.
-
-    Raises:
-        ScenarioError: If not; the text has the paths.
-    """
+    """Check that the store has the same paths afterwards as before."""
     before = dom0.paths()
     yield
     dom0.wait_no_guests()
@@ -305,6 +276,21 @@ def nothing_left(dom0: Dom0) -> Iterator[None]:
         more = "".join(f"\n+ {path}" for path in sorted(after - before))
         less = "".join(f"\n- {path}" for path in sorted(before - after))
         raise ScenarioError(f"the store is not as it was:{more}{less}")
+
+
+@contextlib.contextmanager
+def living(dom0: Dom0, end: str, *, devices: bool = True) -> Iterator[Guest]:
+    """Have a PV guest live, connected, and end it by `xl`; nothing of it is left."""
+    with nothing_left(dom0):
+        guest = dom0.guest(devices=devices)
+        guest.create()
+        if devices:
+            guest.wait_connected()
+        else:
+            guest.must("true")
+        yield guest
+        xl(end, guest.name)
+        guest.wait_ended()
 
 
 def daemon_pid() -> int:
