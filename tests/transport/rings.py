@@ -11,12 +11,10 @@ from tests.hypervisor.shim import Shim, ShimProcess
 from tests.transport.kernels import EmulatedHost, Host, Kernel, ShimHost
 from tests.transport.support import Peer, Served, run
 from xsd.engine import Connection
-from xsd.protocol.frame import Frame
 from xsd.protocol.ops import Op
+from xsd.protocol.reply import OK
 from xsd.transport.pretended import GuestSockets
 from xsd.transport.ring import RingServer
-
-OK: Final = b"OK\0"
 
 EVERYWHERE: Final = ("eager", "lazy", "xen")
 """Pretended guests that notify each time, such that do it as rarely as Linux, and
@@ -31,21 +29,8 @@ NOTIFYING: Final = ("eager", "xen")
 EAGER: Final = ("eager",)
 """For what has to do with the server alone."""
 
-Told = list[tuple[int, bytes]]
-"""Type and payload of each message."""
-
 _QUIET_TURNS: Final = 5
 """Turns of a loop without input after which nothing more is to be expected."""
-
-
-def told(frames: list[Frame]) -> Told:
-    """What messages say."""
-    return [(frame.op, frame.payload) for frame in frames]
-
-
-def event(path: bytes, token: bytes) -> tuple[int, bytes]:
-    """A watch event."""
-    return (Op.WATCH_EVENT, path + b"\0" + token + b"\0")
 
 
 @final
@@ -54,10 +39,6 @@ class Rings:
 
     Attributes:
         served: The other server.
-        engine: What both serve.
-        host: Where the guests are.
-        hypervisor: The same for the server.
-        server: The server, which has been started.
         sockets: The guests' sockets; there are none unless the test wants them.
         other: A guest, for tests to keep there.
     """
@@ -75,7 +56,7 @@ class Rings:
             self.hypervisor,
             asyncio.get_running_loop(),
             lenient=lenient,
-            on_domains=self.sockets.update if sockets else _ignore,
+            on_domains=self.sockets.update if sockets else lambda: None,
         )
         served.engine.attach(self.server)
         self.server.start()
@@ -95,9 +76,7 @@ class Rings:
 
     async def ask(self, op: int, *words: bytes) -> bytes:
         """Make a request of dom0 and return the reply's payload."""
-        dom0 = await self.dom0()
-        payload = b"".join([word + b"\0" for word in words])
-        return (await dom0.request(op, payload)).payload
+        return await (await self.dom0()).ask(op, b"\0".join([*words, b""]))
 
     async def make(self, path: bytes, *perms: bytes) -> None:
         """Make a node with these permissions."""
@@ -125,8 +104,7 @@ class Rings:
         """A new client of dom0 that watches paths, each with itself as the token."""
         peer = await self.served.connect()
         for path in paths:
-            await peer.send(peer.frame(Op.WATCH, path + b"\0" + path + b"\0"))
-            await peer.frames(2)
+            await peer.watch(path, path)
         return peer
 
     async def events(self, peer: Peer) -> list[bytes]:
@@ -143,15 +121,13 @@ class Rings:
 
     async def create(self, domid: int) -> Kernel:
         """Make a domain."""
-        return self._kept(await self.host.create(domid))
+        self._kernels.append(await self.host.create(domid))
+        return self._kernels[-1]
 
     async def attach(self, domid: int) -> Kernel:
         """The present domain of that number, seen anew."""
-        return self._kept(await self.host.attach(domid))
-
-    def _kept(self, kernel: Kernel) -> Kernel:
-        self._kernels.append(kernel)
-        return kernel
+        self._kernels.append(await self.host.attach(domid))
+        return self._kernels[-1]
 
     async def guest(self, domid: int) -> Kernel:
         """Make a domain and introduce it."""
@@ -206,10 +182,6 @@ class Rings:
         self.server.close()
         self.host.close()
         self.sockets.close()
-
-
-def _ignore() -> None:
-    """Nobody wants to know of domains."""
 
 
 Body = Callable[[Rings], Coroutine[Any, Any, None]]

@@ -49,48 +49,29 @@ def refused(server: UnixServer) -> OSError:
     pytest.fail("the server has started")
 
 
-def mode_of(path: str) -> int:
-    """Type and permissions of what is at a path."""
-    return Path(path).stat().st_mode
-
-
-def exists(path: str) -> bool:
-    """Tell whether there is something at a path."""
-    return Path(path).exists()
-
-
-def is_socket(path: str) -> bool:
-    """Tell whether there is a socket at a path."""
-    return Path(path).is_socket()
-
-
-def unlink(path: str) -> None:
-    """Remove what is at a path."""
-    Path(path).unlink()
+def here(served: Served) -> Path:
+    """The path that is served, on which other methods may be called than on text."""
+    return Path(served.path)
 
 
 @serving
-async def test_socket_is_for_its_owner_only(served: Served) -> None:
-    """Who may connect is dom0."""
-    mode = mode_of(served.path)
-
+async def test_socket_is_for_its_owner_unless_another_mode_is_chosen(
+    served: Served,
+) -> None:
+    """Neither depends on the process's umask nor changes it."""
+    mode = here(served).stat().st_mode
     assert stat.S_ISSOCK(mode)
     assert stat.S_IMODE(mode) == 0o600
 
-
-@serving
-async def test_mode_can_be_chosen(served: Served) -> None:
-    """And neither depends on the process's umask nor changes it."""
-    path = str(served.directory / "other")
+    path = served.directory / "other"
     mask = os.umask(0o077)
     try:
-        server = UnixServer(served.reactor, path, 0, mode=0o660)
+        server = UnixServer(served.reactor, str(path), 0, mode=0o660)
         server.start()
         assert os.umask(0o077) == 0o077
     finally:
         os.umask(mask)
-
-    assert stat.S_IMODE(mode_of(path)) == 0o660
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
     server.close()
 
 
@@ -102,7 +83,7 @@ def test_socket_that_a_killed_daemon_left_is_replaced(directory: Path) -> None:
     assert path.exists()
 
     async def body(served: Served) -> None:
-        await (await served.connect()).request(Op.GET_DOMAIN_PATH, b"0\0")
+        await (await served.connect()).ping()
 
     run(directory, body)
 
@@ -111,25 +92,20 @@ def test_socket_that_a_killed_daemon_left_is_replaced(directory: Path) -> None:
 async def test_second_daemon_is_refused_and_the_first_serves_on(
     served: Served,
 ) -> None:
-    """With a text that says why."""
+    """With a text that says why; one that does not answer may only be busy."""
     peer = await served.connect()
     error = refused(another(served))
-
     assert error.errno == errno.EADDRINUSE
     assert error.strerror == "another xenstored is serving there"
-    await peer.request(Op.GET_DOMAIN_PATH, b"0\0")
+    await peer.ping()
     await served.connect()
 
-
-@serving
-async def test_daemon_that_does_not_answer_is_one_too(served: Served) -> None:
-    """Its queue of clients is full; it may only be busy."""
+    # Its queue of clients is full.
     path = str(served.directory / "busy")
     with listening(path, 0):
         waiting = Peer(path)
         error = refused(another(served, path))
         waiting.close()
-
     assert error.errno == errno.EADDRINUSE
     assert error.strerror == (
         "a xenstored may be serving there (Resource temporarily unavailable)"
@@ -153,19 +129,13 @@ async def test_what_is_no_socket_stays(served: Served) -> None:
 
 
 @serving
-async def test_missing_directory_is_an_error(served: Served) -> None:
-    """The daemon makes it, not the server."""
-    error = refused(another(served, served.directory / "no" / "socket"))
+async def test_path_that_nothing_can_listen_on_is_an_error(served: Served) -> None:
+    """Its directory is missing (the daemon makes it), or it has over 107 bytes."""
+    missing = refused(another(served, served.directory / "no" / "socket"))
+    long = refused(another(served, served.directory / ("x" * 108)))
 
-    assert error.errno == errno.ENOENT
-
-
-@serving
-async def test_path_of_over_107_bytes_is_an_error(served: Served) -> None:
-    """Unix sockets cannot have it."""
-    error = refused(another(served, served.directory / ("x" * 108)))
-
-    assert str(error) == "AF_UNIX path too long"
+    assert missing.errno == errno.ENOENT
+    assert str(long) == "AF_UNIX path too long"
 
 
 @serving
@@ -248,32 +218,29 @@ async def test_close_takes_the_socket_away_and_ends_all_clients(
     """A second time does nothing, nor does it before the start."""
     peers = [await served.connect() for _ in range(3)]
     another(served).close()
-    assert is_socket(served.path)
+    assert here(served).is_socket()
     served.server.close()
     served.server.close()
 
-    assert not exists(served.path)
+    assert not here(served).exists()
     assert served.connections == []
     for peer in peers:
         assert await peer.rest() == []
 
 
 @serving
-async def test_close_leaves_the_socket_of_another_daemon(served: Served) -> None:
-    """Somebody has removed ours and started it."""
-    unlink(served.path)
+async def test_close_takes_no_socket_away_but_its_own(served: Served) -> None:
+    """Somebody has removed it, and perhaps started another daemon."""
+    here(served).unlink()
     with listening(served.path):
         served.server.close()
-        assert is_socket(served.path)
+        assert here(served).is_socket()
+    here(served).unlink()
 
-
-@serving
-async def test_close_is_content_if_the_socket_is_gone(served: Served) -> None:
-    """Somebody has cleaned up."""
-    unlink(served.path)
+    served.server.start()
+    here(served).unlink()
     served.server.close()
-
-    assert not exists(served.path)
+    assert not here(served).exists()
 
 
 @serving
@@ -293,7 +260,7 @@ async def test_path_is_taken_away_while_it_is_still_listened_on(
         served.server.close()
 
     assert found == [errno.EADDRINUSE]
-    assert not exists(served.path)
+    assert not here(served).exists()
 
 
 @serving
@@ -301,13 +268,11 @@ async def test_close_forgets_what_was_to_be_done(served: Served) -> None:
     """Requests that wait for their turn, output, and a rest from accepting."""
     peer, slow = await served.connect(), await served.connect()
     served.loop_after_each_pass()
-    await slow.request(Op.WRITE, b"/a\0" + b"x" * 4000)
-    await slow.send(b"".join([slow.frame(Op.READ, b"/a\0") for _ in range(800)]))
+    await slow.ask(Op.WRITE, b"/a\0" + b"x" * 4000)
+    await slow.send(slow.many(800, Op.READ, b"/a\0"))
     await served.until(lambda: served.last.outbox.size > HIGH_WATER)
     first = served.connections[0]
-    await peer.send(
-        b"".join([peer.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(3 * TURN)])
-    )
+    await peer.send(peer.many(3 * TURN))
     await served.until(lambda: bool(first.backlog))
     served.server.close()
     served.server.accept()
@@ -321,11 +286,11 @@ async def test_close_forgets_what_was_to_be_done(served: Served) -> None:
 async def test_server_can_be_started_again(served: Served) -> None:
     """After its close, on the same path and with the same store."""
     peer = await served.connect()
-    await peer.request(Op.WRITE, b"/a\0v")
+    await peer.ask(Op.WRITE, b"/a\0v")
     served.server.close()
     served.server.start()
 
-    assert (await (await served.connect()).request(Op.READ, b"/a\0")).payload == b"v"
+    assert await (await served.connect()).ask(Op.READ, b"/a\0") == b"v"
 
 
 @serving
@@ -333,37 +298,26 @@ async def test_a_listener_of_somebody_else_is_served_and_left_alone(
     served: Served,
 ) -> None:
     """Who waits there already is served; the path and its socket outlive the server."""
-    path = str(served.directory / "theirs")
-    with listening(path) as theirs:
-        early = Peer(path)
-        server = another(served, path)
+    path = served.directory / "theirs"
+    server = another(served, path)
+    with listening(str(path)) as theirs:
+        early = Peer(str(path))
         server.start(theirs.dup())
-        await early.request(Op.GET_DOMAIN_PATH, b"0\0")
+        await early.ping()
         server.close()
         server.close()
 
         assert await early.rest() == []
-        assert is_socket(path)
-        late = Peer(path)
+        assert path.is_socket()
+        late = Peer(str(path))
         accepted, _ = theirs.accept()
         for sock in (early, late, accepted):
             sock.close()
 
-
-@serving
-async def test_own_listener_after_one_of_somebody_else_is_taken_away(
-    served: Served,
-) -> None:
-    """Each start says anew whose it is."""
-    path = str(served.directory / "theirs")
-    server = another(served, path)
-    with listening(path) as theirs:
-        server.start(theirs.dup())
-        server.close()
+    # Each start says anew whose it is.
     server.start()
     server.close()
-
-    assert not exists(path)
+    assert not path.exists()
 
 
 @serving
@@ -373,11 +327,11 @@ async def test_a_connected_socket_is_served(served: Served) -> None:
     served.server.adopt(theirs)
     peer = await served.connect()
     (first, _) = served.connections
-    loop = asyncio.get_running_loop()
     ours.setblocking(False)
-    await loop.sock_sendall(ours, peer.frame(Op.GET_DOMAIN_PATH, b"0\0"))
+    ours.sendall(peer.frame(Op.GET_DOMAIN_PATH, b"0\0"))
+    await peer.ping()
 
-    assert (await loop.sock_recv(ours, 100))[16:] == b"/local/domain/0\0"
+    assert ours.recv(100)[16:] == b"/local/domain/0\0"
     ours.close()
     await served.until(lambda: first not in served.connections)
 

@@ -5,11 +5,11 @@ import mmap
 import pytest
 
 from tests.transport.kernels import EmulatedHost, Kernel
-from tests.transport.rings import EAGER, NOTIFYING, OK, Rings, on_rings
-from tests.transport.support import Served, serving
+from tests.transport.rings import EAGER, NOTIFYING, Rings, on_rings
+from tests.transport.support import Served, event, serving, told
 from tests.transport.test_ring_domains import refuse
 from xsd.hypervisor.emulated import EmulatedHypervisor
-from xsd.protocol.ops import Op
+from xsd.protocol.reply import OK
 from xsd.protocol.ring import EVTCHN_PORT, PAGE_SIZE, Ring
 
 EINVAL = b"EINVAL\0"
@@ -19,8 +19,7 @@ async def are_served(*guests: Kernel) -> bool:
     """Tell whether all of them get their replies."""
     for guest in guests:
         guest.begin_anew()
-        reply = await guest.request(Op.GET_DOMAIN_PATH, b"5\0")
-        assert reply.payload == b"/local/domain/5\0"
+        await guest.ping()
     return True
 
 
@@ -51,8 +50,11 @@ async def test_rubbish_in_the_page_is_no_hindrance(rings: Rings) -> None:
             assert await are_served(guest)
         assert await rings.release(5) == OK
     assert await rings.introduce(guest) == OK
+    # As after a suspension; the old event channel means nothing any more.
     resumed = await rings.resume(5, new_port=True)
+    assert resumed.port != guest.port
     assert await rings.introduce(resumed) == OK
+    guest.notify()
 
     assert await are_served(resumed, other)
     assert rings.notices("domain.not_rebound") == []
@@ -79,12 +81,12 @@ async def test_introduction_with_a_port_that_is_bound_is_no_fault(
 ) -> None:
     """Xen does not bind it twice, be it named in the page or by INTRODUCE."""
     guest = await rings.create(5)
-    for in_page, told in ((0, guest.port), (guest.port, 1)):
+    for in_page, given in ((0, guest.port), (guest.port, 1)):
         guest.fields[EVTCHN_PORT] = in_page
-        assert await rings.introduce(guest, told) == OK
+        assert await rings.introduce(guest, given) == OK
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(rings.hypervisor, "rebind", refuse)
-            assert await rings.introduce(guest, told) == OK
+            assert await rings.introduce(guest, given) == OK
         assert await are_served(guest)
 
     assert rings.notices("domain.not_rebound") == []
@@ -96,12 +98,10 @@ async def test_domains_that_wait_are_introduced_at_the_start(served: Served) -> 
     host = EmulatedHost(served.directory, lazy=False, own=False)
     name_port(host.hypervisor)
     watcher = await served.connect()
-    await watcher.send(watcher.frame(Op.WATCH, b"@introduceDomain\0t\0"))
-    await watcher.frames(2)
+    await watcher.watch(b"@introduceDomain")
     rings = Rings(served, host, lenient=False, sockets=False)
     try:
-        (event,) = await watcher.frames(1)
-        assert event.payload == b"@introduceDomain\0t\0"
+        assert told(await watcher.frames(1)) == [event(b"@introduceDomain")]
         domains = served.engine.store.domains
         assert [each.domid for each in domains.all() if each.introduced] == [0, 5]
         assert domains.get(6) is None
