@@ -99,8 +99,9 @@ class Dialogue:
     def _do(self, who: str, what: str, *texts: str) -> bytes:
         """Do one thing; what came of it, as scripts say it."""
         words = [_bytes(text) for text in texts]
-        if what in {"end", "release"}:
-            self._clients.pop(texts[0], None)
+        if what in _ENDS:
+            for text in texts:
+                self._clients.pop(text, None)
         if what in self._acts:
             found = self._acts[what](*words)
             return b"" if found is None else str(found).encode()
@@ -128,6 +129,9 @@ class Dialogue:
         told = self._told.pop(session, [])
         return [*told, *[b":".join(event) for event in session.events()]]
 
+
+_ENDS: Final = ("end", "release", "replace")
+"""What a domain's client does not outlast; the next one comes when it is named."""
 
 _SAYS: Final = {"start": b"\0", "commit": b"T\0", "abort": b"F\0"}
 
