@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeVar, final
 
 import uvloop
 
+from tests.support.dialogue import Dialogue
 from tests.support.processes import wait_until
 from tests.support.replaying import assert_replays
 from tests.xsa.support import Counts, home
@@ -109,6 +110,46 @@ class AnyHost(ABC):
 
     def watches(self) -> int:
         return self.run(lambda: self.engine.store.watches.count)
+
+    def play(self, text: str, *, who: int = 1, inside: bool = False) -> None:
+        """Have clients say and be told what a text says; see `Dialogue`.
+
+        Acts are ``end 5 6`` (killed at once), ``replace 5``, ``create 5`` (it has no
+        home), ``admit 5`` (and is introduced now), ``served``, ``transactions`` (how
+        many there are) and ``connections 5``.
+        """
+        made: dict[int, AnyGuest] = {}
+
+        def enter(domid: int) -> Session:
+            if domid == 0:
+                return self.session()
+            return self.session(made.pop(domid, None) or self.guest(domid))
+
+        def create(domid: bytes) -> None:
+            made[int(domid)] = self.create(int(domid))
+
+        def admit(domid: bytes) -> None:
+            self.dom0.introduce(int(domid), 1, made[int(domid)].port)
+
+        def replace(domid: bytes) -> None:
+            made[int(domid)] = guest = self.replace(int(domid))
+            welcome(self.dom0, guest.domid, guest.port)
+
+        def end(*domids: bytes) -> None:
+            for domid in domids:
+                made.pop(int(domid), None)
+            self.end(*map(int, domids))
+
+        acts: dict[str, Callable[..., object]] = {
+            "end": end,
+            "create": create,
+            "admit": admit,
+            "replace": replace,
+            "served": self.is_served,
+            "transactions": lambda: sum(self.transactions().values()),
+            "connections": lambda domid: len(self.connections_of(int(domid))),
+        }
+        Dialogue(enter, acts, who=who, inside=inside).play(text)
 
     def is_served(self) -> bool:
         """Have the bystander write and read, and the whole store looked over."""

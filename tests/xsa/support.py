@@ -9,6 +9,7 @@ from typing import Final, final
 import pytest
 
 from tests.store.support import shape
+from tests.support.dialogue import Dialogue
 from tests.support.replaying import assert_replays
 from xsd.client import Transport
 from xsd.engine import Connection, Notice
@@ -205,6 +206,37 @@ class World:
     def notices(self, level: str) -> list[Notice]:
         """What the log should say since this was asked last, of one level."""
         return [each for each in self.xenstore.take_notices() if each.level == level]
+
+    def play(self, text: str, *, inside: bool = False) -> None:
+        """Have clients say and be told what a text says; see `Dialogue`.
+
+        Acts are ``limit nodes 9`` (of domain 1, or ``nodes 9 2``), ``nodes 1`` (how
+        many it is charged with), ``transactions`` and ``watches`` (how many there are),
+        ``note`` and ``same`` (the tree, and what there is of everything).
+        """
+        noted: list[object] = []
+
+        def enter(domid: int) -> Session:
+            return self.guest(domid) if domid else self.client()
+
+        def limit(quota: bytes, value: bytes, domid: bytes = b"1") -> None:
+            self.limit(quota.decode(), int(value), int(domid))
+
+        def note() -> None:
+            noted.append(self.state())
+
+        def same() -> None:
+            assert self.state() == noted[-1], text
+
+        acts: dict[str, Callable[..., object]] = {
+            "limit": limit,
+            "nodes": lambda domid: self.nodes(int(domid)),
+            "transactions": lambda: sum(self.transactions().values()),
+            "watches": lambda: self.store.watches.count,
+            "note": note,
+            "same": same,
+        }
+        Dialogue(enter, acts, inside=inside).play(text)
 
     def check(self) -> None:
         """Check that the bystander is served and the store is consistent."""
