@@ -130,22 +130,6 @@ def test_interrupt_is_status_130(xsd: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert xsd("read", "/t") == Result(b"", b"", 130)
 
 
-def test_command_runs_as_a_module(client: Client, daemon_socket: Path) -> None:
-    """`python -m xsd` is `xsd`, in a process of its own."""
-    client.write("/t", b"1")
-
-    done = subprocess.run(
-        [sys.executable, "-m", "xsd", "read", "/t", "/t/none"],
-        capture_output=True,
-        check=False,
-        env=client_environment(daemon_socket),
-    )
-
-    assert Result(done.stdout, done.stderr, done.returncode) == Result(
-        b"1\n", b"xsd read: couldn't read path /t/none\n", 1
-    )
-
-
 def test_reader_that_has_enough_is_no_error_of_ours(
     client: Client, daemon_socket: Path
 ) -> None:
