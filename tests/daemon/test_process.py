@@ -347,19 +347,13 @@ def test_the_command_line_of_the_c_daemon_is_understood(place: Place) -> None:
     for word in ("--new-option", "--other=1", "-z", "-Zx", "--unheard", "--verbose"):
         assert word in done.stderr
     with place.client() as client:
-        values = {
-            name: client.request(Op.GET_QUOTA, name.encode() + b"\0")
-            for name in client.request(Op.GET_QUOTA, b"")[:-1].decode().split()
+        found = {
+            name.decode(): client.get_quota(name.decode())
+            for name in client.quota_names()
         }
-    assert {name: int(value[:-1]) for name, value in values.items()} == {
-        "nodes": 11,
-        "node-size": 12,
-        "watches": 13,
-        "transactions": 14,
-        "node-permissions": 15,
-        "path-max": 16,
-        "outstanding": 17,
-        "soft-memory": 18,
+    given = "nodes node-size watches transactions node-permissions path-max outstanding"
+    assert found == {
+        **dict(zip([*given.split(), "soft-memory"], range(11, 19), strict=True)),
         "memory": 2621440,
         "transaction-nodes": 1024,
     }
