@@ -28,11 +28,3 @@ def test_what_is_no_permission_is_refused(
         b"", b"xsd chmod: Invalid permission specification: '" + shown + b"'\n", 1
     )
     assert client.get_permissions("/t/a") == [b"n0"]
-
-
-def test_chmod_without_modes_is_misuse(xsd: Run) -> None:
-    """The usage is shown, and the status is 1."""
-    result = xsd("chmod", "/t/a")
-
-    assert result.status == 1
-    assert result.err.startswith(b"usage: xsd chmod ")

@@ -119,24 +119,6 @@ def test_an_input_that_cannot_be_carried_out_is_told(xsd: Run, tmp_path: Path) -
         assert b": line 2: " in result.err
 
 
-def test_help_has_examples(xsd: Run) -> None:
-    """Of both commands."""
-    result = xsd("tape", "--help")
-
-    assert (result.status, result.err) == (0, b"")
-    for command in (b"show", b"replay"):
-        assert b"\n  xsd tape %b ./record\n" % command in result.out
-
-
-@pytest.mark.parametrize("words", [[], ["show"], ["eat", "record"]])
-def test_misuse_is_told(xsd: Run, words: list[str]) -> None:
-    """With the usage."""
-    result = xsd("tape", *words)
-
-    assert (result.status, result.out) == (1, b"")
-    assert result.err.startswith(b"usage: xsd tape [-h] show|replay FILE\n")
-
-
 def test_a_file_that_is_not_there_is_told(xsd: Run, tmp_path: Path) -> None:
     """As by every command."""
     result = xsd("tape", "show", str(tmp_path / "none"))
