@@ -84,7 +84,9 @@ def fill(client: Client) -> None:
 
 def contents(client: Client) -> dict[bytes, tuple[bytes, list[bytes], list[bytes]]]:
     """Return value, permissions and children of all from /t on; permissions of /."""
-    found = {b"/": (b"", client.get_permissions("/"), [])}
+    root: tuple[bytes, list[bytes], list[bytes]]
+    root = (b"", client.get_permissions("/"), [])
+    found = {b"/": root}
     waiting = [b"/t"] if client.exists("/t") else []
     while waiting:
         path = waiting.pop()

@@ -362,3 +362,4 @@ def test_the_command_line_of_the_c_daemon_is_understood(place: Place) -> None:
         line["setting"]: line["value"] for line in place.lines("setting.without_effect")
     }
     assert idle == {"control_event_channel": 20, "privileged_domid": 3}
+    end_background(*place.background())
