@@ -232,25 +232,6 @@ def test_a_daemon_goes_on_with_what_it_has_if_the_file_is_wrong(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fork", [[], ["-N"]])
-def test_a_daemon_does_not_start_with_a_wrong_file(
-    place: Place, fork: list[str], file: Path
-) -> None:
-    """Code 2, and a line for each mistake."""
-    file.write_text("[quota]\nnodes = -1\n[log]\nfiel = 1\n")
-
-    done = place.run(*fork, "--config", str(file))
-
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"xenstored: {file}: quota.nodes: -1 is not a whole number from 0 to"
-        f" 2147483647\nxenstored: {file}: log.fiel: no such key;"
-        " did you mean log.file?\n"
-    )
-    assert not place.socket.exists()
-
-
-@pytest.mark.slow
 def test_a_daemon_tells_a_manager_that_wants_it_that_it_lives(
     place: Place, manager: Manager
 ) -> None:

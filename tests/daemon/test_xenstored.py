@@ -56,6 +56,25 @@ def test_a_wrong_command_line_is_told_and_nothing_started(
     assert command(*words.split()) == (2, "", f"xenstored: {message}\n")
 
 
+@pytest.mark.parametrize("fork", [[], ["-N"]])
+def test_a_daemon_does_not_start_with_a_wrong_file(
+    command: Command, tmp_path: Path, fork: list[str]
+) -> None:
+    """Code 2, and a line for each mistake."""
+    file, path = tmp_path / "xsd.toml", tmp_path / "socket"
+    file.write_text("[quota]\nnodes = -1\n[log]\nfiel = 1\n")
+
+    told = command(*fork, "--config", str(file), "--socket", str(path))
+
+    assert told[:2] == (2, "")
+    assert told[2].replace(f"xenstored: {file}: ", "").splitlines() == [
+        "quota.nodes: -1 is not a whole number from 0 to 2147483647",
+        "log.fiel: no such key; did you mean log.file?",
+    ]
+    assert told[2].count(f"xenstored: {file}: ") == 2
+    assert not path.exists()
+
+
 def test_messages_of_xsd_serve_begin_with_its_name(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
