@@ -48,8 +48,8 @@ rm -t /t/none/none; rm -t relative;
 ls /t; ls -p /t; ls -f /t; ls -fp /t; ls /; ls; ls -f; ls /t/a /t/empty;
 ls -f /t/empty /t/a; ls /t/a/d; ls /t/none; ls /t/a /t/none; ls /t/; ls relative;
 chmod /t/a n0; chmod /t/a r0 b0 w0; chmod -r /t/a r0; chmod -u /t/a/b r0;
-chmod -u -r /t/a/b b0; chmod /t/none r0; chmod -r /t/none r0; chmod /t//a r0;
-chmod /t/a x0; chmod /t/a r0 0;
+chmod -u -r /t/a/b b0; chmod /t/none r0; chmod -r /t/none r0; chmod -u /t/none r0;
+chmod /t//a r0; chmod /t/a x0; chmod /t/a r0 0; chmod /t/a n0 r5 b6 w7;
 watch -n 1 /t/a; watch -n 2 /t/a relative; watch -n 0 /t/a
 """
 
@@ -83,8 +83,10 @@ def fill(client: Client) -> None:
 
 
 def contents(client: Client) -> dict[bytes, tuple[bytes, list[bytes], list[bytes]]]:
-    """Return value, permissions and children of everything from /t on."""
-    found = {}
+    """Return value, permissions and children of all from /t on; permissions of /."""
+    root: tuple[bytes, list[bytes], list[bytes]]
+    root = (b"", client.get_permissions("/"), [])
+    found = {b"/": root}
     waiting = [b"/t"] if client.exists("/t") else []
     while waiting:
         path = waiting.pop()

@@ -19,17 +19,6 @@ RULES: Mapping[str, str] = {
          b = "1"
         c = "q"\n"
     """,
-    "full paths: nothing is cut or aligned": rf"""
-        $ write /t/a/b 1 /t/c 'q"\n' /t/long {"x" * 100}
-        $ ls -f /t/a /t
-        /t/a/b = "1"
-        /t/a = ""
-        /t/a/b = "1"
-        /t/c = "q"\n"
-        /t/long = "{"x" * 100}"
-        $ ls -fp /t/a
-        /t/a/b = "1"   (n0)
-    """,
     "permissions are aligned by dots in odd columns up to the 60th": rf"""
         $ write /t/a/b 1 /t/c 'q"\n' /t/d 1
         $ chmod /t/c n0 r5
@@ -38,18 +27,6 @@ RULES: Mapping[str, str] = {
          b = "1"{" ." * 26}  (n0)
         c = "q"\n"{" ." * 25}  (n0,r5)
         d = "1"  .{" ." * 25}  (n0)
-    """,
-    "only what is below a node is listed": """
-        $ write /t/a 1
-        $ ls /t/a
-    """,
-    "what was listed before a missing node is printed": """
-        $ write /t/a/b 1
-        $ ls /t/a /t/none
-        b = "1"
-        ! xsd ls: xs_directory (/t/none): No such file or directory
-        $ ls /t/
-        ! xsd ls: xs_directory (/t/): Invalid argument
     """,
 }
 
@@ -61,14 +38,6 @@ def test_nodes_are_listed_as_the_transcript_says(
 ) -> None:
     """On a store without /t."""
     follow(transcript)
-
-
-def test_root_is_the_default(xsd: Run, client: Client) -> None:
-    """Its children have one slash."""
-    client.mkdir("/t/a")
-
-    assert b'\n/t/a = ""\n' in xsd("ls", "-f").out
-    assert xsd("ls").out == xsd("ls", "/").out
 
 
 def test_deep_trees_are_walked(client: Client) -> None:

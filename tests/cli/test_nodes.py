@@ -1,6 +1,6 @@
 """xsd.cli.nodes: read, write, list, exists, mkdir, rm.
 
-Those that the xenstore-* tools have are compared with them in test_agreement.
+What the xenstore-* tools do as well is compared with them in test_agreement.
 """
 
 from collections.abc import Mapping
@@ -16,30 +16,6 @@ RULES: Mapping[str, str] = {
         $ read /t/b /t/a
 
         one\ntwo\000\xff
-    """,
-    "-p puts the path in front; options may stand between paths": """
-        $ write /t/a 1
-        $ read -p /t/a
-        /t/a: 1
-        $ read /t/a -p /t/a
-        /t/a: 1
-        /t/a: 1
-    """,
-    "-R neither escapes nor ends the line": r"""
-        $ write /t/a '\\'
-        $ read -R /t/a
-        \%
-        $ read -pR /t/a
-        /t/a: \%
-    """,
-    "what was read or listed before a missing node is printed all the same": """
-        $ write /t/a 1
-        $ read /t/a /t/none /t/a
-        1
-        ! xsd read: couldn't read path /t/none
-        $ list /t /t/none
-        a
-        ! xsd list: could not list path /t/none
     """,
     "write unescapes unless told not to": r"""
         $ write /t/a '1\n\x00' /t/b ''
@@ -70,24 +46,6 @@ RULES: Mapping[str, str] = {
         ! xsd mkdir: could not make path /t//b
         $ list /t
     """,
-    "list prints names or paths, and nothing of a node without children": """
-        $ mkdir /t/b /t/a/x
-        $ list /t /t/b /t/a
-        b
-        a
-        x
-        $ list -p /t
-        /t/b
-        /t/a
-    """,
-    "exists says it by its status: all of the nodes must exist": """
-        $ mkdir /t/a
-        $ exists /t /t/a
-        $ exists /t/none /t
-        ? 1
-        $ exists /t /t//a
-        ? 1
-    """,
     "mkdir makes parents too, and leaves existing nodes alone": """
         $ write /t/a 1
         $ mkdir /t/a /t/b/c
@@ -95,23 +53,6 @@ RULES: Mapping[str, str] = {
         1
         $ list /t/b
         c
-    """,
-    "rm takes subtrees; a missing node is no error, one without a parent is": """
-        $ mkdir /t/a/b /t/c
-        $ rm /t/a /t/none
-        $ rm /t/c /t/none/x
-        ! xsd rm: could not remove path /t/none/x
-        $ list /t
-        c
-    """,
-    "rm -t takes parents, up to the first with a value or another child": """
-        $ mkdir /t/a/b/c/d /t/x/y /t/x/z
-        $ write /t/a 1
-        $ rm -t /t/a/b/c/d /t/x/y
-        $ list -p /t /t/a /t/x
-        /t/a
-        /t/x
-        /t/x/z
     """,
 }
 
@@ -130,6 +71,12 @@ def test_paths_are_bytes(xsd: Run, client: Client) -> None:
     assert xsd("read", b"/t/\xff") == Result(
         b"", b"xsd read: couldn't read path /t/\xff\n", 1
     )
+
+
+def test_list_of_the_root_has_paths_with_one_slash(xsd: Run, client: Client) -> None:
+    """Where xenstore-list prints two."""
+    client.mkdir("/t")
+
     assert b"\n/t\n" in b"\n" + xsd("list", "-p", "/").out
 
 

@@ -34,25 +34,21 @@ def test_missing_node_is_enoent(client: Client) -> None:
         assert (caught.value.errno, caught.value.path) == (Errno.ENOENT, b"/t/none")
 
 
-def test_mkdir_makes_an_empty_node_and_keeps_an_old_one(client: Client) -> None:
-    """MKDIR of an existing node changes nothing."""
-    client.mkdir("/t/a/b")
-    client.write("/t/a", b"1")
-
+def test_nodes_are_made_listed_and_removed(client: Client) -> None:
+    """In the order of making; MKDIR keeps an old node, RM of a missing one is none."""
+    client.mkdir("/t/b/c")
+    client.write("/t/b", b"1")
+    client.mkdir("/t/b")
     client.mkdir("/t/a")
 
-    assert client.read("/t/a") == b"1"
-    assert client.read("/t/a/b") == b""
+    assert (client.read("/t/b"), client.read("/t/b/c")) == (b"1", b"")
+    assert client.directory("/t") == [b"b", b"a"]
+    assert client.directory("/t/a") == []
 
+    client.rm("/t/b")
+    client.rm("/t/b")
 
-def test_rm_takes_the_whole_subtree(client: Client) -> None:
-    """Removing a missing one is no error."""
-    client.write("/t/a/b/c", b"1")
-
-    client.rm("/t/a")
-    client.rm("/t/a")
-
-    assert client.directory("/t") == []
+    assert client.directory("/t") == [b"a"]
 
 
 def test_exists_is_about_enoent_only(scripted: ScriptedDaemon) -> None:
@@ -65,15 +61,6 @@ def test_exists_is_about_enoent_only(scripted: ScriptedDaemon) -> None:
     assert not scripted.client.exists("/a")
     with pytest.raises(XenStoreError, match="EACCES"):
         scripted.client.exists("/a")
-
-
-def test_directory_lists_in_the_order_of_making(client: Client) -> None:
-    """A node without children gives an empty list."""
-    for name in ("/t/b", "/t/a", "/t/c"):
-        client.mkdir(name)
-
-    assert client.directory("/t") == [b"b", b"a", b"c"]
-    assert client.directory("/t/a") == []
 
 
 def test_permissions_come_back_as_set(client: Client) -> None:

@@ -61,36 +61,28 @@ def test_descriptors_are_taken_with_their_names(first: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "names", "found"), [("2", "", ["", ""]), ("9", "a", ["a", ""])]
+    ("environ", "found"),
+    [
+        # Names, and descriptors that were only said to be there, are done without.
+        ({"LISTEN_FDS": "2", "LISTEN_PID": "5"}, ["", ""]),
+        ({"LISTEN_FDS": "9", "LISTEN_PID": "5", "LISTEN_FDNAMES": "a"}, ["a", ""]),
+        # A parent's variables are inherited with everything else.
+        ({}, []),
+        ({"LISTEN_FDS": "1"}, []),
+        ({"LISTEN_FDS": "1", "LISTEN_PID": "6"}, []),
+        ({"LISTEN_FDS": "-1", "LISTEN_PID": "5"}, []),
+        ({"LISTEN_FDS": "x", "LISTEN_PID": "5"}, []),
+        ({"LISTEN_PID": "5"}, []),
+    ],
 )
-def test_what_is_missing_is_done_without(
-    first: int, count: str, names: str, found: list[str]
+def test_what_is_missing_or_another_process_was_passed_is_done_without(
+    first: int, environ: dict[str, str], found: list[str]
 ) -> None:
-    """Names, and descriptors that were only said to be there."""
-    environ = {"LISTEN_FDS": count, "LISTEN_PID": "5", "LISTEN_FDNAMES": names}
-
+    """It is left as it is."""
     assert take_passed(environ, 5) == [
         Passed(first + index, name) for index, name in enumerate(found)
     ]
-
-
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {},
-        {"LISTEN_FDS": "1"},
-        {"LISTEN_FDS": "1", "LISTEN_PID": "6"},
-        {"LISTEN_FDS": "-1", "LISTEN_PID": "5"},
-        {"LISTEN_FDS": "x", "LISTEN_PID": "5"},
-        {"LISTEN_PID": "5"},
-    ],
-)
-def test_what_another_process_was_passed_is_left_alone(
-    first: int, environ: dict[str, str]
-) -> None:
-    """A parent's variables are inherited with everything else."""
-    assert take_passed(environ, 5) == []
-    assert os.get_inheritable(first)
+    assert os.get_inheritable(first) == (not found)
 
 
 # Which is taken.

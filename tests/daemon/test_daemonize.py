@@ -64,17 +64,6 @@ def wait_for_end(pid: int) -> None:
         assert select.select([process], [], [], 30)[0] == [process]
 
 
-def test_the_foreground_returns_once_the_daemon_serves(
-    spawn: Spawn, tmp_path: Path
-) -> None:
-    """What the daemon did before is done by then, and it goes on."""
-    done = spawn("note('started', 1)", "ready()", "signal.pause()")
-
-    assert done.returncode == 0
-    assert (tmp_path / "started").read_text() == "1"
-    os.kill(int((tmp_path / "pid").read_text()), 0)
-
-
 def test_the_daemon_has_no_terminal_directory_or_output(
     spawn: Spawn, tmp_path: Path
 ) -> None:

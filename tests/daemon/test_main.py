@@ -1,7 +1,6 @@
 """What the process of a daemon logs; how it starts and ends is in test_process."""
 
 import asyncio
-import fcntl
 import io
 import json
 import os
@@ -76,26 +75,16 @@ def test_a_log_file_that_cannot_be_opened_is_done_without(place: Place) -> None:
 
 @pytest.mark.slow
 def test_refused_requests_are_logged_with_the_reason(place: Place) -> None:
-    """Who, what, and why; the 20 first of a connection."""
+    """Who, what, and why; that a node is missing is for debugging only."""
     process = place.start()
     with place.client() as client:
         assert refused(client, Op.RM, b"/\0") == "EINVAL"
-        assert refused(client, Op.SET_PERMS, b"/\0x0\0") == "EINVAL"
-        for _ in range(30):
-            assert refused(client, Op.WRITE, b"/a b\0") == "EINVAL"
-    with place.client() as client:
         assert refused(client, Op.READ, b"/none\0") == "ENOENT"
     assert end(process) == 0
 
-    lines = place.lines("request.refused")
-    assert len(lines) == 20
-    assert lines[-1]["further"] == "not logged"
-    assert [line["request"] for line in lines[:3]] == ["RM", "SET_PERMS", "WRITE"]
-    assert lines[0]["reason"] == "the root cannot be removed"
-    assert lines[2]["path"] == "/a b"
-    assert {(line["domid"], line["errno"]) for line in lines} == {(0, "EINVAL")}
-    assert len({line["connection"] for line in lines}) == 1
-    assert place.lines("request.refusals_not_logged")[0]["what"] == 12
+    (line,) = place.lines("request.refused")
+    assert (line["domid"], line["request"], line["errno"]) == (0, "RM", "EINVAL")
+    assert (line["path"], line["reason"]) == ("/", "the root cannot be removed")
 
 
 @pytest.mark.slow
@@ -119,14 +108,9 @@ def test_nothing_a_client_sends_forges_a_line_or_moves_a_terminal(place: Place) 
     assert end(process) == 0
 
     assert all(byte == 0x0A or 0x20 <= byte < 0x7F for byte in place.log.read_bytes())
-    events = {line["event"] for line in place.lines()}
-    assert events == {
-        "daemon.serving",
-        "request.refused",
-        "control.print",
-        "daemon.stopped",
-    }
-    assert len(place.lines("request.refused")) == 9
+    events = [line["event"] for line in place.lines()]
+    told = ["request.refused"] * 9 + ["control.print"]
+    assert events == ["daemon.serving", *told, "daemon.stopped"]
 
 
 @pytest.mark.slow
@@ -142,28 +126,6 @@ def test_a_log_whose_reader_is_gone_is_no_reason_to_end(place: Place) -> None:
 
     assert place.answers()
     assert end(process) == 0
-
-
-@pytest.mark.slow
-def test_a_log_whose_reader_sleeps_holds_nobody_up(place: Place) -> None:
-    """What finds the pipe full is lost; who wakes up reads on with what comes then."""
-    reader, writer = os.pipe()
-    with os.fdopen(reader, "rb") as log:
-        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
-        process = place.start(stderr=writer)
-        os.close(writer)
-        for _ in range(5):
-            with place.client() as client:
-                for _ in range(20):
-                    assert refused(client, Op.WRITE, b"/a b\0") == "EINVAL"
-        # An answer to a new client comes after what is said of the ones before.
-        assert place.answers()
-        lines = os.read(log.fileno(), 65536).splitlines()
-        assert end(process) == 0
-        lines += log.read().splitlines()
-
-    assert json.loads(lines[0])["event"] == "daemon.serving"
-    assert json.loads(lines[-1])["event"] == "daemon.stopped"
 
 
 def test_a_defect_in_a_callback_of_the_loop_is_logged(log: io.StringIO) -> None:

@@ -59,71 +59,64 @@ def file(tmp_path: Path) -> Path:
 
 
 NODES_6 = "[quota]\nnodes = 6\n"
+RESTART = '[quota]\nnodes = 5\n[daemon]\npid-file = "/p"\n'
+WRONG = NODES_6 + 'watches = true\n[log]\nlevel = "x"\n'
+
+Changes = list[dict[str, Value]]
+
+RULES: dict[str, tuple[list[str], Changes]] = {
+    "what has changed is made, what is as it was is not touched": (
+        [NODES_6 + "watches = 128\n"],
+        [{"quota.nodes": 6}],
+    ),
+    # As after a restart.
+    "what is no longer set is the default again": ([""], [{"quota.nodes": 1000}]),
+    # What an operator has changed meanwhile by other means stays.
+    "the next reload compares with the last one": (
+        [NODES_6, NODES_6 + "watches = 7\n"],
+        [{"quota.nodes": 6}, {"quota.watches": 7}],
+    ),
+    "what takes a restart is not made": ([RESTART], [{}]),
+    "a file with a mistake changes nothing, not even what is right in it": (
+        [WRONG, "[quota]\nnodes = 7\n"],
+        [{"quota.nodes": 7}],
+    ),
+}
 
 
-def test_what_has_changed_is_made_and_logged(file: Path) -> None:
-    """From what to what; what is as it was is not touched."""
+@pytest.mark.parametrize(("texts", "changes"), RULES.values(), ids=RULES)
+def test_a_reload_makes_what_has_changed(
+    file: Path, texts: list[str], changes: Changes
+) -> None:
+    """And nothing else; the log is as it was."""
     running = Running(file)
 
-    lines = running.reload(NODES_6 + "watches = 128\n")
+    for text in texts:
+        running.reload(text)
 
-    assert (running.changes, running.logs) == ([{"quota.nodes": 6}], [])
-    changed = {"setting": "quota.nodes", "before": "5", "after": "6"}
-    told = {"log_level": "info"}
-    assert lines == [
-        {"event": "config.changed", **told, **changed, "source": str(file)},
-        {"event": "config.reloaded", **told, "changed": 1, "file": str(file)},
-    ]
+    assert (running.changes, running.logs) == (changes, [])
 
 
-def test_what_is_no_longer_set_is_the_default_again(file: Path) -> None:
-    """As after a restart."""
+def test_a_reload_is_logged(file: Path) -> None:
+    """From what to what, and what takes a restart, each time; or all mistakes."""
     running = Running(file)
-
-    lines = running.reload("")
-
-    assert running.changes == [{"quota.nodes": 1000}]
-    assert lines[0]["source"] == "default"
-
-
-def test_the_next_reload_compares_with_the_last_one(file: Path) -> None:
-    """What an operator has changed meanwhile by other means stays."""
-    running = Running(file)
-
-    running.reload(NODES_6)
-    running.reload(NODES_6 + "watches = 7\n")
-
-    assert running.changes == [{"quota.nodes": 6}, {"quota.watches": 7}]
-
-
-def test_what_takes_a_restart_is_named_each_time(file: Path) -> None:
-    """It is not made, and so is still to be done after the next reload."""
-    running = Running(file)
+    info = {"log_level": "info"}
+    nodes = {"event": "config.changed", **info, "setting": "quota.nodes"}
+    done = {"event": "config.reloaded", **info, "file": str(file)}
     restart = {"event": "config.needs_restart", "log_level": "warning"}
-    change = {"setting": "daemon.pid-file", "before": "(not set)", "after": '"/p"'}
+    pid_file = {"setting": "daemon.pid-file", "before": "(not set)", "after": '"/p"'}
 
-    for _ in range(2):
-        lines = running.reload('[quota]\nnodes = 5\n[daemon]\npid-file = "/p"\n')
-
-        assert running.changes.pop() == {}
-        assert lines[0] == {**restart, **change}
-
-
-def test_a_file_with_a_mistake_changes_nothing(file: Path) -> None:
-    """Not even what is right in it; the reasons are logged, all of them."""
-    running = Running(file)
-
-    lines = running.reload(NODES_6 + 'watches = true\n[log]\nlevel = "x"\n')
-
-    assert (running.changes, running.logs) == ([], [])
-    (line,) = lines
-    assert (line["event"], line["log_level"]) == ("config.not_reloaded", "error")
-    assert [problem.split(": ")[1] for problem in line["problems"]] == [
-        "quota.watches",
-        "log.level",
+    assert running.reload(NODES_6) == [
+        {**nodes, "before": "5", "after": "6", "source": str(file)},
+        {**done, "changed": 1},
     ]
-    running.reload("[quota]\nnodes = 7\n")
-    assert running.changes == [{"quota.nodes": 7}]
+    assert running.reload("")[0]["source"] == "default"
+    assert running.reload(RESTART)[0] == {**restart, **pid_file}
+    assert running.reload(RESTART) == [{**restart, **pid_file}, {**done, "changed": 0}]
+    (line,) = running.reload(WRONG)
+    assert (line["event"], line["log_level"]) == ("config.not_reloaded", "error")
+    problems = [problem.split(": ")[1] for problem in line["problems"]]
+    assert problems == ["quota.watches", "log.level"]
 
 
 def test_a_file_that_is_gone_changes_nothing(file: Path) -> None:
@@ -236,25 +229,6 @@ def test_a_daemon_goes_on_with_what_it_has_if_the_file_is_wrong(
     assert place.lines("config.not_reloaded")[0]["problems"] == [
         f"{file}:3:8: no TOML: Expected '=' after a key in a key/value pair"
     ]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("fork", [[], ["-N"]])
-def test_a_daemon_does_not_start_with_a_wrong_file(
-    place: Place, fork: list[str], file: Path
-) -> None:
-    """Code 2, and a line for each mistake."""
-    file.write_text("[quota]\nnodes = -1\n[log]\nfiel = 1\n")
-
-    done = place.run(*fork, "--config", str(file))
-
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"xenstored: {file}: quota.nodes: -1 is not a whole number from 0 to"
-        f" 2147483647\nxenstored: {file}: log.fiel: no such key;"
-        " did you mean log.file?\n"
-    )
-    assert not place.socket.exists()
 
 
 @pytest.mark.slow
