@@ -53,7 +53,7 @@ def test_page_is_shared_and_can_be_neither_cut_nor_unsealed(host: Host) -> None:
 
 
 def test_bound_port_fires_once(host: Host) -> None:
-    """As with Xen, so that nothing in the ring is missed; also when it is bound anew."""
+    """As with Xen, so that nothing in the ring is missed; bound anew as well."""
     port = host.create()
     channel = host.hypervisor.connect(5, port)
     assert host.is_awake()

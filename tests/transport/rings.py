@@ -20,9 +20,6 @@ EVERYWHERE: Final = ("eager", "lazy", "xen")
 """Pretended guests that notify each time, such that do it as rarely as Linux, and
 such on the code that talks to Xen."""
 
-PRETENDED: Final = ("eager", "lazy")
-"""For what the shim below that code cannot do."""
-
 NOTIFYING: Final = ("eager", "xen")
 """For what does not depend on how often guests notify."""
 
@@ -60,7 +57,6 @@ class Rings:
         )
         served.engine.attach(self.server)
         self.server.start()
-        host.begin()
         self.other: Kernel
         self._kernels: list[Kernel] = []
         self._dom0: Peer | None = None
@@ -119,40 +115,37 @@ class Rings:
 
     # Domains
 
-    async def create(self, domid: int) -> Kernel:
+    def create(self, domid: int) -> Kernel:
         """Make a domain."""
-        self._kernels.append(await self.host.create(domid))
+        self._kernels.append(self.host.create(domid))
         return self._kernels[-1]
 
-    async def attach(self, domid: int) -> Kernel:
+    def attach(self, domid: int) -> Kernel:
         """The present domain of that number, seen anew."""
-        self._kernels.append(await self.host.attach(domid))
+        self._kernels.append(self.host.attach(domid))
         return self._kernels[-1]
 
     async def guest(self, domid: int) -> Kernel:
         """Make a domain and introduce it."""
-        kernel = await self.create(domid)
+        kernel = self.create(domid)
         assert await self.introduce(kernel) == OK
         return kernel
 
-    async def stop(self, domid: int) -> None:
-        """Have a domain shut down by itself, and the server notice it."""
-        await self.host.stop(domid)
-        await self.quiet()
-
-    async def kill(self, domid: int) -> None:
-        """Destroy a domain."""
-        await self.host.kill(domid)
-        await self.quiet()
-
-    async def resume(self, domid: int, *, new_port: bool = False) -> Kernel:
+    def resume(self, domid: int, *, new_port: bool = False) -> Kernel:
         """Have a domain run again."""
-        await self.host.resume(domid, new_port=new_port)
-        return await self.attach(domid)
+        self.host.resume(domid, new_port=new_port)
+        return self.attach(domid)
 
-    async def at_once(self, **todo: tuple[int, ...]) -> None:
-        """Have several domains killed, created or stopped in one turn."""
-        await self.host.at_once(self.quiet, todo)
+    async def stop(self, *domids: int) -> None:
+        """Have domains shut down by themselves, and the server notice it at once."""
+        for domid in domids:
+            self.host.stop(domid)
+        await self.quiet()
+
+    async def kill(self, *domids: int) -> None:
+        """The same with domains that are destroyed."""
+        for domid in domids:
+            self.host.kill(domid)
         await self.quiet()
 
     # The server
@@ -197,7 +190,7 @@ def on_rings(
     """Make a test of a body that is run beside a server of rings.
 
     Args:
-        manners: EVERYWHERE, PRETENDED or EAGER; the test is run for each.
+        manners: EVERYWHERE, NOTIFYING or EAGER; the test is run for each.
         lenient: See `RingServer`.
         own: There is a domain 0, in which the server runs.
         sockets: Each domain has a socket, too.

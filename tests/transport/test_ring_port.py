@@ -26,12 +26,12 @@ async def are_served(*guests: Kernel) -> bool:
 @on_rings()
 async def test_port_in_the_page_wins_over_that_of_introduction(rings: Rings) -> None:
     """Xen fills it in for a domain that it has made itself; at each introduction."""
-    guest = await rings.create(5)
+    guest = rings.create(5)
     guest.fields[EVTCHN_PORT] = guest.port
     assert await rings.introduce(guest, guest.port + 100) == OK
     assert await are_served(guest)
 
-    resumed = await rings.resume(5, new_port=True)
+    resumed = rings.resume(5, new_port=True)
     resumed.fields[EVTCHN_PORT] = resumed.port
     assert await rings.introduce(resumed, guest.port) == OK
     assert await are_served(resumed)
@@ -42,7 +42,7 @@ async def test_port_in_the_page_wins_over_that_of_introduction(rings: Rings) -> 
 async def test_rubbish_in_the_page_is_no_hindrance(rings: Rings) -> None:
     """The port that INTRODUCE was told is bound then, at each introduction."""
     other = await rings.guest(6)
-    guest = await rings.create(5)
+    guest = rings.create(5)
     for wrong in (other.port, 0xFFFFFFFF):
         guest.fields[EVTCHN_PORT] = wrong
         for _ in range(2):
@@ -51,7 +51,7 @@ async def test_rubbish_in_the_page_is_no_hindrance(rings: Rings) -> None:
         assert await rings.release(5) == OK
     assert await rings.introduce(guest) == OK
     # As after a suspension; the old event channel means nothing any more.
-    resumed = await rings.resume(5, new_port=True)
+    resumed = rings.resume(5, new_port=True)
     assert resumed.port != guest.port
     assert await rings.introduce(resumed) == OK
     guest.notify()
@@ -64,7 +64,7 @@ async def test_rubbish_in_the_page_is_no_hindrance(rings: Rings) -> None:
 async def test_two_wrong_ports_leave_things_as_they_are(rings: Rings) -> None:
     """Not introduced, or with the event channel that there is; nobody is disturbed."""
     other = await rings.guest(6)
-    guest = await rings.create(5)
+    guest = rings.create(5)
     guest.fields[EVTCHN_PORT] = other.port
     assert await rings.introduce(guest, guest.port + 100) == EINVAL
     assert not await rings.is_introduced(5)
@@ -80,7 +80,7 @@ async def test_introduction_with_a_port_that_is_bound_is_no_fault(
     rings: Rings,
 ) -> None:
     """Xen does not bind it twice, be it named in the page or by INTRODUCE."""
-    guest = await rings.create(5)
+    guest = rings.create(5)
     for in_page, given in ((0, guest.port), (guest.port, 1)):
         guest.fields[EVTCHN_PORT] = in_page
         assert await rings.introduce(guest, given) == OK
@@ -136,7 +136,7 @@ async def test_domain_that_cannot_be_introduced_does_not_end_the_start(
         introduced.append(domid)
 
     for domid in (5, 6):
-        await rings.create(domid)
+        rings.create(domid)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(rings.engine), "introduce_waiting", staticmethod(introduce))
         rings.server._introduce_waiting()

@@ -137,7 +137,7 @@ async def test_control_clients_that_found_no_descriptors_are_served_in_time(
         for is_short in (True, False):
             assert host.hypervisor.is_short is is_short
             assert time_comes(rings) is is_short
-        assert (await rings.create(5)).domid == 5
+        assert rings.create(5).domid == 5
     finally:
         rings.close()
 
@@ -168,7 +168,7 @@ async def test_each_pass_visits_so_many_rings(rings: Rings) -> None:
 async def test_our_own_kernel_goes_first(rings: Rings) -> None:
     """dom0's requests come by its ring, too."""
     guests = [await rings.guest(domid) for domid in (5, 6)]
-    kernel = await rings.attach(0)
+    kernel = rings.attach(0)
     await rings.quiet()
     queue = rings.server.rings
     for domid in (5, 6, 0):
@@ -257,7 +257,8 @@ async def test_domain_of_which_nothing_is_known_does_not_keep_others(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rings.hypervisor, "state", state)
-        await rings.at_once(kill=(5, 6, 7), create=(8,))
+        rings.create(8)
+        await rings.kill(5, 6, 7)
         assert await rings.events(watcher) == [b"@releaseDomain"] * 2
         assert await rings.ask(Op.SET_PERMS, b"/", b"n0", b"r6") == OK
         paths = {each.name for each in rings.served.directory.iterdir()}
