@@ -55,9 +55,7 @@ def here(served: Served) -> Path:
 
 
 @serving
-async def test_socket_is_for_its_owner_unless_another_mode_is_chosen(
-    served: Served,
-) -> None:
+async def test_socket_is_its_owners_unless_a_mode_is_chosen(served: Served) -> None:
     """Neither depends on the process's umask nor changes it."""
     mode = here(served).stat().st_mode
     assert stat.S_ISSOCK(mode)
@@ -89,9 +87,7 @@ def test_socket_that_a_killed_daemon_left_is_replaced(directory: Path) -> None:
 
 
 @serving
-async def test_second_daemon_is_refused_and_the_first_serves_on(
-    served: Served,
-) -> None:
+async def test_second_daemon_is_refused_the_first_serves_on(served: Served) -> None:
     """With a text that says why; one that does not answer may only be busy."""
     peer = await served.connect()
     error = refused(another(served))
@@ -138,40 +134,7 @@ async def test_path_that_nothing_can_listen_on_is_an_error(served: Served) -> No
     assert str(long) == "AF_UNIX path too long"
 
 
-@serving
-async def test_directory_that_cannot_be_locked_is_good_enough(served: Served) -> None:
-    """Some network file systems have no locks."""
-
-    def no_locks(_descriptor: int, _how: int) -> None:
-        raise OSError(errno.ENOLCK, "no locks available")
-
-    server = another(served, served.directory / "other")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fcntl, "flock", no_locks)
-        server.start()
-
-    assert (served.directory / "other").is_socket()
-    server.close()
-
-
-@serving
-async def test_two_daemons_do_not_clear_the_way_at_once(served: Served) -> None:
-    """The second looks only when the first listens or has given up."""
-    held: list[bool] = []
-    real = socket.socket.bind
-
-    def bind(self: socket.socket, path: str) -> None:
-        with locked(served.directory) as has_lock:
-            held.append(not has_lock)
-        real(self, path)
-
-    server = another(served, served.directory / "other")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "bind", bind)
-        server.start()
-
-    assert held == [True]
-    server.close()
+# Two that come at once.
 
 
 @contextlib.contextmanager
@@ -185,6 +148,36 @@ def locked(directory: Path) -> Iterator[bool]:
         yield False
     finally:
         os.close(descriptor)
+
+
+@serving
+async def test_two_daemons_do_not_clear_the_way_at_once(served: Served) -> None:
+    """The second looks only when the first listens or has given up.
+
+    Some network file systems have no locks; their directories are good enough.
+    """
+    held: list[bool] = []
+    real = socket.socket.bind
+
+    def bind(self: socket.socket, path: str) -> None:
+        with locked(served.directory) as has_lock:
+            held.append(not has_lock)
+        real(self, path)
+
+    def no_locks(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    for owner, name, instead in (
+        (socket.socket, "bind", bind),
+        (fcntl, "flock", no_locks),
+    ):
+        server = another(served, served.directory / name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(owner, name, instead)
+            server.start()
+        assert (served.directory / name).is_socket()
+        server.close()
+    assert held == [True]
 
 
 @serving
@@ -206,15 +199,15 @@ async def test_lock_of_somebody_else_is_not_waited_for(served: Served) -> None:
     assert waits == []
     assert (served.directory / "other").is_socket()
     assert (served.directory / "x.dom5").is_socket()
-    sockets.close()
-    hypervisor.close()
-    server.close()
+    for each in (sockets, hypervisor, server):
+        each.close()
+
+
+# The end.
 
 
 @serving
-async def test_close_takes_the_socket_away_and_ends_all_clients(
-    served: Served,
-) -> None:
+async def test_close_takes_the_socket_away_and_ends_clients(served: Served) -> None:
     """A second time does nothing, nor does it before the start."""
     peers = [await served.connect() for _ in range(3)]
     another(served).close()
@@ -244,9 +237,7 @@ async def test_close_takes_no_socket_away_but_its_own(served: Served) -> None:
 
 
 @serving
-async def test_path_is_taken_away_while_it_is_still_listened_on(
-    served: Served,
-) -> None:
+async def test_path_goes_while_it_is_still_listened_on(served: Served) -> None:
     """A daemon that starts meanwhile is refused, not robbed of its new socket."""
     found: list[int | None] = []
     real = Path.unlink
@@ -294,9 +285,7 @@ async def test_server_can_be_started_again(served: Served) -> None:
 
 
 @serving
-async def test_a_listener_of_somebody_else_is_served_and_left_alone(
-    served: Served,
-) -> None:
+async def test_listener_of_somebody_else_is_served_and_left(served: Served) -> None:
     """Who waits there already is served; the path and its socket outlive the server."""
     path = served.directory / "theirs"
     server = another(served, path)

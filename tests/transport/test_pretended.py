@@ -45,6 +45,14 @@ async def test_each_domain_has_a_socket_while_it_lives(rings: Rings) -> None:
     await rings.kill(5)
     assert sockets(rings) == ["socket.dom6"]
 
+    # At the end all are taken away; clients end, the domains stay.
+    peer = client(rings, 6)
+    await peer.ping()
+    rings.sockets.close()
+    assert sockets(rings) == []
+    assert await peer.rest() == []
+    assert rings.hypervisor.domains() == [0, 6]
+
 
 @on_sockets
 async def test_client_has_the_rights_of_the_domain(rings: Rings) -> None:
@@ -151,18 +159,3 @@ async def test_introduction_leaves_clients_that_are_connected(rings: Rings) -> N
     await rings.ask(Op.WRITE, b"/a")
 
     assert told(await peer.frames(1)) == [event(b"/a")]
-
-
-@on_sockets
-async def test_all_sockets_are_taken_away_at_the_end(rings: Rings) -> None:
-    """Clients end, the domains stay."""
-    for domid in (5, 6):
-        rings.create(domid)
-    await rings.quiet()
-    peer = client(rings, 5)
-    await peer.request(Op.GET_DOMAIN_PATH, b"5\0")
-    rings.sockets.close()
-
-    assert sockets(rings) == []
-    assert await peer.rest() == []
-    assert rings.hypervisor.domains() == [5, 6]

@@ -228,9 +228,7 @@ async def test_requests_before_the_violation_are_answered(rings: Rings) -> None:
 
 
 @on_rings()
-async def test_only_release_and_introduction_revive_an_ignored_guest(
-    rings: Rings,
-) -> None:
+async def test_only_release_and_introduction_revive_the_ignored(rings: Rings) -> None:
     """With an empty ring and no error; not INTRODUCE alone, nor reconnecting."""
     watcher = await rings.watcher(OUT)
     for domid, (violate, code) in enumerate(VIOLATIONS.items(), 5):
@@ -281,9 +279,7 @@ async def has_begun_anew(rings: Rings, guest: Kernel) -> None:
 
 
 @on_rings()
-async def test_guest_that_reconnects_or_is_introduced_again_begins_anew(
-    rings: Rings,
-) -> None:
+async def test_reconnection_and_introduction_again_begin_anew(rings: Rings) -> None:
     """As after kexec, or by INTRODUCE with the same arguments; nobody is told."""
     guest = await rings.guest(5)
     watcher = await rings.watcher(OUT, b"@introduceDomain")

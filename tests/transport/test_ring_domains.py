@@ -34,9 +34,7 @@ def has_nothing(rings: Rings, domid: int) -> bool:
 
 
 @eagerly
-async def test_domain_is_introduced_and_told_once_when_it_can_be_connected(
-    rings: Rings,
-) -> None:
+async def test_domain_is_introduced_once_it_can_be_connected(rings: Rings) -> None:
     """The hypervisor has it, and this event channel of it."""
     watcher = await rings.watcher(IN, OUT)
     guest = rings.create(5)
@@ -274,9 +272,7 @@ async def test_domain_that_is_replaced_unseen_leaves_nothing(rings: Rings) -> No
 
 
 @on_rings(EAGER)
-async def test_end_is_told_even_if_the_new_domain_cannot_be_introduced(
-    rings: Rings,
-) -> None:
+async def test_end_is_told_even_if_the_next_cannot_be_connected(rings: Rings) -> None:
     """It is not the former one's fault. One that is dying is not taken for another."""
     await with_a_past(rings)
     watcher = await rings.watcher(IN, OUT, b"/own")

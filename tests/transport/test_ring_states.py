@@ -17,9 +17,7 @@ eagerly = on_rings(NOTIFYING)
 
 
 @eagerly
-async def test_stop_is_told_once_and_again_after_resume_and_at_the_end(
-    rings: Rings,
-) -> None:
+async def test_stop_is_told_once_until_resume_or_the_end(rings: Rings) -> None:
     """It may be saved or destroyed now; it stays introduced, and is served."""
     guest = await rings.guest(5)
     await rings.make(b"/own", b"n5")
@@ -138,32 +136,24 @@ async def test_own_kernel_introduces_guests(rings: Rings) -> None:
 
 
 @on_rings(EAGER, own=True)
-async def test_own_kernel_that_reconnects_begins_anew(rings: Rings) -> None:
-    """Such as one that was started by kexec."""
-    kernel = rings.attach(0)
-    await kernel.watch(b"/a")
-    kernel.put(kernel.frame(Op.READ, b"/a\0")[:17])
-    kernel.ring.connection = RECONNECT
-    kernel.notify()
-    await rings.quiet()
-
-    assert kernel.ring.connection == CONNECTED
-    kernel.begin_anew()
-    assert await kernel.ask(Op.WRITE, b"/a\0v") == OK
-    assert kernel.take() == b""
-
-
-@on_rings(EAGER, own=True)
-async def test_own_kernel_keeps_its_ring_when_dom0_is_introduced(rings: Rings) -> None:
-    """It is never mapped twice, nor released."""
+async def test_own_kernel_keeps_its_ring_unless_it_reconnects(rings: Rings) -> None:
+    """Introduction of dom0 does not map it twice; one started by kexec begins anew."""
     kernel = rings.attach(0)
     await kernel.ping()
     sent = kernel.fields[REQ_PROD]
     assert await rings.ask(Op.INTRODUCE, b"0", b"1", b"1") == OK
     assert await rings.release(0) == b"EINVAL\0"
-
     assert kernel.fields[REQ_PROD] == sent
-    await kernel.ping()
+    await kernel.watch(b"/a")
+
+    kernel.put(kernel.frame(Op.READ, b"/a\0")[:17])
+    kernel.ring.connection = RECONNECT
+    kernel.notify()
+    await rings.quiet()
+    assert kernel.ring.connection == CONNECTED
+    kernel.begin_anew()
+    assert await kernel.ask(Op.WRITE, b"/a\0v") == OK
+    assert kernel.take() == b""
 
 
 @on_rings(EAGER, own=True)

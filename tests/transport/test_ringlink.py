@@ -79,9 +79,7 @@ async def test_guest_that_never_notifies_is_served(rings: Rings) -> None:
 
 
 @on_rings(EAGER)
-async def test_some_rings_are_looked_at_whenever_the_daemon_wakes_up(
-    rings: Rings,
-) -> None:
+async def test_some_rings_are_looked_at_with_each_wake_up(rings: Rings) -> None:
     """In turn, so that many guests do not make each wake-up dear; in time, all."""
     guests = [await rings.guest(domid) for domid in range(1, ROUND_MAX + 9)]
     await rings.quiet()
@@ -123,9 +121,7 @@ def time_comes(rings: Rings) -> bool:
 
 
 @serving
-async def test_control_clients_that_found_no_descriptors_are_served_in_time(
-    served: Served,
-) -> None:
+async def test_control_clients_without_descriptors_get_served(served: Served) -> None:
     """Nothing else would wake the daemon for them."""
     host = EmulatedHost(served.directory, lazy=False, own=False)
     rings = Rings(served, host, lenient=False, sockets=False)
@@ -241,9 +237,7 @@ async def test_a_guest_that_is_gone_has_no_turn(rings: Rings) -> None:
 
 
 @on_rings(EAGER, sockets=True)
-async def test_domain_of_which_nothing_is_known_does_not_keep_others(
-    rings: Rings,
-) -> None:
+async def test_domain_of_unknown_state_does_not_hold_others_up(rings: Rings) -> None:
     """Neither from being told as gone, nor from their sockets; it is asked again."""
     for domid in (5, 6, 7):
         await rings.guest(domid)

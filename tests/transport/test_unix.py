@@ -95,9 +95,7 @@ async def test_client_that_half_closes_gets_all_replies(served: Served) -> None:
 
 
 @serving
-async def test_half_closed_client_that_reads_late_gets_all_replies(
-    served: Served,
-) -> None:
+async def test_half_closed_client_may_read_late(served: Served) -> None:
     """The rest waits in the outbox, the requests behind it in the backlog."""
     peer = await served.connect()
     sending = asyncio.create_task(read_much(peer, 800))
@@ -111,9 +109,7 @@ async def test_half_closed_client_that_reads_late_gets_all_replies(
 
 
 @serving
-async def test_bad_header_ends_the_connection_after_the_replies(
-    served: Served,
-) -> None:
+async def test_bad_header_ends_a_connection_after_the_replies(served: Served) -> None:
     """If there are any; also if what is left of the input was never read."""
     for count, more in ((0, 0), (TURN + 1, RECEIVE_MAX)):
         peer = await served.connect()
@@ -159,9 +155,7 @@ async def test_client_that_goes_without_its_reply_is_no_trouble(served: Served) 
 
 
 @serving
-async def test_event_for_a_client_that_has_just_gone_is_no_trouble(
-    served: Served,
-) -> None:
+async def test_event_for_who_has_just_gone_is_no_trouble(served: Served) -> None:
     """The writer has its reply, the watcher is ended when the event is sent."""
     watcher, writer = await served.connect(), await served.connect()
     await watcher.watch(b"/a")
@@ -174,9 +168,7 @@ async def test_event_for_a_client_that_has_just_gone_is_no_trouble(
 
 
 @serving
-async def test_log_is_told_what_became_of_a_client_when_it_goes(
-    served: Served,
-) -> None:
+async def test_log_is_told_what_became_of_a_client_that_goes(served: Served) -> None:
     """Not only when somebody else says something."""
     peer = await served.connect()
     for _ in range(REFUSALS_LOGGED + 1):
@@ -259,9 +251,7 @@ async def test_slow_reader_of_events_is_cut_off(served: Served) -> None:
 
 @pytest.mark.pure_only
 @serving
-async def test_client_is_cut_off_while_nothing_else_waits_for_it(
-    served: Served,
-) -> None:
+async def test_client_is_cut_off_though_nothing_waited_for_it(served: Served) -> None:
     """One turn may cause more events than fit at once."""
     watcher, writer = await served.connect(), await served.connect()
     await watcher.watch(b"/a")
@@ -307,9 +297,7 @@ async def test_callbacks_without_reason_do_nothing(served: Served) -> None:
 
 
 @serving
-async def test_requests_wait_in_the_kernel_while_others_have_their_turn(
-    served: Served,
-) -> None:
+async def test_requests_wait_in_the_kernel_for_others_turns(served: Served) -> None:
     """No more is read from a client that has some waiting in the daemon."""
     peer = await served.connect()
     connection = served.last
