@@ -207,33 +207,28 @@ async def test_lock_of_somebody_else_is_not_waited_for(served: Served) -> None:
 
 
 @serving
-async def test_close_takes_the_socket_away_and_ends_clients(served: Served) -> None:
-    """A second time does nothing, nor does it before the start."""
+async def test_close_takes_its_own_socket_away(served: Served) -> None:
+    """A second time does nothing, nor does it before the start; clients end."""
     peers = [await served.connect() for _ in range(3)]
     another(served).close()
     assert here(served).is_socket()
     served.server.close()
     served.server.close()
-
     assert not here(served).exists()
     assert served.connections == []
     for peer in peers:
         assert await peer.rest() == []
 
-
-@serving
-async def test_close_takes_no_socket_away_but_its_own(served: Served) -> None:
-    """Somebody has removed it, and perhaps started another daemon."""
-    here(served).unlink()
-    with listening(served.path):
-        served.server.close()
-        assert here(served).is_socket()
-    here(served).unlink()
-
+    # Somebody has removed it, and perhaps started another daemon.
     served.server.start()
     here(served).unlink()
     served.server.close()
     assert not here(served).exists()
+    served.server.start()
+    here(served).unlink()
+    with listening(served.path):
+        served.server.close()
+        assert here(served).is_socket()
 
 
 @serving
@@ -276,8 +271,7 @@ async def test_close_forgets_what_was_to_be_done(served: Served) -> None:
 @serving
 async def test_server_can_be_started_again(served: Served) -> None:
     """After its close, on the same path and with the same store."""
-    peer = await served.connect()
-    await peer.ask(Op.WRITE, b"/a\0v")
+    await (await served.connect()).ask(Op.WRITE, b"/a\0v")
     served.server.close()
     served.server.start()
 

@@ -55,31 +55,23 @@ async def test_each_domain_has_a_socket_while_it_lives(rings: Rings) -> None:
 
 
 @on_sockets
-async def test_client_has_the_rights_of_the_domain(rings: Rings) -> None:
-    """Whether or not it is introduced."""
-    rings.create(5)
+async def test_client_has_the_rights_and_quotas_of_the_domain(rings: Rings) -> None:
+    """Whether or not it is introduced; clients and ring are one domain."""
+    guest = rings.create(5)
     await rings.make(b"/local/domain/5", b"n5")
     await rings.make(b"/a", b"n0")
-    peer = client(rings, 5)
-
-    assert await peer.ask(Op.WRITE, b"name\0guest") == OK
+    one, two = client(rings, 5), client(rings, 5)
+    assert await one.ask(Op.WRITE, b"name\0guest") == OK
     assert await rings.perms(b"/local/domain/5/name") == b"n5\0"
-    assert await peer.ask(Op.READ, b"/a\0") == EACCES
-    assert await peer.ask(Op.RELEASE, b"5\0") == EACCES
+    assert await one.ask(Op.READ, b"/a\0") == EACCES
+    assert await one.ask(Op.RELEASE, b"5\0") == EACCES
     assert not await rings.is_introduced(5)
 
-
-@on_sockets
-async def test_clients_and_ring_of_a_domain_share_its_quotas(rings: Rings) -> None:
-    """They are one domain."""
-    guest = await rings.guest(5)
-    one, two = client(rings, 5), client(rings, 5)
+    assert await rings.introduce(guest) == OK
     await rings.ask(Op.SET_QUOTA, b"5", b"transactions", b"3")
-    for peer in (guest, one, two):
-        assert await peer.ask(Op.TRANSACTION_START, b"\0") == b"1\0"
-
-    for peer in (guest, one, two):
-        assert await peer.ask(Op.TRANSACTION_START, b"\0") == b"ENOSPC\0"
+    for answer in (b"1\0", b"ENOSPC\0"):
+        for each in (guest, one, two):
+            assert await each.ask(Op.TRANSACTION_START, b"\0") == answer
 
 
 @on_sockets

@@ -162,15 +162,21 @@ async def test_each_pass_visits_so_many_rings(rings: Rings) -> None:
 
 @on_rings(EAGER, own=True)
 async def test_our_own_kernel_goes_first(rings: Rings) -> None:
-    """dom0's requests come by its ring, too."""
+    """dom0's requests come by its ring, too. Who is gone has no turn."""
     guests = [await rings.guest(domid) for domid in (5, 6)]
-    kernel = rings.attach(0)
+    gone, kernel = await rings.guest(7), rings.attach(0)
     await rings.quiet()
     queue = rings.server.rings
-    for domid in (5, 6, 0):
+    link = queue.links[7]
+    for domid in (5, 7, 6, 0):
         queue.queue(queue.links[domid])
+    assert [each.domain.domid for each in queue._queue] == [0, 5, 7, 6]
+    ask(gone, notify=False)
+    assert await rings.release(7) == OK
+    await rings.quiet()
+    assert link.ended
+    assert gone.take() == b""
 
-    assert [link.domain.domid for link in queue._queue] == [0, 5, 6]
     for each in (kernel, *guests):
         ask(each)
         assert len(await each.frames(1)) == 1
@@ -217,20 +223,6 @@ async def test_a_defect_in_one_guests_turn_is_that_guests(rings: Rings) -> None:
     assert await rings.introduce(bad) == OK
     bad.begin_anew()
     await bad.ping()
-
-
-@on_rings(EAGER)
-async def test_a_guest_that_is_gone_has_no_turn(rings: Rings) -> None:
-    """It may end while it is in the queue."""
-    gone, other = await rings.guest(5), await rings.guest(6)
-    link = rings.server.rings.links[5]
-    rings.server.rings.queue(link)
-    assert await rings.release(5) == OK
-    await rings.quiet()
-
-    assert link.ended
-    await other.ping()
-    assert gone.take() == b""
 
 
 # A hypervisor that does not answer.

@@ -25,14 +25,18 @@ VALUE = b"x" * 4000
 
 
 @serving
-async def test_client_is_answered(served: Served) -> None:
-    """It is dom0, and privileged."""
-    peer = await served.connect()
-
-    assert await peer.ask(Op.WRITE, b"/a\0v") == OK
-    assert await peer.ask(Op.READ, b"/a\0") == b"v"
-    assert await peer.ask(Op.CONTROL, b"check\0") == OK
+async def test_clients_are_answered_and_told(served: Served) -> None:
+    """They are dom0, and privileged. To the writer the event comes before the reply."""
+    writer, watcher = await served.connect(), await served.connect()
+    assert await writer.ask(Op.CONTROL, b"check\0") == OK
     assert served.last.caller is served.engine.store.privileged.caller
+    for peer in (writer, watcher):
+        await peer.watch(b"/a")
+    await writer.send(writer.frame(Op.WRITE, b"/a\0v"))
+
+    assert told(await writer.frames(2)) == [event(b"/a"), (Op.WRITE, OK)]
+    assert told(await watcher.frames(1)) == [event(b"/a")]
+    assert await watcher.ask(Op.READ, b"/a\0") == b"v"
 
 
 @serving
@@ -62,18 +66,6 @@ async def test_frame_may_come_byte_by_byte(served: Served) -> None:
         await served.until(lambda: decoder.pending != seen)  # noqa: B023
 
     assert told(await peer.frames(1)) == [(Op.READ, b"v")]
-
-
-@serving
-async def test_events_go_to_those_who_watch(served: Served) -> None:
-    """The one who writes among them: the event comes before the reply."""
-    writer, watcher = await served.connect(), await served.connect()
-    for peer in (writer, watcher):
-        await peer.watch(b"/a")
-    await writer.send(writer.frame(Op.WRITE, b"/a\0v"))
-
-    assert told(await writer.frames(2)) == [event(b"/a"), (Op.WRITE, OK)]
-    assert told(await watcher.frames(1)) == [event(b"/a")]
 
 
 # How connections end.
