@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -41,7 +42,12 @@ class Rings:
     """
 
     def __init__(
-        self, served: Served, host: Host, *, lenient: bool, sockets: bool
+        self,
+        served: Served,
+        host: Host,
+        *,
+        lenient: bool = False,
+        sockets: bool = False,
     ) -> None:
         self.served = served
         self.engine = served.engine
@@ -60,7 +66,6 @@ class Rings:
         self.other: Kernel
         self._kernels: list[Kernel] = []
         self._dom0: Peer | None = None
-        self._closed = False
 
     # dom0
 
@@ -166,10 +171,7 @@ class Rings:
         return [each.fields for each in self.served.notices if each.event == name]
 
     def close(self) -> None:
-        """Stop serving; a second time does nothing."""
-        if self._closed:
-            return
-        self._closed = True
+        """Stop serving."""
         for kernel in self._kernels:
             kernel.release()
         self.server.close()
@@ -200,10 +202,8 @@ def on_rings(
         def serve(directory: Path, make: Callable[[], Host]) -> None:
             async def with_rings(served: Served) -> None:
                 rings = Rings(served, make(), lenient=lenient, sockets=sockets)
-                try:
+                with closing(rings):
                     await body(rings)
-                finally:
-                    rings.close()
 
             run(directory, with_rings)
 

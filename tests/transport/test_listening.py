@@ -109,29 +109,25 @@ async def test_second_daemon_is_refused_the_first_serves_on(served: Served) -> N
 
 
 @serving
-async def test_what_is_no_socket_stays(served: Served) -> None:
-    """A file or directory of somebody is in the way."""
-    file = served.directory / "file"
-    file.write_bytes(b"precious")
-    place = served.directory / "directory"
-    place.mkdir()
+async def test_path_that_nothing_can_listen_on_is_an_error(served: Served) -> None:
+    """Something of somebody is in the way, the directory is missing, or it is long.
 
-    for path in (file, place):
+    The daemon makes directories, not the server; a path has 107 bytes at most.
+    """
+    file, place = served.directory / "file", served.directory / "directory"
+    file.write_bytes(b"precious")
+    place.mkdir()
+    for path, number, said in (
+        (file, errno.EEXIST, "there is something, and it is no socket"),
+        (place, errno.EEXIST, "there is something, and it is no socket"),
+        (served.directory / "no" / "socket", errno.ENOENT, "No such file or directory"),
+    ):
         error = refused(another(served, path))
-        assert error.errno == errno.EEXIST
-        assert error.strerror == "there is something, and it is no socket"
+        assert (error.errno, error.strerror) == (number, said)
+    long = refused(another(served, served.directory / ("x" * 108)))
+    assert str(long) == "AF_UNIX path too long"
     assert file.read_bytes() == b"precious"
     assert place.is_dir()
-
-
-@serving
-async def test_path_that_nothing_can_listen_on_is_an_error(served: Served) -> None:
-    """Its directory is missing (the daemon makes it), or it has over 107 bytes."""
-    missing = refused(another(served, served.directory / "no" / "socket"))
-    long = refused(another(served, served.directory / ("x" * 108)))
-
-    assert missing.errno == errno.ENOENT
-    assert str(long) == "AF_UNIX path too long"
 
 
 # Two that come at once.

@@ -4,7 +4,6 @@ import errno
 
 import pytest
 
-from tests.transport.kernels import Kernel
 from tests.transport.rings import EAGER, NOTIFYING, Rings, on_rings
 from tests.transport.support import Peer
 from xsd.protocol.frame import encode_frame

@@ -1,6 +1,7 @@
 """xsd.transport.ring: the event channel's port that a domain's page may name."""
 
 import mmap
+from contextlib import closing
 
 import pytest
 
@@ -90,15 +91,12 @@ async def test_domains_that_wait_are_introduced_at_the_start(served: Served) -> 
     name_port(host.hypervisor)
     watcher = await served.connect()
     await watcher.watch(b"@introduceDomain")
-    rings = Rings(served, host, lenient=False, sockets=False)
-    try:
+    with closing(Rings(served, host)) as rings:
         assert told(await watcher.frames(1)) == [event(b"@introduceDomain")]
         domains = served.engine.store.domains
         assert [each.domid for each in domains.all() if each.introduced] == [0, 5]
         assert domains.get(6) is None
         assert [each["domid"] for each in rings.notices("domain.found")] == [5]
-    finally:
-        rings.close()
 
 
 def name_port(hypervisor: EmulatedHypervisor) -> None:

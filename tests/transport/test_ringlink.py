@@ -1,6 +1,7 @@
 """xsd.transport.ringlink: which rings are looked at, and when."""
 
 import socket
+from contextlib import closing
 
 import pytest
 
@@ -124,8 +125,7 @@ def time_comes(rings: Rings) -> bool:
 async def test_control_clients_without_descriptors_get_served(served: Served) -> None:
     """Nothing else would wake the daemon for them."""
     host = EmulatedHost(served.directory, lazy=False, own=False)
-    rings = Rings(served, host, lenient=False, sockets=False)
-    try:
+    with closing(Rings(served, host)) as rings:
         waiting = socket.socket(socket.AF_UNIX)
         with waiting, few_descriptors_left():
             waiting.connect(host.control)
@@ -134,8 +134,6 @@ async def test_control_clients_without_descriptors_get_served(served: Served) ->
             assert host.hypervisor.is_short is is_short
             assert time_comes(rings) is is_short
         assert rings.create(5).domid == 5
-    finally:
-        rings.close()
 
 
 # Whose turn it is.
