@@ -48,16 +48,16 @@ async def test_stop_is_told_once_until_resume_or_the_end(rings: Rings) -> None:
 
 @eagerly
 async def test_two_that_stop_at_once_are_one_event(rings: Rings) -> None:
-    """Only watches with a depth are told which they are."""
-    for domid in (5, 6):
+    """Only watches with a depth are told which they are. An end is told, too."""
+    for domid in (5, 6, 7):
         await rings.guest(domid)
     rings.create(8)
-    plain, deep = await rings.watcher(OUT), await rings.served.connect()
+    await rings.make(b"/own", b"n6")
+    plain, deep = await rings.watcher(OUT, b"/own"), await rings.served.connect()
     await deep.watch(OUT, b"0", b"0")
     await deep.watch(OUT, b"1", b"1")
     await deep.watch(OUT + b"/6", b"6")
     await rings.stop(5, 6)
-
     assert await rings.events(plain) == [OUT]
     assert told(await deep.frames(3)) == [
         event(OUT + b"/5", b"1"),
@@ -68,19 +68,10 @@ async def test_two_that_stop_at_once_are_one_event(rings: Rings) -> None:
     await rings.stop(8)
     assert await rings.events(plain) == []
 
-
-@eagerly
-async def test_one_that_stops_and_one_that_ends_at_once(rings: Rings) -> None:
-    """Both are told, the end after the nodes."""
-    for domid in (5, 6):
-        await rings.guest(domid)
-    await rings.make(b"/own", b"n6")
-    watcher = await rings.watcher(b"/own", OUT)
-    rings.host.stop(5)
+    rings.host.stop(7)
     await rings.kill(6)
-
-    assert await rings.events(watcher) == [b"/own", OUT, OUT]
-    assert await rings.is_introduced(5)
+    assert await rings.events(plain) == [b"/own", OUT, OUT]
+    assert await rings.is_introduced(7)
     assert not await rings.is_introduced(6)
 
 
