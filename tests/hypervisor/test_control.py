@@ -76,8 +76,11 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Requests.
 
 
-def test_each_line_is_answered_by_a_line(client: TurnTaker) -> None:
-    """A client may ask as often as it likes; two lines at once are taken in order."""
+def test_each_line_is_answered_by_a_line(client: TurnTaker, server: Server) -> None:
+    """In order, with duplicates of the descriptors that the server named.
+
+    A piece of a line does not wake us again before the next one comes.
+    """
     assert client.ask(b'{"a": 1}\n') == {"a": 1}
     assert client.ask(b' {"b":"\xc3\xa4"}\r\n') == {"b": "ä"}
     client.socket.sendall(b'{"a": 1}\n{"b": 2}\n{"c"')
@@ -85,42 +88,26 @@ def test_each_line_is_answered_by_a_line(client: TurnTaker) -> None:
     assert client.reply() == {"b": 2}
     assert client.ask(b": 3}\n") == {"c": 3}
 
-
-def test_line_in_pieces_is_one_line(client: TurnTaker, server: Server) -> None:
-    """A piece does not wake us again before the next one comes."""
     for piece in (b'{"a', b'": ', b"1}"):
         client.socket.sendall(piece)
         server.turn()
         server.turn()
         assert server.is_idle()
-
     assert client.ask(b"\n") == {"a": 1}
 
-
-def test_descriptors_come_with_the_reply(client: TurnTaker) -> None:
-    """They are duplicates of what the server named, in its order."""
     client.ask(b'{"descriptors": true}\n')
-
     found = [os.fstat(descriptor).st_ino for descriptor in client.descriptors]
     assert found == [os.fstat(descriptor).st_ino for descriptor in (0, 1, 2)]
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"\n",
-        b"create\n",
-        b"[]\n",
-        b"1\n",
-        b"null\n",
-        b'{"a": 1\n',
-        b'{"a": "\xff"}\n',
-        b"\0\n",
-        b"[" * (LINE_MAX - 1) + b"\n",
-        b'{"a":' * 200 + b"\n",
-        b"9" * (LINE_MAX - 1) + b"\n",
-    ],
-)
+MALFORMED = [
+    *(b"\n", b"create\n", b"[]\n", b"1\n", b"null\n", b"\0\n"),
+    *(b'{"a": 1\n', b'{"a": "\xff"}\n', b'{"a":' * 200 + b"\n"),
+    *(b"[" * (LINE_MAX - 1) + b"\n", b"9" * (LINE_MAX - 1) + b"\n"),
+]
+
+
+@pytest.mark.parametrize("line", MALFORMED)
 def test_what_is_no_json_object_is_einval(client: TurnTaker, line: bytes) -> None:
     """The client may go on: where a line ends is certain."""
     assert client.ask(line) == NOT_JSON
@@ -128,11 +115,13 @@ def test_what_is_no_json_object_is_einval(client: TurnTaker, line: bytes) -> Non
 
 
 def test_oserror_becomes_an_error_object(client: TurnTaker) -> None:
-    """Its name is that of the errno."""
-    reply = client.ask(b'{"fail": 1}\n')
+    """Its name is that of the errno. Who writes no more, as `echo | socat`, is told."""
+    client.socket.sendall(b'{"fail": 1}\n{"a": 1}\n')
+    client.socket.shutdown(socket.SHUT_WR)
 
-    assert reply == {"error": "ENOENT", "reason": "it is not there"}
-    assert client.ask(b"{}\n") == {}
+    assert client.reply() == {"error": "ENOENT", "reason": "it is not there"}
+    assert client.reply() == {"a": 1}
+    assert client.is_cut_off()
 
 
 def test_line_of_over_1024_bytes_is_emsgsize_and_the_end(
@@ -201,21 +190,10 @@ def test_descriptor_without_news_is_no_matter(
 ) -> None:
     """Nor is one that is not ours, or not any more."""
     client.ask(b"{}\n")
-    (descriptor,) = server.control._clients
-
-    server.control.on_ready(descriptor)
-    server.control.on_ready(0)
+    for descriptor in (*server.control._clients, 0):
+        server.control.on_ready(descriptor)
 
     assert client.ask(b"{}\n") == {}
-
-
-def test_client_that_writes_no_more_is_answered(client: TurnTaker) -> None:
-    """As with `echo '{...}' | socat`."""
-    client.socket.sendall(b'{"a": 1}\n')
-    client.socket.shutdown(socket.SHUT_WR)
-
-    assert client.reply() == {"a": 1}
-    assert client.is_cut_off()
 
 
 def test_descriptors_from_a_client_are_not_kept(client: TurnTaker) -> None:
@@ -314,11 +292,6 @@ def test_want_of_descriptors_does_not_keep_us_awake(server: Server) -> None:
 # The socket.
 
 
-def test_only_our_own_user_may_connect(server: Server) -> None:
-    """The mode is that from the first moment, whatever the umask."""
-    assert server.path.stat().st_mode & 0o777 == 0o600
-
-
 def test_socket_of_a_process_that_is_gone_is_replaced(path: Path) -> None:
     """A killed daemon leaves its socket behind."""
     with socket.socket(socket.AF_UNIX) as left:
@@ -332,7 +305,8 @@ def test_socket_of_a_process_that_is_gone_is_replaced(path: Path) -> None:
 
 
 def test_socket_of_somebody_else_stays(server: Server) -> None:
-    """Two cannot serve one path."""
+    """Two cannot serve one path. Only our own user may connect, whatever the umask."""
+    assert server.path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(OSError, match="in use") as caught:
         Server(server.path)
 

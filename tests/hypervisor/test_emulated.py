@@ -53,7 +53,7 @@ def test_page_is_shared_and_can_be_neither_cut_nor_unsealed(host: Host) -> None:
 
 
 def test_bound_port_fires_once(host: Host) -> None:
-    """As with Xen, so that nothing in the ring is missed; also if it is bound anew."""
+    """As with Xen, so that nothing in the ring is missed; bound anew as well."""
     port = host.create()
     channel = host.hypervisor.connect(5, port)
     assert host.is_awake()
@@ -115,13 +115,17 @@ def test_guest_cannot_make_us_wait(host: Host) -> None:
 
 
 def test_only_an_unbound_port_of_a_domain_can_be_connected(host: Host) -> None:
-    """Our end's number is not taken for it; after a disconnect it is unbound again."""
+    """After a disconnect it is unbound again. A want of descriptors leaves nothing."""
     with einval("cannot be connected"):
         host.hypervisor.connect(5, 1)
     port = host.create()
     with einval("no unbound port"):
         host.hypervisor.connect(5, port + 1)
+    with few_descriptors_left(), pytest.raises(OSError, match="Too many open"):
+        host.hypervisor.connect(5, port)
+    assert host.hypervisor.pending() == ([], False)
     channel = host.hypervisor.connect(5, port)
+    # Our end's number is not taken for it.
     assert channel.port != port
     with einval("cannot be connected"):
         host.hypervisor.connect(5, port)
@@ -130,39 +134,27 @@ def test_only_an_unbound_port_of_a_domain_can_be_connected(host: Host) -> None:
     assert host.hypervisor.connect(5, port).port != channel.port
 
 
-def test_connect_without_descriptors_leaves_nothing(host: Host) -> None:
-    """A mapping takes one."""
-    port = host.create()
-    with few_descriptors_left(), pytest.raises(OSError, match="Too many open"):
-        host.hypervisor.connect(5, port)
-
-    assert host.hypervisor.pending() == ([], False)
-    assert host.hypervisor.connect(5, port).domid == 5
-
-
 def test_disconnected_channel_cannot_be_used(host: Host) -> None:
-    """Nor disconnected again; its notifications are not heard any more."""
-    channel, _, to_daemon, _ = host.connect()
-    host.hypervisor.disconnect(channel)
+    """Nor disconnected again; its notifications are not heard any more.
 
+    With a view left that is told; the page is unmapped with the view.
+    """
+    channel, _, to_daemon, _ = host.connect()
+    view = channel.page[:8]
+    with pytest.raises(BufferError):
+        host.hypervisor.disconnect(channel)
+    assert bytes(view) == b"\0" * 8
+    port = host.hypervisor._domains[5].events.port
+    channel = host.hypervisor.connect(5, port)
+    assert host.hypervisor.pending() == ([channel.port], False)
+    view.release()
+
+    host.hypervisor.disconnect(channel)
     os.eventfd_write(to_daemon, 1)
     assert host.hypervisor.pending() == ([], False)
     for use in (host.hypervisor.notify, host.hypervisor.disconnect):
         with einval("not connected"):
             use(channel)
-
-
-def test_disconnect_with_a_view_left_is_told(host: Host) -> None:
-    """The channel is undone nevertheless, the page is unmapped with the view."""
-    channel, *_ = host.connect()
-    view = channel.page[:8]
-    with pytest.raises(BufferError):
-        host.hypervisor.disconnect(channel)
-
-    assert bytes(view) == b"\0" * 8
-    port = host.hypervisor._domains[5].events.port
-    assert host.hypervisor.connect(5, port).domid == 5
-    view.release()
 
 
 # Life and death

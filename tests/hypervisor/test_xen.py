@@ -94,11 +94,15 @@ def test_xen_is_not_available_without_its_libraries(
 
 @under_shim
 def test_the_own_kernel_is_woken_and_served_on_its_ring(shim: Shim) -> None:
-    """The first notification tells dom0's kernel that its XenStore is there."""
+    """The first notification tells dom0's kernel that its XenStore is there.
+
+    Asking again neither binds nor notifies again, until it is disconnected.
+    """
     with closing(shim.kernel()) as kernel, closing(XenHypervisor()) as xen:
         channel = xen.own()
         assert channel is not None
         assert channel.domid == 0
+        assert xen.own() is channel
         assert kicks(kernel) == 1
         kernel.send(b"request")
         assert is_readable(xen.fileno())
@@ -107,18 +111,8 @@ def test_the_own_kernel_is_woken_and_served_on_its_ring(shim: Shim) -> None:
         assert ring.read_requests(1024) == b"request"
         ring.release()
 
-
-@under_shim
-def test_the_own_channel_is_one_until_it_is_disconnected(shim: Shim) -> None:
-    """Asking again neither binds nor notifies again."""
-    with closing(shim.kernel()) as kernel, closing(XenHypervisor()) as xen:
-        channel = xen.own()
-        assert channel is not None
-        assert xen.own() is channel
-        assert kicks(kernel) == 1
         mapped = mappings_of("ring-0")
         xen.disconnect(channel)
-
         assert mappings_of("ring-0") == mapped - 1
         assert xen.own() not in {None, channel}
         assert kicks(kernel) == 1
@@ -300,43 +294,24 @@ def test_dom0_is_a_domain_and_reserved_ids_are_none(shim: Shim) -> None:
 
 
 @under_shim
-def test_a_wrong_port_cannot_be_connected(shim: Shim) -> None:
-    """The page does not stay mapped, and the right port works afterwards."""
+def test_the_port_in_the_page_or_the_one_that_was_told_is_bound(shim: Shim) -> None:
+    """In this order; two wrong ones leave nothing mapped."""
     with with_guest(shim) as (xen, guest):
-        mapped = mappings_of("ring-5")
-        with pytest.raises(OSError, match=r"bind_interdomain\(5, 77\)") as caught:
-            xen.connect(5, 77)
-        assert caught.value.errno == errno.EINVAL
-        assert mappings_of("ring-5") == mapped
-        channel = xen.connect(5, guest.port)
-        guest.notify()
-
-        assert xen.pending() == ([channel.port], False)
-
-
-@under_shim
-def test_a_port_in_the_page_is_bound(shim: Shim) -> None:
-    """In the place of the one that was told, which need not exist."""
-    with with_guest(shim) as (xen, guest):
-        guest.words[PORT_WORD] = guest.port
-        channel = xen.connect(5, 77, port_in_page)
-        guest.notify()
-
-        assert channel.remote_port == guest.port
-        assert xen.pending() == ([channel.port], False)
-
-
-@under_shim
-def test_a_wrong_port_in_the_page_is_no_hindrance(shim: Shim) -> None:
-    """The port that was told counts then; two wrong ones leave nothing mapped."""
-    with with_guest(shim) as (xen, guest):
-        mapped = mappings_of("ring-5")
-        for wrong in (77, 0xFFFFFFFF):
-            guest.words[PORT_WORD] = wrong
-            with pytest.raises(OSError, match=r"bind_interdomain\(5, 78\)"):
+        right, mapped = guest.port, mappings_of("ring-5")
+        for in_page in (0, 77, 0xFFFFFFFF):
+            guest.words[PORT_WORD] = in_page
+            with pytest.raises(OSError, match=r"bind_interdomain\(5, 78\)") as caught:
                 xen.connect(5, 78, port_in_page)
-        assert mappings_of("ring-5") == mapped
-        assert xen.connect(5, guest.port, port_in_page).remote_port == guest.port
+            assert caught.value.errno == errno.EINVAL
+            assert mappings_of("ring-5") == mapped
+
+        for in_page, asked in ((right, 77), (77, right), (0, right)):
+            guest.words[PORT_WORD] = in_page
+            channel = xen.connect(5, asked, port_in_page)
+            guest.notify()
+            assert channel.remote_port == right
+            assert xen.pending() == ([channel.port], False)
+            xen.disconnect(channel)
 
 
 @under_shim

@@ -2,29 +2,26 @@
 
 import asyncio
 import os
-import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, final
 
 from tests.hypervisor.shim import Shim, kicks
 from tests.transport.support import Asker
+from xsd.hypervisor.control import Answer
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.hypervisor.xen import XenHypervisor
 from xsd.protocol.frame import FrameDecoder
 from xsd.protocol.limits import RING_SIZE
 from xsd.protocol.ops import Op
 from xsd.protocol.ring import REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD, Ring
-from xsd.testing import Guest, PretendedHost
+from xsd.testing import Guest
+from xsd.testing.guests import Handover
 
 _FIELDS: Final = slice(2 * RING_SIZE, 2 * RING_SIZE + 32)
 _MASK: Final = 0xFFFFFFFF
 _NEW_PORT: Final = 300
-
-
-Todo = Mapping[str, tuple[int, ...]]
-Quiet = Callable[[], Awaitable[None]]
 
 
 @final
@@ -109,7 +106,10 @@ class Kernel(Asker):
 
 @final
 class EmulatedHost:
-    """The product's own hypervisor, and what a toolstack would do there."""
+    """The product's own hypervisor, and what a toolstack would do there.
+
+    The server notices in its next turn; so it notices together what is done at once.
+    """
 
     def __init__(self, directory: Path, *, lazy: bool, own: bool) -> None:
         self.control = str(directory / "control")
@@ -117,19 +117,24 @@ class EmulatedHost:
         self._lazy = lazy
         self._guests: list[Guest] = []
         if own:
-            self.hypervisor._answer({"do": "create", "domid": 0})
+            self._do("create", 0)
 
-    def begin(self) -> None:
-        """The server has been started."""
-        self._client = PretendedHost(self.control)
+    def _do(self, what: str, domid: int, **more: bool) -> Answer:
+        answer = self.hypervisor._answer({"do": what, "domid": domid, **more})
+        os.eventfd_write(self.hypervisor._wake, 1)
+        return answer
 
-    async def create(self, domid: int) -> Kernel:
-        return self._kernel(await asyncio.to_thread(self._client.create, domid))
+    def create(self, domid: int) -> Kernel:
+        return self._kernel(self._do("create", domid))
 
-    async def attach(self, domid: int) -> Kernel:
-        return self._kernel(await asyncio.to_thread(self._client.attach, domid))
+    def attach(self, domid: int) -> Kernel:
+        """The present domain of that number, seen anew."""
+        return self._kernel(self._do("attach", domid))
 
-    def _kernel(self, guest: Guest) -> Kernel:
+    def _kernel(self, answer: Answer) -> Kernel:
+        numbers = [int(str(answer.fields[name])) for name in Handover._fields[:3]]
+        handover = Handover(*numbers, *map(os.dup, answer.descriptors))
+        guest = Guest(handover)
         self._guests.append(guest)
         end = guest._ring_transport
 
@@ -143,46 +148,23 @@ class EmulatedHost:
         lazy = self._lazy
         return Kernel(guest.domid, guest.port, page, end.notify, kicked, lazy=lazy)
 
-    async def stop(self, domid: int) -> None:
-        await asyncio.to_thread(self._client.shutdown, domid)
+    def stop(self, domid: int) -> None:
+        """Have a domain shut down by itself."""
+        self._do("shutdown", domid)
 
-    async def resume(self, domid: int, *, new_port: bool = False) -> None:
-        await asyncio.to_thread(self._client.resume, domid, new_port=new_port)
+    def resume(self, domid: int, *, new_port: bool = False) -> None:
+        """Have it run again, perhaps with another event channel."""
+        self._do("resume", domid, new_port=new_port)
 
-    async def kill(self, domid: int) -> None:
-        await asyncio.to_thread(self._client.kill, domid)
-
-    async def at_once(self, quiet: Quiet, todo: Todo) -> None:
-        """Do several things that the server notices together.
-
-        Args:
-            quiet: Lets the server come to rest.
-            todo: Domains by ``kill``, ``create`` or ``shutdown``.
-        """
-        clients = []
-        for what, domids in todo.items():
-            for domid in domids:
-                client = socket.socket(socket.AF_UNIX)
-                client.connect(self.control)
-                request = b'{"do": "%s", "domid": %d}\n' % (what.encode(), domid)
-                clients.append((client, request))
-        await quiet()
-        for client, request in clients:
-            client.sendall(request)
-        await quiet()
-        for client, _ in clients:
-            reply, received, _, _ = socket.recv_fds(client, 1024, 3)
-            for descriptor in received:
-                socket.close(descriptor)
-            assert b"error" not in reply
-            client.close()
+    def kill(self, domid: int) -> None:
+        self._do("kill", domid)
 
     def is_let_go(self, domid: int) -> bool:
         """Tell whether the server has let go of a dead domain's page."""
         return domid not in self.hypervisor.domains()
 
     def close(self) -> None:
-        self._client.close()
+        """Give everything back but the hypervisor."""
         for guest in self._guests:
             guest.close()
         self._guests.clear()
@@ -199,42 +181,32 @@ class ShimHost:
             self._guests[0] = shim.kernel()
         self.hypervisor = XenHypervisor()
 
-    def begin(self) -> None:
-        pass
-
-    async def create(self, domid: int) -> Kernel:
+    def create(self, domid: int) -> Kernel:
         self._guests[domid] = self._shim.guest(domid)
-        return await self.attach(domid)
+        return self.attach(domid)
 
-    async def attach(self, domid: int) -> Kernel:
+    def attach(self, domid: int) -> Kernel:
         guest = self._guests[domid]
-        port = guest.port
-
-        notify = partial(guest._record, domid, port)
+        notify = partial(guest._record, domid, guest.port)
         page = memoryview(guest.map)
-        return Kernel(domid, port, page, notify, partial(kicks, guest), lazy=False)
+        return Kernel(
+            domid, guest.port, page, notify, partial(kicks, guest), lazy=False
+        )
 
-    async def stop(self, domid: int) -> None:
+    def stop(self, domid: int) -> None:
         self._guests[domid].mark("shutdown")
         self._guests[domid].virq()
 
-    async def resume(self, domid: int, *, new_port: bool = False) -> None:
+    def resume(self, domid: int, *, new_port: bool = False) -> None:
         guest = self._guests[domid]
         guest.mark("shutdown", on=False)
         if new_port:
             guest.port = _NEW_PORT
             (self._shim.directory / f"evtchn-{domid}").write_text(str(_NEW_PORT))
 
-    async def kill(self, domid: int) -> None:
+    def kill(self, domid: int) -> None:
         self._guests[domid].mark("dying")
         self._guests[domid].virq()
-
-    async def at_once(self, quiet: Quiet, todo: Todo) -> None:
-        marks = {"kill": "dying", "shutdown": "shutdown"}
-        for what, domids in todo.items():
-            for domid in domids:
-                self._guests[domid].mark(marks[what])
-        next(iter(self._guests.values())).virq()
 
     def is_let_go(self, domid: int) -> bool:
         maps = Path("/proc/self/maps").read_text("ascii")

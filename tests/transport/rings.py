@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -19,9 +20,6 @@ from xsd.transport.ring import RingServer
 EVERYWHERE: Final = ("eager", "lazy", "xen")
 """Pretended guests that notify each time, such that do it as rarely as Linux, and
 such on the code that talks to Xen."""
-
-PRETENDED: Final = ("eager", "lazy")
-"""For what the shim below that code cannot do."""
 
 NOTIFYING: Final = ("eager", "xen")
 """For what does not depend on how often guests notify."""
@@ -44,7 +42,12 @@ class Rings:
     """
 
     def __init__(
-        self, served: Served, host: Host, *, lenient: bool, sockets: bool
+        self,
+        served: Served,
+        host: Host,
+        *,
+        lenient: bool = False,
+        sockets: bool = False,
     ) -> None:
         self.served = served
         self.engine = served.engine
@@ -60,11 +63,9 @@ class Rings:
         )
         served.engine.attach(self.server)
         self.server.start()
-        host.begin()
         self.other: Kernel
         self._kernels: list[Kernel] = []
         self._dom0: Peer | None = None
-        self._closed = False
 
     # dom0
 
@@ -119,40 +120,37 @@ class Rings:
 
     # Domains
 
-    async def create(self, domid: int) -> Kernel:
+    def create(self, domid: int) -> Kernel:
         """Make a domain."""
-        self._kernels.append(await self.host.create(domid))
+        self._kernels.append(self.host.create(domid))
         return self._kernels[-1]
 
-    async def attach(self, domid: int) -> Kernel:
+    def attach(self, domid: int) -> Kernel:
         """The present domain of that number, seen anew."""
-        self._kernels.append(await self.host.attach(domid))
+        self._kernels.append(self.host.attach(domid))
         return self._kernels[-1]
 
     async def guest(self, domid: int) -> Kernel:
         """Make a domain and introduce it."""
-        kernel = await self.create(domid)
+        kernel = self.create(domid)
         assert await self.introduce(kernel) == OK
         return kernel
 
-    async def stop(self, domid: int) -> None:
-        """Have a domain shut down by itself, and the server notice it."""
-        await self.host.stop(domid)
-        await self.quiet()
-
-    async def kill(self, domid: int) -> None:
-        """Destroy a domain."""
-        await self.host.kill(domid)
-        await self.quiet()
-
-    async def resume(self, domid: int, *, new_port: bool = False) -> Kernel:
+    def resume(self, domid: int, *, new_port: bool = False) -> Kernel:
         """Have a domain run again."""
-        await self.host.resume(domid, new_port=new_port)
-        return await self.attach(domid)
+        self.host.resume(domid, new_port=new_port)
+        return self.attach(domid)
 
-    async def at_once(self, **todo: tuple[int, ...]) -> None:
-        """Have several domains killed, created or stopped in one turn."""
-        await self.host.at_once(self.quiet, todo)
+    async def stop(self, *domids: int) -> None:
+        """Have domains shut down by themselves, and the server notice it at once."""
+        for domid in domids:
+            self.host.stop(domid)
+        await self.quiet()
+
+    async def kill(self, *domids: int) -> None:
+        """The same with domains that are destroyed."""
+        for domid in domids:
+            self.host.kill(domid)
         await self.quiet()
 
     # The server
@@ -173,10 +171,7 @@ class Rings:
         return [each.fields for each in self.served.notices if each.event == name]
 
     def close(self) -> None:
-        """Stop serving; a second time does nothing."""
-        if self._closed:
-            return
-        self._closed = True
+        """Stop serving."""
         for kernel in self._kernels:
             kernel.release()
         self.server.close()
@@ -197,7 +192,7 @@ def on_rings(
     """Make a test of a body that is run beside a server of rings.
 
     Args:
-        manners: EVERYWHERE, PRETENDED or EAGER; the test is run for each.
+        manners: EVERYWHERE, NOTIFYING or EAGER; the test is run for each.
         lenient: See `RingServer`.
         own: There is a domain 0, in which the server runs.
         sockets: Each domain has a socket, too.
@@ -207,10 +202,8 @@ def on_rings(
         def serve(directory: Path, make: Callable[[], Host]) -> None:
             async def with_rings(served: Served) -> None:
                 rings = Rings(served, make(), lenient=lenient, sockets=sockets)
-                try:
+                with closing(rings):
                     await body(rings)
-                finally:
-                    rings.close()
 
             run(directory, with_rings)
 

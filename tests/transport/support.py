@@ -27,12 +27,8 @@ PATIENCE_S: Final = 30.0
 READ_MAX: Final = 1 << 20
 
 
-Told = list[tuple[int, bytes]]
-"""Type and payload of each message."""
-
-
-def told(frames: list[Frame]) -> Told:
-    """What messages say."""
+def told(frames: list[Frame]) -> list[tuple[int, bytes]]:
+    """Type and payload of each message."""
     return [(frame.op, frame.payload) for frame in frames]
 
 

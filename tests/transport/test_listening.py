@@ -55,9 +55,7 @@ def here(served: Served) -> Path:
 
 
 @serving
-async def test_socket_is_for_its_owner_unless_another_mode_is_chosen(
-    served: Served,
-) -> None:
+async def test_socket_is_its_owners_unless_a_mode_is_chosen(served: Served) -> None:
     """Neither depends on the process's umask nor changes it."""
     mode = here(served).stat().st_mode
     assert stat.S_ISSOCK(mode)
@@ -89,9 +87,7 @@ def test_socket_that_a_killed_daemon_left_is_replaced(directory: Path) -> None:
 
 
 @serving
-async def test_second_daemon_is_refused_and_the_first_serves_on(
-    served: Served,
-) -> None:
+async def test_second_daemon_is_refused_the_first_serves_on(served: Served) -> None:
     """With a text that says why; one that does not answer may only be busy."""
     peer = await served.connect()
     error = refused(another(served))
@@ -113,65 +109,28 @@ async def test_second_daemon_is_refused_and_the_first_serves_on(
 
 
 @serving
-async def test_what_is_no_socket_stays(served: Served) -> None:
-    """A file or directory of somebody is in the way."""
-    file = served.directory / "file"
-    file.write_bytes(b"precious")
-    place = served.directory / "directory"
-    place.mkdir()
+async def test_path_that_nothing_can_listen_on_is_an_error(served: Served) -> None:
+    """Something of somebody is in the way, the directory is missing, or it is long.
 
-    for path in (file, place):
+    The daemon makes directories, not the server; a path has 107 bytes at most.
+    """
+    file, place = served.directory / "file", served.directory / "directory"
+    file.write_bytes(b"precious")
+    place.mkdir()
+    for path, number, said in (
+        (file, errno.EEXIST, "there is something, and it is no socket"),
+        (place, errno.EEXIST, "there is something, and it is no socket"),
+        (served.directory / "no" / "socket", errno.ENOENT, "No such file or directory"),
+    ):
         error = refused(another(served, path))
-        assert error.errno == errno.EEXIST
-        assert error.strerror == "there is something, and it is no socket"
+        assert (error.errno, error.strerror) == (number, said)
+    long = refused(another(served, served.directory / ("x" * 108)))
+    assert str(long) == "AF_UNIX path too long"
     assert file.read_bytes() == b"precious"
     assert place.is_dir()
 
 
-@serving
-async def test_path_that_nothing_can_listen_on_is_an_error(served: Served) -> None:
-    """Its directory is missing (the daemon makes it), or it has over 107 bytes."""
-    missing = refused(another(served, served.directory / "no" / "socket"))
-    long = refused(another(served, served.directory / ("x" * 108)))
-
-    assert missing.errno == errno.ENOENT
-    assert str(long) == "AF_UNIX path too long"
-
-
-@serving
-async def test_directory_that_cannot_be_locked_is_good_enough(served: Served) -> None:
-    """Some network file systems have no locks."""
-
-    def no_locks(_descriptor: int, _how: int) -> None:
-        raise OSError(errno.ENOLCK, "no locks available")
-
-    server = another(served, served.directory / "other")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fcntl, "flock", no_locks)
-        server.start()
-
-    assert (served.directory / "other").is_socket()
-    server.close()
-
-
-@serving
-async def test_two_daemons_do_not_clear_the_way_at_once(served: Served) -> None:
-    """The second looks only when the first listens or has given up."""
-    held: list[bool] = []
-    real = socket.socket.bind
-
-    def bind(self: socket.socket, path: str) -> None:
-        with locked(served.directory) as has_lock:
-            held.append(not has_lock)
-        real(self, path)
-
-    server = another(served, served.directory / "other")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "bind", bind)
-        server.start()
-
-    assert held == [True]
-    server.close()
+# Two that come at once.
 
 
 @contextlib.contextmanager
@@ -185,6 +144,36 @@ def locked(directory: Path) -> Iterator[bool]:
         yield False
     finally:
         os.close(descriptor)
+
+
+@serving
+async def test_two_daemons_do_not_clear_the_way_at_once(served: Served) -> None:
+    """The second looks only when the first listens or has given up.
+
+    Some network file systems have no locks; their directories are good enough.
+    """
+    held: list[bool] = []
+    real = socket.socket.bind
+
+    def bind(self: socket.socket, path: str) -> None:
+        with locked(served.directory) as has_lock:
+            held.append(not has_lock)
+        real(self, path)
+
+    def no_locks(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    for owner, name, instead in (
+        (socket.socket, "bind", bind),
+        (fcntl, "flock", no_locks),
+    ):
+        server = another(served, served.directory / name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(owner, name, instead)
+            server.start()
+        assert (served.directory / name).is_socket()
+        server.close()
+    assert held == [True]
 
 
 @serving
@@ -206,47 +195,40 @@ async def test_lock_of_somebody_else_is_not_waited_for(served: Served) -> None:
     assert waits == []
     assert (served.directory / "other").is_socket()
     assert (served.directory / "x.dom5").is_socket()
-    sockets.close()
-    hypervisor.close()
-    server.close()
+    for each in (sockets, hypervisor, server):
+        each.close()
+
+
+# The end.
 
 
 @serving
-async def test_close_takes_the_socket_away_and_ends_all_clients(
-    served: Served,
-) -> None:
-    """A second time does nothing, nor does it before the start."""
+async def test_close_takes_its_own_socket_away(served: Served) -> None:
+    """A second time does nothing, nor does it before the start; clients end."""
     peers = [await served.connect() for _ in range(3)]
     another(served).close()
     assert here(served).is_socket()
     served.server.close()
     served.server.close()
-
     assert not here(served).exists()
     assert served.connections == []
     for peer in peers:
         assert await peer.rest() == []
 
-
-@serving
-async def test_close_takes_no_socket_away_but_its_own(served: Served) -> None:
-    """Somebody has removed it, and perhaps started another daemon."""
-    here(served).unlink()
-    with listening(served.path):
-        served.server.close()
-        assert here(served).is_socket()
-    here(served).unlink()
-
+    # Somebody has removed it, and perhaps started another daemon.
     served.server.start()
     here(served).unlink()
     served.server.close()
     assert not here(served).exists()
+    served.server.start()
+    here(served).unlink()
+    with listening(served.path):
+        served.server.close()
+        assert here(served).is_socket()
 
 
 @serving
-async def test_path_is_taken_away_while_it_is_still_listened_on(
-    served: Served,
-) -> None:
+async def test_path_goes_while_it_is_still_listened_on(served: Served) -> None:
     """A daemon that starts meanwhile is refused, not robbed of its new socket."""
     found: list[int | None] = []
     real = Path.unlink
@@ -285,8 +267,7 @@ async def test_close_forgets_what_was_to_be_done(served: Served) -> None:
 @serving
 async def test_server_can_be_started_again(served: Served) -> None:
     """After its close, on the same path and with the same store."""
-    peer = await served.connect()
-    await peer.ask(Op.WRITE, b"/a\0v")
+    await (await served.connect()).ask(Op.WRITE, b"/a\0v")
     served.server.close()
     served.server.start()
 
@@ -294,9 +275,7 @@ async def test_server_can_be_started_again(served: Served) -> None:
 
 
 @serving
-async def test_a_listener_of_somebody_else_is_served_and_left_alone(
-    served: Served,
-) -> None:
+async def test_listener_of_somebody_else_is_served_and_left(served: Served) -> None:
     """Who waits there already is served; the path and its socket outlive the server."""
     path = served.directory / "theirs"
     server = another(served, path)

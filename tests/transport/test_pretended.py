@@ -36,7 +36,7 @@ def sockets(rings: Rings) -> list[str]:
 async def test_each_domain_has_a_socket_while_it_lives(rings: Rings) -> None:
     """Nobody but our own user may connect; dom0 has its own."""
     for domid in (0, 5, 6):
-        await rings.create(domid)
+        rings.create(domid)
     await rings.quiet()
     assert sockets(rings) == ["socket.dom5", "socket.dom6"]
     assert path_of(rings, 5).stat().st_mode & 0o777 == 0o600
@@ -45,39 +45,39 @@ async def test_each_domain_has_a_socket_while_it_lives(rings: Rings) -> None:
     await rings.kill(5)
     assert sockets(rings) == ["socket.dom6"]
 
+    # At the end all are taken away; clients end, the domains stay.
+    peer = client(rings, 6)
+    await peer.ping()
+    rings.sockets.close()
+    assert sockets(rings) == []
+    assert await peer.rest() == []
+    assert rings.hypervisor.domains() == [0, 6]
+
 
 @on_sockets
-async def test_client_has_the_rights_of_the_domain(rings: Rings) -> None:
-    """Whether or not it is introduced."""
-    await rings.create(5)
+async def test_client_has_the_rights_and_quotas_of_the_domain(rings: Rings) -> None:
+    """Whether or not it is introduced; clients and ring are one domain."""
+    guest = rings.create(5)
     await rings.make(b"/local/domain/5", b"n5")
     await rings.make(b"/a", b"n0")
-    peer = client(rings, 5)
-
-    assert await peer.ask(Op.WRITE, b"name\0guest") == OK
+    one, two = client(rings, 5), client(rings, 5)
+    assert await one.ask(Op.WRITE, b"name\0guest") == OK
     assert await rings.perms(b"/local/domain/5/name") == b"n5\0"
-    assert await peer.ask(Op.READ, b"/a\0") == EACCES
-    assert await peer.ask(Op.RELEASE, b"5\0") == EACCES
+    assert await one.ask(Op.READ, b"/a\0") == EACCES
+    assert await one.ask(Op.RELEASE, b"5\0") == EACCES
     assert not await rings.is_introduced(5)
 
-
-@on_sockets
-async def test_clients_and_ring_of_a_domain_share_its_quotas(rings: Rings) -> None:
-    """They are one domain."""
-    guest = await rings.guest(5)
-    one, two = client(rings, 5), client(rings, 5)
+    assert await rings.introduce(guest) == OK
     await rings.ask(Op.SET_QUOTA, b"5", b"transactions", b"3")
-    for peer in (guest, one, two):
-        assert await peer.ask(Op.TRANSACTION_START, b"\0") == b"1\0"
-
-    for peer in (guest, one, two):
-        assert await peer.ask(Op.TRANSACTION_START, b"\0") == b"ENOSPC\0"
+    for answer in (b"1\0", b"ENOSPC\0"):
+        for each in (guest, one, two):
+            assert await each.ask(Op.TRANSACTION_START, b"\0") == answer
 
 
 @on_sockets
 async def test_clients_end_with_their_domain(rings: Rings) -> None:
     """With what they had, also if it was never introduced."""
-    await rings.create(5)
+    rings.create(5)
     await rings.make(b"/own", b"n5")
     watcher = await rings.watcher(b"/own", OUT)
     peer, silent = client(rings, 5), client(rings, 5)
@@ -108,7 +108,9 @@ async def test_clients_of_a_released_or_replaced_domain_end(rings: Rings) -> Non
     peer = client(rings, 5)
     assert await peer.ask(Op.READ, b"/a\0") == b""
     waiting = client(rings, 5)
-    await rings.at_once(kill=(5,), create=(5,))
+    rings.host.kill(5)
+    rings.create(5)
+    await rings.quiet()
     for each in (peer, waiting):
         assert await each.rest() == []
     later = client(rings, 5)
@@ -124,7 +126,7 @@ async def test_only_a_socket_that_was_left_behind_is_replaced(rings: Rings) -> N
         left.bind(str(path_of(rings, 6)))
     path_of(rings, 5).write_text("not a socket")
     guest = await rings.guest(5)
-    await rings.create(6)
+    rings.create(6)
     await rings.quiet()
 
     await client(rings, 6).ping()
@@ -138,29 +140,14 @@ async def test_only_a_socket_that_was_left_behind_is_replaced(rings: Rings) -> N
 @on_sockets
 async def test_introduction_leaves_clients_that_are_connected(rings: Rings) -> None:
     """They were there before the ring was."""
-    guest = await rings.create(5)
+    guest = rings.create(5)
     await rings.quiet()
     peer = client(rings, 5)
     await peer.watch(b"/a")
     await rings.make(b"/a", b"r0")
     assert told(await peer.frames(1)) == [event(b"/a")]
     assert await rings.introduce(guest) == OK
-    await rings.create(6)
+    rings.create(6)
     await rings.ask(Op.WRITE, b"/a")
 
     assert told(await peer.frames(1)) == [event(b"/a")]
-
-
-@on_sockets
-async def test_all_sockets_are_taken_away_at_the_end(rings: Rings) -> None:
-    """Clients end, the domains stay."""
-    for domid in (5, 6):
-        await rings.create(domid)
-    await rings.quiet()
-    peer = client(rings, 5)
-    await peer.request(Op.GET_DOMAIN_PATH, b"5\0")
-    rings.sockets.close()
-
-    assert sockets(rings) == []
-    assert await peer.rest() == []
-    assert rings.hypervisor.domains() == [5, 6]

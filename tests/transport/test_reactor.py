@@ -30,9 +30,7 @@ async def pair(served: Served) -> tuple[Peer, Peer]:
 
 
 @serving
-async def test_everybody_whom_a_request_concerns_is_sent_to_in_one_pass(
-    served: Served,
-) -> None:
+async def test_all_whom_a_request_concerns_are_told_in_one_pass(served: Served) -> None:
     """And the log is told in the same."""
     writer, watcher = await pair(served)
     writer.sock.send(writer.frame(Op.WRITE, b"/a\0value") + writer.frame(99))
@@ -44,9 +42,7 @@ async def test_everybody_whom_a_request_concerns_is_sent_to_in_one_pass(
 
 
 @serving
-async def test_what_comes_between_passes_is_answered_without_the_loop(
-    served: Served,
-) -> None:
+async def test_what_comes_between_passes_is_answered_at_once(served: Served) -> None:
     """It waits a moment for more; only then have others on the loop their turn."""
     writer, watcher = await pair(served)
     reactor = served.reactor
@@ -217,20 +213,11 @@ async def test_log_that_fails_does_not_end_the_passes(served: Served) -> None:
 
 
 @serving
-async def test_ends_of_clients_at_the_end_are_logged(served: Served) -> None:
-    """There is no pass any more that would tell of them."""
+async def test_closed_reactor_does_nothing(served: Served) -> None:
+    """Whoever is late may still call. What became of clients is logged before."""
     peer = await served.connect()
     for _ in range(REFUSALS_LOGGED + 1):
         await peer.request(99)
-    served.server.close()
-    served.reactor.close()
-
-    assert served.notices[-1].event == "request.refusals_not_logged"
-
-
-@serving
-async def test_closed_reactor_does_nothing(served: Served) -> None:
-    """Whoever is late may still call."""
     reactor = served.reactor
     served.server.close()
     assert not served.is_ready
@@ -240,3 +227,4 @@ async def test_closed_reactor_does_nothing(served: Served) -> None:
     reactor._go_on()
 
     assert not reactor.busy
+    assert served.notices[-1].event == "request.refusals_not_logged"

@@ -111,7 +111,7 @@ async def test_guests_and_sockets_meet_in_one_store(rings: Rings) -> None:
 async def test_features_are_those_that_the_domain_is_offered(rings: Rings) -> None:
     """SET_FEATURE may lower them before INTRODUCE; the others have no effect then."""
     assert (await rings.guest(5)).ring.server_features == FEATURES
-    less = await rings.create(6)
+    less = rings.create(6)
     features = b"%d" % FEATURE_WATCH_DEPTH
     assert await rings.ask(Op.SET_FEATURE, b"6", features) == OK
     assert await rings.introduce(less) == OK
@@ -129,7 +129,7 @@ async def test_features_are_those_that_the_domain_is_offered(rings: Rings) -> No
 @on_rings()
 async def test_introduction_empties_the_ring(rings: Rings) -> None:
     """As in C: what a page held before means nothing, a waiting guest may begin."""
-    guest = await rings.create(5)
+    guest = rings.create(5)
     for field in (REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD):
         guest.fields[field] = 1000 * field
     guest.ring.connection = RECONNECT
@@ -228,9 +228,7 @@ async def test_requests_before_the_violation_are_answered(rings: Rings) -> None:
 
 
 @on_rings()
-async def test_only_release_and_introduction_revive_an_ignored_guest(
-    rings: Rings,
-) -> None:
+async def test_only_release_and_introduction_revive_the_ignored(rings: Rings) -> None:
     """With an empty ring and no error; not INTRODUCE alone, nor reconnecting."""
     watcher = await rings.watcher(OUT)
     for domid, (violate, code) in enumerate(VIOLATIONS.items(), 5):
@@ -281,9 +279,7 @@ async def has_begun_anew(rings: Rings, guest: Kernel) -> None:
 
 
 @on_rings()
-async def test_guest_that_reconnects_or_is_introduced_again_begins_anew(
-    rings: Rings,
-) -> None:
+async def test_reconnection_and_introduction_again_begin_anew(rings: Rings) -> None:
     """As after kexec, or by INTRODUCE with the same arguments; nobody is told."""
     guest = await rings.guest(5)
     watcher = await rings.watcher(OUT, b"@introduceDomain")

@@ -4,7 +4,6 @@ import errno
 
 import pytest
 
-from tests.transport.kernels import EmulatedHost, Kernel
 from tests.transport.rings import EAGER, NOTIFYING, Rings, on_rings
 from tests.transport.support import Peer
 from xsd.protocol.frame import encode_frame
@@ -34,12 +33,10 @@ def has_nothing(rings: Rings, domid: int) -> bool:
 
 
 @eagerly
-async def test_domain_is_introduced_and_told_once_when_it_can_be_connected(
-    rings: Rings,
-) -> None:
+async def test_domain_is_introduced_once_it_can_be_connected(rings: Rings) -> None:
     """The hypervisor has it, and this event channel of it."""
     watcher = await rings.watcher(IN, OUT)
-    guest = await rings.create(5)
+    guest = rings.create(5)
     assert await rings.ask(Op.INTRODUCE, b"6", b"1", b"1") == EINVAL
     assert await rings.introduce(guest, guest.port + 1) == EINVAL
     assert not await rings.is_introduced(5)
@@ -66,7 +63,7 @@ async def test_domain_without_a_ring_can_be_introduced_for_tests(rings: Rings) -
     assert await rings.events(watcher) == [IN, IN, OUT, OUT]
 
     assert await rings.ask(Op.INTRODUCE, b"5", b"1", b"1") == OK
-    guest = await rings.create(5)
+    guest = rings.create(5)
     await rings.quiet()
     assert not await rings.is_introduced(5)
     assert await rings.introduce(guest) == OK
@@ -174,7 +171,7 @@ async def test_two_that_end_at_once_are_told_one_by_one(rings: Rings) -> None:
     for domid in (6, 5):
         await (await rings.guest(domid)).watch(OUT)
     plain, deep = await rings.watcher(OUT), await deep_watcher(rings, OUT)
-    await rings.at_once(kill=(5, 6))
+    await rings.kill(5, 6)
 
     assert await rings.events(plain) == [OUT, OUT]
     assert await rings.events(deep) == [OUT + b"/6", OUT + b"/5"]
@@ -190,7 +187,7 @@ async def test_domain_that_cannot_be_unmapped_ends_nevertheless(rings: Rings) ->
     watcher = await rings.watcher(OUT)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rings.host.hypervisor, "disconnect", refuse)
-        await rings.at_once(kill=(5, 6))
+        await rings.kill(5, 6)
 
     assert await rings.events(watcher) == [OUT, OUT]
     failed = rings.notices("domain.not_disconnected")
@@ -200,51 +197,35 @@ async def test_domain_that_cannot_be_unmapped_ends_nevertheless(rings: Rings) ->
 # Another domain of the same number.
 
 
-async def with_a_past(rings: Rings) -> Kernel:
-    """Domain 5, which has nodes, rights, quotas, a target and much under way."""
+async def with_a_past(rings: Rings) -> None:
+    """Have a domain 5 with a node, a right, a quota, and much under way."""
     guest = await rings.guest(5)
-    await rings.guest(6)
     await rings.make(b"/own", b"n5")
     await rings.make(b"/other", b"n0", b"b5")
-    await rings.make(b"/targets", b"n6")
-    assert await rings.ask(Op.SET_TARGET, b"5", b"6") == OK
-    assert await rings.ask(Op.SET_TARGET, b"6", b"5") == OK
     assert await rings.ask(Op.SET_QUOTA, b"5", b"nodes", b"7") == OK
     await guest.watch(b"/other")
     await guest.start()
     guest.put(guest.frame(Op.READ, b"/other\0")[:20])
     await rings.quiet()
-    return guest
 
 
 async def has_no_past(rings: Rings) -> None:
     """Check that the domain 5 that is introduced has nothing of the former one."""
-    guest, stub = await rings.attach(5), await rings.attach(6)
+    guest = rings.attach(5)
     assert has_nothing(rings, 5)
-    for path in (b"/other\0", b"/targets\0", b"/own\0"):
-        assert await guest.ask(Op.READ, path) == EACCES
+    assert await guest.ask(Op.READ, b"/other\0") == EACCES
     assert await rings.perms(b"/other") == b"n0\0"
     assert await rings.perms(b"/own") == ENOENT
     assert await rings.ask(Op.GET_QUOTA, b"5", b"nodes") == b"1000\0"
     await rings.ask(Op.WRITE, b"/other")
     await rings.quiet()
     assert guest.take() == b""
-    # The other one's target was the former domain.
-    await rings.make(b"/new", b"n5")
-    assert await stub.ask(Op.READ, b"/new\0") == EACCES
 
 
-def pretend(rings: Rings, do: str) -> object:
-    """Do something with domain 5 that the server is not told; returns its port."""
-    assert isinstance(rings.host, EmulatedHost)
-    answer = rings.host.hypervisor._answer({"do": do, "domid": 5})
-    return answer.fields["port"]
-
-
-def introduce_unseen(rings: Rings, port: object) -> None:
+def introduce_unseen(rings: Rings, port: int) -> None:
     """INTRODUCE domain 5 before the server looks at the domains."""
     connection = rings.engine.connect(0)
-    request = encode_frame(Op.INTRODUCE, 1, 0, f"5\0001\0{port}\0".encode())
+    request = encode_frame(Op.INTRODUCE, 1, 0, b"5\x001\x00%d\0" % port)
     rings.engine.feed(connection, request)
     rings.engine.turn(0)
     rings.engine.disconnect(connection)
@@ -255,11 +236,13 @@ async def test_domain_that_is_replaced_in_one_turn_leaves_nothing(rings: Rings) 
     """It is told as gone once, and the new one is not introduced."""
     await with_a_past(rings)
     watcher = await rings.watcher(IN, OUT)
-    await rings.at_once(kill=(5,), create=(5,))
+    rings.host.kill(5)
+    guest = rings.create(5)
+    await rings.quiet()
     assert not await rings.is_introduced(5)
     assert await rings.events(watcher) == [OUT]
 
-    assert await rings.introduce(await rings.attach(5)) == OK
+    assert await rings.introduce(guest) == OK
     assert await rings.events(watcher) == [IN]
     await has_no_past(rings)
 
@@ -269,8 +252,8 @@ async def test_domain_that_is_replaced_unseen_leaves_nothing(rings: Rings) -> No
     """INTRODUCE looks whether it is still the same domain, and tells the end first."""
     await with_a_past(rings)
     watcher = await rings.watcher(IN, OUT)
-    pretend(rings, "kill")
-    introduce_unseen(rings, pretend(rings, "create"))
+    rings.host.kill(5)
+    introduce_unseen(rings, rings.create(5).port)
     await rings.quiet()
 
     assert await rings.events(watcher) == [OUT, IN]
@@ -279,23 +262,20 @@ async def test_domain_that_is_replaced_unseen_leaves_nothing(rings: Rings) -> No
 
 
 @on_rings(EAGER)
-async def test_end_is_told_even_if_the_new_domain_cannot_be_introduced(
-    rings: Rings,
-) -> None:
+async def test_end_is_told_even_if_the_next_cannot_be_connected(rings: Rings) -> None:
     """It is not the former one's fault. One that is dying is not taken for another."""
     await with_a_past(rings)
     watcher = await rings.watcher(IN, OUT, b"/own")
-    pretend(rings, "kill")
-    pretend(rings, "create")
-    introduce_unseen(rings, 99)
+    rings.host.kill(5)
+    guest = rings.create(5)
+    introduce_unseen(rings, guest.port + 100)
     await rings.quiet()
     assert await rings.events(watcher) == [b"/own", OUT]
     assert not await rings.is_introduced(5)
     assert has_nothing(rings, 5)
 
-    guest = await rings.attach(5)
     channel = rings.host.hypervisor.connect(5, guest.port)
-    pretend(rings, "kill")
+    rings.host.kill(5)
     introduce_unseen(rings, guest.port)
     rings.host.hypervisor.disconnect(channel)
     assert not await rings.is_introduced(5)

@@ -17,26 +17,24 @@ eagerly = on_rings(NOTIFYING)
 
 
 @eagerly
-async def test_stop_is_told_once_and_again_after_resume_and_at_the_end(
-    rings: Rings,
-) -> None:
+async def test_stop_is_told_once_until_resume_or_the_end(rings: Rings) -> None:
     """It may be saved or destroyed now; it stays introduced, and is served."""
     guest = await rings.guest(5)
     await rings.make(b"/own", b"n5")
     watcher = await rings.watcher(OUT, b"/own")
     for _ in range(2):
         await rings.stop(5)
-    await rings.create(7)
+    rings.create(7)
     await rings.quiet()
     assert await rings.events(watcher) == [OUT]
     assert await rings.is_introduced(5)
     assert await guest.ask(Op.READ, b"/own\0") == b""
 
     # One that was suspended may run on; only RESUME says so.
-    await rings.host.resume(5)
+    rings.host.resume(5)
     await rings.stop(5)
     assert await rings.events(watcher) == []
-    await rings.host.resume(5)
+    rings.host.resume(5)
     assert await rings.ask(Op.RESUME, b"5") == OK
     await guest.ping()
     assert await rings.events(watcher) == []
@@ -50,16 +48,16 @@ async def test_stop_is_told_once_and_again_after_resume_and_at_the_end(
 
 @eagerly
 async def test_two_that_stop_at_once_are_one_event(rings: Rings) -> None:
-    """Only watches with a depth are told which they are."""
-    for domid in (5, 6):
+    """Only watches with a depth are told which they are. An end is told, too."""
+    for domid in (5, 6, 7):
         await rings.guest(domid)
-    await rings.create(8)
-    plain, deep = await rings.watcher(OUT), await rings.served.connect()
+    rings.create(8)
+    await rings.make(b"/own", b"n6")
+    plain, deep = await rings.watcher(OUT, b"/own"), await rings.served.connect()
     await deep.watch(OUT, b"0", b"0")
     await deep.watch(OUT, b"1", b"1")
     await deep.watch(OUT + b"/6", b"6")
-    await rings.at_once(shutdown=(5, 6))
-
+    await rings.stop(5, 6)
     assert await rings.events(plain) == [OUT]
     assert told(await deep.frames(3)) == [
         event(OUT + b"/5", b"1"),
@@ -70,18 +68,10 @@ async def test_two_that_stop_at_once_are_one_event(rings: Rings) -> None:
     await rings.stop(8)
     assert await rings.events(plain) == []
 
-
-@eagerly
-async def test_one_that_stops_and_one_that_ends_at_once(rings: Rings) -> None:
-    """Both are told, the end after the nodes."""
-    for domid in (5, 6):
-        await rings.guest(domid)
-    await rings.make(b"/own", b"n6")
-    watcher = await rings.watcher(b"/own", OUT)
-    await rings.at_once(shutdown=(5,), kill=(6,))
-
-    assert await rings.events(watcher) == [b"/own", OUT, OUT]
-    assert await rings.is_introduced(5)
+    rings.host.stop(7)
+    await rings.kill(6)
+    assert await rings.events(plain) == [b"/own", OUT, OUT]
+    assert await rings.is_introduced(7)
     assert not await rings.is_introduced(6)
 
 
@@ -108,7 +98,8 @@ async def test_event_about_a_domain_is_as_young_as_it_is(rings: Rings) -> None:
 @on_rings(own=True)
 async def test_own_kernel_is_served_without_an_introduction(rings: Rings) -> None:
     """It waits until it is notified; it has all rights, and no limits."""
-    kernel = await rings.attach(0)
+    kernel = rings.attach(0)
+    await rings.quiet()
     assert kernel.take_notification()
     assert kernel.ring.server_features == FEATURES
     assert await rings.is_introduced(0)
@@ -125,9 +116,9 @@ async def test_own_kernel_is_served_without_an_introduction(rings: Rings) -> Non
 @on_rings(own=True)
 async def test_own_kernel_introduces_guests(rings: Rings) -> None:
     """A dom0 whose tools use the kernel's device, not the socket."""
-    kernel = await rings.attach(0)
+    kernel = rings.attach(0)
     watcher = await rings.watcher(OUT)
-    guest = await rings.create(5)
+    guest = rings.create(5)
 
     assert await kernel.ask(Op.INTRODUCE, b"5\x001\x00%d\0" % guest.port) == OK
     await guest.ping()
@@ -136,15 +127,20 @@ async def test_own_kernel_introduces_guests(rings: Rings) -> None:
 
 
 @on_rings(EAGER, own=True)
-async def test_own_kernel_that_reconnects_begins_anew(rings: Rings) -> None:
-    """Such as one that was started by kexec."""
-    kernel = await rings.attach(0)
+async def test_own_kernel_keeps_its_ring_unless_it_reconnects(rings: Rings) -> None:
+    """Introduction of dom0 does not map it twice; one started by kexec begins anew."""
+    kernel = rings.attach(0)
+    await kernel.ping()
+    sent = kernel.fields[REQ_PROD]
+    assert await rings.ask(Op.INTRODUCE, b"0", b"1", b"1") == OK
+    assert await rings.release(0) == b"EINVAL\0"
+    assert kernel.fields[REQ_PROD] == sent
     await kernel.watch(b"/a")
+
     kernel.put(kernel.frame(Op.READ, b"/a\0")[:17])
     kernel.ring.connection = RECONNECT
     kernel.notify()
     await rings.quiet()
-
     assert kernel.ring.connection == CONNECTED
     kernel.begin_anew()
     assert await kernel.ask(Op.WRITE, b"/a\0v") == OK
@@ -152,22 +148,9 @@ async def test_own_kernel_that_reconnects_begins_anew(rings: Rings) -> None:
 
 
 @on_rings(EAGER, own=True)
-async def test_own_kernel_keeps_its_ring_when_dom0_is_introduced(rings: Rings) -> None:
-    """It is never mapped twice, nor released."""
-    kernel = await rings.attach(0)
-    await kernel.ping()
-    sent = kernel.fields[REQ_PROD]
-    assert await rings.ask(Op.INTRODUCE, b"0", b"1", b"1") == OK
-    assert await rings.release(0) == b"EINVAL\0"
-
-    assert kernel.fields[REQ_PROD] == sent
-    await kernel.ping()
-
-
-@on_rings(EAGER, own=True)
 async def test_request_that_waits_for_the_server_is_answered(rings: Rings) -> None:
     """The kernel may have asked before there was a server."""
-    kernel = await rings.attach(0)
+    kernel = rings.attach(0)
     rings.engine.disconnect(rings.connection(0))
     rings.server._unlink(rings.server.rings.links[0])
     kernel.ring.write_requests(encode_frame(Op.GET_DOMAIN_PATH, 7, 0, b"0\0"))

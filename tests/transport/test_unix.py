@@ -25,14 +25,18 @@ VALUE = b"x" * 4000
 
 
 @serving
-async def test_client_is_answered(served: Served) -> None:
-    """It is dom0, and privileged."""
-    peer = await served.connect()
-
-    assert await peer.ask(Op.WRITE, b"/a\0v") == OK
-    assert await peer.ask(Op.READ, b"/a\0") == b"v"
-    assert await peer.ask(Op.CONTROL, b"check\0") == OK
+async def test_clients_are_answered_and_told(served: Served) -> None:
+    """They are dom0, and privileged. To the writer the event comes before the reply."""
+    writer, watcher = await served.connect(), await served.connect()
+    assert await writer.ask(Op.CONTROL, b"check\0") == OK
     assert served.last.caller is served.engine.store.privileged.caller
+    for peer in (writer, watcher):
+        await peer.watch(b"/a")
+    await writer.send(writer.frame(Op.WRITE, b"/a\0v"))
+
+    assert told(await writer.frames(2)) == [event(b"/a"), (Op.WRITE, OK)]
+    assert told(await watcher.frames(1)) == [event(b"/a")]
+    assert await watcher.ask(Op.READ, b"/a\0") == b"v"
 
 
 @serving
@@ -64,18 +68,6 @@ async def test_frame_may_come_byte_by_byte(served: Served) -> None:
     assert told(await peer.frames(1)) == [(Op.READ, b"v")]
 
 
-@serving
-async def test_events_go_to_those_who_watch(served: Served) -> None:
-    """The one who writes among them: the event comes before the reply."""
-    writer, watcher = await served.connect(), await served.connect()
-    for peer in (writer, watcher):
-        await peer.watch(b"/a")
-    await writer.send(writer.frame(Op.WRITE, b"/a\0v"))
-
-    assert told(await writer.frames(2)) == [event(b"/a"), (Op.WRITE, OK)]
-    assert told(await watcher.frames(1)) == [event(b"/a")]
-
-
 # How connections end.
 
 
@@ -95,9 +87,7 @@ async def test_client_that_half_closes_gets_all_replies(served: Served) -> None:
 
 
 @serving
-async def test_half_closed_client_that_reads_late_gets_all_replies(
-    served: Served,
-) -> None:
+async def test_half_closed_client_may_read_late(served: Served) -> None:
     """The rest waits in the outbox, the requests behind it in the backlog."""
     peer = await served.connect()
     sending = asyncio.create_task(read_much(peer, 800))
@@ -111,9 +101,7 @@ async def test_half_closed_client_that_reads_late_gets_all_replies(
 
 
 @serving
-async def test_bad_header_ends_the_connection_after_the_replies(
-    served: Served,
-) -> None:
+async def test_bad_header_ends_a_connection_after_the_replies(served: Served) -> None:
     """If there are any; also if what is left of the input was never read."""
     for count, more in ((0, 0), (TURN + 1, RECEIVE_MAX)):
         peer = await served.connect()
@@ -144,8 +132,11 @@ async def test_client_that_goes_leaves_nothing(served: Served) -> None:
 
 
 @serving
-async def test_client_that_goes_without_its_reply_is_no_trouble(served: Served) -> None:
-    """Its request is carried out. If the reply has come, its end is a reset for us."""
+async def test_client_that_goes_early_is_no_trouble(served: Served) -> None:
+    """Its request is carried out. If the reply has come, its end is a reset for us.
+
+    If there is an event for it, the writer has its reply, and it is ended then.
+    """
     other = await served.connect()
     for value, reply_comes in ((b"v", False), (b"w", True)):
         peer = await served.connect()
@@ -154,29 +145,19 @@ async def test_client_that_goes_without_its_reply_is_no_trouble(served: Served) 
             await other.ping()
         peer.close()
         await served.until(lambda: len(served.connections) == 1)
-
         assert await other.ask(Op.READ, b"/a\0") == value
 
-
-@serving
-async def test_event_for_a_client_that_has_just_gone_is_no_trouble(
-    served: Served,
-) -> None:
-    """The writer has its reply, the watcher is ended when the event is sent."""
-    watcher, writer = await served.connect(), await served.connect()
+    watcher = await served.connect()
     await watcher.watch(b"/a")
     # Both come to the server in one turn of its loop, the write first or second.
-    await writer.send(writer.frame(Op.WRITE, b"/a\0v"))
+    await other.send(other.frame(Op.WRITE, b"/a\0v"))
     watcher.close()
-
-    assert told(await writer.frames(1)) == [(Op.WRITE, OK)]
+    assert told(await other.frames(1)) == [(Op.WRITE, OK)]
     await served.until(lambda: len(served.connections) == 1)
 
 
 @serving
-async def test_log_is_told_what_became_of_a_client_when_it_goes(
-    served: Served,
-) -> None:
+async def test_log_is_told_what_became_of_a_client_that_goes(served: Served) -> None:
     """Not only when somebody else says something."""
     peer = await served.connect()
     for _ in range(REFUSALS_LOGGED + 1):
@@ -259,9 +240,7 @@ async def test_slow_reader_of_events_is_cut_off(served: Served) -> None:
 
 @pytest.mark.pure_only
 @serving
-async def test_client_is_cut_off_while_nothing_else_waits_for_it(
-    served: Served,
-) -> None:
+async def test_client_is_cut_off_though_nothing_waited_for_it(served: Served) -> None:
     """One turn may cause more events than fit at once."""
     watcher, writer = await served.connect(), await served.connect()
     await watcher.watch(b"/a")
@@ -307,9 +286,7 @@ async def test_callbacks_without_reason_do_nothing(served: Served) -> None:
 
 
 @serving
-async def test_requests_wait_in_the_kernel_while_others_have_their_turn(
-    served: Served,
-) -> None:
+async def test_requests_wait_in_the_kernel_for_others_turns(served: Served) -> None:
     """No more is read from a client that has some waiting in the daemon."""
     peer = await served.connect()
     connection = served.last
