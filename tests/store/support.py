@@ -101,15 +101,19 @@ class Client:
         """TRANSACTION_START: the same caller inside a new transaction."""
         return Client(self.store, self.caller, self.store.start(self.caller))
 
+    @property
+    def opened(self) -> Transaction:
+        """Its transaction, which it has to be in."""
+        assert self.transaction is not None
+        return self.transaction
+
     def commit(self) -> Told:
         """TRANSACTION_END T."""
-        assert self.transaction is not None
-        return told(self.store.commit(self.transaction))
+        return told(self.store.commit(self.opened))
 
     def abort(self) -> None:
         """TRANSACTION_END F."""
-        assert self.transaction is not None
-        self.store.abort(self.transaction)
+        self.store.abort(self.opened)
 
     def watch(
         self,

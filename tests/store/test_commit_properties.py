@@ -84,8 +84,7 @@ def test_the_changes_of_a_commit_lead_from_before_to_after(
     transaction.commit()
     new = store.live.tree.top
     state = contents(old)
-    assert transaction.transaction is not None
-    touched = by_order(steps_of(transaction.transaction, old, new))
+    touched = by_order(steps_of(transaction.opened, old, new))
     for change in changes_between(touched):
         apply(state, change)
 

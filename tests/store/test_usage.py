@@ -211,9 +211,7 @@ def test_a_transaction_has_exactly_the_quota_of_memory(store: Store) -> None:
     """What goes over it fails the whole transaction."""
     game = Play(store)
     game.run("1 write a 1; 1 start t0; t0 write a 12345; t0 write b/c 1")
-    measured = game.clients["t0"].transaction
-    assert measured is not None
-    need = measured.charged
+    need = game.clients["t0"].opened.charged
     game.run(f"""
         t0 abort
         room 1 {need - 1}; 1 start t1; t1 write a 12345; t1 write b/c 1 -> ENOMEM

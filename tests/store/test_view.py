@@ -142,7 +142,10 @@ def test_a_value_is_any_bytes(dom0: Client, enter: Enter) -> None:
 LETTERS: Final = [b"%c" % each for each in b"0123456789-_" + bytes(range(65, 91))]
 SHORT: Final = [*LETTERS, *[letter.lower() for letter in LETTERS[12:]]]
 WIDE: Final[dict[str, tuple[int, list[bytes]]]] = {
-    "16 names of 255 bytes": (16, [b"%0255d" % number for number in range(17)]),
+    "16 names of 255 bytes are 4,096": (
+        16,
+        [*[b"%0255d" % n for n in range(16)], b"x"],
+    ),
     "1,386 of one and two bytes are 4,094": (
         1386,
         [*SHORT, *[one + other for one in SHORT for other in SHORT]][:2049],
