@@ -59,7 +59,6 @@ class Client:
         return parse_path(text, self._home, special=True)
 
     def read(self, path: bytes) -> bytes:
-        """READ."""
         return self.view.read(self.caller, self.at(path))
 
     def directory(self, path: bytes) -> list[bytes]:
@@ -68,7 +67,6 @@ class Client:
         return names.split(b"\0")[:-1]
 
     def directory_part(self, path: bytes, offset: int) -> bytes:
-        """DIRECTORY_PART."""
         return self.view.directory_part(self.caller, self.at(path), offset)
 
     def get_perms(self, path: bytes) -> bytes:
@@ -76,21 +74,17 @@ class Client:
         return self.view.get_perms(self.caller, self.at(path)).text
 
     def write(self, path: bytes, value: bytes = b"") -> Told:
-        """WRITE."""
         return told(
             self.store.write(self.caller, self.at(path), value, self.transaction)
         )
 
     def mkdir(self, path: bytes) -> Told:
-        """MKDIR."""
         return told(self.store.mkdir(self.caller, self.at(path), self.transaction))
 
     def rm(self, path: bytes) -> Told:
-        """RM."""
         return told(self.store.rm(self.caller, self.at(path), self.transaction))
 
     def set_perms(self, path: bytes, *entries: bytes) -> Told:
-        """SET_PERMS."""
         return told(
             self.store.set_perms(
                 self.caller, self.at(path), perms(*entries), self.transaction
@@ -108,11 +102,9 @@ class Client:
         return self.transaction
 
     def commit(self) -> Told:
-        """TRANSACTION_END T."""
         return told(self.store.commit(self.opened))
 
     def abort(self) -> None:
-        """TRANSACTION_END F."""
         self.store.abort(self.opened)
 
     def watch(
@@ -145,18 +137,15 @@ def refused(
 
 
 def dom0_of(store: Store) -> Client:
-    """The privileged domain."""
     return Client(store, store.privileged.caller)
 
 
 def guest_of(store: Store, domid: int = 1) -> Client:
-    """A guest, introduced if it is not yet."""
     store.introduce(domid, 1)
     return Client(store, store.introduced(domid).caller)
 
 
 def homed(store: Store, domid: int = 1) -> Client:
-    """A guest, with a home of its own."""
     guest, home = guest_of(store, domid), b"/local/domain/%d" % domid
     dom0_of(store).mkdir(home)
     dom0_of(store).set_perms(home, b"n%d" % domid)

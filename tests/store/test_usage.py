@@ -141,8 +141,7 @@ RULES: Final[dict[str, str]] = {
         memory 1 -> 62; memory 2 -> 53
         2 mkdir /local/domain/1/a/theirs; memory 1 -> 69; memory 2 -> 85""",
     "reading in a transaction takes memory too; beyond the quota it fails": """
-        1 dir /local/domain/1; room 1 540; 1 start t
-        t read /local/domain/1 -> ENOMEM
+        1 dir /local/domain/1; room 1 540; 1 start t; t read /local/domain/1 -> ENOMEM
         t commit -> ENOMEM""",
     "dom0 is refused no memory, for itself or for a guest; all counts": """
         introduce 1; write /a; set /a n1; quota -1 memory 1; quota 1 memory 1

@@ -21,7 +21,6 @@ DOM0 = Caller(0, privileged=True)
 
 @pytest.fixture
 def index() -> WatchIndex:
-    """Without a watch."""
     return WatchIndex()
 
 
