@@ -3,9 +3,6 @@
 from collections.abc import Callable
 from typing import final
 
-import pytest
-
-from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller, Permissions, parse_permissions
 from xsd.protocol.request import UNLIMITED
@@ -126,16 +123,6 @@ Enter = Callable[[Client], Client]
 """A way to make requests: outside transactions or in a new one."""
 
 
-def refused(
-    errno: Errno, request: Callable[..., object], path: bytes, *arguments: bytes
-) -> None:
-    """Check that a request fails and says which node it is about."""
-    with pytest.raises(XenStoreError) as caught:
-        request(path, *arguments)
-    assert caught.value.errno is errno
-    assert caught.value.path == path
-
-
 def dom0_of(store: Store) -> Client:
     return Client(store, store.privileged.caller)
 
@@ -173,24 +160,3 @@ def watched(client: Client, *paths: bytes) -> None:
     """Watch paths, each with itself as the token."""
     for path in paths:
         client.watch(path)
-
-
-Steps = list[tuple[str, bytes]]
-"""Requests that change something: "write", "mkdir", "rm" or "perms", and a path."""
-
-
-def do(client: Client, steps: Steps) -> None:
-    """Make requests, each with a value of its own; what is missing is left alone."""
-    for number, (what, path) in enumerate(steps):
-        try:
-            if what == "write":
-                client.write(path, b"%d" % number)
-            elif what == "mkdir":
-                client.mkdir(path)
-            elif what == "rm":
-                client.rm(path)
-            else:
-                client.set_perms(path, b"n0", b"r%d" % number)
-        except XenStoreError as error:
-            if error.errno is not Errno.ENOENT:
-                raise
