@@ -58,13 +58,10 @@ def test_what_is_replaced_or_removed_counts_as_displaced(
 def test_a_commit_displaces_what_it_changed(store: Store, dom0: Client) -> None:
     """Whether it takes the store's place as it is or is made again."""
     dom0.write(b"/a", b"x" * 1000)
-    for elsewhere in (False, True):
+    for meanwhile in ("dir /", "write /b"):
         begin = store.live.tree.displaced
-        transaction = dom0.start()
-        transaction.write(b"/a", b"y" * 1000)
-        if elsewhere:
-            dom0.write(b"/b")
-        transaction.commit()
+        play(dom0, f"start t1; t1 write /a y*1000; {meanwhile}; t1 commit")
+
         assert store.live.tree.displaced - begin > 1000
 
 
