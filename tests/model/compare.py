@@ -48,7 +48,6 @@ def contents(top: Node) -> Contents:
 
 
 def naive_contents(state: State) -> Contents:
-    """The same of the naive store."""
     return [
         (path, state[path].value, state[path].rights)
         for path in at_or_below(state, ())[1:]

@@ -75,7 +75,6 @@ class Step:
 
     @property
     def removes(self) -> bool:
-        """Whether it removes."""
         return self.value is None and not self.rights
 
 
@@ -137,7 +136,6 @@ def record_size(state: State, path: Path) -> int:
 
 
 def owned(state: State) -> dict[int, int]:
-    """Number of nodes by owner."""
     counts: dict[int, int] = {}
     for node in state.values():
         owner = node.rights[0].domid

@@ -31,13 +31,8 @@ from tests.model.compare import (
     naive_contents,
 )
 from tests.model.journal import LOOKS, Journal
-from tests.model.naive_state import (
-    Rights,
-    State,
-    owned,
-    record_size,
-)
-from tests.model.naive_store import NaiveStore, NaiveTransaction
+from tests.model.naive_state import Rights, State, owned, record_size
+from tests.model.naive_store import NaiveStore, NaiveTransaction, Tx
 from tests.model.naive_watches import NaiveWatch
 from xsd.engine.state import differences
 from xsd.protocol.limits import PAYLOAD_MAX
@@ -241,7 +236,6 @@ class StoreMachine(RuleBasedStateMachine):
             self.watches.append(watch)
 
     def unwatch(self, watch: Watch) -> None:
-        """UNWATCH."""
         self.watches.remove(watch)
         self.ask("unwatch", watch)
         self.naive.watches.remove(int(watch.token))
@@ -252,7 +246,6 @@ class StoreMachine(RuleBasedStateMachine):
         return None if domain is None else domain.caller
 
     def close(self, slot: int, *, commit: bool) -> None:
-        """TRANSACTION_END."""
         opened = self.open.pop(slot, None)
         if opened is None:
             return
@@ -323,9 +316,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert real == naive
         return False
 
-    def resolve(
-        self, path: Path, rights: Rights, tx: NaiveTransaction | None
-    ) -> Rights:
+    def resolve(self, path: Path, rights: Rights, tx: Tx) -> Rights:
         """Put the present owner in where whoever owns the node is meant."""
         state = self.naive.live if tx is None or tx.state is None else tx.state
         if rights[0].domid != cases.WHOEVER:
@@ -339,7 +330,7 @@ class StoreMachine(RuleBasedStateMachine):
         path: Path,
         offset: int,
         real: Transaction | None,
-        naive: NaiveTransaction | None,
+        naive: Tx,
     ) -> None:
         """Ask for a part of a list; the number before it is not the naive store's."""
         reply = answer(partial(self.ask, "directory_part", real, caller, path, offset))
@@ -363,7 +354,6 @@ class StoreMachine(RuleBasedStateMachine):
         assert generation >= last
 
     def introduce(self, domid: int) -> None:
-        """INTRODUCE."""
         self.agree("introduce", [domid, 1], [domid])
 
     def release(self, domid: int, *, keep_orphans: bool = False) -> None:
@@ -376,11 +366,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.agree("end", [[domid]], [domid], keep_orphans=keep_orphans)
 
     def set_target(self, domid: int, target: int) -> None:
-        """SET_TARGET."""
         self.agree("set_target", [domid, target], [domid, target])
 
     def set_quota(self, domid: int, name: str, limit: int) -> None:
-        """SET_QUOTA."""
         self.ask("set_quota", domid, name, limit)
         self.naive.set_quota(domid, name, limit)
 

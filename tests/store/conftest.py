@@ -19,7 +19,6 @@ def store() -> Iterator[Store]:
 
 @pytest.fixture
 def dom0(store: Store) -> Client:
-    """The privileged domain."""
     return dom0_of(store)
 
 

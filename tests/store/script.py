@@ -48,7 +48,6 @@ class Play:
                 self._line(line)
 
     def client(self, name: str) -> Client:
-        """Whoever has that name."""
         if name not in self.clients:
             domid = int(name.rstrip("*"))
             known = self.store.domains.get(domid) is not None

@@ -18,8 +18,7 @@ RULES: Final[dict[str, str]] = {
         read /new/node -> mine; read /new -> -""",
     "nodes made on the way are carried over with what became of them": """
         start t1; t1 write /a/b/c 1; t1 write /a 2; t1 set /a/b r0; write /other
-        t1 commit
-        read /a -> 2; get /a/b -> r0; read /a/b/c -> 1""",
+        t1 commit; read /a -> 2; get /a/b -> r0; read /a/b/c -> 1""",
     "what comes back on the way is empty, and has the permissions of what is above": """
         write /a/b 1; set /a/b r0; start t1; t1 rm /a; t1 mkdir /a/b/x; t1 commit
         read /a/b -> -; get /a/b -> n0""",
@@ -29,8 +28,7 @@ RULES: Final[dict[str, str]] = {
         write /value; set /value n1; write /perms; set /perms n1; write /gone/x
         set /gone/x n1; write /dir; set /dir n1
         2 start t1; t1 write /value x; 2 start t2; t2 set /perms r1
-        2 start t3; t3 rm /gone/x; 2 start t4; t4 write /dir/new/x
-        target 2 3
+        2 start t3; t3 rm /gone/x; 2 start t4; t4 write /dir/new/x; target 2 3
         t1 commit -> EACCES dom2 lost the right; t2 commit -> EACCES dom2 lost the right
         t3 commit -> EACCES dom2 lost the right; t4 commit -> EACCES dom2 lost the right
         read /value -> -; get /perms -> n1; dir /gone -> x; dir /dir -> -""",
@@ -47,8 +45,7 @@ RULES: Final[dict[str, str]] = {
     "domains that come and go do not disturb other transactions": """
         introduce 5; introduce 6; mkdir /a; set /a n0 r6; start t1
         t1 write /a/b; t1 set /a/b n6 r32757 r7; t1 write /a x; t1 rm /tool
-        release 5; introduce 7; t1 commit
-        get /a/b -> n6 r32757 r7""",
+        release 5; introduce 7; t1 commit; get /a/b -> n6 r32757 r7""",
     # Counts.
     "a node changes hands with its count, alone": """
         introduce 1; write /a/b; start t1; t1 set /a n1; t1 set /a/b n1; t1 write /a/c

@@ -94,38 +94,57 @@ def test_permissions_may_name_a_domain_that_exists() -> None:
 # Permissions about to be set.
 
 
-def test_the_owner_must_exist(domains: Domains) -> None:
+@pytest.mark.parametrize("owner", [b"n7", b"n32752", b"n4294967295"])
+def test_the_owner_must_exist(domains: Domains, owner: bytes) -> None:
     """ENOENT, as for the reserved numbers but that of any domain."""
-    for entry in (b"n7", b"n32752", b"n4294967295"):
-        with pytest.raises(XenStoreError, match="ENOENT: owner dom"):
-            domains.mark_stale(perms(entry), DOM0, 1)
-    for given in (perms(b"n32757"), perms(b"n5", b"r0", b"b5")):
-        # The very object, which nodes share.
-        assert domains.mark_stale(given, DOM0, 1) is given
+    with pytest.raises(XenStoreError, match="ENOENT: owner dom"):
+        domains.mark_stale(perms(owner), DOM0, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "caller", "stale"),
+    [
+        pytest.param(b"n5 r0 b5", DOM0, [], id="known domains"),
+        pytest.param(b"n32757", DOM0, [], id="any domain as the owner"),
+        pytest.param(b"n0 r7 r5", DOM0, [1], id="an unknown domain"),
+        pytest.param(b"n0 r32757", DOM0, [], id="all domains, by dom0"),
+        pytest.param(
+            b"n0 r32757",
+            Caller(5, privileged=False),
+            [],
+            id="all domains, by who knows it",
+        ),
+        pytest.param(
+            b"n0 r32757",
+            Caller(6, privileged=False),
+            [1],
+            id="by who has not the feature",
+        ),
+        pytest.param(
+            b"n0 r32757", Caller(7, privileged=False), [1], id="by who is not known"
+        ),
+    ],
+)
+def test_an_entry_that_grants_nothing_is_marked_and_stays_visible(
+    domains: Domains, given: bytes, caller: Caller, stale: list[int]
+) -> None:
+    """If there is none, the very object is taken, which nodes share."""
+    domains.know(6, 10).features = FEATURES & ~FEATURE_DOMID_ANY
+    asked = perms(*given.split())
+    marked = domains.mark_stale(asked, caller, 1)
+
+    assert marked.text == asked.text
+    assert [n for n, entry in enumerate(marked.entries) if entry.stale] == stale
+    assert (marked is asked) == (not stale)
 
 
 def test_an_entry_for_an_unknown_domain_grants_nothing_ever(domains: Domains) -> None:
-    """Not even to the one that gets that id later; it stays visible."""
+    """Not even to the one that gets that id later."""
     marked = domains.mark_stale(perms(b"n0", b"r7", b"r5"), DOM0, 1)
     domains.know(7, 20)
 
-    assert marked.text == b"n0\0r7\0r5\0"
-    assert [entry.stale for entry in marked.entries] == [False, True, False]
     assert marked.access(Caller(7, privileged=False)) == 0
     assert marked.access(Caller(5, privileged=False)) == 1
-
-
-def test_an_entry_for_all_domains_needs_the_feature(domains: Domains) -> None:
-    """Of the domain that sets it; dom0 has it always."""
-    given = perms(b"n0", b"r32757")
-    domain = domains.know(5, 10)
-    unknown = Caller(7, privileged=False)
-
-    assert domains.mark_stale(given, domain.caller, 1) is given
-    assert domains.mark_stale(given, DOM0, 1) is given
-    assert domains.mark_stale(given, unknown, 1).entries[1].stale
-    domain.features = FEATURES & ~FEATURE_DOMID_ANY
-    assert domains.mark_stale(given, domain.caller, 1).entries[1].stale
 
 
 # Permissions set a while ago.

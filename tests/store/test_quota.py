@@ -93,8 +93,7 @@ RULES: Final[dict[str, str]] = {
         1 write a/b/c; quota 1 nodes 4
         1* rm a/b; 1* write d; 1* write e; 1* write f -> ENOSPC""",
     "the record of a guest's node is limited: a value that grows": """
-        1 write b y
-        1* write a x*2024; 1* write b x*2025 -> ENOSPC
+        1 write b y; 1* write a x*2024; 1* write b x*2025 -> ENOSPC
         1* read b -> y""",
     "the record of a guest's node is limited: a new one": """
         1* write a x*2024; 1* write c x*2025 -> ENOSPC""",
@@ -102,16 +101,14 @@ RULES: Final[dict[str, str]] = {
         1 write a x*2024
         1* write d x*2008; 1* set d n1 r2 r3; 1* set a n1 r2 -> ENOSPC""",
     "a new name counts in its parent's record, up to the last byte": """
-        1 mkdir d; 1 mkdir d/x*2021
-        1* mkdir d/y; 1* mkdir d/zz -> ENOSPC""",
+        1 mkdir d; 1 mkdir d/x*2021; 1* mkdir d/y; 1* mkdir d/zz -> ENOSPC""",
     "a new name counts in the record of one made on the way": """
         1* mkdir e/x*2024/f -> ENOSPC""",
     "a new name counts in the record of the home": """
         1* mkdir x*2048 -> ENOSPC""",
     "dom0 is under no quota, nor is what it makes for a guest, permissions neither": """
         introduce 1; quota -1 nodes 1; mkdir /a; set /a n1
-        0* write /a/b/c x*4000; 0* write /a/b x*4000
-        0* get /a/b/c -> n1
+        0* write /a/b/c x*4000; 0* write /a/b x*4000; 0* get /a/b/c -> n1
         0* set /a n1 r0 r0 r0 r0 r0 r0 r0; 0* get /a -> n1 r0 r0 r0 r0 r0 r0 r0""",
     "a guest may give exactly the quota of permissions, the owner's counts": """
         1 write a
@@ -131,22 +128,19 @@ RULES: Final[dict[str, str]] = {
     "a lowered quota takes nothing away; only growth is refused": """
         1 write a/b 1; 1 watch a; 1 start t
         quota 1 nodes 1; quota 1 watches 1; quota 1 transactions 1
-        1 write a/b 2; 1 set a/b r1; t write a/b 3; t commit
-        1 write c -> ENOSPC
+        1 write a/b 2; 1 set a/b r1; t write a/b 3; t commit; 1 write c -> ENOSPC
         1 read a/b -> 3""",
     "a transaction may make a node smaller that is too big, or leave it": """
         1 write a x*100; 1 mkdir a/name; 1 start t1; 1 start t2; 1 start t3; 1 start t4
         t1 rm a/name; t2 write a y*100; t3 write b z*100; quota 1 node-size 100
-        t1 commit; t2 commit
-        t3 commit -> ENOSPC node-size: /local/domain/1/b
+        t1 commit; t2 commit; t3 commit -> ENOSPC node-size: /local/domain/1/b
         quota 1 node-size 0; t4 write c x*3000; t4 commit""",
     "what transactions create together in one directory is limited; dom0 goes on": """
         1 mkdir d; quota 1 node-size 56; 1 start t1; 1 start t2; 1 start t3; start d1
         t1 mkdir d/w*15; t2 mkdir d/x*15; t3 mkdir d/y*15
         d1 mkdir /local/domain/1/d/z*15; t1 commit; t2 commit
         t3 commit -> ENOSPC dom1 is at its quota of 56 node-size
-        d1 commit
-        1 dir d -> w*15 x*15 z*15""",
+        d1 commit; 1 dir d -> w*15 x*15 z*15""",
 }
 
 

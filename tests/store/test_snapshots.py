@@ -58,13 +58,10 @@ def test_what_is_replaced_or_removed_counts_as_displaced(
 def test_a_commit_displaces_what_it_changed(store: Store, dom0: Client) -> None:
     """Whether it takes the store's place as it is or is made again."""
     dom0.write(b"/a", b"x" * 1000)
-    for elsewhere in (False, True):
+    for meanwhile in ("dir /", "write /b"):
         begin = store.live.tree.displaced
-        transaction = dom0.start()
-        transaction.write(b"/a", b"y" * 1000)
-        if elsewhere:
-            dom0.write(b"/b")
-        transaction.commit()
+        play(dom0, f"start t1; t1 write /a y*1000; {meanwhile}; t1 commit")
+
         assert store.live.tree.displaced - begin > 1000
 
 
@@ -74,8 +71,7 @@ def test_a_guest_loses_a_snapshot_that_is_too_old(
     """It is told EAGAIN at the end, and what it had changed is forgotten."""
     transaction = guest.start()
     transaction.write(b"a", b"1")
-    kept = transaction.transaction
-    assert kept is not None
+    kept = transaction.opened
     rewrite(dom0, small_past)
 
     assert kept.expelled
@@ -114,62 +110,49 @@ def test_younger_snapshots_stay_until_their_time(
     young.read(b"/local/domain/1")
     rewrite(dom0, small_past // 2)
     opened = [unused, old, of_dom0, young]
-    assert [_is_expelled(each) for each in opened] == [False, True, False, False]
+    assert [each.opened.expelled for each in opened] == [False, True, False, False]
     rewrite(dom0, small_past // 2 + 5000)
 
-    assert [_is_expelled(each) for each in opened] == [False, True, False, True]
+    assert [each.opened.expelled for each in opened] == [False, True, False, True]
     unused.commit()
     of_dom0.commit()
     old.abort()
     young.abort()
 
 
-def _is_expelled(client: Client) -> bool:
-    return client.transaction is not None and client.transaction.expelled
-
-
-def test_a_guest_alone_cannot_keep_more(guest: Client, small_past: int) -> None:
-    """As many transactions as it may have, with all it may have rewritten between."""
-    store = guest.store
-    names = [b"%d" % number for number in range(50)]
-    opened: list[Client] = []
-    for _ in range(DEFAULTS[TRANSACTIONS]):
-        for name in names:
-            guest.write(name, b"x" * 1000)
-        opened.append(guest.start())
-        opened[-1].read(b"0")
-    displaced = store.live.tree.displaced
-    kept = [each.transaction for each in opened if not _is_expelled(each)]
-
-    assert 0 < len(kept) < len(opened)
-    for transaction in kept:
-        assert transaction is not None
-        assert displaced - transaction.mark < small_past
-    for each in opened:
-        each.abort()
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("how", ["rewrite", "remove"])
-def test_the_real_bound_is_in_force(how: str) -> None:
-    """With default quotas, and by both ways to displace nodes."""
+@pytest.mark.parametrize(
+    ("guests", "nodes", "limit"),
+    [
+        pytest.param(1, 50, 100_000, id="a guest alone"),
+        pytest.param(
+            12, 900, DISPLACED_MAX, id="the real bound", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_the_bound_is_in_force(
+    monkeypatch: pytest.MonkeyPatch, how: str, guests: int, nodes: int, limit: int
+) -> None:
+    """With as many transactions as quotas allow, by both ways to displace nodes."""
     store = Store()
+    if limit != DISPLACED_MAX:
+        monkeypatch.setattr("xsd.store.snapshots.DISPLACED_MAX", limit)
+        store.transactions.expel_at = limit
     game = Play(store)
     opened: list[Client] = []
-    for domid in range(1, 13):
+    for domid in range(1, guests + 1):
         guest = game.client(f"{domid}")
         for _ in range(DEFAULTS[TRANSACTIONS]):
             if how == "remove":
                 play(guest, "mkdir d; rm d")
-            for number in range(900):
+            for number in range(nodes):
                 guest.write(b"d/%d/%d" % (number // 300, number), b"x" * 1000)
             opened.append(guest.start())
             opened[-1].read(b"d")
     displaced = store.live.tree.displaced
+    kept = [each.opened for each in opened if not each.opened.expelled]
 
-    assert displaced > 1.5 * DISPLACED_MAX
-    kept = [each for each in opened if not _is_expelled(each)]
+    assert displaced > 1.5 * limit
     assert 0 < len(kept) < len(opened)
-    marks = [each.transaction.mark for each in kept if each.transaction is not None]
-    assert displaced - min(marks) <= DISPLACED_MAX
-    assert find(store.live.tree.top, at(b"/local/domain/12")) is not None
+    assert displaced - min([each.mark for each in kept]) <= limit
+    assert find(store.live.tree.top, at(b"/local/domain/%d" % guests)) is not None

@@ -69,8 +69,7 @@ RULES: Final[dict[str, str]] = {
         introduce 5 -> @introduceDomain:in1 @introduceDomain:in0
         release 5 -> @releaseDomain:out0""",
     "a domain that is not introduced is ENOENT": """
-        introduce 6
-        target 5 6 -> ENOENT dom5 is not introduced
+        introduce 6; target 5 6 -> ENOENT dom5 is not introduced
         target 6 5 -> ENOENT dom5 is not introduced
         shut 5 -> ENOENT dom5 is not introduced
         know 5; resume 5 -> ENOENT dom5 is not introduced""",
@@ -87,15 +86,13 @@ RULES: Final[dict[str, str]] = {
         read /a/own -> ENOENT; dir /a -> other; dir /b/z -> -""",
     "it is taken out of all permissions; a later one has none of its rights": """
         introduce 5; write /a/b; set /a n0 r5 r6 b5; set /a/b n0 r6
-        set @introduceDomain n0 r5; watch /
-        release 5 -> -
+        set @introduceDomain n0 r5; watch /; release 5 -> -
         get /a -> n0 r6; get /a/b -> n0 r6; get @introduceDomain -> n0
         introduce 5; 5 read /a -> EACCES""",
     "what cannot be removed passes to the privileged domain": """
         introduce 5; write /a/own; set /a/own r5 w5; set / r5 w5 b32757
         set @introduceDomain r5 w5 b32757; set @releaseDomain r5 w5 b32757
-        watch @releaseDomain
-        release 5 -> @releaseDomain:@releaseDomain
+        watch @releaseDomain; release 5 -> @releaseDomain:@releaseDomain
         get / -> r0 b32757; get @introduceDomain -> r0 b32757
         get @releaseDomain -> r0 b32757; dir / -> tool a; dir /a -> -""",
     "its nodes may be kept, and pass to the privileged domain in silence": """
@@ -105,23 +102,18 @@ RULES: Final[dict[str, str]] = {
         read /own -> 1; get /own -> r0 w6; get /own/1 -> n0; nodes 5 -> 0
         nodes 0 -> 7""",
     "an entry for all domains is not about one of that number": """
-        introduce 32757; set /tool n0 r32757
-        release 32757
-        get /tool -> n0 r32757""",
+        introduce 32757; set /tool n0 r32757; release 32757; get /tool -> n0 r32757""",
     "a target gives its rights until another one is set or ends": """
         introduce 5; introduce 6; introduce 7; write /5; set /5 n5; write /6; set /6 n6
         write /7; set /7 n7; target 7 5
         7 read /5 -> -; 7 read /6 -> EACCES; 7 read /7 -> -
-        target 7 6
-        7 read /5 -> EACCES; 7 read /6 -> -; 7 read /7 -> -
+        target 7 6; 7 read /5 -> EACCES; 7 read /6 -> -; 7 read /7 -> -
         introduce 6; write /again; set /again n6; release 6; introduce 6
-        write /again; set /again n6
-        7 read /again -> EACCES""",
+        write /again; set /again n6; 7 read /again -> EACCES""",
     "transactions see a domain's end as any other change": """
         introduce 5; write /own; set /own n5; write /shared; set /shared n0 r5
         start t1; start t2; start t3
-        t1 read /own; t2 get /shared; t3 read /shared; t3 write /new
-        release 5
+        t1 read /own; t2 get /shared; t3 read /shared; t3 write /new; release 5
         t1 commit -> EAGAIN
         t2 commit -> EAGAIN
         t3 commit""",

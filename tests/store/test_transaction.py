@@ -11,7 +11,7 @@ import pytest
 from tests.store.script import Play, play
 from tests.store.support import Client
 from xsd.protocol.errors import XenStoreError
-from xsd.store import Store, Transaction
+from xsd.store import Store
 from xsd.store.quota import DEFAULTS, MEMORY, TRANSACTION_NODES
 from xsd.store.usage import NODE_BYTES
 
@@ -150,14 +150,9 @@ def test_what_a_commit_made_and_removed_is_no_change_for_others(dom0: Client) ->
 # What is kept for it.
 
 
-def transaction_of(client: Client) -> Transaction:
-    assert client.transaction is not None
-    return client.transaction
-
-
 def kept_for(client: Client) -> tuple[int, int, int]:
     """Bytes and paths that are kept, and what the caller is charged."""
-    footprint = transaction_of(client).footprint
+    footprint = client.opened.footprint
     rows = footprint.listed()
     size = len(rows) + sum(len(name) for _depth, name, *_rest in rows)
     return size, footprint.count, client.store.usage.memory.of(client.caller.domid)
@@ -172,7 +167,7 @@ def test_making_and_removing_in_turn_takes_no_more_room(
     found = set()
     for _ in range(5):
         play(t1, f"write n{inside}/{'/'.join(['x'] * 990)} value; rm n")
-        found.add((*kept_for(t1), transaction_of(t1).footprint.changed))
+        found.add((*kept_for(t1), t1.opened.footprint.changed))
 
     assert len(found) == 1
     t1.commit()
@@ -184,7 +179,7 @@ def test_removing_one_from_before_forgets_what_was_made_below(guest: Client) -> 
     t1 = guest.start()
     for number in range(5):
         play(t1, f"write n/{number}/{'/'.join(['x'] * 100)} value; rm n")
-        rows = transaction_of(t1).footprint.listed()
+        rows = t1.opened.footprint.listed()
 
         assert len([row for row in rows if row[5]]) == 1
         assert len(rows) < 20
@@ -229,7 +224,7 @@ def test_what_it_would_keep_is_refused_before_it_is_kept(
         with contextlib.suppress(XenStoreError):
             play(t1, script.format(n=number, name=f"{number}" * 100))
         assert store.usage.memory.of(1) <= limit
-    assert transaction_of(t1).failed
+    assert t1.opened.failed
 
 
 def test_a_removal_needs_room_for_the_nodes_above(store: Store) -> None:
@@ -241,4 +236,4 @@ def test_a_removal_needs_room_for_the_nodes_above(store: Store) -> None:
         t1 read a/b -> x; 1 read a/b -> x
     """)
 
-    assert transaction_of(game.clients["t1"]).failed
+    assert game.clients["t1"].opened.failed

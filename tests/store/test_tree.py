@@ -17,7 +17,6 @@ AB: Path = (b"a", b"b")
 
 @pytest.fixture
 def clock() -> Clock:
-    """Of all trees of a test."""
     return Clock()
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from tests.store.script import Play, play
 from tests.store.support import Client, at
-from xsd.protocol.errors import XenStoreError
 from xsd.protocol.perms import Caller
 from xsd.protocol.request import UNLIMITED
 from xsd.store import Store, Watch
@@ -141,8 +140,7 @@ RULES: Final[dict[str, str]] = {
         memory 1 -> 62; memory 2 -> 53
         2 mkdir /local/domain/1/a/theirs; memory 1 -> 69; memory 2 -> 85""",
     "reading in a transaction takes memory too; beyond the quota it fails": """
-        1 dir /local/domain/1; room 1 540; 1 start t
-        t read /local/domain/1 -> ENOMEM
+        1 dir /local/domain/1; room 1 540; 1 start t; t read /local/domain/1 -> ENOMEM
         t commit -> ENOMEM""",
     "dom0 is refused no memory, for itself or for a guest; all counts": """
         introduce 1; write /a; set /a n1; quota -1 memory 1; quota 1 memory 1
@@ -172,48 +170,41 @@ def test_unsent_output_is_beside_what_the_store_keeps(
     assert store.usage.all_memory()[2] == store.usage.memory_of(2) == 7
 
 
-@pytest.mark.parametrize("end", ["commit", "abort", "conflict"])
+@pytest.mark.parametrize(
+    ("end", "more"),
+    [
+        ("commit", -2),
+        ("abort", 0),
+        ("0 write /local/domain/1/a 67890; commit -> EAGAIN", 0),
+    ],
+    ids=["commit", "abort", "conflict"],
+)
 def test_a_transaction_counts_as_long_as_it_is_open(
-    store: Store, dom0: Client, guest: Client, end: str
+    guest: Client, end: str, more: int
 ) -> None:
     """What it relied on, and what it had to copy or make."""
     guest.write(b"a", b"12345")
-    before = store.usage.memory.of(1)
-    transaction = guest.start()
+    before = guest.store.usage.memory.of(1)
     looked_at = b"localdomain1a"  # and the root, of which the name is empty
     read = 5 * SPOT_BYTES + len(looked_at)
     copied = 6 * NODE_BYTES + 3  # top, root, local, domain, 1, a
     beside = SPOT_BYTES + 1 + 2 * FORK_BYTES  # two names in one directory
-    play(
-        transaction,
-        f"""
+    script = f"""
         memory 1 -> {before}
         read a; memory 1 -> {before + read}
         write a 123; memory 1 -> {before + read + copied}
         write b 1234; memory 1 -> {before + read + copied + beside + NODE_BYTES + 4}
         rm b; memory 1 -> {before + read + copied + beside}
-        """,
-    )
-
-    if end == "commit":
-        transaction.commit()
-        before -= 2
-    elif end == "abort":
-        transaction.abort()
-    else:
-        dom0.write(b"/local/domain/1/a", b"67890")
-        with pytest.raises(XenStoreError, match="EAGAIN"):
-            transaction.commit()
-    assert store.usage.memory.of(1) == before
+        {end}; memory 1 -> {before + more}
+    """
+    play(guest.start(), script)
 
 
 def test_a_transaction_has_exactly_the_quota_of_memory(store: Store) -> None:
     """What goes over it fails the whole transaction."""
     game = Play(store)
     game.run("1 write a 1; 1 start t0; t0 write a 12345; t0 write b/c 1")
-    measured = game.clients["t0"].transaction
-    assert measured is not None
-    need = measured.charged
+    need = game.clients["t0"].opened.charged
     game.run(f"""
         t0 abort
         room 1 {need - 1}; 1 start t1; t1 write a 12345; t1 write b/c 1 -> ENOMEM

@@ -5,7 +5,7 @@ import tracemalloc
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.store.support import at
@@ -21,7 +21,6 @@ DOM0 = Caller(0, privileged=True)
 
 @pytest.fixture
 def index() -> WatchIndex:
-    """Without a watch."""
     return WatchIndex()
 
 
@@ -172,15 +171,18 @@ NAMES = st.lists(st.sampled_from([b"a", b"b"]), max_size=3)
     st.lists(st.integers(0, 19), unique=True, max_size=10),
     NAMES,
 )
+@example([([b"a"], -1)] * 3 + [([b"a", b"b"], -1)], [0, 2, 1], [b"a", b"b"])
 def test_the_index_finds_what_looking_at_every_watch_would(
     watched: list[tuple[list[bytes], int]], removed: list[int], changed: list[bytes]
 ) -> None:
     """The definition: a prefix of the path, no further away than the depth."""
     index = WatchIndex()
     watches: list[Watch] = []
-    for names, depth in watched:
+    guest = Caller(1, privileged=False)
+    for number, (names, depth) in enumerate(watched):
         path: Path = (b"", *names)
-        watches.append(Watch(1, DOM0, path, b"/" + b"/".join(names), b"t", depth))
+        caller = guest if number % 2 else DOM0
+        watches.append(Watch(1, caller, path, b"/" + b"/".join(names), b"t", depth))
         index.add(watches[-1])
     gone = [watches[number] for number in removed if number < len(watches)]
     for watch in gone:
