@@ -3,11 +3,11 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.engine.script import Verb, play, request
 from tests.engine.support import (
-    OK,
     Client,
     event,
     guest_of,
@@ -34,13 +34,71 @@ ONE = encode_frame(Op.GET_DOMAIN_PATH, 1, 0, b"5\0")
 REPLY = encode_frame(Op.GET_DOMAIN_PATH, 1, 0, b"/local/domain/5\0")
 
 
+RULES = {
+    # Whatever becomes of it (measured on C).
+    "many requests at once are answered in order, one reply for each": """
+        feed write /a 1; feed read /a; feed rm /a; feed read /a; feed mkdir /a/; turn
+        hear -> write=OK read=1 rm=OK ENOENT EINVAL
+    """,
+    "what comes while others wait is answered after them": f"""
+        {"feed get_domain_path 5;" * (TURN + 1)} one_turn; feed get_domain_path 6; turn
+        hear -> {"get_domain_path=/local/domain/5, " * (TURN + 1)} \
+get_domain_path=/local/domain/6,
+    """,
+    # The transport logs them after each turn.
+    "notices are taken once": "rm / -> EINVAL; log -> request.refused; log -> -",
+    # Until its transport ends it, what still comes is thrown away.
+    "lost connection is not read": """
+        1 hear; release 1; 1 lost -> True; 1 post get_domain_path 1
+        1 backlog -> 0; 1 hear -> -
+    """,
+    "half a request is no request when its client leaves": """
+        a half write /a v; a leave; read /a -> ENOENT
+    """,
+    # Nothing of an open transaction was ever seen by others.
+    "disconnect takes watches and transactions away": """
+        1 watch /a t -> OK /a:t; 1 watch @releaseDomain t -> OK @releaseDomain:t
+        1 start -> 1,; 1 start -> 2,; 1 t1 read /a -> EACCES; 1 uses -> 2 2
+        1 leave; 1 uses -> 0 0; faults -> -; write /a v; 1 hear -> -
+    """,
+}
+
+
+def half(engine: Engine, client: Client, words: list[str]) -> None:
+    """All of a request but its end."""
+    engine.feed(client.connection, client.frame(*request(" ".join(words)))[:-1])
+    run(engine)
+
+
+def uses(engine: Engine, client: Client, _words: list[str]) -> str:
+    """How many watches and transactions a domain has."""
+    usage = engine.store.usage
+    return f"{usage.watches.of(client.domid)} {usage.transactions.of(client.domid)}"
+
+
+VERBS: dict[str, Verb] = {
+    "half": half,
+    "uses": uses,
+    "one_turn": lambda engine, _, __: engine.turn(0),
+    "lost": lambda _, client, __: str(client.connection.lost),
+    "backlog": lambda _, client, __: str(len(client.connection.backlog)),
+    "faults": lambda engine, _, __: " ".join(map(str, verify(engine.store))),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_connections(engine: Engine, rule: str) -> None:
+    """Each rule as the script that shows it."""
+    play(engine, RULES[rule], VERBS)
+
+
 def test_connections_are_numbered_in_the_order_in_which_they_come(
     engine: Engine,
 ) -> None:
     """A number is never used again."""
-    first, second = Client(engine).connection, Client(engine).connection
+    first, second = engine.connect(0), engine.connect(0)
     engine.disconnect(first)
-    third = Client(engine).connection
+    third = engine.connect(0)
 
     assert [first.id, second.id, third.id] == [1, 2, 3]
     assert engine.connections == [second, third]
@@ -56,25 +114,6 @@ def test_nothing_is_answered_before_the_turn(engine: Engine, dom0: Client) -> No
     assert (dom0.connection.outbox.size, engine.take_dirty()) == (0, [])
     engine.turn(0)
     assert (engine.take_dirty(), engine.busy) == ([dom0.connection], False)
-
-
-def test_many_frames_in_one_piece_are_answered_in_order(dom0: Client) -> None:
-    """One reply for each, whatever becomes of it (measured on C)."""
-    dom0.send(
-        dom0.frame(Op.WRITE, b"/a\x001")
-        + dom0.frame(Op.READ, b"/a\0")
-        + dom0.frame(Op.RM, b"/a\0")
-        + dom0.frame(Op.READ, b"/a\0")
-        + dom0.frame(99)
-    )
-
-    assert dom0.take() == [
-        (Op.WRITE, OK),
-        (Op.READ, b"1"),
-        (Op.RM, OK),
-        refusal(Errno.ENOENT),
-        refusal(Errno.ENOSYS),
-    ]
 
 
 STREAM = b"".join(
@@ -105,6 +144,7 @@ def answers(pieces: list[bytes]) -> bytes:
 
 
 @given(cuts=st.lists(st.integers(0, len(STREAM)), max_size=10))
+@example(cuts=list(range(len(STREAM))))
 def test_where_the_stream_is_cut_does_not_change_the_replies(cuts: list[int]) -> None:
     """Only events may be more, when the equal one before has been taken already."""
     edges = [0, *sorted(cuts), len(STREAM)]
@@ -113,17 +153,6 @@ def test_where_the_stream_is_cut_does_not_change_the_replies(cuts: list[int]) ->
     whole, cut = answers([STREAM]), answers([STREAM[a:b] for a, b in pairwise(edges)])
     assert cut.replace(one_event, b"") == whole.replace(one_event, b"")
     assert cut.count(one_event) in (1, 2)
-
-
-def test_request_may_come_byte_by_byte(dom0: Client) -> None:
-    """The last one brings the reply."""
-    request = dom0.frame(Op.READ, b"/tool\0")
-    for index in range(len(request) - 1):
-        dom0.send(request[index : index + 1])
-        assert dom0.take() == []
-    dom0.send(request[-1:])
-
-    assert dom0.take() == [(Op.READ, b"")]
 
 
 def test_bad_header_ends_a_connection_once_all_before_it_is_answered(
@@ -220,20 +249,6 @@ def test_a_turn_is_limited_over_all_clients_of_dom0(engine: Engine) -> None:
     assert left == [0] * (count - 2) + [1] * 2
 
 
-def test_what_comes_while_others_wait_is_answered_after_them(
-    engine: Engine, dom0: Client
-) -> None:
-    """The order of a connection's requests is the order of their replies."""
-    engine.feed(dom0.connection, ONE * (TURN + 1))
-    engine.turn(0)
-    last = encode_frame(Op.GET_DOMAIN_PATH, 2, 0, b"5\0")
-    engine.feed(dom0.connection, last)
-    run(engine)
-
-    expected = REPLY * (TURN + 1) + REPLY.replace(b"\x01", b"\x02", 1)
-    assert take_bytes(engine, dom0.connection) == expected
-
-
 def test_client_that_does_not_read_is_not_answered_beyond_high_water(
     engine: Engine, dom0: Client
 ) -> None:
@@ -266,26 +281,6 @@ def test_dirty_connections_are_told_once(engine: Engine) -> None:
     assert watcher.take() == [event(b"/a", b"t")]
 
 
-def test_disconnect_takes_watches_and_transactions_away(engine: Engine) -> None:
-    """Nothing of an open transaction was ever seen by others."""
-    gone, other = guest_of(engine), Client(engine)
-    gone.ask(Op.WATCH, b"/a\0t\0")
-    gone.ask(Op.WATCH, b"@releaseDomain\0t\0")
-    tx = gone.start()
-    gone.start()
-    assert gone.reply(Op.READ, b"/a\0", tx) == refusal(Errno.EACCES)
-    usage = engine.store.usage
-    assert (usage.watches.of(1), usage.transactions.of(1)) == (2, 2)
-
-    engine.disconnect(gone.connection)
-
-    assert (usage.watches.of(1), usage.transactions.of(1)) == (0, 0)
-    assert engine.store.watches.count == 0
-    assert verify(engine.store) == []
-    other.ok(Op.WRITE, b"/a\0v")
-    assert gone.take() == []
-
-
 def test_disconnected_client_is_not_served(engine: Engine, dom0: Client) -> None:
     """Neither what waits nor what still comes, and its link is not told any more."""
     connection = dom0.connection
@@ -311,26 +306,6 @@ def test_second_disconnect_does_nothing(engine: Engine) -> None:
 
     assert engine.connections == [other.connection]
     assert engine.take_notices() == []
-
-
-def test_disconnect_in_the_middle_of_a_frame_leaves_nothing(engine: Engine) -> None:
-    """Half a request is no request."""
-    client, other = Client(engine), Client(engine)
-    client.send(encode_frame(Op.WRITE, 1, 0, b"/a\0v")[:-1])
-    engine.disconnect(client.connection)
-
-    assert other.errno(Op.READ, b"/a\0") is Errno.ENOENT
-
-
-def test_lost_connection_is_not_read(engine: Engine) -> None:
-    """Until its transport ends it, what still comes is thrown away."""
-    guest, dom0 = guest_of(engine), Client(engine)
-    dom0.ok(Op.RELEASE, b"1\0")
-    guest.post(Op.GET_DOMAIN_PATH, b"1\0")
-
-    assert guest.connection.lost
-    assert guest.connection.backlog == []
-    assert guest.take() == []
 
 
 def test_a_channel_that_begins_anew_has_nothing_of_before(engine: Engine) -> None:
@@ -394,14 +369,6 @@ def test_a_connection_that_cannot_be_served_concerns_nobody_else(
     assert broken.connection.lost
     assert broken.connection in engine.take_dirty()
     assert take_bytes(engine, other.connection) == REPLY
-
-
-def test_notices_are_taken_once(dom0: Client) -> None:
-    """The transport logs them after each turn."""
-    dom0.errno(99)
-
-    assert len(dom0.engine.take_notices()) == 1
-    assert dom0.engine.take_notices() == []
 
 
 @pytest.mark.pure_only
