@@ -111,8 +111,21 @@ VERBS: dict[str, Verb] = {
 }
 
 
-def play(engine: Engine, script: str, verbs: Mapping[str, Verb] | None = None) -> None:
-    """Do what a script says; all in it are there from the start, dom0's first."""
+def play(
+    engine: Engine,
+    script: str,
+    verbs: Mapping[str, Verb] | None = None,
+    come: Callable[[str], Client] | None = None,
+) -> None:
+    """Do what a script says.
+
+    Args:
+        engine: Whom it is about.
+        script: The steps.
+        verbs: Those of this test.
+        come: Has a client come when it does something first; None has all of them
+            there from the start, dom0's first, and introduces guests.
+    """
     table = {**VERBS, **(verbs or {})}
     steps: list[tuple[str, str, int, str, str, str]] = []
     for line in lines_of(script):
@@ -125,9 +138,12 @@ def play(engine: Engine, script: str, verbs: Mapping[str, Verb] | None = None) -
         expected = "" if expected == "-" else expected.replace("␣", " ")
         steps.append((line, who, int(tx_id), verb, rest, expected))
     clients: dict[str, Client] = {}
-    for who in sorted({"0", *[step[1] for step in steps]}, key=_place):
+    names = {"0", *[step[1] for step in steps]} if come is None else ()
+    for who in sorted(names, key=_place):
         clients[who] = guest_of(engine, int(who)) if _place(who) > 3 else Client(engine)
     for line, who, tx, verb, rest, expected in steps:
+        if come is not None and who not in clients:
+            clients[who] = come(who)
         client = clients[who]
         if verb in table:
             got = table[verb](engine, client, words_of(rest)) or ""
