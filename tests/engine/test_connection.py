@@ -59,20 +59,6 @@ def test_transaction_ids_go_round_without_0_and_those_in_use(
     assert [connection.keep(opened(store)) for _ in range(2)] == [2**32 - 1, 3]
 
 
-def test_restart_forgets_input_and_output(connection: Connection) -> None:
-    """A domain that is introduced again has an empty ring (C: domain_conn_reset)."""
-    connection.decoder.feed(READ[:10])
-    connection.backlog = [FRAME]
-    connection.waited_for = 1
-    connection.outbox.append(b"half a reply")
-
-    connection.restart()
-
-    assert (connection.backlog, connection.waited_for) == ([], 0)
-    assert connection.outbox.size == 0
-    assert connection.decoder.feed(READ) == [FRAME]
-
-
 def test_restart_leaves_a_broken_connection_broken(connection: Connection) -> None:
     """C never listens to an ignored domain again (XSA-325)."""
     connection.decoder.feed(b"\xff" * 16)

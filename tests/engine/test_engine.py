@@ -308,25 +308,38 @@ def test_second_disconnect_does_nothing(engine: Engine) -> None:
     assert engine.take_notices() == []
 
 
-def test_a_channel_that_begins_anew_has_nothing_of_before(engine: Engine) -> None:
-    """Neither watches nor transactions nor what is under way; it reads again."""
+@pytest.mark.parametrize("how", ["restarted", "introduced again"])
+def test_a_channel_that_begins_anew_has_nothing_of_before(
+    engine: Engine, how: str
+) -> None:
+    """Neither watches nor transactions nor what is under way (C); it reads again."""
     guest, dom0 = guest_of(engine), Client(engine)
+    connection = guest.connection
     guest.ask(Op.WATCH, b"@introduceDomain\0t\0")
     guest.start()
-    engine.feed(guest.connection, ONE * 9 + ONE[:7])
+    engine.feed(connection, ONE * 9 + ONE[:7])
     engine.turn(0)
-    guest.connection.paused = True
+    assert connection.outbox.size > 0
+    connection.paused, connection.waited_for = True, 1
     engine.take_dirty()
-    engine.restart(guest.connection)
+    if how == "restarted":
+        engine.restart(connection)
+    else:
+        dom0.ok(Op.INTRODUCE, b"1\x001\x001\0")
 
-    assert engine.take_dirty() == [guest.connection]
-    assert guest.connection.wants_input
+    assert connection in engine.take_dirty()
+    assert connection.wants_input
+    assert not connection.lost
+    assert (connection.backlog, connection.waited_for) == ([], 0)
+    assert (connection.outbox.size, connection.decoder.pending) == (0, b"")
+    assert (connection.watches, connection.transactions) == ({}, {})
+    usage = engine.store.usage
+    assert (usage.watches.of(1), usage.transactions.of(1)) == (0, 0)
     dom0.ok(Op.INTRODUCE, b"9\x001\x001\0")
-    assert take_bytes(engine, guest.connection) == b""
-    engine.feed(guest.connection, ONE)
+    assert take_bytes(engine, connection) == b""
+    engine.feed(connection, ONE)
     run(engine)
-    assert take_bytes(engine, guest.connection) == REPLY
-    assert engine.store.usage.transactions.of(1) == 0
+    assert take_bytes(engine, connection) == REPLY
 
 
 @pytest.mark.pure_only

@@ -3,10 +3,9 @@
 import pytest
 
 from tests.engine.script import play
-from tests.engine.support import OK, Client, event, guest_of, take_bytes
+from tests.engine.support import OK, Client, event, guest_of
 from xsd.engine import Engine
 from xsd.protocol.errors import Errno
-from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import FEATURE_ERROR, Op
 from xsd.protocol.perms import Caller
 from xsd.store import Store
@@ -123,29 +122,6 @@ def test_port_is_that_of_the_last_introduction(engine: Engine, dom0: Client) -> 
     for port in (105, 106):
         dom0.ok(INTRODUCE, b"5\x001\0%d\0" % port)
         assert engine.store.known(5).port == port
-
-
-def test_domain_that_is_introduced_again_begins_anew(engine: Engine) -> None:
-    """Watches, transactions, unsent output and half a request are gone (C)."""
-    guest, dom0 = guest_of(engine, 5), Client(engine)
-    connection = guest.connection
-    guest.ask(WATCH, b"/a\0t\0")
-    guest.start()
-    guest.post(PATH_OF, b"5\0")
-    guest.send(encode_frame(READ, 9, 0, b"/a\0")[:10])
-    assert connection.outbox.size > 0
-
-    dom0.ok(INTRODUCE, b"5\x001\x001\0")
-
-    assert connection.outbox.size == 0
-    assert connection.decoder.pending == b""
-    assert (connection.watches, connection.transactions) == ({}, {})
-    usage = engine.store.usage
-    assert (usage.watches.of(5), usage.transactions.of(5)) == (0, 0)
-    assert not connection.lost
-    guest.send(encode_frame(PATH_OF, 1, 0, b"5\0"))
-    reply = encode_frame(PATH_OF, 1, 0, b"/local/domain/5\0")
-    assert take_bytes(engine, connection) == reply
 
 
 @pytest.mark.parametrize("place", ["next", "previous", "both"])
