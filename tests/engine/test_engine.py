@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tests.engine.script import Verb, play, request
 from tests.engine.support import (
     Client,
-    event,
     guest_of,
     refusal,
     run,
@@ -34,22 +33,59 @@ ONE = encode_frame(Op.GET_DOMAIN_PATH, 1, 0, b"5\0")
 REPLY = encode_frame(Op.GET_DOMAIN_PATH, 1, 0, b"/local/domain/5\0")
 
 
+ASK = "feed get_domain_path 5;"
+PATHS = "get_domain_path=/local/domain/5, "
+
+# `dirty` are the connections whose links are to be told, by number; dom0's is 1, a 2.
 RULES = {
+    "connections are numbered as they come, and a number is never used again": """
+        a hear; a leave; come; connections -> 1 3
+    """,
+    # Those that a request has given something to send.
+    "dirty connections are told once": """
+        a watch /a t -> OK /a:t; b hear; dirty -> 2; feed write /a 1; feed read /a; turn
+        dirty -> 2 1; dirty -> -; a hear -> /a:t
+    """,
+    # Not even what looks like a request, and it is told once, to link and log.
+    "nothing is read after a bad header": """
+        bad_header; turn; dirty -> 1; log -> connection.broken
+        post write /a v; end_input; log -> -; a read /a -> ENOENT
+    """,
+    "bad header behind a backlog waits for it": f"""
+        {ASK * (TURN + 1)} bad_header; one_turn; state -> open
+        one_turn; state -> closing; hear -> {PATHS * (TURN + 1)}
+    """,
+    # Then the link is told once more, and what still comes is not read.
+    **{
+        f"end of input waits for the last of {count} replies": f"""
+            {ASK * count} end_input; {ASK} turn; dirty -> 1; state -> closing
+            backlog -> 0; hear -> {PATHS * count or "-"}
+        """
+        for count in (0, 1, TURN, TURN + 1)
+    },
+    # Neither what waits nor what still comes, and its link is not told any more.
+    "disconnected client is not served": f"""
+        {f"a {ASK}" * (TURN + 1)} one_turn; a leave; a backlog -> 0; a state -> closing lost
+        a hear -> -; a post write /b v; dirty -> -; read /b -> ENOENT
+    """,
+    # A transport may meet the end of a connection twice, or begin a lost one anew.
+    "second disconnect does nothing": """
+        a hear; a leave; a leave; a anew; connections -> 1; log -> -
+    """,
     # Whatever becomes of it (measured on C).
     "many requests at once are answered in order, one reply for each": """
         feed write /a 1; feed read /a; feed rm /a; feed read /a; feed mkdir /a/; turn
         hear -> write=OK read=1 rm=OK ENOENT EINVAL
     """,
     "what comes while others wait is answered after them": f"""
-        {"feed get_domain_path 5;" * (TURN + 1)} one_turn; feed get_domain_path 6; turn
-        hear -> {"get_domain_path=/local/domain/5, " * (TURN + 1)} \
-get_domain_path=/local/domain/6,
+        {ASK * (TURN + 1)} one_turn; feed get_domain_path 6; turn
+        hear -> {PATHS * (TURN + 1)} get_domain_path=/local/domain/6,
     """,
     # The transport logs them after each turn.
     "notices are taken once": "rm / -> EINVAL; log -> request.refused; log -> -",
     # Until its transport ends it, what still comes is thrown away.
     "lost connection is not read": """
-        1 hear; release 1; 1 lost -> True; 1 post get_domain_path 1
+        1 hear; release 1; 1 state -> lost; 1 post get_domain_path 1
         1 backlog -> 0; 1 hear -> -
     """,
     "half a request is no request when its client leaves": """
@@ -70,6 +106,22 @@ def half(engine: Engine, client: Client, words: list[str]) -> None:
     run(engine)
 
 
+def come(engine: Engine, _client: Client, _words: list[str]) -> None:
+    """Another client of dom0's."""
+    engine.connect(0)
+
+
+def state(_engine: Engine, client: Client, _words: list[str]) -> str:
+    """How far a connection's end is."""
+    names = [name for name in ("closing", "lost") if getattr(client.connection, name)]
+    return " ".join(names) or "open"
+
+
+def numbers(connections: list[Connection]) -> str:
+    """Which they are."""
+    return " ".join(str(each.id) for each in connections)
+
+
 def uses(engine: Engine, client: Client, _words: list[str]) -> str:
     """How many watches and transactions a domain has."""
     usage = engine.store.usage
@@ -80,7 +132,13 @@ VERBS: dict[str, Verb] = {
     "half": half,
     "uses": uses,
     "one_turn": lambda engine, _, __: engine.turn(0),
-    "lost": lambda _, client, __: str(client.connection.lost),
+    "anew": lambda engine, client, _: engine.restart(client.connection),
+    "bad_header": lambda engine, client, _: engine.feed(client.connection, BAD_HEADER),
+    "come": come,
+    "connections": lambda engine, _, __: numbers(engine.connections),
+    "dirty": lambda engine, _, __: numbers(engine.take_dirty()),
+    "end_input": lambda engine, client, _: engine.end_input(client.connection),
+    "state": state,
     "backlog": lambda _, client, __: str(len(client.connection.backlog)),
     "faults": lambda engine, _, __: " ".join(map(str, verify(engine.store))),
 }
@@ -90,18 +148,6 @@ VERBS: dict[str, Verb] = {
 def test_connections(engine: Engine, rule: str) -> None:
     """Each rule as the script that shows it."""
     play(engine, RULES[rule], VERBS)
-
-
-def test_connections_are_numbered_in_the_order_in_which_they_come(
-    engine: Engine,
-) -> None:
-    """A number is never used again."""
-    first, second = engine.connect(0), engine.connect(0)
-    engine.disconnect(first)
-    third = engine.connect(0)
-
-    assert [first.id, second.id, third.id] == [1, 2, 3]
-    assert engine.connections == [second, third]
 
 
 def test_nothing_is_answered_before_the_turn(engine: Engine, dom0: Client) -> None:
@@ -176,45 +222,6 @@ def test_bad_header_ends_a_connection_once_all_before_it_is_answered(
     }
 
 
-def test_nothing_is_read_after_a_bad_header(engine: Engine, dom0: Client) -> None:
-    """Not even what looks like a request, and it is told once, to link and log."""
-    dom0.send(BAD_HEADER)
-    assert engine.take_dirty() == [dom0.connection]
-    engine.take_notices()
-    dom0.send(encode_frame(Op.WRITE, 1, 0, b"/a\0v"))
-    engine.end_input(dom0.connection)
-
-    assert dom0.take() == []
-    assert engine.take_notices() == []
-
-
-def test_bad_header_behind_a_backlog_waits_for_it(engine: Engine, dom0: Client) -> None:
-    """The connection is closing only after the last reply."""
-    engine.feed(dom0.connection, ONE * (TURN + 1) + BAD_HEADER)
-    closing = []
-    for _ in range(2):
-        engine.turn(0)
-        closing.append(dom0.connection.closing)
-
-    assert closing == [False, True]
-    assert take_bytes(engine, dom0.connection) == REPLY * (TURN + 1)
-
-
-@pytest.mark.parametrize("count", [0, 1, TURN, TURN + 1])
-def test_end_of_input_waits_for_the_last_reply(
-    engine: Engine, dom0: Client, count: int
-) -> None:
-    """Then the link is told once more, and what still comes is not read."""
-    engine.feed(dom0.connection, ONE * count)
-    engine.end_input(dom0.connection)
-    engine.feed(dom0.connection, ONE)
-    run(engine)
-
-    assert engine.take_dirty() == [dom0.connection]
-    assert (dom0.connection.closing, dom0.connection.backlog) == (True, [])
-    assert take_bytes(engine, dom0.connection) == REPLY * count
-
-
 @pytest.mark.parametrize(("is_guest", "turn"), [(False, TURN), (True, GUEST_TURN)])
 def test_turn_is_limited_and_goes_on_later(
     engine: Engine, turn: int, *, is_guest: bool
@@ -266,46 +273,6 @@ def test_client_that_does_not_read_is_not_answered_beyond_high_water(
     assert len(dom0.take()) == 100 - waiting
     run(engine)
     assert len(dom0.take()) == waiting
-
-
-def test_dirty_connections_are_told_once(engine: Engine) -> None:
-    """Those that a request has given something to send."""
-    writer, watcher, idle = Client(engine), Client(engine), Client(engine)
-    watcher.ask(Op.WATCH, b"/a\0t\0")
-    engine.take_dirty()
-    writer.send(writer.frame(Op.WRITE, b"/a\x001") + writer.frame(Op.READ, b"/a\0"))
-
-    assert engine.take_dirty() == [watcher.connection, writer.connection]
-    assert engine.take_dirty() == []
-    assert idle.connection.outbox.size == 0
-    assert watcher.take() == [event(b"/a", b"t")]
-
-
-def test_disconnected_client_is_not_served(engine: Engine, dom0: Client) -> None:
-    """Neither what waits nor what still comes, and its link is not told any more."""
-    connection = dom0.connection
-    engine.feed(connection, dom0.frame(Op.MKDIR, b"/a\0") * (TURN + 1))
-    engine.turn(0)
-    engine.disconnect(connection)
-    before = connection.outbox.size
-    dom0.send(encode_frame(Op.WRITE, 1, 0, b"/b\0v"))
-
-    assert (connection.backlog, connection.outbox.size) == ([], before)
-    assert connection.closing
-    assert connection.lost
-    assert engine.take_dirty() == []
-    assert engine.connections == []
-
-
-def test_second_disconnect_does_nothing(engine: Engine) -> None:
-    """A transport may meet the end of a connection twice, or begin a lost one anew."""
-    client, other = Client(engine), Client(engine)
-    for _ in range(2):
-        engine.disconnect(client.connection)
-    engine.restart(client.connection)
-
-    assert engine.connections == [other.connection]
-    assert engine.take_notices() == []
 
 
 @pytest.mark.parametrize("how", ["restarted", "introduced again"])

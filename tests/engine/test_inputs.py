@@ -84,9 +84,9 @@ RULES = {
     """,
     # Time, what is traced or read, how long events wait, ends of streams.
     "what only the shell does is none": """
-        introduce 8 1 1; introduce 9 1 1; 1 watch @releaseDomain t -> OK @releaseDomain:t
-        release 9; ignore; 1 hear -> @releaseDomain:t; taped -> -; release 8; ignore
-        trace; expire; turn 9000; 1 hear -> -; end_input; turn; taped -> -
+        1 watch @releaseDomain t -> OK @releaseDomain:t; introduce 8 1 1
+        introduce 9 1 1; release 9; ignore; 1 hear -> @releaseDomain:t; taped -> -
+        release 8; ignore; trace; expire; turn 9000; 1 hear -> -; end_input; turn; taped -> -
     """,
     # The most that was ever asked for is kept, too: of a path, and of permissions.
     "what a guest is refused is on the tape if it is a maximum": f"""

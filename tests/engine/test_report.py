@@ -118,25 +118,16 @@ def test_estimates_are_of_the_right_size(engine: Engine, kind: str) -> None:
     dom0 = Client(engine)
     others = [Client(engine) for _ in range(500)]
 
-    def node(number: int) -> None:
-        path = b"/local/domain/%d/device/vif/0/key%d" % divmod(number, 25)
-        dom0.ok(Op.WRITE, path + b"\0value-%d" % number)
-
-    def watch(number: int) -> None:
-        path = b"/local/domain/%d/device/vif/0/key%d" % divmod(number, 25)
-        dom0.ask(Op.WATCH, path + b"\0token-%d\0" % number)
-
-    def transaction(number: int) -> None:
-        others[number].start()
-
-    def connection(_: int) -> None:
-        engine.connect(0)
-
-    makers: dict[str, Callable[[int], None]] = {
-        "nodes": node,
-        "watches": watch,
-        "transactions": transaction,
-        "connections": connection,
+    path = b"/local/domain/%d/device/vif/0/key%d"
+    makers: dict[str, Callable[[int], object]] = {
+        "nodes": lambda number: dom0.ok(
+            Op.WRITE, path % divmod(number, 25) + b"\0value-%d" % number
+        ),
+        "watches": lambda number: dom0.ask(
+            Op.WATCH, path % divmod(number, 25) + b"\0token-%d\0" % number
+        ),
+        "transactions": lambda number: others[number].start(),
+        "connections": lambda _: engine.connect(0),
     }
     engine.tape = None
     estimate = ABOUT_BYTES[kind]
