@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tests.engine.support import OK, Client, Message, give, guest_of, home, run, told
-from xsd.engine import Engine
+from xsd.engine import Connection, Engine
 from xsd.protocol.ops import Op
 
 OPS: Final[dict[str, Op]] = {
@@ -94,7 +94,36 @@ def found(engine: Engine, _: Client, words: list[str]) -> None:
         engine.introduce_waiting(domid)
 
 
+def come(engine: Engine, _: Client, words: list[str]) -> None:
+    """A client of a domain that need not be introduced."""
+    engine.connect(int(words[0]))
+
+
+def state(_: Engine, client: Client, __: list[str]) -> str:
+    """How far a connection's end is."""
+    names = [name for name in ("closing", "lost") if getattr(client.connection, name)]
+    return " ".join(names) or "open"
+
+
+def numbers(connections: list[Connection]) -> str:
+    """Which they are."""
+    return " ".join(str(each.id) for each in connections)
+
+
+def known(engine: Engine, _: Client, __: list[str]) -> str:
+    """Which domains are."""
+    return " ".join(str(each.domid) for each in engine.store.domains.all())
+
+
 VERBS: dict[str, Verb] = {
+    "come": come,
+    "state": state,
+    "known": known,
+    "connections": lambda engine, _, __: numbers(engine.connections),
+    "dirty": lambda engine, _, __: numbers(engine.take_dirty()),
+    "anew": lambda engine, client, _: engine.restart(client.connection),
+    "orphans": lambda engine, _, __: engine.keep_orphans(keep=True),
+    "unanswered": lambda _, client, __: str(client.unanswered),
     "node": node,
     "homes": homes,
     "limit": limit,

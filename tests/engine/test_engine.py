@@ -39,7 +39,7 @@ PATHS = "get_domain_path=/local/domain/5, "
 # `dirty` are the connections whose links are to be told, by number; dom0's is 1, a 2.
 RULES = {
     "connections are numbered as they come, and a number is never used again": """
-        a hear; a leave; come; connections -> 1 3
+        a hear; a leave; come 0; connections -> 1 3
     """,
     # Those that a request has given something to send.
     "dirty connections are told once": """
@@ -65,8 +65,9 @@ RULES = {
     },
     # Neither what waits nor what still comes, and its link is not told any more.
     "disconnected client is not served": f"""
-        {f"a {ASK}" * (TURN + 1)} one_turn; a leave; a backlog -> 0; a state -> closing lost
-        a hear -> -; a post write /b v; dirty -> -; read /b -> ENOENT
+        {f"a {ASK}" * (TURN + 1)} one_turn; a leave; a backlog -> 0
+        a state -> closing lost; a hear -> -; a post write /b v; dirty -> -
+        read /b -> ENOENT
     """,
     # A transport may meet the end of a connection twice, or begin a lost one anew.
     "second disconnect does nothing": """
@@ -106,22 +107,6 @@ def half(engine: Engine, client: Client, words: list[str]) -> None:
     run(engine)
 
 
-def come(engine: Engine, _client: Client, _words: list[str]) -> None:
-    """Another client of dom0's."""
-    engine.connect(0)
-
-
-def state(_engine: Engine, client: Client, _words: list[str]) -> str:
-    """How far a connection's end is."""
-    names = [name for name in ("closing", "lost") if getattr(client.connection, name)]
-    return " ".join(names) or "open"
-
-
-def numbers(connections: list[Connection]) -> str:
-    """Which they are."""
-    return " ".join(str(each.id) for each in connections)
-
-
 def uses(engine: Engine, client: Client, _words: list[str]) -> str:
     """How many watches and transactions a domain has."""
     usage = engine.store.usage
@@ -132,13 +117,8 @@ VERBS: dict[str, Verb] = {
     "half": half,
     "uses": uses,
     "one_turn": lambda engine, _, __: engine.turn(0),
-    "anew": lambda engine, client, _: engine.restart(client.connection),
     "bad_header": lambda engine, client, _: engine.feed(client.connection, BAD_HEADER),
-    "come": come,
-    "connections": lambda engine, _, __: numbers(engine.connections),
-    "dirty": lambda engine, _, __: numbers(engine.take_dirty()),
     "end_input": lambda engine, client, _: engine.end_input(client.connection),
-    "state": state,
     "backlog": lambda _, client, __: str(len(client.connection.backlog)),
     "faults": lambda engine, _, __: " ".join(map(str, verify(engine.store))),
 }

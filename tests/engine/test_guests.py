@@ -85,8 +85,6 @@ def test_guests(engine: Engine, guests: Played, rule: str) -> None:
     store = engine.store
     verbs: dict[str, Verb] = {
         **guests.verbs(),
-        "known": lambda *_: " ".join(str(each.domid) for each in store.domains.all()),
-        "connections": lambda *_: str(len(engine.connections)),
         "unique_id": lambda *_: str(store.known(5).unique_id),
         "port": lambda *_: str(store.introduced(5).port),
     }

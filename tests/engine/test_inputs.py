@@ -86,7 +86,8 @@ RULES = {
     "what only the shell does is none": """
         1 watch @releaseDomain t -> OK @releaseDomain:t; introduce 8 1 1
         introduce 9 1 1; release 9; ignore; 1 hear -> @releaseDomain:t; taped -> -
-        release 8; ignore; trace; expire; turn 9000; 1 hear -> -; end_input; turn; taped -> -
+        release 8; ignore; trace; expire; turn 9000; 1 hear -> -
+        end_input; turn; taped -> -
     """,
     # The most that was ever asked for is kept, too: of a path, and of permissions.
     "what a guest is refused is on the tape if it is a maximum": f"""
@@ -136,7 +137,6 @@ def test_the_tape(engine: Engine, taped: Taped, rule: str) -> None:
         "come": come,
         "go": lambda *_: engine.disconnect(came[-1]),
         "anew": lambda *_: engine.restart(came[-1]),
-        "orphans": lambda *_: engine.keep_orphans(keep=True),
         "trace": trace,
         "expire": lambda *_: engine.expire_events_after(5),
         "end_input": end_input,

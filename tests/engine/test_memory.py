@@ -57,7 +57,6 @@ VERBS: dict[str, Verb] = {
     "room": lambda engine, _, words: room(engine, int(words[0])),
     "expire": lambda engine, _, words: engine.expire_events_after(int(words[0])),
     "unsent": lambda engine, _, __: str(engine.store.usage.unsent.of(1) > 200),
-    "unanswered": lambda _, client, __: str(client.unanswered),
     "remarks": lambda engine, _, __: " ".join(each.event for each in remarks(engine)),
     "seconds": quiet,
 }

@@ -48,7 +48,6 @@ VERBS: dict[str, Verb] = {
         client.frame(Op.TRANSACTION_START)
     ),
     "fail": fail,
-    "anew": lambda engine, client, _: engine.restart(client.connection),
     "broken": lambda _, client, __: client.send(b"\xff" * 16),
     "conflicts": lambda _, client, __: str(client.connection.conflicts),
     "now": lambda engine, _, __: str(engine.core.now_ms),

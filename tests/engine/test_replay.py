@@ -67,21 +67,13 @@ class World:
         return not differences(describe(self.engine), describe(engine))
 
 
-def come(engine: Engine, _: Client, words: list[str]) -> None:
-    """A client of a domain, over a socket."""
-    engine.connect(int(words[0]))
-
-
 def begin_max_anew(_: Engine, client: Client, __: list[str]) -> None:
     """Have what was used most shown."""
     client.ask(Op.CONTROL, b"quota\0max\0-r\0")
 
 
 VERBS: dict[str, Verb] = {
-    "come": come,
     "go": lambda engine, _, __: engine.disconnect(engine.connections[-1]),
-    "anew": lambda engine, client, _: engine.restart(client.connection),
-    "orphans": lambda engine, _, __: engine.keep_orphans(keep=True),
     "changed": lambda engine, _, __: engine.domains_changed([6], [7, 8]),
     "begin_max_anew": begin_max_anew,
 }
