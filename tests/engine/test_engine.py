@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.engine.script import Verb, play, request
+from tests.engine.script import Verb, lines_of, play, request
 from tests.engine.support import (
     Client,
     guest_of,
@@ -142,18 +142,10 @@ def test_nothing_is_answered_before_the_turn(engine: Engine, dom0: Client) -> No
     assert (engine.take_dirty(), engine.busy) == ([dom0.connection], False)
 
 
+REQUESTS = "watch /a t; write /a 1; read /a; directory /; read /no; reset"
 STREAM = b"".join(
     encode_frame(op, number, 0, payload)
-    for number, (op, payload) in enumerate(
-        [
-            (Op.WATCH, b"/a\0t\0"),
-            (Op.WRITE, b"/a\x001"),
-            (Op.READ, b"/a\0"),
-            (Op.DIRECTORY, b"/\0"),
-            (Op.READ, b"/no\0"),
-            (Op.RESET_WATCHES, b""),
-        ]
-    )
+    for number, (op, payload) in enumerate(map(request, lines_of(REQUESTS)))
 )
 
 

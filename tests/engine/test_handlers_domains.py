@@ -175,7 +175,7 @@ def test_features_are_those_of_all_for_a_caller_that_is_not_known(
 
 
 def test_features_are_set_before_a_domain_is_introduced(engine: Engine) -> None:
-    """Afterwards it is Errno.EBUSY, of an unknown domain ENOENT."""
+    """Afterwards it is EBUSY, of an unknown domain ENOENT."""
     dom0 = Client(engine)
     engine.connect(5)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.engine.script import play
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
 from xsd.engine.report import (
@@ -21,16 +22,11 @@ from xsd.store.node import Node
 
 def test_a_domain_has_its_numbers_and_an_estimate(engine: Engine) -> None:
     """Who has nothing but is known has zeros."""
-    dom0, guest = Client(engine), guest_of(engine, 5)
-    engine.introduce_waiting(7)
-    dom0.ok(Op.WRITE, b"/local/domain/5\0")
-    dom0.ok(Op.SET_PERMS, b"/local/domain/5\0n5\0")
-    for name in (b"a", b"b"):
-        guest.ok(Op.WRITE, name + b"\0v")
-        guest.ask(Op.WATCH, name + b"\0t\0")
-    guest.start()
-    guest.post(Op.READ, b"a\0")
-
+    script = """
+        node /local/domain/5 n5; 5 write a v; 5 watch a t -> OK a:t; 5 write b v
+        5 watch b t -> OK b:t; 5 start -> 1,; 5 send read a; found 7
+    """
+    play(engine, script)
     found = report(engine.core)
 
     assert found.domids == [0, 5, 7]
