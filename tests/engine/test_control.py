@@ -30,9 +30,7 @@ WRONG = (
 
 
 @pytest.mark.parametrize("payload", WRONG)
-def test_unknown_command_or_wrong_argument_is_einval(
-    dom0: Client, payload: bytes
-) -> None:
+def test_what_is_no_command_is_einval(dom0: Client, payload: bytes) -> None:
     """And changes nothing."""
     before = run(dom0, b"quota") + run(dom0, b"quota-soft")
 

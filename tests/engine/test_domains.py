@@ -61,12 +61,10 @@ def test_domains(engine: Engine, rule: str) -> None:
     play(engine, RULES[rule], VERBS)
 
 
-def test_another_domain_is_not_served_by_the_channel_of_the_first(
-    engine: Engine, dom0: Client
-) -> None:
+def test_another_domain_is_not_served_by_the_channel_of_the_first(dom0: Client) -> None:
     """INTRODUCE finds out that it is another one; the first one's connection ends."""
     guests = Played()
-    engine.attach(guests)
+    dom0.engine.attach(guests)
     dom0.ok(Op.INTRODUCE, b"5\x001\x007\0")
     first = guests.links[5]
     guests.there[5] = 205

@@ -173,9 +173,7 @@ def test_where_the_stream_is_cut_does_not_change_the_replies(cuts: list[int]) ->
     assert cut.count(one_event) in (1, 2)
 
 
-def test_bad_header_ends_a_connection_once_all_before_it_is_answered(
-    dom0: Client,
-) -> None:
+def test_bad_header_ends_a_connection_once_all_before_is_answered(dom0: Client) -> None:
     """The stream cannot be understood any further; C loses such replies."""
     good = dom0.frame(Op.READ, b"/tool\0") + dom0.frame(Op.READ, b"/no\0")
     dom0.send(good + BAD_HEADER + b"what follows")
@@ -228,11 +226,9 @@ def test_a_turn_is_limited_over_all_clients_of_dom0(engine: Engine) -> None:
     assert left == [0] * (count - 2) + [1] * 2
 
 
-def test_client_that_does_not_read_is_not_answered_beyond_high_water(
-    engine: Engine, dom0: Client
-) -> None:
+def test_who_does_not_read_is_not_answered_beyond_high_water(dom0: Client) -> None:
     """Its requests wait until it has read some, then all are answered."""
-    connection = dom0.connection
+    engine, connection = dom0.engine, dom0.connection
     dom0.ok(Op.WRITE, b"/a\0" + b"x" * 4000)
     dom0.send(b"".join([dom0.frame(Op.READ, b"/a\0") for _ in range(100)]))
 
@@ -248,9 +244,7 @@ def test_client_that_does_not_read_is_not_answered_beyond_high_water(
 
 
 @pytest.mark.parametrize("how", ["restarted", "introduced again"])
-def test_a_channel_that_begins_anew_has_nothing_of_before(
-    engine: Engine, how: str
-) -> None:
+def test_a_channel_begun_anew_has_nothing_of_before(engine: Engine, how: str) -> None:
     """Neither watches nor transactions nor what is under way (C); it reads again."""
     guest, dom0 = guest_of(engine), Client(engine)
     connection = guest.connection

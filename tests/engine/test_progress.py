@@ -196,9 +196,7 @@ def two(engine: Engine) -> tuple[Client, Client]:
     return reader, writer
 
 
-def test_a_transaction_commits_after_a_bounded_number_of_conflicts(
-    engine: Engine,
-) -> None:
+def test_a_transaction_commits_after_so_many_conflicts(engine: Engine) -> None:
     """Whoever writes between all its reads and its end is made to wait."""
     reader, writer = two(engine)
     attempts = 1

@@ -54,9 +54,7 @@ def test_totals_are_the_sums_of_all_domains() -> None:
     assert found.total("nodes") == 7
 
 
-def test_the_text_has_the_process_the_totals_and_a_line_for_each_domain(
-    engine: Engine,
-) -> None:
+def test_text_has_process_totals_and_a_line_for_each_domain(engine: Engine) -> None:
     """For people: a table."""
     Client(engine)
     guest_of(engine, 5)
