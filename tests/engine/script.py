@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tests.engine.support import OK, Client, Message, give, guest_of, home, run, told
-from xsd.engine import Engine
+from xsd.engine import Connection, Engine
 from xsd.protocol.ops import Op
 
 OPS: Final[dict[str, Op]] = {
@@ -94,7 +94,36 @@ def found(engine: Engine, _: Client, words: list[str]) -> None:
         engine.introduce_waiting(domid)
 
 
+def come(engine: Engine, _: Client, words: list[str]) -> None:
+    """A client of a domain that need not be introduced."""
+    engine.connect(int(words[0]))
+
+
+def state(_: Engine, client: Client, __: list[str]) -> str:
+    """How far a connection's end is."""
+    names = [name for name in ("closing", "lost") if getattr(client.connection, name)]
+    return " ".join(names) or "open"
+
+
+def numbers(connections: list[Connection]) -> str:
+    """Which they are."""
+    return " ".join(str(each.id) for each in connections)
+
+
+def known(engine: Engine, _: Client, __: list[str]) -> str:
+    """Which domains are."""
+    return " ".join(str(each.domid) for each in engine.store.domains.all())
+
+
 VERBS: dict[str, Verb] = {
+    "come": come,
+    "state": state,
+    "known": known,
+    "connections": lambda engine, _, __: numbers(engine.connections),
+    "dirty": lambda engine, _, __: numbers(engine.take_dirty()),
+    "anew": lambda engine, client, _: engine.restart(client.connection),
+    "orphans": lambda engine, _, __: engine.keep_orphans(keep=True),
+    "unanswered": lambda _, client, __: str(client.unanswered),
     "node": node,
     "homes": homes,
     "limit": limit,
@@ -111,8 +140,21 @@ VERBS: dict[str, Verb] = {
 }
 
 
-def play(engine: Engine, script: str, verbs: Mapping[str, Verb] | None = None) -> None:
-    """Do what a script says; all in it are there from the start, dom0's first."""
+def play(
+    engine: Engine,
+    script: str,
+    verbs: Mapping[str, Verb] | None = None,
+    come: Callable[[str], Client] | None = None,
+) -> None:
+    """Do what a script says.
+
+    Args:
+        engine: Whom it is about.
+        script: The steps.
+        verbs: Those of this test.
+        come: Has a client come when it does something first; None has all of them
+            there from the start, dom0's first, and introduces guests.
+    """
     table = {**VERBS, **(verbs or {})}
     steps: list[tuple[str, str, int, str, str, str]] = []
     for line in lines_of(script):
@@ -125,9 +167,12 @@ def play(engine: Engine, script: str, verbs: Mapping[str, Verb] | None = None) -
         expected = "" if expected == "-" else expected.replace("␣", " ")
         steps.append((line, who, int(tx_id), verb, rest, expected))
     clients: dict[str, Client] = {}
-    for who in sorted({"0", *[step[1] for step in steps]}, key=_place):
+    names = {"0", *[step[1] for step in steps]} if come is None else ()
+    for who in sorted(names, key=_place):
         clients[who] = guest_of(engine, int(who)) if _place(who) > 3 else Client(engine)
     for line, who, tx, verb, rest, expected in steps:
+        if come is not None and who not in clients:
+            clients[who] = come(who)
         client = clients[who]
         if verb in table:
             got = table[verb](engine, client, words_of(rest)) or ""

@@ -159,14 +159,12 @@ def test_what_is_no_such_command_is_einval(
     assert told(engine) == ["request.refused"]
 
 
-def test_logfile_hands_the_name_on_and_traces(
-    dom0: Client, engine: Engine, kept: Kept
-) -> None:
+def test_logfile_hands_the_name_on_and_traces(dom0: Client, kept: Kept) -> None:
     """As C's, whose log has nothing but traces."""
     dom0.ok(Op.CONTROL, b"logfile\0a \xff\nfile\0")
     assert kept.wanted == [(b"a \xff\nfile", "")]
     assert state(dom0) == "on obj io"
-    assert told(engine) == ["io.request", "io.reply"]
+    assert told(dom0.engine) == ["io.request", "io.reply"]
 
 
 def test_without_a_keeper_there_is_no_file(engine: Engine) -> None:
@@ -175,10 +173,9 @@ def test_without_a_keeper_there_is_no_file(engine: Engine) -> None:
         play(engine, f"control {command} -> EINVAL")
 
 
-def test_memreport_goes_into_a_log_that_is_a_file(
-    dom0: Client, engine: Engine, kept: Kept
-) -> None:
+def test_memreport_goes_into_a_log_that_is_a_file(dom0: Client, kept: Kept) -> None:
     """Whatever its level: totals, and a line for each domain."""
+    engine = dom0.engine
     guest_of(engine, 5)
     dom0.ok(Op.CONTROL, b"memreport\0")
     total, *domains = engine.take_notices()

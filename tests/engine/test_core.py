@@ -100,10 +100,9 @@ def test_an_event_that_cannot_be_queued_concerns_nobody_else(
 
 
 @pytest.mark.pure_only
-def test_paths_that_dom0_names_again_are_kept_up_to_a_number(
-    engine: Engine, dom0: Client
-) -> None:
+def test_paths_that_dom0_names_again_are_kept_up_to_a_number(dom0: Client) -> None:
     """Absolute and short ones; what is no path or not the same for all is not."""
+    engine = dom0.engine
     engine.tape = None
     core, connection = engine.core, dom0.connection
     assert core.path(connection, b"/a") is core.path(connection, b"/a")

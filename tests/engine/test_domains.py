@@ -3,8 +3,8 @@
 import pytest
 
 from tests.engine.played import Played
-from tests.engine.script import play
-from tests.engine.support import Client, guest_of
+from tests.engine.script import Verb, play
+from tests.engine.support import Client
 from xsd.engine import Engine
 from xsd.protocol.ops import Op
 
@@ -20,6 +20,17 @@ RULES = {
         b watch @releaseDomain t 1 -> OK @releaseDomain:t
         stop 5 6; a hear -> @releaseDomain:t
         b hear -> @releaseDomain/5:t @releaseDomain/6:t
+    """,
+    "its connections end, too, which their links are told": """
+        5 hear; dirty -> -; gone 5; 5 state -> lost; dirty -> 2
+    """,
+    "RESUME takes a shutdown back": """
+        found 5; stop 5; shut_down -> True; resume 5; shut_down -> False
+    """,
+    # Nobody was told that it had come.
+    "a domain known from permissions only ends in silence": """
+        come 7; watch @releaseDomain t -> OK @releaseDomain:t; known -> 0 7
+        gone 7; hear -> -; known -> 0
     """,
     "orphans can be kept: they pass to dom0 and nobody is told of them": """
         found 5; node /own n5 r5; watch /own t -> OK /own:t
@@ -39,48 +50,21 @@ RULES = {
 }
 
 
+VERBS: dict[str, Verb] = {
+    "shut_down": lambda engine, _, __: str(engine.store.known(5).shut_down),
+}
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_domains(engine: Engine, rule: str) -> None:
     """Each rule as the script that shows it."""
-    play(engine, RULES[rule], {"orphans": lambda *_: engine.keep_orphans(keep=True)})
+    play(engine, RULES[rule], VERBS)
 
 
-def test_connections_of_a_domain_that_is_gone_end(engine: Engine) -> None:
-    """Their links are told."""
-    guest = guest_of(engine, 5)
-    engine.domains_changed([5], [])
-
-    assert guest.connection.lost
-    assert guest.connection in engine.take_dirty()
-
-
-def test_resume_takes_a_shutdown_back(engine: Engine, dom0: Client) -> None:
-    """Which is kept of the domain until then."""
-    guest_of(engine, 5)
-    engine.domains_changed([], [5])
-    assert engine.store.known(5).shut_down
-    dom0.ok(Op.RESUME, b"5\0")
-    assert not engine.store.known(5).shut_down
-
-
-def test_a_domain_known_from_permissions_only_ends_in_silence(
-    engine: Engine, dom0: Client
-) -> None:
-    """Nobody was told that it had come."""
-    engine.connect(7)
-    dom0.ask(Op.WATCH, b"@releaseDomain\0t\0")
-    engine.domains_changed([7], [])
-
-    assert dom0.take() == []
-    assert engine.store.domains.get(7) is None
-
-
-def test_another_domain_is_not_served_by_the_channel_of_the_first(
-    engine: Engine, dom0: Client
-) -> None:
+def test_another_domain_is_not_served_by_the_channel_of_the_first(dom0: Client) -> None:
     """INTRODUCE finds out that it is another one; the first one's connection ends."""
     guests = Played()
-    engine.attach(guests)
+    dom0.engine.attach(guests)
     dom0.ok(Op.INTRODUCE, b"5\x001\x007\0")
     first = guests.links[5]
     guests.there[5] = 205

@@ -41,7 +41,7 @@ RULES = {
         node /home n5; perms /home n6 -> ENOENT; calls -> -
     """,
     "a failed introduction leaves earlier rights alone": """
-        node /home n5; refuse; introduce 5 1 7 -> EINVAL
+        node /home n5; refuse EINVAL; introduce 5 1 7 -> EINVAL
         known -> 0 5; get_perms /home -> n5,
     """,
     # Even if nobody has told yet that the first one is gone (XSA-322).
@@ -53,7 +53,7 @@ RULES = {
     "end is told even if the next domain cannot be connected": """
         introduce 5 1 7; node /of5 n5; watch /of5 t -> OK /of5:t
         watch @releaseDomain t -> OK @releaseDomain:t
-        there 5 205; refuse; introduce 5 1 9 -> /of5:t @releaseDomain:t EINVAL
+        there 5 205; refuse EINVAL; introduce 5 1 9 -> /of5:t @releaseDomain:t EINVAL
         release 5 -> ENOENT
     """,
     # Whoever introduces it again does not bring it back, nor end it.
@@ -70,7 +70,7 @@ RULES = {
     """,
     # Of a known one all that it owns stays, of an unknown one nothing is kept.
     "a waiting domain that cannot be connected is left as it was": """
-        node /home n5; there 6 106; refuse; found 5 6
+        node /home n5; there 6 106; refuse EINVAL; found 5 6
         get_perms /home -> n5,; known -> 0 5; calls -> -
     """,
     "a waiting domain is connected once": """
@@ -82,18 +82,11 @@ RULES = {
 @pytest.mark.parametrize("rule", RULES)
 def test_guests(engine: Engine, guests: Played, rule: str) -> None:
     """Each rule as the script that shows it."""
-    domains, there = engine.store.domains, guests.there
+    store = engine.store
     verbs: dict[str, Verb] = {
-        "refuse": lambda *_: setattr(guests, "error", REFUSAL),
-        "defect": lambda *_: setattr(guests, "error", DEFECT),
-        "lenient": lambda *_: setattr(guests, "lenient", True),
-        "there": lambda _, __, words: there.__setitem__(*map(int, words)),
-        "not_there": lambda _, __, words: there.__delitem__(int(words[0])),
-        "calls": lambda *_: " ".join(f"{a},{b},{c}" for a, b, c in guests.calls),
-        "known": lambda *_: " ".join(str(each.domid) for each in domains.all()),
-        "connections": lambda *_: str(len(engine.connections)),
-        "unique_id": lambda *_: str(engine.store.known(5).unique_id),
-        "port": lambda *_: str(engine.store.introduced(5).port),
+        **guests.verbs(),
+        "unique_id": lambda *_: str(store.known(5).unique_id),
+        "port": lambda *_: str(store.introduced(5).port),
     }
     play(engine, RULES[rule], verbs)
 

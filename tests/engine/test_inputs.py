@@ -1,20 +1,16 @@
 """xsd.engine.inputs: what is handed to the tape, what is not, and when."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import final
 
 import pytest
 
-from tests.engine.script import lines_of, request
+from tests.engine.script import Verb, lines_of, play, request
 from tests.engine.support import (
     OK,
     Client,
     event,
-    give,
-    guest_at_home,
     guest_of,
-    run,
     told,
 )
 from xsd.engine import Connection, Engine
@@ -41,9 +37,16 @@ class Taped:
         self._seen += len(found)
         return found
 
-    def kinds(self) -> list[str]:
-        """The names of the kinds."""
-        return [KINDS[entry.kind] for entry in self.inputs()]
+    def ignore(self) -> None:
+        """Go on from here."""
+        self.inputs()
+
+    def shown(self) -> str:
+        """The kinds, of requests with their type."""
+        return " ".join(
+            KINDS[each.kind] + (f":{Op(each.frame.op).name}" if each.frame else "")
+            for each in self.inputs()
+        )
 
     def ops(self) -> list[int]:
         """Of requests: which they are."""
@@ -70,44 +73,76 @@ def test_an_input_shows_what_it_is() -> None:
     assert repr(limit) == "Input(limit #0 dom5 nodes (4,) -> 7)"
 
 
-def test_whatever_changes_the_state_is_an_input(engine: Engine, taped: Taped) -> None:
-    """Beside requests: clients, channels, domains and settings."""
-    client = Client(engine, 5)
-    leave, again = partial(engine.disconnect, client.connection), client.connection
-    assert taped.kinds() == ["came"]
-    for acts, kinds in (
-        ([partial(engine.restart, again)], ["restarted"]),
-        ([partial(engine.introduce_waiting, 5)] * 2, ["found"]),
-        ([partial(engine.set_limit, -1, "nodes", 5)], ["limit"]),
-        ([partial(engine.keep_orphans, keep=True)], ["orphans"]),
-        ([partial(engine.domains_changed, [], [])], []),
-        ([partial(engine.domains_changed, [], [5])], ["domains"]),
-        ([partial(engine.domains_changed, [5], [])], ["domains"]),
-        ([leave, leave, partial(engine.restart, again)], ["went"]),
-    ):
-        for act in acts:
-            act()
-        assert taped.kinds() == kinds
+X3000 = "x" * 3000
+RULES = {
+    # Beside requests: clients, channels, domains and settings.
+    "whatever changes the state is an input": """
+        taped -> came; come 5; taped -> came; anew; taped -> restarted
+        found 5; found 5; taped -> found; limit -1 nodes 5; taped -> limit
+        orphans; taped -> orphans; gone; taped -> -; stop 5; taped -> domains
+        gone 5; taped -> domains; go; go; anew; taped -> went
+    """,
+    # Time, what is traced or read, how long events wait, ends of streams.
+    "what only the shell does is none": """
+        1 watch @releaseDomain t -> OK @releaseDomain:t; introduce 8 1 1
+        introduce 9 1 1; release 9; ignore; 1 hear -> @releaseDomain:t; taped -> -
+        release 8; ignore; trace; expire; turn 9000; 1 hear -> -
+        end_input; turn; taped -> -
+    """,
+    # The most that was ever asked for is kept, too: of a path, and of permissions.
+    "what a guest is refused is on the tape if it is a maximum": f"""
+        homes 1; 1 write a v; node /secret n0; 1 read /secret -> EACCES; ignore
+        1 write /secret v -> EACCES; 1 read a -> v; 1 write /secret v -> EACCES
+        taped -> -; 1 read /{X3000} -> EINVAL; 1 read /{X3000} -> EINVAL
+        taped -> request:READ; longest -> 3001
+    """,
+    # Also of one that fails, or is given up.
+    "each step of a transaction is on the tape": """
+        ignore; start -> 1,; t1 read /a -> ENOENT; t1 write /b v; t1 rm /b; t1 end T
+        taped -> request:TRANSACTION_START request:READ request:WRITE request:RM \
+request:TRANSACTION_END
+        start -> 2,; t2 read /a -> ENOENT; t2 end F
+        taped -> request:TRANSACTION_START request:READ request:TRANSACTION_END
+        start -> 3,; t3 read /a -> ENOENT; t3 write /b v; t3 write /b v; a write /a v
+        t3 end T -> EAGAIN
+        taped -> request:TRANSACTION_START request:READ request:WRITE request:WRITE \
+request:WRITE request:TRANSACTION_END
+    """,
+}
 
 
-def test_what_only_the_shell_does_is_none(
-    engine: Engine, taped: Taped, dom0: Client
-) -> None:
-    """Time, what is traced or read, how long events wait, ends of streams."""
-    watcher = guest_of(engine)
-    watcher.ask(Op.WATCH, b"@introduceDomain\0t\0")
-    dom0.ok(Op.INTRODUCE, b"9\x001\x001\0")
-    taped.inputs()
+def trace(engine: Engine, _client: Client, _words: list[str]) -> None:
+    """Have something traced, and nothing."""
     engine.trace(["io"], on=True)
     engine.trace([], on=False)
-    engine.expire_events_after(5)
-    run(engine, 9000)
-    watcher.take()
-    engine.feed(dom0.connection, b"\0")
-    engine.end_input(dom0.connection)
-    run(engine)
 
-    assert taped.kinds() == []
+
+def end_input(engine: Engine, client: Client, _words: list[str]) -> None:
+    """A stream ends in the middle of a request."""
+    engine.feed(client.connection, b"\0")
+    engine.end_input(client.connection)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_tape(engine: Engine, taped: Taped, rule: str) -> None:
+    """Each rule as the script that shows it."""
+    came: list[Connection] = []
+
+    def come(engine: Engine, _client: Client, words: list[str]) -> None:
+        came.append(engine.connect(int(words[0])))
+
+    verbs: dict[str, Verb] = {
+        "taped": lambda *_: taped.shown(),
+        "ignore": lambda *_: taped.ignore(),
+        "come": come,
+        "go": lambda *_: engine.disconnect(came[-1]),
+        "anew": lambda *_: engine.restart(came[-1]),
+        "trace": trace,
+        "expire": lambda *_: engine.expire_events_after(5),
+        "end_input": end_input,
+        "longest": lambda *_: str(engine.store.usage.path_max.most[1]),
+    }
+    play(engine, RULES[rule], verbs)
 
 
 CHANGES = lines_of("""
@@ -179,49 +214,6 @@ def test_what_a_transaction_relies_on_is_on_the_tape_once(
         dom0.ask(op, payload, tx)
 
     assert taped.ops() == [Op.TRANSACTION_START, op]
-
-
-def test_what_a_guest_is_refused_is_on_the_tape_if_it_is_a_maximum(
-    engine: Engine, taped: Taped, dom0: Client
-) -> None:
-    """The most that was ever asked for is kept, too: of a path, and of permissions."""
-    guest = guest_at_home(engine, 1)
-    guest.ok(Op.WRITE, b"a\0v")
-    give(dom0, b"/secret", b"n0\0")
-    guest.errno(Op.READ, b"/secret\0")
-    taped.inputs()
-    for _ in range(2):
-        assert guest.errno(Op.WRITE, b"/secret\0v") is Errno.EACCES
-        guest.ask(Op.READ, b"a\0")
-    assert taped.inputs() == []
-    for _ in range(2):
-        assert guest.errno(Op.READ, b"/" + b"x" * 3000 + b"\0") is Errno.EINVAL
-
-    assert taped.ops() == [Op.READ]
-    assert engine.store.usage.path_max.most[1] == 3001
-
-
-def test_each_step_of_a_transaction_is_on_the_tape(
-    engine: Engine, taped: Taped
-) -> None:
-    """Also of one that fails, or is given up."""
-    one, other = Client(engine), Client(engine)
-    taped.inputs()
-    for last, payload in ((Op.RM, b"T\0"), (Op.RM, b"F\0"), (Op.WRITE, b"T\0")):
-        tx = one.start()
-        one.ask(Op.READ, b"/a\0", tx)
-        one.ok(Op.WRITE, b"/b\0v", tx)
-        one.ok(last, b"/b\0", tx)
-        if last == Op.WRITE:
-            other.ok(Op.WRITE, b"/a\0v")
-        one.ask(Op.TRANSACTION_END, payload, tx)
-
-    steps = [Op.TRANSACTION_START, Op.READ, Op.WRITE]
-    assert taped.ops() == [
-        *(*steps, Op.RM, Op.TRANSACTION_END),
-        *(*steps, Op.RM, Op.TRANSACTION_END),
-        *(*steps, Op.WRITE, Op.WRITE, Op.TRANSACTION_END),
-    ]
 
 
 @final
