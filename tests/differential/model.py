@@ -5,11 +5,12 @@
         "start t; t: write /a 1; 1 read /a; commit t; 1 read /a",
     )
 
-A request is named as `ask` says; the words are its strings. Before it
-stand the number of its connection (0 if left out; each is opened at its first
-request) and, with a colon, its transaction: an id, or a name, which stands for the
-id that the daemon at hand gave. Requests with `+` between them are sent in one piece.
-In words, escapes are those of Python and `''` is nothing.
+A request is named as `ask` says; the words are its strings. Before it stand the
+number of its connection (0 if left out; each is opened at its first request) and, with
+a colon, its transaction: an id, or a name, which stands for the id that the daemon at
+hand gave. `watch_each` watches each path with a token of its own. Requests with `+`
+between them are sent in one piece. Words with blanks, or without anything, stand in
+single quotes; escapes are Python's.
 """
 
 import re

@@ -1,12 +1,12 @@
 """A daemon that errs is found: C against a C whose answers are falsified."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from tests.differential.model import sequence
-from tests.differential.peers import Pair, pair
+from tests.differential.peers import Pair
 from tests.differential.session import CLOSED, SILENT, Lens, Message
 from xsd.protocol.ops import Op
 
@@ -105,13 +105,6 @@ FALSIFICATIONS: dict[str, Falsify] = {
     "a closed connection": close_the_connection,
     "silence": say_nothing,
 }
-
-
-@pytest.fixture(scope="module")
-def twins() -> Iterator[Pair]:
-    """C and C."""
-    with pair(against_itself=True) as daemons:
-        yield daemons
 
 
 def lens(falsify: Falsify) -> Lens:
