@@ -1,7 +1,6 @@
 """completion/xsd.bash: what bash offers."""
 
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.completion.conftest import COMPLETION, Offered
+from tests.support.checks import ran
 from tests.support.daemons import client_environment
 from tests.support.generated import names, options_in
 from xsd.cli.main import COMMANDS
@@ -210,14 +210,7 @@ def test_in_a_real_shell_tab_completes(
         "TERM": "dumb",
     }
 
-    done = subprocess.run(
-        [bash, "--norc", "--noprofile", "-i"],
-        input=typed,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env=environment,
-    )
+    words = [bash, "--norc", "--noprofile", "-i"]
+    done = ran(words, check=False, input=typed, cwd=tmp_path, env=environment)
 
     assert "/t/tab: value\n" in done.stdout

@@ -3,7 +3,6 @@
 import os
 import signal
 import stat
-import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.conftest import NeedProgram
 from tests.container.conftest import Serve
+from tests.support.checks import ran
 from tests.support.containers import CONFINED, Engine, wait_until_served
 from tests.support.daemons import client_environment
 from tests.support.processes import wait_until
@@ -35,14 +35,7 @@ def user_of(pid: int) -> int:
 
 
 def host_tool(socket: Path, *words: str) -> str:
-    return subprocess.run(
-        words,
-        check=True,
-        capture_output=True,
-        text=True,
-        env=client_environment(socket),
-        timeout=60,
-    ).stdout
+    return ran(words, env=client_environment(socket), timeout=60).stdout
 
 
 # What is in it
@@ -57,7 +50,6 @@ def test_image_holds_nothing_but_what_runs(engine: Engine) -> None:
             *("-o", "-name", "mypy", "-o", "-name", "*.whl", "-o", "-size", "+4M", ")"),
         )
     )
-
     assert found == ""
     assert engine.attempt("run", "--rm", engine.image, "gcc", "-v").returncode == 127
 
@@ -114,7 +106,6 @@ def test_daemon_without_a_mount_is_not_root(engine: Engine) -> None:
     """It serves on a volume then, which other containers can share."""
     container = engine.start("--read-only", "--network=none")
     container.wait_until_healthy()
-
     assert user_of(container.pid) == NOBODY
     volumes = f"--volumes-from={container.name}"
     assert engine.run(volumes, command=("xenstore-list", "/")) == "tool\n"
@@ -127,7 +118,6 @@ def test_root_without_capabilities_serves_in_roots_directory(
     container = serve()
     assert user_of(container.pid) == os.getuid()
     assert container.stop(1) == 0
-
     os.chown(directory, SOMEBODY, SOMEBODY)
     directory.chmod(0o777)
     container = serve()
@@ -137,9 +127,7 @@ def test_root_without_capabilities_serves_in_roots_directory(
 def test_daemon_that_cannot_serve_says_so(engine: Engine, directory: Path) -> None:
     """With the path, in the log that `logs` shows."""
     os.chown(directory, SOMEBODY, SOMEBODY)
-
     container = engine.start(f"--volume={directory}:/run/xenstored", *CONFINED)
-
     assert container.wait() == 1
     assert "/run/xenstored/socket" in container.logs()
     assert "Permission denied" in container.logs()
@@ -155,10 +143,8 @@ def test_tools_of_the_host_reach_it(
     need_program("xenstore-ls", "xenstore-utils")
     serve()
     socket = directory / "socket"
-
     host_tool(socket, "xenstore-write", "/local/domain/1/name", "demo")
     host_tool(socket, "xenstore-chmod", "/local/domain/1", "r0")
-
     assert host_tool(socket, "xenstore-read", "/local/domain/1/name") == "demo\n"
     listed = host_tool(socket, "xenstore-ls", "-fp", "/local")
     assert '/local/domain/1 = ""   (r0)\n' in listed
@@ -206,7 +192,6 @@ def test_guests_reach_it_from_the_host(serve: Serve, directory: Path) -> None:
 def test_healthcheck_of_the_image_passes(engine: Engine, serve: Serve) -> None:
     """As the engine runs it."""
     container = serve()
-
     if engine.program.endswith("podman"):
         assert engine.attempt("healthcheck", "run", container.name).returncode == 0
     assert "health" in container.inspect("{{.Config.Healthcheck.Test}}")
@@ -221,7 +206,6 @@ def test_daemon_that_hangs_is_not_healthy(serve: Serve) -> None:
         sick = container.attempt("xsd", "health", "--timeout=0.5")
     finally:
         os.kill(pid, signal.SIGCONT)
-
     assert (sick.returncode, sick.stdout) == (1, "")
     assert sick.stderr.startswith("xsd health: no answer within 0.5 s")
     assert container.execute("xsd", "health").startswith("ok")
@@ -236,9 +220,7 @@ def test_stop_ends_it_within_a_second(serve: Serve, directory: Path) -> None:
     container = serve()
     with Client(str(directory / "socket"), timeout=10) as client:
         client.watch("/", "token")
-
         assert container.stop(1) == 0
-
     assert list(directory.iterdir()) == []
     served, *_, stopped = container.events()
     assert (served["event"], served["hypervisor"]) == ("daemon.serving", "emulated")

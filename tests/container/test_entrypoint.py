@@ -2,13 +2,14 @@
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from tests.support.checks import ran
 
 ENTRYPOINT: Final = Path(__file__).parents[2] / "container" / "entrypoint"
 SOMEBODY: Final = 12345
@@ -36,17 +37,9 @@ def rundir(programs: Path) -> Path:
 
 
 def entered(programs: Path, *words: str) -> list[str]:
-    """Return user and words of what the entrypoint runs, and in a line its groups."""
-    return subprocess.run(
-        [str(ENTRYPOINT), *words],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={
-            "PATH": f"{programs}:{os.environ['PATH']}",
-            "XENSTORED_RUNDIR": str(programs / "run"),
-        },
-    ).stdout.splitlines()
+    path = f"{programs}:{os.environ['PATH']}"
+    environ = {"PATH": path, "XENSTORED_RUNDIR": str(programs / "run")}
+    return ran([str(ENTRYPOINT), *words], env=environ).stdout.splitlines()
 
 
 @pytest.mark.usefixtures("rundir")

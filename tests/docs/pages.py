@@ -74,7 +74,6 @@ class Block(NamedTuple):
 
     @property
     def is_needy(self) -> bool:
-        """Whether a target of its own runs it."""
         return self.note.startswith("needs ")
 
     def noted(self, what: str) -> str | None:
@@ -132,7 +131,6 @@ def links_of(page: Path) -> list[str]:
 
 
 def anchors_of(page: Path) -> set[str]:
-    """Anchors of the headings, as repositories and the site make them."""
     tokens = tokens_of(page)
     titles = [
         "".join(child.content for child in inline.children or [])

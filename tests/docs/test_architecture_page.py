@@ -31,31 +31,22 @@ def names_of(path: Path) -> set[str]:
         if isinstance(node, ast.FunctionDef):
             found.add(node.name)
         elif isinstance(node, ast.ClassDef):
-            found |= {
-                f"{node.name}.{each.name}"
-                for each in node.body
-                if isinstance(each, ast.FunctionDef)
-            }
+            methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
+            found |= {f"{node.name}.{each.name}" for each in methods}
     return found
 
 
 def words_of(kind: str) -> list[str]:
     """The picture's texts of one class, in its order."""
     root = ET.parse(PICTURE).getroot()  # noqa: S314  our own file
-    return [
-        text.text
-        for text in root.iter()
-        if text.tag in {f"{SVG}text", f"{SVG}tspan"}
-        and text.get("class") == kind
-        and text.text
-    ]
+    texts = [each for each in root.iter() if each.tag in {f"{SVG}text", f"{SVG}tspan"}]
+    return [each.text for each in texts if each.get("class") == kind and each.text]
 
 
 def test_the_picture_shows_calls_that_there_are() -> None:
     """Each beside its file."""
     files = [name for name in words_of("file") if name.endswith(".py")]
     calls = words_of("call")
-
     assert len(files) == len(calls) == 9
     for file, call in zip(files, calls, strict=True):
         assert call in names_of(ROOT / "xsd" / file)
@@ -73,7 +64,6 @@ def test_parts_of_the_store_are_all_of_its_modules() -> None:
     table = PAGE.split("## The store")[1].split("\n\n**")[0]
     named = set(re.findall(r"`(\w+\.py)`", table))
     modules = {path.name for path in (ROOT / "xsd" / "store").glob("*.py")}
-
     assert modules - {"__init__.py", "store.py"} - named == set()
     assert named - modules == set()
 
@@ -83,7 +73,6 @@ def test_layers_are_all_packages() -> None:
     packages = {
         f"xsd.{path.parent.name}" for path in (ROOT / "xsd").glob("*/__init__.py")
     }
-
     assert set(re.findall(r"^(xsd\.\w+) ", PAGE, re.MULTILINE)) == packages
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.docs import pages
-from tests.docs.follow import follow
 from tests.docs.pages import NEEDS, PAGES, ROOT, TEXT, Block, Command
-from tests.docs.terminal import Terminal, environment_of, pattern_of, prepare
+from tests.docs.terminal import Terminal, environment_of, follow, pattern_of, prepare
 from tests.support.daemons import start_xsd
 from tests.support.processes import wait_until
 
@@ -86,7 +85,6 @@ def fault_of(block: Block) -> str:
 
 
 def stands_in(name: str, text: str) -> bool:
-    """Whether a file has these lines, indented otherwise maybe."""
     lines = [line.strip() for line in (ROOT / name).read_text().splitlines()]
     wanted = [line.strip() for line in text.splitlines()]
     return any(lines[at : at + len(wanted)] == wanted for at in range(len(lines)))
@@ -185,7 +183,6 @@ def test_blocks_have_the_notes_before_them(tmp_path: Path) -> None:
         "<!-- file: a -->\n```toml\nx\n```\n\n<!-- b -->\nwords\n\n"
         "```console\n$ y\n```\n\ntext\n\n    z\n"
     )
-
     found = [(each.language, each.text, each.note) for each in pages.blocks_of(page)]
     assert found == [
         ("toml", "x\n", "file: a"),
@@ -230,7 +227,6 @@ def test_what_a_terminal_has_started_ends_with_it(scratch: Path) -> None:
         terminal.leave("echo $$ >shell; echo begun; sleep 1000", "begun\n")
         group = int((scratch / "shell").read_text())
         assert running(group)
-
     wait_until(lambda: not running(group), "something goes on")
 
 

@@ -163,7 +163,6 @@ def test_no_field_is_invented(event: str) -> None:
             words.add(text_of(node))
             if isinstance(node, ast.keyword) and node.arg:
                 words.add(node.arg)
-
     assert PAGES_ROWS[event].fields <= words
 
 

@@ -81,7 +81,6 @@ def test_privileged_messages_are_marked(number: str, remark: str) -> None:
     """A guest is told EACCES of them, before anything else."""
     with InProcess() as xenstore:
         refused = xenstore.guest(1).errno(int(number))
-
     assert (refused is Errno.EACCES) == remark.startswith("*dom0*")
 
 

@@ -52,7 +52,6 @@ class Fuzzer:
         return b"".join([self._frame(transactions) for _ in range(count)])
 
     def noise(self, size: int) -> bytes:
-        """Bytes that are no frames, or only by chance."""
         return self._random.randbytes(size)
 
     def chance(self, per_cent: int) -> bool:

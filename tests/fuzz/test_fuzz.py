@@ -7,8 +7,10 @@ answers and its data.
 
 import contextlib
 import os
-import selectors
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, final
 
@@ -69,7 +71,6 @@ class Fuzzed:
         self._begin()
 
     def _begin(self) -> None:
-        """Come, or come back as another client of the same domain."""
         domains = self._xenstore.store.domains
         if domains.get(self._domid) is None:
             self._xenstore.introduce(self._domid)
@@ -160,59 +161,26 @@ def test_engine_withstands_anything(seed: int) -> None:
     assert_replays(xenstore.engine)
 
 
-@final
-class Fuzzing:
-    """A client of a real daemon that sends one lot of bytes."""
-
-    def __init__(self, path: Path, data: bytes) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.connect(str(path))
-        self.sock.setblocking(False)
-        self.received = b""
-        self._data = data
-        self._left = memoryview(data)
-
-    def ready(self, selector: selectors.BaseSelector, mask: int) -> bool:
-        """Send and read what is possible; tells whether it goes on."""
-        try:
-            if mask & selectors.EVENT_READ:
-                piece = self.sock.recv(1 << 16)
-                self.received += piece
-                if not piece:
-                    return False
-            if mask & selectors.EVENT_WRITE:
-                self._left = self._left[self.sock.send(self._left) :]
-                if not self._left:
-                    self.sock.shutdown(socket.SHUT_WR)
-                    selector.modify(self.sock, selectors.EVENT_READ, self)
-        except BlockingIOError:
-            return True
-        except (BrokenPipeError, ConnectionResetError):
-            # After a bad header the daemon closes; what it answered is there still.
-            with contextlib.suppress(ConnectionResetError, BlockingIOError):
-                while piece := self.sock.recv(1 << 16):
-                    self.received += piece
-            return False
-        return True
-
-    def check(self) -> None:
-        requests = FrameDecoder().feed(self._data)
-        check_replies(requests, FrameDecoder().feed(self.received))
+def send(sock: socket.socket, data: bytes) -> None:
+    """Send bytes and say that they are all, if the daemon does not end it before."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
 
 
-def exchange(clients: list[Fuzzing]) -> None:
-    """Serve all clients at once until the daemon has ended each."""
-    with selectors.DefaultSelector() as selector:
-        for client in clients:
-            both = selectors.EVENT_READ | selectors.EVENT_WRITE
-            selector.register(client.sock, both, client)
-        while selector.get_map():
-            for key, mask in selector.select():
-                if not key.data.ready(selector, mask):
-                    selector.unregister(key.fileobj)
-    for client in clients:
-        client.sock.close()
-        client.check()
+def exchange(path: Path, data: bytes) -> None:
+    """Be a client that sends bytes until the daemon ends it, and check its answers."""
+    received = b""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+        sender = threading.Thread(target=send, args=(sock, data))
+        sender.start()
+        # After a bad header the daemon closes, whatever it has not read.
+        with contextlib.suppress(ConnectionResetError):
+            while piece := sock.recv(1 << 16):
+                received += piece
+        sender.join()
+    check_replies(FrameDecoder().feed(data), FrameDecoder().feed(received))
 
 
 @pytest.mark.slow
@@ -230,10 +198,11 @@ def test_daemon_withstands_anything(directory: Path, seed: int) -> None:
             ids = range(1, 8)
             lots = [fuzzer.frames(DAEMON_FRAMES, ids) for _ in range(DAEMON_CLIENTS)]
             lots[-1] += fuzzer.noise(100)
-            rude = Fuzzing(daemon.socket, b"")
-            rude.sock.send(fuzzer.frames(20, ids))
-            rude.sock.close()
-            exchange([Fuzzing(daemon.socket, lot) for lot in lots])
+            with socket.socket(socket.AF_UNIX) as rude:
+                rude.connect(str(daemon.socket))
+                rude.send(fuzzer.frames(20, ids))
+            with ThreadPoolExecutor(DAEMON_CLIENTS) as clients:
+                list(clients.map(partial(exchange, daemon.socket), lots))
 
             assert bystander.read("/bystander") == value
         assert bystander.request(Op.CONTROL, b"check\0") == OK

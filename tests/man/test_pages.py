@@ -1,12 +1,12 @@
 """The manual pages: right in form, and with all that there is."""
 
 import re
-import subprocess
 
 import pytest
 
 from tests.cli.conftest import Run
 from tests.conftest import NeedProgram
+from tests.support.checks import ran
 from tests.support.generated import ROOT, options_in
 from xsd.cli.main import COMMANDS, ORIGINALS
 from xsd.client.address import default_socket_path
@@ -31,12 +31,9 @@ def test_man_has_nothing_to_complain_of(need_program: NeedProgram, name: str) ->
     man = need_program("man", "man-db")
     need_program("groff", "groff-base")
 
-    done = subprocess.run(
-        [man, "--warnings", "-E", "UTF-8", "-l", str(MAN / name)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"MANWIDTH": "80", "PATH": "/usr/bin:/bin", "MANPAGER": "cat"},
+    words = [man, "--warnings", "-E", "UTF-8", "-l", str(MAN / name)]
+    done = ran(
+        words, env={"MANWIDTH": "80", "PATH": "/usr/bin:/bin", "MANPAGER": "cat"}
     )
 
     assert done.stderr == ""
@@ -49,14 +46,8 @@ def test_the_other_man_has_nothing_to_complain_of(
 ) -> None:
     """mandoc, which some distributions have, is stricter."""
     mandoc = need_program("mandoc", "mandoc")
-
-    done = subprocess.run(
-        [mandoc, "-T", "lint", "-W", "warning", str(MAN / name)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
+    words = [mandoc, "-T", "lint", "-W", "warning", str(MAN / name)]
+    done = ran(words, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -68,7 +59,6 @@ def test_pages_refer_to_pages_that_are_there() -> None:
         for name in NAMES
         for page, section in re.findall(r"([\w.-]+) ?\(([1-8])\)", plain(name))
     }
-
     assert found - system == set(NAMES)
 
 
@@ -90,7 +80,6 @@ def test_each_option_of_a_command_is_in_its_page(xsd: Run, command: str) -> None
         rf"xsd {command}\b.*?(?=\n\.TP\n\.B[A-Z]* \"?xsd |\n\.SS )", commands, re.DOTALL
     )
     assert about, command
-
     for option in options_in(xsd(command, "--help").out.decode()):
         place = common if option in {"-h", "--help", "-s", "--socket"} else about[0]
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", place), option
@@ -105,7 +94,6 @@ def test_the_options_of_a_command_are_found(xsd: Run) -> None:
 def test_every_other_command_and_name_is_in_the_page() -> None:
     """`xsd serve`, what can be asked about the configuration, and links."""
     text = plain("xsd.1")
-
     for words in ("serve", *(f"config {word}" for word in CONFIG_COMMANDS)):
         assert re.search(rf'^\.BR? "?xsd {words}\b', text, re.MULTILINE), words
     for name in ORIGINALS:
@@ -115,7 +103,6 @@ def test_every_other_command_and_name_is_in_the_page() -> None:
 def test_the_commands_about_the_configuration_are_those(xsd: Run) -> None:
     """As its help has them."""
     usage = f"usage: xsd config [-h] {'|'.join(CONFIG_COMMANDS)} ..."
-
     assert xsd("config", "--help").out.decode().startswith(usage)
 
 
@@ -123,7 +110,6 @@ def test_the_commands_about_the_configuration_are_those(xsd: Run) -> None:
 def test_variables_of_the_environment_are_in_the_pages(name: str) -> None:
     """Those of the settings, and the one that names the file."""
     variables = {each.variable for each in SETTINGS.values()} - {""}
-
     for variable in {"XSD_CONFIG", *variables}:
         assert variable in plain(name)
 

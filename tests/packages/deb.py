@@ -81,7 +81,7 @@ def programs(package: Package) -> str:
     code = "import sys; sys.path.insert(0, '/usr/lib/xsd'); import structlog as s, "
     code += "uvloop as u, xsd.protocol.frame as p; "
     code += "print(p.__file__, s.__file__, u.__file__)"
-    module, structlog, uvloop = package.root.run(*("python3", "-I", "-c", code)).split()
+    module, structlog, uvloop = package.root.run("python3", "-I", "-c", code).split()
     is_pure = package.field("Architecture") == "all"
     assert module.endswith(".py" if is_pure else ".so"), module
     assert structlog.startswith("/usr/lib/xsd/"), structlog
@@ -90,7 +90,6 @@ def programs(package: Package) -> str:
 
 
 def answers(root: Root) -> bool:
-    """Tell whether a daemon of that system does its work."""
     return root.run("xsd", "health", check=False).startswith("ok (")
 
 
@@ -137,10 +136,9 @@ def background(package: Package) -> str:
 def completion(package: Package) -> str:
     """bash finds it by the command's name, and it offers something."""
     folder = "/usr/share/bash-completion/completions"
-    found = []
-    for name in ("xsd", "xsd-xenstored"):
-        script = f". {folder}/{name} && complete -p {name}"
-        found.append(package.root.run("bash", "-c", script).strip())
+    names = ("xsd", "xsd-xenstored")
+    scripts = [f". {folder}/{name} && complete -p {name}" for name in names]
+    found = [package.root.run("bash", "-c", script).strip() for script in scripts]
     return ", ".join(found)
 
 
@@ -155,9 +153,7 @@ def purge(package: Package) -> str:
     code_left = [path for path in package.root.files() if "usr/lib/xsd" in path]
     assert code_left == [], code_left
     root.run("dpkg", "--purge", "xsd")
-    left = root.files() - package.before
-    gone = package.before - root.files()
-    assert (left, gone) == (set(), set()), (left, gone)
+    assert root.files() == package.before, root.files() ^ package.before
     return "as before"
 
 
@@ -194,9 +190,8 @@ def manual(package: Package) -> str:
     pages = ("1 xsd", "8 xenstored", "8 xsd-xenstored", "5 xsd.toml")
     for page in pages:
         said = package.root.run("man", "-P", "cat", *page.split())
-        assert re.search(
-            r"^NAME\n +(xsd|xenstored|xsd\.toml) - ", said, re.MULTILINE
-        ), said
+        name = r"^NAME\n +(xsd|xenstored|xsd\.toml) - "
+        assert re.search(name, said, re.MULTILINE), said
     return ", ".join(pages)
 
 
@@ -240,12 +235,9 @@ def switch(package: Package) -> str:
 def boot(package: Package) -> str:
     """Under systemd it is not running until it is started, and then it serves."""
     root = package.root
-    state = root.run("systemctl", "is-enabled", *UNITS, check=False)
-    assert state == "disabled\ndisabled\n", state
-    assert root.run("systemctl", "is-active", *UNITS, check=False).split() == [
-        "inactive",
-        "inactive",
-    ]
+    for what, wanted in (("is-enabled", "disabled"), ("is-active", "inactive")):
+        state = root.run("systemctl", what, *UNITS, check=False).split()
+        assert state == [wanted, wanted], state
     root.run("systemctl", "start", UNITS[0])
     root.run("xenstore-write", "/test/a", "1")
     assert root.run("xsd", "read", "/test/a") == "1\n"
@@ -280,6 +272,14 @@ def removal(package: Package) -> str:
     return "the line in /etc/default/xen is warned of"
 
 
+def purged_after_all(package: Package) -> str:
+    """Of all that, nothing is left."""
+    package.root.run("dpkg", "--purge", "xsd")
+    left = package.root.files() - package.before
+    assert left <= {"etc/machine-id"}, left
+    return "as before"
+
+
 ALONE: Final = (
     *(dependencies, installation, programs, service, background, completion, purge),
 )
@@ -296,14 +296,6 @@ def try_out(package: Package) -> list[bool]:
         passed += [passes(check, package) for check in BOOTED]
     passed.append(passes(purged_after_all, package))
     return passed
-
-
-def purged_after_all(package: Package) -> str:
-    """Of all that, nothing is left."""
-    package.root.run("dpkg", "--purge", "xsd")
-    left = package.root.files() - package.before
-    assert left <= {"etc/machine-id"}, left
-    return "as before"
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, final
 
-from tests.support.checks import nspawn
+from tests.support.checks import nspawn, ran
 from tests.support.processes import wait_until
 
 NEEDED: Final = {
@@ -39,22 +39,14 @@ class Root:
         self._leader = 0
 
     def run(self, *words: str, check: bool = True) -> str:
-        """Run a command inside, and return what it prints."""
-        done = subprocess.run(
-            [*self.enter(), *words],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=_MOST_S,
-            env=_environment(),
-        )
+        command = [*self.enter(), *words]
+        done = ran(command, check=False, timeout=_MOST_S, env=_environment())
         output = done.stdout + done.stderr
         if check and done.returncode:
             raise AssertionError(f"{' '.join(words)}: {output}")
         return output
 
     def enter(self) -> Sequence[str]:
-        """Return the words before a command, so that it runs inside."""
         if self._leader:
             return ["nsenter", "-t", str(self._leader), "-a"]
         script = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'

@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from tests.support.checks import passes, verdict
+from tests.support.checks import passes, ran, verdict
 from xsd import __version__
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -25,7 +25,6 @@ ENTRY_POINTS: Final = {
 
 
 def sources() -> set[str]:
-    """Return the files of the package that are in the repository."""
     words = ["git", "ls-files", "protocol", "xsd"]
     found = set(subprocess.check_output(words, cwd=ROOT, text=True).split())
     # A link to the folder protocol, whose files have its place.
@@ -68,11 +67,8 @@ def describes_itself(wheel: zipfile.ZipFile, info: str) -> str:
     assert said["Requires-Python"] == project["requires-python"]
     assert said["License-Expression"] == "MIT"
     assert said["Summary"] == project["description"]
-    needed = [
-        text
-        for text in said.get_all("Requires-Dist", [])
-        if "extra ==" not in str(text)
-    ]
+    texts = [str(text) for text in said.get_all("Requires-Dist", [])]
+    needed = [text for text in texts if "extra ==" not in text]
     assert needed == project["dependencies"], needed
     assert wheel.read(f"{info}licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
     commands = wheel.read(f"{info}entry_points.txt").decode().split("\n")
@@ -146,15 +142,11 @@ def serves(wheel: zipfile.ZipFile, _info: str) -> str:
 
 
 def daemon(bin_: Path) -> list[str]:
-    """Return the command for a daemon that reads no file of this machine."""
     return [str(bin_ / "xenstored"), "--config", "/dev/null"]
 
 
 def run(words: list[str]) -> str:
-    """Run a command, somewhere else than in the repository."""
-    done = subprocess.run(
-        words, cwd="/", check=False, capture_output=True, text=True, timeout=600
-    )
+    done = ran(words, check=False, cwd="/", timeout=600)
     assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
     return done.stdout
 

@@ -30,7 +30,6 @@ CROWD: Final = list(exchanges_of(read(HERE / "crowd.jsonl.gz")))
 def test_recording_is_of_whole_lives() -> None:
     """Of a toolstack, a guest and their transactions: else it would prove little."""
     asked = Counter(each.op for each in LIVES)
-
     assert asked[Op.INTRODUCE] >= 1
     assert asked[Op.TRANSACTION_END] == asked[Op.TRANSACTION_START] > 10
     assert asked[CLOSE] > 10
@@ -70,7 +69,6 @@ def test_eight_toolstacks_at_once_do_not_fail_each_other(name: str) -> None:
     """Interleaved as they were, all their transactions commit; 25 do not with C."""
     with WORLDS[name]() as world:
         ends = [x for x in replay(CROWD, world) if x.op == Op.TRANSACTION_END]
-
     assert len(ends) > 200
     assert {(each.reply_op, each.reply) for each in ends} == {(ends[0].op, "OK\0")}
 
@@ -86,7 +84,6 @@ def test_what_was_carried_out_makes_the_same_again(exchanges: list[Exchange]) ->
                 count, state = len(inputs), describe(engine)
         assert_replays(engine)
         whole = describe(engine)
-
     assert differences(state, describe(replayed(inputs[:count]))) == []
     assert differences(state, whole) != []
 
@@ -96,7 +93,6 @@ def test_files_are_tapes(name: str) -> None:
     """As `--record` writes them; requests that change nothing do no harm there."""
     recorded = list(TapeReader(read(HERE / f"{name}.jsonl.gz")))
     kinds = Counter(each.entry.kind for each in recorded)
-
     replayed([each.entry for each in recorded])
     assert kinds[REQUEST] > 5000
     assert kinds[CAME] > kinds[WENT] > 200

@@ -19,9 +19,9 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Final, NamedTuple, Self, final
 
-from tests.soak.hostile import ACTS, PUBLIC
+from tests.soak.hostile import ACTS, PATIENCE_S, PUBLIC
 from tests.soak.observe import MIB, end_in_order, events, nodes, usage
-from tests.soak.polite import PATIENCE_S, PAUSE_S, Polite
+from tests.soak.polite import PAUSE_S, Polite
 from tests.support.daemons import CHECKOUT, environment, start_xsd
 from tests.support.hosts import Processor
 from tests.support.processes import memory
@@ -207,7 +207,6 @@ class Run:
             self.done.update(json.loads(printed))
 
     def settle(self) -> None:
-        """Look whether all is as it was before the hostile guests came."""
         with PretendedHost(f"{self._path}.hypervisor", timeout=PATIENCE_S) as host:
             if host.domains() != [POLITE]:
                 self.faults.append(f"domains are left: {host.domains()}")

@@ -33,7 +33,7 @@ TIMEOUT_S: Final = 0.5
 """Seconds that the guest waits for room or a reply; then it dies and comes back."""
 
 PATIENCE_S: Final = 60.0
-"""Seconds in which its toolstack must have an answer."""
+"""Seconds in which everybody else must have every answer, whatever others do."""
 
 PUBLIC: Final = (b"/a", b"/d", b"/w", b"/shared")
 """Nodes that every guest may read and write."""
@@ -138,7 +138,6 @@ class Hostile:
             self.reconnect()
 
     def oversized_frame(self) -> None:
-        """Announce more than a payload may have."""
         size = self._random.choice((PAYLOAD_MAX + 1, 1 << 31, _MASK))
         self._put(struct.pack("=IIII", Op.WRITE, 1, 0, size) + b"x" * 64)
 
@@ -146,7 +145,6 @@ class Hostile:
         self._guest.send_bytes(self._fuzzer.noise(3 * RING_SIZE))
 
     def reconnect(self) -> None:
-        """Ask for a new beginning, at any moment."""
         self._guest.fields[CONNECTION] = RECONNECT
         self._guest.notify()
 
@@ -157,7 +155,6 @@ class Hostile:
     # What asks for too much
 
     def flood(self) -> None:
-        """Ask as fast as the daemon answers, right and wrong things."""
         self._guest.send_bytes(self._fuzzer.frames(300, _IDS))
         self._guest.receive_bytes()
 
@@ -170,12 +167,10 @@ class Hostile:
             self.reconnect()
 
     def writes(self) -> None:
-        """Write where others have transactions and watches."""
         node = b"/shared/%d\0" % self._fuzzer.below(4)
         self._guest.send_bytes(frames(Op.WRITE, [node + b"%d" % n for n in range(300)]))
 
     def many_nodes(self) -> None:
-        """Make more nodes than the quota allows, or deeper ones."""
         if self._fuzzer.chance(50):
             paths = [b"n/%d\0" % number for number in range(1100)]
         else:
@@ -194,7 +189,6 @@ class Hostile:
         self._guest.send_bytes(frames(Op.WATCH, watches))
 
     def large_values(self) -> None:
-        """Write values around the largest, and too many permissions."""
         sizes = (2000, 2047, 2048, 2049, PAYLOAD_MAX - 2)
         self._guest.send_bytes(
             frames(Op.WRITE, [b"v\0" + b"x" * size for size in sizes])

@@ -12,14 +12,12 @@ import threading
 import time
 from typing import Final, final
 
+from tests.soak.hostile import PATIENCE_S
 from tests.support.hosts import welcome
 from tests.xsa.support import home
 from xsd.client import Client
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.testing import PretendedHost
-
-PATIENCE_S: Final = 60.0
-"""Seconds in which every answer must come, whatever others do."""
 
 NODES: Final = 8
 

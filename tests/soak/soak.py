@@ -60,7 +60,6 @@ def come_and_go(toolstack: Toolstack, pid: int, count: int) -> int:
 
 
 def soak(directory: Path, count: int, rounds: int) -> list[str]:
-    """Let domains come and go in one daemon; return what is wrong."""
     faults = []
     left = []
     with (

@@ -3,12 +3,10 @@
 from contextlib import ExitStack
 from typing import Final, Self, final
 
+from tests.soak.hostile import PATIENCE_S
 from tests.xsa.support import home
 from xsd.client import Client, Transaction
 from xsd.testing import Guest, PretendedHost
-
-PATIENCE_S: Final = 60.0
-"""Seconds in which everything must be answered."""
 
 FRONTEND: Final = (
     *("name", "domid", "vm", "memory/target", "memory/static-max", "control/shutdown"),
@@ -37,8 +35,6 @@ def backend(domid: int) -> bytes:
 
 @final
 class Domain:
-    """A domain with its guest."""
-
     def __init__(self, guest: Guest) -> None:
         self.domid = guest.domid
         self._guest = guest
@@ -77,7 +73,6 @@ class Toolstack:
         self._held.close()
 
     def create(self, domid: int, *, nodes: bool = True) -> Domain:
-        """Make a domain, its nodes in one transaction, and introduce it."""
         guest = self._host.create(domid, lazy=True, timeout=PATIENCE_S)
 
         def build(transaction: Transaction) -> None:

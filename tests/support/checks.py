@@ -8,11 +8,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 P = ParamSpec("P")
+Done = subprocess.CompletedProcess[str]
 
 _MOST_S = 60
+
+
+def ran(words: Sequence[str], *, check: bool = True, **options: Any) -> Done:
+    """Run a program to its end, and keep what it prints."""
+    done: Done = subprocess.run(
+        words, check=check, capture_output=True, text=True, **options
+    )
+    return done
 
 
 def lacks(target: str, why: str, needed: Mapping[str, str]) -> bool:

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final, Self, final
 
+from tests.support.checks import ran
 from tests.support.daemons import answers
 from tests.support.processes import wait_until
 from xsd.client import DisconnectedError
@@ -49,16 +50,9 @@ class Engine:
         return done.stdout.strip()
 
     def attempt(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [self.program, *words],
-            stdin=subprocess.DEVNULL,
-            # podman's monitor leaves a file where it is when memory is short.
-            cwd=tempfile.gettempdir(),
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=120,
-        )
+        # podman's monitor leaves a file where it is when memory is short.
+        options = {"cwd": tempfile.gettempdir(), "stdin": subprocess.DEVNULL}
+        return ran([self.program, *words], check=False, timeout=120, **options)
 
     def volume(self) -> str:
         name = f"xsd-check-{os.getpid()}-{len(self._volumes)}"

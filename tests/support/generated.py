@@ -38,7 +38,6 @@ def options_in(text: str) -> set[str]:
 
 
 def sentence(text: str) -> str:
-    """Return words as a sentence of their own."""
     text = text[0].upper() + text[1:]
     return roff(text if text.endswith(".") else text + ".")
 

@@ -406,6 +406,5 @@ class Processor:
         self._path = Path(f"/proc/{pid}/stat")
 
     def used(self) -> float:
-        """Seconds so far."""
         fields = self._path.read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -36,7 +36,6 @@ class Host:
         return self.control.ask({"do": do, **arguments})
 
     def create(self, domid: int = 5) -> int:
-        """Make a domain and return its port; its descriptors are the control's."""
         port = self.ask("create", domid=domid)["port"]
         assert isinstance(port, int)
         return port

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self, final
 
+from tests.support.checks import ran
 from tests.support.daemons import answers, environment
 from xsd.client import Client
 
@@ -116,14 +117,8 @@ class Place:
 
     def run(self, *words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
         """Run `xenstored` until it returns, be it to leave a daemon behind."""
-        return subprocess.run(
-            self.command(*words),
-            check=False,
-            capture_output=True,
-            text=True,
-            env=self.environ(**environ),
-            timeout=PATIENCE_S,
-        )
+        command, environment = self.command(*words), self.environ(**environ)
+        return ran(command, check=False, env=environment, timeout=PATIENCE_S)
 
     def text(self) -> str:
         return self.log.read_text(encoding="ascii") if self.log.exists() else ""
@@ -147,7 +142,6 @@ class Place:
 
 
 def end(process: "subprocess.Popen[bytes]", number: int = signal.SIGTERM) -> int:
-    """Send a signal and return the exit code that comes of it."""
     process.send_signal(number)
     return process.wait(PATIENCE_S)
 

@@ -69,7 +69,6 @@ class World(ABC):
         """End a domain; the daemon may notice it later."""
 
     def remove(self, domid: int) -> None:
-        """End a domain that the daemon has let go of."""
         self.destroy(domid)
 
     def guest(self, domid: int) -> Session:

@@ -5,7 +5,6 @@ import fcntl
 import os
 import shutil
 import site
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, final
 
-from tests.support.checks import nspawn
+from tests.support.checks import Done, nspawn, ran
 from tests.support.processes import wait_until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -55,33 +54,26 @@ class Container:
         self._leader = leader
         self._since = time.time()
 
-    def run(
-        self, *words: str, check: bool = True
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run a command inside."""
-        done = subprocess.run(
-            ["nsenter", "-t", str(self._leader), "-a", *words],  # noqa: S607
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=_MOST_S,
-        )
-        if check and done.returncode:
+    def attempt(self, *words: str) -> Done:
+        enter = ["nsenter", "-t", str(self._leader), "-a"]
+        return ran([*enter, *words], check=False, timeout=_MOST_S)
+
+    def run(self, *words: str) -> str:
+        """Run a command inside that has to succeed; return what it prints."""
+        done = self.attempt(*words)
+        if done.returncode:
             raise AssertionError(f"{' '.join(words)}: {done.stderr.strip()}")
-        return done
+        return done.stdout.strip()
 
     def show(self, name: str, unit: str = "xenstored.service") -> str:
-        return self.run("systemctl", "show", "-P", name, unit).stdout.strip()
+        return self.run("systemctl", "show", "-P", name, unit)
 
     def journal(self) -> str:
         """Return what was logged of the service since `clean`, the oldest first."""
-        words = (
-            f"journalctl -u xenstored.service -o cat --no-pager --since=@{self._since}"
-        )
-        return self.run(*words.split()).stdout
+        words = ("-u", "xenstored.service", "-o", "cat", "--no-pager")
+        return self.run("journalctl", *words, f"--since=@{self._since}")
 
     def drop_in(self, name: str, text: str) -> None:
-        """Add to the service what a file of `xenstored.service.d` says."""
         file = self.system / "xenstored.service.d" / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
@@ -89,7 +81,7 @@ class Container:
 
     def clean(self) -> None:
         self.run("systemctl", "stop", "xenstored.socket", "xenstored.service")
-        self.run("systemctl", "reset-failed", "xenstored.*", check=False)
+        self.attempt("systemctl", "reset-failed", "xenstored.*")
         shutil.rmtree(self.system / "xenstored.service.d", ignore_errors=True)
         for file in self.etc.iterdir():
             file.unlink()
@@ -119,8 +111,8 @@ def booted() -> Iterator[Container]:
         with nspawn(options, scratch / "boot", "basic.target") as leader:
 
             def is_up() -> bool:
-                words = ("systemctl", "is-system-running")
-                found = Container(scratch, leader()).run(*words, check=False)
+                container = Container(scratch, leader())
+                found = container.attempt("systemctl", "is-system-running")
                 return found.stdout.strip() in {"running", "degraded"}
 
             wait_until(is_up, "the container does not boot")

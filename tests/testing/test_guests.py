@@ -33,7 +33,6 @@ def server(directory: Path) -> Iterator[Host]:
 
 @pytest.fixture
 def host(server: Host) -> PretendedHost:
-    """A control client of it."""
     return server.hypervisor
 
 
@@ -232,7 +231,6 @@ Scripted = tuple[PretendedHost, socket.socket]
 
 @pytest.fixture
 def scripted(directory: Path) -> Iterator[Scripted]:
-    """A host whose hypervisor says what the test has it say."""
     path = str(directory / "scripted")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)

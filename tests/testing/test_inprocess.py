@@ -35,7 +35,6 @@ def test_clients_of_dom0_and_guests_see_one_store(
     """A guest owns its home, and may read what dom0 lets it."""
     guest = xenstore.guest(7)
     guest.get(Op.WRITE, b"data\0v")
-
     assert dom0.get(Op.READ, b"/local/domain/7/data\0") == b"v"
     assert dom0.get(Op.GET_PERMS, b"/local/domain/7\0") == b"n7\0"
     assert guest.errno(Op.READ, b"/\0") is Errno.EACCES
@@ -49,7 +48,6 @@ def test_the_client_library_works_on_it(xenstore: InProcess) -> None:
     guest.watch("data", "t")
     assert guest.next_event(0) == (b"data", b"t")
     dom0.write("/local/domain/7/data", b"v")
-
     assert guest.next_event(0) == (b"data", b"t")
     assert guest.read("data") == b"v"
     assert guest.next_event(1) is None
@@ -68,7 +66,6 @@ def test_a_domain_is_served_when_it_is_introduced(
     assert dom0.errno(Op.SET_PERMS, strings(b"/tool", b"n0", b"r7")) is None
     payload = strings(b"7", b"1", b"%d" % xenstore.port(7))
     assert dom0.get(Op.INTRODUCE, payload) == OK
-
     assert guest.get(Op.GET_DOMAIN_PATH, b"7\0") == b"/local/domain/7\0"
     assert guest.get(Op.READ, b"/tool\0") == b""
     with pytest.raises(ValueError, match="7"):
@@ -128,7 +125,6 @@ def test_a_client_goes_with_what_it_had(xenstore: InProcess, dom0: Session) -> N
     other.watch(b"/")
     other.start()
     other.close()
-
     assert xenstore.store.watches.count == 0
     assert xenstore.store.usage.transactions.used == {}
     assert dom0.get(Op.READ, b"/tool\0") == b""
@@ -139,7 +135,6 @@ def test_a_broken_stream_ends_when_all_before_it_is_read(xenstore: InProcess) ->
     client = xenstore.client()
     client.post(Op.READ, b"/tool\0")
     client.send(header(Op.READ, 4097))
-
     assert [frame.op for frame in client.rest()] == [Op.READ]
     assert [each.event for each in xenstore.take_notices()] == ["connection.broken"]
 
@@ -164,7 +159,6 @@ def test_time_passes_when_the_test_says_so(xenstore: InProcess, dom0: Session) -
     xenstore.advance(PROTECT_MS - 1)
     assert second.look() == 0
     xenstore.advance(1)
-
     assert second.replies() == [(Op.WRITE, OK)]
     assert xenstore.now_ms == PROTECT_MS
 
@@ -192,6 +186,5 @@ def test_what_a_guest_does_not_read_expires(xenstore: InProcess, dom0: Session) 
     assert guest.events() == [(b"/local/domain/7/a", b"t")]
     dom0.make(b"/local/domain/7/b")
     xenstore.advance(EVENT_TIMEOUT_MS)
-
     assert guest.events() == []
     assert len(dom0.events()) == 2

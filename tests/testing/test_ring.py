@@ -32,14 +32,12 @@ class Daemon:
         return RingTransport(self.page, self.to_daemon, self.to_guest, lazy=lazy)
 
     def was_notified(self) -> int:
-        """Return how often, since the last time."""
         try:
             return os.eventfd_read(self.to_daemon)
         except BlockingIOError:
             return 0
 
     def say(self, data: bytes) -> None:
-        """Put bytes into the ring, and notify."""
         assert self.ring.write_responses(data) == len(data)
         os.eventfd_write(self.to_guest, 1)
 
@@ -123,7 +121,6 @@ def test_error_ends_the_connection(daemon: Daemon) -> None:
     guest = daemon.guest()
     daemon.say(b"last words")
     daemon.ring.error = ERROR_RING_INDEX
-
     with pytest.raises(DisconnectedError, match="given up the ring: error 2"):
         guest.send(b"x", 0)
     assert guest.receive(0) == b"last words"
@@ -137,7 +134,6 @@ def test_impossible_indexes_end_the_connection(daemon: Daemon) -> None:
     guest = daemon.guest()
     guest.fields[RSP_PROD] = 1025
     guest.fields[REQ_PROD] = 1025
-
     with pytest.raises(DisconnectedError, match="impossible response indexes"):
         guest.receive(0)
     with pytest.raises(DisconnectedError, match="impossible request indexes"):
@@ -151,9 +147,7 @@ def test_too_many_notifications_are_no_error(daemon: Daemon) -> None:
     """The daemon knows already that there is something."""
     guest = daemon.guest()
     os.eventfd_write(daemon.to_daemon, 2**64 - 2)
-
     guest.notify()
-
     assert daemon.was_notified() == 2**64 - 2
 
 
@@ -161,7 +155,6 @@ def test_end_of_a_connection_is_not_that_of_the_ring(daemon: Daemon) -> None:
     """The guest is still there, and its page too, until it is released."""
     guest = daemon.guest()
     guest.close()
-
     guest.send(b"x", 0)
     assert daemon.ring.read_requests(100) == b"x"
     guest.release()

@@ -51,7 +51,6 @@ def test_a_request_is_one_frame_with_ids_from_one() -> None:
     """Type, id, transaction, length, payload; any other bytes can be sent as well."""
     script = Script()
     session = Session(script)
-
     assert session.frame(2, b"/a\0", 7) == encode_frame(2, 1, 7, b"/a\0")
     session.post(2, b"/b\0")
     session.send(header(2, 4097))
@@ -112,7 +111,6 @@ def test_replies_are_taken_beside_events(session: Session) -> None:
     session.watch(b"/t")
     for path in (b"/t/a", b"/t/b", b"/t/c"):
         session.post(Op.MKDIR, path + b"\0")
-
     assert session.look() == 3
     assert session.replies(2) == [(Op.MKDIR, OK)] * 2
     assert session.look() == 1
@@ -126,7 +124,6 @@ def test_transactions(session: Session) -> None:
         session.get(Op.READ, b"/t\0", tx)
         session.get(Op.WRITE, b"/t\0%d" % tx, tx)
     session.get(Op.WRITE, b"/t\0", third)
-
     assert session.commit(first) is None
     assert session.commit(second) is Errno.EAGAIN
     session.abort(third)
@@ -142,7 +139,6 @@ def test_what_is_done_in_a_transaction_is_committed(
         session.get(Op.WRITE, b"/t\0new", tx)
         assert (tx != 0, session.get(Op.READ, b"/t\0") == b"") == (inside, inside)
     assert session.get(Op.READ, b"/t\0") == b"new"
-
     failing = session.transaction()
     tx = failing.__enter__()
     session.get(Op.WRITE, b"/t\0", tx)
@@ -156,7 +152,6 @@ def test_any_bytes_can_be_sent(session: Session) -> None:
     data = encode_frame(Op.READ, 77, 0, b"/t\0") + encode_frame(99, 78, 5, b"")
     for byte in data:
         session.send(bytes([byte]))
-
     read, refused = session.frames(2)
     assert (read.op, read.req_id, read.payload) == (Op.READ, 77, b"")
     assert (refused.op, refused.req_id, refused.tx_id) == (Op.ERROR, 78, 5)
@@ -176,7 +171,6 @@ def test_any_bytes_can_be_sent(session: Session) -> None:
 def test_what_is_not_due_is_an_error(answer: bytes) -> None:
     """Another id or transaction, a second reply, an event with an id, no frame."""
     session = Session(Script(answer))
-
     with pytest.raises(AssertionError):
         session.reply(Op.READ, b"/t\0")
 
@@ -201,7 +195,6 @@ def test_the_end_of_a_connection_is_seen() -> None:
     session.post(Op.READ, b"/t\0")
     assert [frame.op for frame in session.rest()] == [Op.READ]
     assert session.over
-
     with pytest.raises(DisconnectedError):
         session.get(Op.READ, b"/t\0")
     with pytest.raises(TimeoutError):
@@ -214,5 +207,4 @@ def test_a_session_begins_anew_with_its_ring(xenstore: InProcess) -> None:
     guest.post(Op.READ, b"/t\0")
     xenstore.introduce(5)
     guest.begin_anew()
-
     assert guest.get(Op.READ, b"/t\0") == b""

@@ -57,7 +57,6 @@ class Job:
         self._archive.addfile(member, io.BytesIO(data))
 
     def run(self, words: list[str], environment: Mapping[str, str]) -> None:
-        """Add the script that dom0's init runs, and finish the archive."""
         lines = [
             *(f"export {name}={shlex.quote(x)}" for name, x in environment.items()),
             f"exec {shlex.join(words)}",

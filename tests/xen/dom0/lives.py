@@ -90,7 +90,7 @@ def _live(guest: Guest) -> None:
     # Its devices carry something.
     guest.must(_UP)
     guest.must(f"ping -c 3 -W 10 {ADDRESS}")
-    wanted = hashlib.md5(guest.disk, usedforsecurity=False).hexdigest()
+    wanted = hashlib.md5(guest.disk.read_bytes(), usedforsecurity=False).hexdigest()
     assert guest.must("md5sum < /dev/xvda").split()[0] == wanted
     guest.must("echo said on the console >/dev/console")
     until(lambda: "said on the console" in guest.console, "nothing on the console")

@@ -49,7 +49,6 @@ def directly() -> None:
 
 
 def answers() -> bool:
-    """Tell whether a daemon listens and answers."""
     try:
         with Client(timeout=60) as client:
             client.directory("/")
@@ -59,7 +58,6 @@ def answers() -> bool:
 
 
 def start_console_daemon() -> None:
-    """Start xenconsoled, which goes to the background by itself."""
     log = "/var/log/xen/console"
     Path(log).mkdir(parents=True, exist_ok=True)
     run(f"{BIN}/xenconsoled", "--log=all", f"--log-dir={log}")
