@@ -30,6 +30,18 @@ EVERY_DOMAIN: Final = -1
 LOOK_EVERY: Final = 8
 """After so many pieces that others have sent the bystander asks for something."""
 
+OF_NODES: Final[dict[int, bytes]] = {
+    Op.DIRECTORY: b"",
+    Op.READ: b"",
+    Op.GET_PERMS: b"",
+    Op.WRITE: b"value",
+    Op.MKDIR: b"",
+    Op.RM: b"",
+    Op.SET_PERMS: b"n0\0",
+    Op.DIRECTORY_PART: b"0\0",
+}
+"""Message types that name a node, and what follows the name."""
+
 
 def home(domid: int) -> bytes:
     """The home of a domain."""
@@ -211,8 +223,8 @@ class World:
         """Have clients say and be told what a text says; see `Dialogue`.
 
         Acts are ``limit nodes 9`` (of domain 1, or ``nodes 9 2``), ``nodes 1`` (how
-        many it is charged with), ``transactions`` and ``watches`` (how many there are),
-        ``note`` and ``same`` (the tree, and what there is of everything).
+        many it is charged with), ``transactions`` and ``watches`` (how many there are;
+        ``transactions 1`` of a domain), ``note`` and ``same`` (the tree, and what there is of everything).
         """
         noted: list[object] = []
 
@@ -222,16 +234,21 @@ class World:
         def limit(quota: bytes, value: bytes, domid: bytes = b"1") -> None:
             self.limit(quota.decode(), int(value), int(domid))
 
-        def note() -> None:
-            noted.append(self.state())
+        def transactions(domid: bytes = b"") -> int:
+            found = self.transactions()
+            return found.get(int(domid), 0) if domid else sum(found.values())
 
-        def same() -> None:
-            assert self.state() == noted[-1], text
+        def note() -> None:
+            noted[:] = [self.tree(), self.counts()]
+
+        def same(part: bytes = b"") -> None:
+            assert self.tree() == noted[0], text
+            assert part == b"tree" or self.counts() == noted[1], text
 
         acts: dict[str, Callable[..., object]] = {
             "limit": limit,
             "nodes": lambda domid: self.nodes(int(domid)),
-            "transactions": lambda: sum(self.transactions().values()),
+            "transactions": transactions,
             "watches": lambda: self.store.watches.count,
             "note": note,
             "same": same,
