@@ -129,7 +129,7 @@ class AnyHost(ABC):
 
         Acts are ``end 5 6`` (killed at once), ``replace 5``, ``create 5`` (it has no
         home), ``admit 5`` (and is introduced now), ``served``, ``transactions`` (how
-        many there are) and ``connections 5``.
+        many there are), ``connections 5`` and ``nodes 5``.
         """
         made: dict[int, AnyGuest] = {}
 
@@ -160,6 +160,7 @@ class AnyHost(ABC):
             "replace": replace,
             "served": self.is_served,
             "transactions": lambda: sum(self.transactions().values()),
+            "nodes": lambda domid: self.nodes_of(int(domid)),
             "connections": lambda domid: len(self.connections_of(int(domid))),
         }
         Dialogue(enter, acts, who=who, inside=inside).play(text)

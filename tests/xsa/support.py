@@ -223,8 +223,10 @@ class World:
         """Have clients say and be told what a text says; see `Dialogue`.
 
         Acts are ``limit nodes 9`` (of domain 1, or ``nodes 9 2``), ``nodes 1`` (how
-        many it is charged with), ``transactions`` and ``watches`` (how many there are;
-        ``transactions 1`` of a domain), ``note`` and ``same`` (the tree, and what there is of everything).
+        many it is charged with), ``transactions`` and ``watches`` (how many there are,
+        or ``transactions 1``), ``note`` and ``same`` (the tree, and what there is of
+        everything; ``same tree``; ``same still`` if nothing was done in between),
+        ``advance 250`` (ms) and ``served``.
         """
         noted: list[object] = []
 
@@ -239,17 +241,20 @@ class World:
             return found.get(int(domid), 0) if domid else sum(found.values())
 
         def note() -> None:
-            noted[:] = [self.tree(), self.counts()]
+            noted[:] = [self.tree(), self.counts(), self.store.generation]
 
         def same(part: bytes = b"") -> None:
             assert self.tree() == noted[0], text
             assert part == b"tree" or self.counts() == noted[1], text
+            assert part != b"still" or self.store.generation == noted[2], text
 
         acts: dict[str, Callable[..., object]] = {
             "limit": limit,
             "nodes": lambda domid: self.nodes(int(domid)),
             "transactions": transactions,
             "watches": lambda: self.store.watches.count,
+            "advance": lambda ms: self.xenstore.advance(int(ms)),
+            "served": self.bystander.is_served,
             "note": note,
             "same": same,
         }
