@@ -46,6 +46,7 @@ class Dialogue:
         make /a n0 r1         a node, with permissions if any are given
         start t1              a transaction, which has this name now
         commit, abort         t1's end
+        wait -> path:token    the next event, which may take some time
         post write /a         without waiting for a reply
         answered -> 2         replies to what was posted, all of them OK
         close                 the connection
@@ -124,13 +125,17 @@ class Dialogue:
         elif what == "watch" and got == b"OK":
             *told, first = self._hear(session)
             assert first == b":".join(words[:2])
-            self._told[session] = told
+            if told:
+                self._told[session] = told
         return got
 
     def _about(self, session: Session, what: str, words: list[bytes]) -> bytes:
         """What is no request, or is not waited for."""
         if what == "hear":
             return b" ".join(self._hear(session)) or b"-"
+        if what == "wait":
+            assert session not in self._told
+            return b":".join(session.next_event())
         if what == "answered":
             replies = session.replies(session.look())
             assert {payload for _, payload in replies} <= {OK}
@@ -160,7 +165,7 @@ _ENDS: Final = ("end", "release", "replace")
 
 _SAYS: Final = {"start": b"\0", "commit": b"T\0", "abort": b"F\0"}
 
-_OTHERS: Final = ("enter", "make", "hear", "post", "answered", "close")
+_OTHERS: Final = ("enter", "make", "hear", "wait", "post", "answered", "close")
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ import json
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -124,12 +124,19 @@ class AnyHost(ABC):
         """Watches of everybody."""
         return self.run(lambda: self.engine.store.watches.count)
 
-    def play(self, text: str, *, who: int = 1, inside: bool = False) -> None:
+    def play(
+        self,
+        text: str,
+        *,
+        who: int = 1,
+        inside: bool = False,
+        acts: Mapping[str, Callable[..., object]] | None = None,
+    ) -> None:
         """Have clients say and be told what a text says; see `Dialogue`.
 
         Acts are ``end 5 6`` (killed at once), ``replace 5``, ``create 5`` (it has no
         home), ``admit 5`` (and is introduced now), ``served``, ``transactions`` (how
-        many there are), ``connections 5`` and ``nodes 5``.
+        many there are), ``connections 5``, ``nodes 5`` and those of the caller's.
         """
         made: dict[int, AnyGuest] = {}
 
@@ -153,7 +160,7 @@ class AnyHost(ABC):
                 made.pop(int(domid), None)
             self.end(*map(int, domids))
 
-        acts: dict[str, Callable[..., object]] = {
+        known: dict[str, Callable[..., object]] = {
             "end": end,
             "create": create,
             "admit": admit,
@@ -163,7 +170,7 @@ class AnyHost(ABC):
             "nodes": lambda domid: self.nodes_of(int(domid)),
             "connections": lambda domid: len(self.connections_of(int(domid))),
         }
-        Dialogue(enter, acts, who=who, inside=inside).play(text)
+        Dialogue(enter, {**known, **(acts or {})}, who=who, inside=inside).play(text)
 
     def is_served(self) -> bool:
         """Have the bystander write and read, and the whole store looked over."""

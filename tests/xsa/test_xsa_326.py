@@ -323,6 +323,8 @@ LIMITS: Final = [
     ("path-max 2048", f"mkdir data{'/x' * 1500}"),
 ]
 
+TOLD: Final = " ".join([f"d/{each + 1}:t" for each in range(DEFAULTS[WATCHES])])
+
 RULES: Final[dict[str, str]] = {
     "equal events wait once, while their watcher sleeps": """
         watch data t; 0 write ~1/data {1..1000}; hear -> data:t
@@ -331,7 +333,7 @@ RULES: Final[dict[str, str]] = {
         write d/{{1..{DEFAULTS[WATCHES]}}}/below value
         watch d/{{1..{DEFAULTS[WATCHES]}}} t
         0 write ~1/d/x/{{1..1000}} value; 0 watch ~1/d/x/{{1..1000}} t
-        0 rm ~1/d; 0 hear; hear -> {" ".join([f"d/{n + 1}:t" for n in range(DEFAULTS[WATCHES])])}
+        0 rm ~1/d; 0 hear; hear -> {TOLD}
     """,
     # Not a single step is made and taken back.
     **{
