@@ -28,6 +28,7 @@ OPS: Final[dict[str, int]] = {
     "target": Op.SET_TARGET,
     "resume": Op.RESUME,
     "path": Op.GET_DOMAIN_PATH,
+    "control": Op.CONTROL,
     "quota": Op.SET_QUOTA,
     "is-introduced": Op.IS_DOMAIN_INTRODUCED,
 }
