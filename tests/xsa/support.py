@@ -1,6 +1,7 @@
 """A daemon with a guest that behaves well, which is watched while others are served."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -278,6 +279,24 @@ class World:
         assert self.store.watches.count == 0
         assert self.transactions() == {}
         assert self.notices("error") == []
+
+
+@contextmanager
+def busily(work: Callable[[], object]) -> Iterator[None]:
+    """Do something over and over meanwhile, in another thread."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            work()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @contextmanager

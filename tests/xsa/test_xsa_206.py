@@ -1,12 +1,11 @@
 """XSA-206: a guest writes all the time, so that others' transactions never commit."""
 
-import threading
 from typing import Final
 
 import pytest
 
 from tests.support.hosts import Host
-from tests.xsa.support import World
+from tests.xsa.support import World, busily
 from xsd.engine.engine import TURN
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.protocol.errors import Errno, XenStoreError
@@ -147,21 +146,14 @@ def test_dom0_commits_beside_guests_that_write_without_pause(host: Host) -> None
     host.dom0.mkdir("/shared")
     host.dom0.set_permissions("/shared", ["b0"])
     guests = [host.guest(domid) for domid in (1, 2)]
-    stop = threading.Event()
 
     def write() -> None:
-        while not stop.is_set():
-            for guest in guests:
-                guest.write("/shared", b"value")
+        for guest in guests:
+            guest.write("/shared", b"value")
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
+    with busily(write):
         attempts = [commit(host) for _ in range(3)]
         assert host.is_served()
-    finally:
-        stop.set()
-        thread.join()
 
     assert max(attempts) <= ATTEMPTS_MAX
     assert host.dom0.read("/mine") == b"3"
