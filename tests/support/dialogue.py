@@ -6,7 +6,7 @@ from typing import Final, final
 
 from xsd.protocol.ops import Op
 from xsd.testing import Session
-from xsd.testing.session import Message, strings
+from xsd.testing.session import OK, Message, strings
 
 OPS: Final[dict[str, int]] = {
     "read": Op.READ,
@@ -14,6 +14,7 @@ OPS: Final[dict[str, int]] = {
     "mkdir": Op.MKDIR,
     "rm": Op.RM,
     "dir": Op.DIRECTORY,
+    "part": Op.DIRECTORY_PART,
     "get": Op.GET_PERMS,
     "set": Op.SET_PERMS,
     "watch": Op.WATCH,
@@ -25,7 +26,9 @@ OPS: Final[dict[str, int]] = {
     "introduce": Op.INTRODUCE,
     "release": Op.RELEASE,
     "target": Op.SET_TARGET,
+    "resume": Op.RESUME,
     "path": Op.GET_DOMAIN_PATH,
+    "control": Op.CONTROL,
     "quota": Op.SET_QUOTA,
     "is-introduced": Op.IS_DOMAIN_INTRODUCED,
 }
@@ -44,6 +47,10 @@ class Dialogue:
         make /a n0 r1         a node, with permissions if any are given
         start t1              a transaction, which has this name now
         commit, abort         t1's end
+        wait -> path:token    the next event, which may take some time
+        post write /a         without waiting for a reply
+        answered -> 2         replies to what was posted, all of them OK
+        close                 the connection
         hear -> path:token    all events since the last time; without -> whatever
 
     ``~1`` is the home of domain 1, ``x*9`` nine times x, ``{1..9}`` stands for as many
@@ -110,11 +117,8 @@ class Dialogue:
                 self.client(text)
             return b""
         session, tx = self.client(who.rstrip("*"))
-        if what == "hear":
-            return b" ".join(self._hear(session)) or b"-"
-        if what == "make":
-            session.make(*words)
-            return b""
+        if what in _OTHERS:
+            return self._about(session, what, words)
         with session.transaction(inside=self._inside and who.endswith("*")) as own:
             got = _shown(session.call(OPS[what], _payload(what, words), tx or own))
         if what == "start" and got.isdigit():
@@ -122,8 +126,35 @@ class Dialogue:
         elif what == "watch" and got == b"OK":
             *told, first = self._hear(session)
             assert first == b":".join(words[:2])
-            self._told[session] = told
+            if told:
+                self._told[session] = told
         return got
+
+    def _about(self, session: Session, what: str, words: list[bytes]) -> bytes:
+        """What is no request, or is not waited for."""
+        if what == "hear":
+            return b" ".join(self._hear(session)) or b"-"
+        if what == "wait":
+            assert session not in self._told
+            return b":".join(session.next_event())
+        if what == "answered":
+            replies = session.replies(session.look())
+            assert {payload for _, payload in replies} <= {OK}
+            return b"%d" % len(replies)
+        if what == "make":
+            session.make(*words)
+        elif what == "post":
+            what = words[0].decode()
+            session.post(OPS[what], _payload(what, words[1:]))
+            session.look()
+        else:
+            session.close()
+            self._clients = {
+                name: client
+                for name, client in self._clients.items()
+                if client[0] is not session
+            }
+        return b""
 
     def _hear(self, session: Session) -> list[bytes]:
         told = self._told.pop(session, [])
@@ -135,7 +166,7 @@ _ENDS: Final = ("end", "release", "replace")
 
 _SAYS: Final = {"start": b"\0", "commit": b"T\0", "abort": b"F\0"}
 
-_OTHERS: Final = ("enter", "make", "hear")
+_OTHERS: Final = ("enter", "make", "hear", "wait", "post", "answered", "close")
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ import json
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -111,12 +111,19 @@ class AnyHost(ABC):
     def watches(self) -> int:
         return self.run(lambda: self.engine.store.watches.count)
 
-    def play(self, text: str, *, who: int = 1, inside: bool = False) -> None:
+    def play(
+        self,
+        text: str,
+        *,
+        who: int = 1,
+        inside: bool = False,
+        acts: Mapping[str, Callable[..., object]] | None = None,
+    ) -> None:
         """Have clients say and be told what a text says; see `Dialogue`.
 
         Acts are ``end 5 6`` (killed at once), ``replace 5``, ``create 5`` (it has no
         home), ``admit 5`` (and is introduced now), ``served``, ``transactions`` (how
-        many there are) and ``connections 5``.
+        many there are), ``connections 5``, ``nodes 5`` and those of the caller's.
         """
         made: dict[int, AnyGuest] = {}
 
@@ -140,16 +147,17 @@ class AnyHost(ABC):
                 made.pop(int(domid), None)
             self.end(*map(int, domids))
 
-        acts: dict[str, Callable[..., object]] = {
+        known: dict[str, Callable[..., object]] = {
             "end": end,
             "create": create,
             "admit": admit,
             "replace": replace,
             "served": self.is_served,
             "transactions": lambda: sum(self.transactions().values()),
+            "nodes": lambda domid: self.nodes_of(int(domid)),
             "connections": lambda domid: len(self.connections_of(int(domid))),
         }
-        Dialogue(enter, acts, who=who, inside=inside).play(text)
+        Dialogue(enter, {**known, **(acts or {})}, who=who, inside=inside).play(text)
 
     def is_served(self) -> bool:
         """Have the bystander write and read, and the whole store looked over."""

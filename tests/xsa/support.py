@@ -1,6 +1,7 @@
 """A daemon with a guest that behaves well, which is watched while others are served."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -29,6 +30,18 @@ EVERY_DOMAIN: Final = -1
 
 LOOK_EVERY: Final = 8
 """After so many pieces that others have sent the bystander asks for something."""
+
+OF_NODES: Final[dict[int, bytes]] = {
+    Op.DIRECTORY: b"",
+    Op.READ: b"",
+    Op.GET_PERMS: b"",
+    Op.WRITE: b"value",
+    Op.MKDIR: b"",
+    Op.RM: b"",
+    Op.SET_PERMS: b"n0\0",
+    Op.DIRECTORY_PART: b"0\0",
+}
+"""Message types that name a node, and what follows the name."""
 
 
 def home(domid: int) -> bytes:
@@ -211,8 +224,10 @@ class World:
         """Have clients say and be told what a text says; see `Dialogue`.
 
         Acts are ``limit nodes 9`` (of domain 1, or ``nodes 9 2``), ``nodes 1`` (how
-        many it is charged with), ``transactions`` and ``watches`` (how many there are),
-        ``note`` and ``same`` (the tree, and what there is of everything).
+        many it is charged with), ``transactions`` and ``watches`` (how many there are,
+        or ``transactions 1``), ``note`` and ``same`` (the tree, and what there is of
+        everything; ``same tree``; ``same still`` if nothing was done in between),
+        ``advance 250`` (ms) and ``served``.
         """
         noted: list[object] = []
 
@@ -222,17 +237,25 @@ class World:
         def limit(quota: bytes, value: bytes, domid: bytes = b"1") -> None:
             self.limit(quota.decode(), int(value), int(domid))
 
-        def note() -> None:
-            noted.append(self.state())
+        def transactions(domid: bytes = b"") -> int:
+            found = self.transactions()
+            return found.get(int(domid), 0) if domid else sum(found.values())
 
-        def same() -> None:
-            assert self.state() == noted[-1], text
+        def note() -> None:
+            noted[:] = [self.tree(), self.counts(), self.store.generation]
+
+        def same(part: bytes = b"") -> None:
+            assert self.tree() == noted[0], text
+            assert part == b"tree" or self.counts() == noted[1], text
+            assert part != b"still" or self.store.generation == noted[2], text
 
         acts: dict[str, Callable[..., object]] = {
             "limit": limit,
             "nodes": lambda domid: self.nodes(int(domid)),
-            "transactions": lambda: sum(self.transactions().values()),
+            "transactions": transactions,
             "watches": lambda: self.store.watches.count,
+            "advance": lambda ms: self.xenstore.advance(int(ms)),
+            "served": self.bystander.is_served,
             "note": note,
             "same": same,
         }
@@ -256,6 +279,24 @@ class World:
         assert self.store.watches.count == 0
         assert self.transactions() == {}
         assert self.notices("error") == []
+
+
+@contextmanager
+def busily(work: Callable[[], object]) -> Iterator[None]:
+    """Do something over and over meanwhile, in another thread."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            work()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """Rules that concern every request: one reply each, in turn, with bytes as bytes."""
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
 import pytest
 
 from tests.support.hosts import Host, frames
-from tests.xsa.support import World, home
+from tests.xsa.support import World, busily, home
 from xsd.engine import dispatch
 from xsd.engine.core import Core
 from xsd.protocol.errors import Errno
@@ -129,28 +128,22 @@ def test_a_defect_does_not_reach_the_loop(
 def test_a_ring_that_is_always_full_leaves_others_their_turn(host: Host) -> None:
     """A guest sends and reads as fast as it can; others are served meanwhile."""
     guest = host.guest(1)
-    stop = threading.Event()
     answered = []
 
     def flood() -> None:
-        while not stop.is_set():
-            guest.send_bytes(encode_frame(Op.READ, 1, 0, b"/\0") * 50)
-            answered.append(len(frames(guest, 50)))
+        guest.send_bytes(encode_frame(Op.READ, 1, 0, b"/\0") * 50)
+        answered.append(len(frames(guest, 50)))
 
-    thread = threading.Thread(target=flood)
-    thread.start()
-    try:
-        served = [host.is_served() for _ in range(50)]
-    finally:
-        stop.set()
-        thread.join()
-
-    assert served == [True] * 50
+    with busily(flood):
+        assert [host.is_served() for _ in range(50)] == [True] * 50
     assert answered
 
 
-def longest_visit(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Serve a ring that is never empty for some time; return the looks of a visit."""
+@pytest.mark.pure_only
+def test_a_ring_that_fills_itself_is_left_after_each_look(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if there is a request in it whenever the daemon looks, for some time."""
     guest = host.guest(1)
     link = host.link_of(guest)
     ring, on_input = link._ring, RingLink.on_input
@@ -161,8 +154,6 @@ def longest_visit(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
         on_input(each)
 
     class Endless:
-        """A ring with a request in it whenever one is read, for some time."""
-
         def __getattr__(self, name: str) -> object:
             return getattr(ring, name)
 
@@ -182,15 +173,7 @@ def longest_visit(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
     host.run(monkeypatch.undo)
 
     assert host.is_served()
-    return max(looks)
-
-
-@pytest.mark.pure_only
-def test_a_ring_that_fills_itself_is_left_after_each_look(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Even if there is more whenever the daemon looks."""
-    assert longest_visit(host, monkeypatch) == 1
+    assert max(looks) == 1
 
 
 @pytest.mark.slow

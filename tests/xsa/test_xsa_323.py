@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from tests.xsa.support import World, home
+from tests.xsa.support import OF_NODES, World
 from xsd.protocol.errors import Errno
 from xsd.protocol.limits import ABS_PATH_MAX
 from xsd.protocol.ops import Op
@@ -13,10 +13,18 @@ from xsd.testing import Session
 
 LIMIT: Final = DEFAULTS[PATH_MAX]
 
+OF_PATHS: Final = {**OF_NODES, Op.WATCH: b"t\0", Op.UNWATCH: b"t\0"}
+"""Message types with a path, and what follows it."""
+
 
 def relative(size: int) -> bytes:
     """A relative path of so many bytes."""
     return (b"%063d/" % 7 * (size // 64 + 1))[: size - 1] + b"x"
+
+
+def long(size: int) -> str:
+    """The same as text."""
+    return relative(size).decode()
 
 
 @pytest.fixture(params=[9, 10000])
@@ -53,55 +61,37 @@ def test_the_limit_is_the_same_for_both_forms_of_a_path(
         guest.ok(Op.WRITE, prefix + relative(LIMIT) + b"\0")
 
 
-@pytest.mark.parametrize(
-    ("op", "rest"),
-    [
-        (Op.DIRECTORY, b""),
-        (Op.READ, b""),
-        (Op.GET_PERMS, b""),
-        (Op.WATCH, b"t\0"),
-        (Op.UNWATCH, b"t\0"),
-        (Op.WRITE, b"value"),
-        (Op.MKDIR, b""),
-        (Op.RM, b""),
-        (Op.SET_PERMS, b"n1\0"),
-        (Op.DIRECTORY_PART, b"0\0"),
-    ],
-)
+@pytest.mark.parametrize("op", OF_PATHS)
 @pytest.mark.parametrize("beginning", [b"", b"/local/domain/1/", b"/x/", b"@x/"])
 def test_no_request_of_a_guest_takes_a_longer_path(
-    hostile: Session, op: int, rest: bytes, beginning: bytes
+    hostile: Session, op: int, beginning: bytes
 ) -> None:
     """EINVAL, wherever the path leads."""
     path = beginning + relative(LIMIT + 1)
 
-    assert hostile.refused(op, path + b"\0" + rest) == Errno.EINVAL
+    assert hostile.refused(op, path + b"\0" + OF_PATHS[op]) == Errno.EINVAL
 
 
-@pytest.mark.parametrize(
-    "beginning",
-    [b"/local/domain/123456/", b"/local/domain/x/", b"/local/domains/1/", b"/vm/1/"],
-)
-def test_only_a_home_is_not_counted(
-    dom0: Session, hostile: Session, beginning: bytes
-) -> None:
-    """Another beginning is part of the path's length."""
-    dom0.ok(Op.MKDIR, beginning[:-1] + b"\0")
-    dom0.ok(Op.SET_PERMS, beginning[:-1] + b"\0b0\0")
-    allowed = relative(LIMIT - len(beginning))
+RULES: Final[dict[str, str]] = {
+    # Another beginning is part of the path's length.
+    **{
+        f"only a home is not counted, {beginning} is": f"""
+            enter 1; 0 mkdir {beginning}; 0 set {beginning} b0
+            mkdir {beginning}/{(allowed := long(LIMIT - len(beginning) - 1))}x -> EINVAL
+            mkdir {beginning}/{allowed}; 0 rm {beginning}/{allowed}
+        """
+        for beginning in (
+            *("/local/domain/123456", "/local/domain/x", "/local/domains/1", "/vm/1"),
+        )
+    },
+    "what became too long is hidden from its guest, and removed by dom0": f"""
+        mkdir {long(1000)}; limit path-max 500
+        read {long(1000)} -> EINVAL; 0 rm ~1/{long(1000)}
+    """,
+}
 
-    assert hostile.refused(Op.MKDIR, beginning + allowed + b"x\0") == Errno.EINVAL
-    hostile.ok(Op.MKDIR, beginning + allowed + b"\0")
-    dom0.ok(Op.RM, beginning + allowed + b"\0")
 
-
-def test_what_became_too_long_can_still_be_removed_by_dom0(
-    world: World, dom0: Session, hostile: Session
-) -> None:
-    """A lower limit hides nodes from their guest only."""
-    path = relative(1000)
-    hostile.ok(Op.MKDIR, path + b"\0")
-    world.limit(PATH_MAX, 500, 1)
-
-    assert hostile.refused(Op.READ, path + b"\0") == Errno.EINVAL
-    dom0.ok(Op.RM, home(1) + b"/" + path + b"\0")
+@pytest.mark.parametrize("rule", RULES)
+def test_dom0_can_name_what_a_guest_cannot(world: World, rule: str) -> None:
+    """But only a guest's own home is left out of the account."""
+    world.play(RULES[rule])
