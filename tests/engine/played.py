@@ -66,3 +66,16 @@ class Played(Guests):
             "not_there": lambda _, __, words: self.there.__delitem__(int(words[0])),
             "calls": lambda *_: " ".join(f"{a},{b},{c}" for a, b, c in self.calls),
         }
+
+
+@final
+class Failing(Guests):
+    """Guests of whom nothing can be asked."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def unique_id(self, *_: object) -> int | None:
+        raise self._error
+
+    connect = reconnect = disconnect = unique_id  # type: ignore[assignment]

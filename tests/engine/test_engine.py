@@ -326,17 +326,12 @@ def test_to_ask_changes_nothing(engine: Engine) -> None:
     engine.turn(0)
     schedule = engine.core.schedule
 
-    def state() -> tuple[object, ...]:
-        return (
-            list(schedule.privileged),
-            list(schedule.guests),
-            list(schedule.times),
-            [vars_of(each) for each in engine.connections],
-        )
+    names = [*Connection.__slots__, "wants_input"]
 
-    def vars_of(connection: Connection) -> list[object]:
-        names = [*Connection.__slots__, "wants_input"]
-        return [str(getattr(connection, name)) for name in names]
+    def state() -> list[str]:
+        queues = (schedule.privileged, schedule.guests, schedule.times)
+        values = [getattr(each, name) for each in engine.connections for name in names]
+        return [*map(str, queues), *map(str, values)]
 
     before = state()
     for _ in range(3):

@@ -174,7 +174,7 @@ def prepared(engine: Engine, taped: Taped) -> Client:
 
 
 @pytest.mark.parametrize("text", CHANGES)
-def test_a_request_that_changes_something_is_on_the_tape(
+def test_a_request_that_changes_something_is_taped(
     engine: Engine, taped: Taped, text: str
 ) -> None:
     """With who sent it, and the generation that it led to."""
@@ -183,18 +183,17 @@ def test_a_request_that_changes_something_is_on_the_tape(
     assert dom0.ask(op, payload)[-1][0] != Op.ERROR
 
     (entry,) = taped.inputs()
-    assert entry.kind == REQUEST
-    assert (entry.connection, entry.domid) == (dom0.connection.id, 0)
+    assert (entry.kind, entry.connection, entry.domid) == (REQUEST, 1, 0)
     assert entry.frame is not None
     assert (entry.frame.op, entry.frame.payload) == (op, payload)
     assert entry.generation == engine.store.generation
 
 
 @pytest.mark.parametrize("text", [*INSIDE, *LEAVES_ALONE])
-def test_a_request_that_changes_nothing_is_not_on_the_tape(
+def test_a_request_that_changes_nothing_is_not_taped(
     engine: Engine, taped: Taped, text: str
 ) -> None:
-    """It asks only, or it is refused; so is one of no type."""
+    """It asks only, or it is refused; nor is one of no type."""
     dom0 = prepared(engine, taped)
     for op, payload in (request(text), (99, b"")):
         dom0.ask(op, payload)

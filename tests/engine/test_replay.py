@@ -4,34 +4,15 @@ from typing import final
 
 import pytest
 
-from tests.engine.played import Played
+from tests.engine.played import Failing, Played
 from tests.engine.script import Verb, play
 from tests.engine.support import Client, run
-from xsd.engine import Connection, Engine
-from xsd.engine.guests import Guests
+from xsd.engine import Engine
 from xsd.engine.inputs import CAME, KINDS, REQUEST, WENT, Input, MemoryTape
 from xsd.engine.replay import DivergenceError, replay
 from xsd.engine.state import describe, differences
 from xsd.protocol.ops import Op
 from xsd.store import Store
-from xsd.store.domains import Domain
-
-
-@final
-class Untouched(Guests):
-    """The world of a replay: nobody may ask it anything."""
-
-    def unique_id(self, domid: int) -> int | None:
-        raise AssertionError(domid)
-
-    def connect(self, domain: Domain, port: int, connection: Connection) -> bool:
-        raise AssertionError(domain.domid, port, connection)
-
-    def reconnect(self, domain: Domain, port: int) -> None:
-        raise AssertionError(domain.domid, port)
-
-    def disconnect(self, domain: Domain) -> None:
-        raise AssertionError(domain.domid)
 
 
 @final
@@ -54,7 +35,7 @@ class World:
     def again(self, inputs: list[Input]) -> Engine:
         """Another engine that has carried inputs out."""
         engine = Engine(Store())
-        engine.attach(Untouched())
+        engine.attach(Failing(AssertionError()))
         assert replay(engine, inputs) == len(inputs)
         return engine
 

@@ -211,16 +211,11 @@ def _fails(which: object, *_: object) -> None:
     raise ZeroDivisionError
 
 
-def test_what_is_due_of_somebody_gone_is_nothing(engine: Engine) -> None:
+@pytest.mark.parametrize("what", [GO_ON, EXPIRE, PROTECTION])
+def test_what_is_due_of_somebody_gone_is_nothing(engine: Engine, what: int) -> None:
     """A rest, an expiry or a protection whose client has left meanwhile."""
-    guest = guest_at_home(engine, 1)
-    for what in (GO_ON, EXPIRE, PROTECTION):
-        engine.core.schedule.at(5, what, guest.connection.id)
-    engine.disconnect(guest.connection)
-    run(engine, 5)
-
-    assert engine.take_notices() == []
-    assert engine.take_dirty() == []
+    engine.core.schedule.at(5, what, 1)
+    play(engine, "leave; turn 5; log -> -; dirty -> -")
 
 
 # Rests.
