@@ -187,54 +187,6 @@ def test_special_events_are_not_merged_and_still_bounded(
 # Who pays.
 
 
-def deaf_and_loud(world: World) -> tuple[Session, Session]:
-    """A guest that does not read what it is told, and one that changes what it sees."""
-    deaf, loud = world.guest(1), world.guest(2)
-    loud.ok(Op.SET_PERMS, home(2) + b"\0n2\0r1\0")
-    deaf.ok(Op.WATCH, home(2) + b"\0t\0")
-    return deaf, loud
-
-
-def shout(loud: Session, count: int) -> None:
-    """Make nodes and read the replies, as long as there are any."""
-    for number in range(count):
-        loud.post(Op.MKDIR, b"%d\0" % number)
-        loud.take()
-
-
-def test_who_causes_events_waits_for_whoever_is_told(
-    world: World, dom0: Session
-) -> None:
-    """A guest cannot fill another one's queue; that one reads, and it goes on."""
-    deaf, loud = deaf_and_loud(world)
-    shout(loud, 100)
-    assert loud.unanswered == 100 - DEFAULTS[OUTSTANDING]
-    dom0.ok(Op.MKDIR, home(2) + b"/by-dom0\0")
-    assert len(deaf.take()) == DEFAULTS[OUTSTANDING] + 1
-
-    # A reply and an event of each of them are under way then.
-    assert len(loud.take()) == DEFAULTS[OUTSTANDING] // 2
-
-
-@pytest.mark.parametrize("way", ["expires", "unreachable", "released"])
-def test_nobody_waits_for_ever_for_whoever_is_told(
-    world: World, dom0: Session, way: str
-) -> None:
-    """The events are given up, or their watcher ends."""
-    deaf, loud = deaf_and_loud(world)
-    shout(loud, 100)
-    if way == "expires":
-        world.xenstore.advance(EVENT_TIMEOUT_MS)
-    elif way == "unreachable":
-        deaf.close()
-    else:
-        dom0.ok(Op.RELEASE, b"1\0")
-        deaf.close()
-
-    share = 2 if way == "expires" else 1
-    assert len(loud.take()) == DEFAULTS[OUTSTANDING] // share
-
-
 def test_a_guest_waits_for_another_on_rings(host: Host) -> None:
     """And goes on when that one is killed."""
     deaf, loud = host.guest(1), host.guest(2)
@@ -323,6 +275,14 @@ LIMITS: Final = [
     ("path-max 2048", f"mkdir data{'/x' * 1500}"),
 ]
 
+LOUD: Final = f"""
+    enter 1; 2 set ~2 n2 r1; 1 watch ~2 t
+    2 post mkdir {{1..100}}; 2 answered -> {DEFAULTS[OUTSTANDING]}
+"""
+"""A guest that does not read what it is told, and one that changes what it sees."""
+
+HEARD: Final = " ".join([f"~2/{each + 1}:t" for each in range(DEFAULTS[OUTSTANDING])])
+
 TOLD: Final = " ".join([f"d/{each + 1}:t" for each in range(DEFAULTS[WATCHES])])
 
 RULES: Final[dict[str, str]] = {
@@ -335,6 +295,21 @@ RULES: Final[dict[str, str]] = {
         0 write ~1/d/x/{{1..1000}} value; 0 watch ~1/d/x/{{1..1000}} t
         0 rm ~1/d; 0 hear; hear -> {TOLD}
     """,
+    # A reply and an event of each of them are under way when it goes on.
+    "who causes events waits for whoever is told, who reads and so lets it go on": f"""
+        {LOUD}; 0 mkdir ~2/by-dom0; 1 hear -> {HEARD} ~2/by-dom0:t
+        2 answered -> {DEFAULTS[OUTSTANDING] // 2}; 2 close; 1 hear
+    """,
+    "nobody waits for ever for whoever is told, whose events expire": f"""
+        {LOUD}; advance {EVENT_TIMEOUT_MS}
+        2 answered -> {DEFAULTS[OUTSTANDING] // 2}; 2 close; 1 hear
+    """,
+    **{
+        f"nobody waits for ever for whoever is told, and ends: {way}": f"""
+            {LOUD}; {way}; 2 answered -> {DEFAULTS[OUTSTANDING]}; 2 close
+        """
+        for way in ("1 close", "0 release 1")
+    },
     # Not a single step is made and taken back.
     **{
         f"{limit}: {request[:20]} is checked before anything is done": f"""
