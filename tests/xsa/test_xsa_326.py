@@ -122,20 +122,27 @@ def test_events_that_are_not_read_expire(
     assert (notice.event, notice.fields["what"]) == ("events.expired", 50 * 20)
 
 
+def deaf_of(host: Host) -> Guest:
+    """Domain 1, which watches its home many times with long tokens."""
+    deaf = host.guest(1)
+    for number in range(100):
+        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
+    return deaf
+
+
 def change_what_it_watches(host: Host) -> None:
     """Have new events queued for domain 1, none of them equal to one that waits."""
     for number in range(5):
         host.dom0.mkdir(home(1) + b"/d")
         host.dom0.mkdir(home(1) + b"/d/%d" % number)
     host.dom0.rm(home(1) + b"/d")
-    host.dom0.mkdir(home(1) + b"/n%d" % host.run(lambda: generation(host)))
+    generation = host.run(lambda: host.engine.store.generation)
+    host.dom0.mkdir(home(1) + b"/n%d" % generation)
 
 
 def test_events_beyond_the_memory_of_a_guest_are_lost(host: Host) -> None:
     """They are its own and nobody else's; once it reads, it is told again."""
-    deaf = host.guest(1)
-    for number in range(100):
-        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
+    deaf = deaf_of(host)
     usage = host.engine.store.usage
     while not any(each.event == "quota.exceeded" for each in host.notices):
         change_what_it_watches(host)
@@ -153,21 +160,14 @@ def test_events_beyond_the_memory_of_a_guest_are_lost(host: Host) -> None:
 
 def test_whose_events_pile_up_is_given_up(host: Host) -> None:
     """Without a quota: it is told so in its ring, and goes on as a domain."""
-    deaf = host.guest(1)
+    deaf = deaf_of(host)
     host.dom0.set_quota("memory", 0, 1)
-    for number in range(100):
-        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
     while host.connections_of(1):
         change_what_it_watches(host)
 
     wait_ignored(deaf, ERROR_COMMUNICATION)
     assert host.watches() == 0
     assert host.dom0.is_domain_introduced(1)
-
-
-def generation(host: Host) -> int:
-    """A number that is new each time."""
-    return host.engine.store.generation
 
 
 def test_special_events_are_not_merged_and_still_bounded(
