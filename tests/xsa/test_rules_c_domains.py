@@ -4,10 +4,8 @@ from typing import Final
 
 import pytest
 
-from tests.support.hosts import PATIENCE_S, AnyHost
-from tests.xsa.support import EVERY_DOMAIN, World, home, refusal_of
-from xsd.client import Event
-from xsd.protocol.errors import Errno
+from tests.support.hosts import AnyHost
+from tests.xsa.support import World, home
 from xsd.protocol.ops import Op
 from xsd.store.quota import (
     DEFAULTS,
@@ -25,20 +23,11 @@ from xsd.testing import Session
 
 def test_a_domain_that_took_anothers_place_is_a_new_one(anywhere: AnyHost) -> None:
     """Even if the daemon has never seen that there was none in between."""
-    watcher = anywhere.client()
-    watcher.watch("@releaseDomain", "gone")
-    guest = anywhere.guest(5)
-    guest.write("data", b"secret")
-    first = guest.unique_id
-    replaced = anywhere.replace(5)
-    assert replaced.unique_id != first
-
-    for _ in range(2):  # the first event of a watch comes at once
-        assert watcher.next_event(PATIENCE_S) == Event(b"@releaseDomain", b"gone")
-    assert not anywhere.dom0.is_domain_introduced(5)
-    assert not anywhere.dom0.exists(home(5))
-    anywhere.dom0.introduce(5, 1, replaced.port)
-    assert refusal_of(replaced.write, "data", b"mine") == Errno.EACCES
+    anywhere.play("""
+        0 watch @releaseDomain gone; 5 write data secret; replace 5
+        0 wait -> @releaseDomain:gone; 0 is-introduced 5 -> F; 0 read ~5 -> ENOENT
+        admit 5; 5 write data mine -> EACCES
+    """)
 
 
 def test_introducing_a_domain_that_took_anothers_place_ends_the_other(
@@ -116,35 +105,22 @@ def test_targets_and_limits_mean_no_more_than_they_say(world: World, rule: str) 
 @pytest.mark.parametrize("limit", [1, 2])
 @pytest.mark.parametrize("quota", DEFAULTS)
 def test_a_limit_below_the_use_breaks_nothing(
-    world: World, dom0: Session, hostile: Session, quota: str, limit: int
+    world: World, quota: str, limit: int
 ) -> None:
     """What is there can be read and given back; every request has its reply."""
-    for node in range(10):
-        hostile.ok(Op.WRITE, b"data/%d\0" % node + b"v" * 100)
-        hostile.ok(Op.WATCH, b"data/%d\0t\0" % node)
-    hostile.ok(Op.SET_PERMS, b"data\0n1\0r2\0r3\0r7\0")
-    number = hostile.start()
-    hostile.ok(Op.WRITE, b"data/1\0value", number)
+    requests = (
+        *("read data", f"write data/1 {'v' * 200}", "mkdir new/one", "watch new t"),
+        *("start no", "set data/1 n1 r2 r3 r7 r8"),
+    )
+    text = "".join([f"{each} -> ...; t1 {each} -> ...;" for each in requests])
     with world.bystander.away():
-        for domid in (EVERY_DOMAIN, 1):
-            world.limit(quota, limit, domid)
-        for op, payload in (
-            (Op.READ, b"data\0"),
-            (Op.WRITE, b"data/1\0" + b"v" * 200),
-            (Op.MKDIR, b"new/one\0"),
-            (Op.WATCH, b"new\0t\0"),
-            (Op.TRANSACTION_START, b"\0"),
-            (Op.SET_PERMS, b"data/1\0n1\0r2\0r3\0r7\0r8\0"),
-        ):
-            for transaction in (0, number):
-                assert len(hostile.ask(op, payload, transaction)) >= 1
-        hostile.ask(Op.TRANSACTION_END, b"T\0", number)
-        hostile.ok(Op.RESET_WATCHES, b"\0")
-        dom0.ok(Op.RM, home(1) + b"/data\0")
-        dom0.ask(Op.RM, home(1) + b"/new\0")
-        world.limit(quota, DEFAULTS[quota])
-
-    assert world.nodes(1) == 1
+        world.play(f"""
+            {USE}; start t1; t1 write data/1 value
+            limit {quota} {limit} -1; limit {quota} {limit} 1
+            {text}
+            t1 commit -> ...; reset; 0 rm ~1/data; 0 rm ~1/new -> ...; hear
+            limit {quota} {DEFAULTS[quota]} -1; nodes 1 -> 1
+        """)
 
 
 def test_a_limit_for_one_domain_is_not_one_for_others(

@@ -1,6 +1,7 @@
 """Rules that concern every request: one reply each, in turn, with bytes as bytes."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import pytest
@@ -45,36 +46,27 @@ def raising(error: Exception) -> Callable[..., None]:
     return fail
 
 
-@pytest.fixture
-def defective(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[int, Exception], None]]:
-    """Have all requests of a type meet a defect, until the test is done."""
-
-    def make(op: int, error: Exception) -> None:
-        entry = dispatch._TABLE[op]
-        assert entry is not None
-        monkeypatch.setattr(entry, "handler", raising(error))
-
-    yield make
-    monkeypatch.undo()
-    world.xenstore.take_notices()
+@contextmanager
+def defect(error: Exception) -> Iterator[None]:
+    """Have all requests for GET_DOMAIN_PATH meet it meanwhile."""
+    entry = dispatch._TABLE[Op.GET_DOMAIN_PATH]
+    assert entry is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entry, "handler", raising(error))
+        yield
 
 
 @pytest.mark.pure_only
 @pytest.mark.parametrize("error", DEFECTS, ids=lambda error: type(error).__name__)
 def test_a_defect_becomes_one_reply_and_one_line_in_the_log(
-    world: World,
-    hostile: Session,
-    defective: Callable[[int, Exception], None],
-    error: Exception,
+    world: World, hostile: Session, error: Exception
 ) -> None:
     """EIO; the line says which request of which domain it was."""
-    defective(Op.GET_DOMAIN_PATH, error)
     world.xenstore.take_notices()
-    hostile.post(Op.WRITE, b"data\0value")
-    hostile.post(Op.GET_DOMAIN_PATH, b"1\0")
-    hostile.post(Op.READ, b"data\0")
+    with defect(error):
+        hostile.post(Op.WRITE, b"data\0value")
+        hostile.post(Op.GET_DOMAIN_PATH, b"1\0")
+        hostile.post(Op.READ, b"data\0")
 
     assert hostile.take() == [(Op.WRITE, OK), (Op.ERROR, b"EIO\0"), (Op.READ, b"value")]
     (notice,) = world.notices("error")
@@ -102,14 +94,9 @@ def test_a_defect_in_telling_others_is_no_second_reply(
 
 
 @pytest.mark.pure_only
-def test_a_defect_does_not_reach_the_loop(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_defect_does_not_reach_the_loop(host: Host) -> None:
     """On a ring and on the socket the next request is answered."""
-    entry = dispatch._TABLE[Op.GET_DOMAIN_PATH]
-    assert entry is not None
-    with monkeypatch.context() as patch:
-        patch.setattr(entry, "handler", raising(KeyError("missing")))
+    with defect(KeyError("missing")):
         for client in (host.guest(1), host.client()):
             for _ in range(3):
                 with pytest.raises(Exception, match="EIO"):

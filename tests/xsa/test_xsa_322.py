@@ -12,7 +12,7 @@ WAYS: Final[dict[str, str]] = {
         0 release 5; end 5; enter 5
     """,
     "the daemon sees both at once: there is a domain, yet another one": """
-        replace 5; enter 5
+        replace 5; 0 make ~5; 0 set ~5 n5; admit 5; enter 5
     """,
 }
 """How there is another domain of the same id."""

@@ -122,20 +122,27 @@ def test_events_that_are_not_read_expire(
     assert (notice.event, notice.fields["what"]) == ("events.expired", 50 * 20)
 
 
+def deaf_of(host: Host) -> Guest:
+    """Domain 1, which watches its home many times with long tokens."""
+    deaf = host.guest(1)
+    for number in range(100):
+        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
+    return deaf
+
+
 def change_what_it_watches(host: Host) -> None:
     """Have new events queued for domain 1, none of them equal to one that waits."""
     for number in range(5):
         host.dom0.mkdir(home(1) + b"/d")
         host.dom0.mkdir(home(1) + b"/d/%d" % number)
     host.dom0.rm(home(1) + b"/d")
-    host.dom0.mkdir(home(1) + b"/n%d" % host.run(lambda: generation(host)))
+    generation = host.run(lambda: host.engine.store.generation)
+    host.dom0.mkdir(home(1) + b"/n%d" % generation)
 
 
 def test_events_beyond_the_memory_of_a_guest_are_lost(host: Host) -> None:
     """They are its own and nobody else's; once it reads, it is told again."""
-    deaf = host.guest(1)
-    for number in range(100):
-        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
+    deaf = deaf_of(host)
     usage = host.engine.store.usage
     while not any(each.event == "quota.exceeded" for each in host.notices):
         change_what_it_watches(host)
@@ -153,21 +160,14 @@ def test_events_beyond_the_memory_of_a_guest_are_lost(host: Host) -> None:
 
 def test_whose_events_pile_up_is_given_up(host: Host) -> None:
     """Without a quota: it is told so in its ring, and goes on as a domain."""
-    deaf = host.guest(1)
+    deaf = deaf_of(host)
     host.dom0.set_quota("memory", 0, 1)
-    for number in range(100):
-        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
     while host.connections_of(1):
         change_what_it_watches(host)
 
     wait_ignored(deaf, ERROR_COMMUNICATION)
     assert host.watches() == 0
     assert host.dom0.is_domain_introduced(1)
-
-
-def generation(host: Host) -> int:
-    """A number that is new each time."""
-    return host.engine.store.generation
 
 
 def test_special_events_are_not_merged_and_still_bounded(
@@ -185,54 +185,6 @@ def test_special_events_are_not_merged_and_still_bounded(
 
 
 # Who pays.
-
-
-def deaf_and_loud(world: World) -> tuple[Session, Session]:
-    """A guest that does not read what it is told, and one that changes what it sees."""
-    deaf, loud = world.guest(1), world.guest(2)
-    loud.ok(Op.SET_PERMS, home(2) + b"\0n2\0r1\0")
-    deaf.ok(Op.WATCH, home(2) + b"\0t\0")
-    return deaf, loud
-
-
-def shout(loud: Session, count: int) -> None:
-    """Make nodes and read the replies, as long as there are any."""
-    for number in range(count):
-        loud.post(Op.MKDIR, b"%d\0" % number)
-        loud.take()
-
-
-def test_who_causes_events_waits_for_whoever_is_told(
-    world: World, dom0: Session
-) -> None:
-    """A guest cannot fill another one's queue; that one reads, and it goes on."""
-    deaf, loud = deaf_and_loud(world)
-    shout(loud, 100)
-    assert loud.unanswered == 100 - DEFAULTS[OUTSTANDING]
-    dom0.ok(Op.MKDIR, home(2) + b"/by-dom0\0")
-    assert len(deaf.take()) == DEFAULTS[OUTSTANDING] + 1
-
-    # A reply and an event of each of them are under way then.
-    assert len(loud.take()) == DEFAULTS[OUTSTANDING] // 2
-
-
-@pytest.mark.parametrize("way", ["expires", "unreachable", "released"])
-def test_nobody_waits_for_ever_for_whoever_is_told(
-    world: World, dom0: Session, way: str
-) -> None:
-    """The events are given up, or their watcher ends."""
-    deaf, loud = deaf_and_loud(world)
-    shout(loud, 100)
-    if way == "expires":
-        world.xenstore.advance(EVENT_TIMEOUT_MS)
-    elif way == "unreachable":
-        deaf.close()
-    else:
-        dom0.ok(Op.RELEASE, b"1\0")
-        deaf.close()
-
-    share = 2 if way == "expires" else 1
-    assert len(loud.take()) == DEFAULTS[OUTSTANDING] // share
 
 
 def test_a_guest_waits_for_another_on_rings(host: Host) -> None:
@@ -323,6 +275,14 @@ LIMITS: Final = [
     ("path-max 2048", f"mkdir data{'/x' * 1500}"),
 ]
 
+LOUD: Final = f"""
+    enter 1; 2 set ~2 n2 r1; 1 watch ~2 t
+    2 post mkdir {{1..100}}; 2 answered -> {DEFAULTS[OUTSTANDING]}
+"""
+"""A guest that does not read what it is told, and one that changes what it sees."""
+
+HEARD: Final = " ".join([f"~2/{each + 1}:t" for each in range(DEFAULTS[OUTSTANDING])])
+
 TOLD: Final = " ".join([f"d/{each + 1}:t" for each in range(DEFAULTS[WATCHES])])
 
 RULES: Final[dict[str, str]] = {
@@ -335,6 +295,21 @@ RULES: Final[dict[str, str]] = {
         0 write ~1/d/x/{{1..1000}} value; 0 watch ~1/d/x/{{1..1000}} t
         0 rm ~1/d; 0 hear; hear -> {TOLD}
     """,
+    # A reply and an event of each of them are under way when it goes on.
+    "who causes events waits for whoever is told, who reads and so lets it go on": f"""
+        {LOUD}; 0 mkdir ~2/by-dom0; 1 hear -> {HEARD} ~2/by-dom0:t
+        2 answered -> {DEFAULTS[OUTSTANDING] // 2}; 2 close; 1 hear
+    """,
+    "nobody waits for ever for whoever is told, whose events expire": f"""
+        {LOUD}; advance {EVENT_TIMEOUT_MS}
+        2 answered -> {DEFAULTS[OUTSTANDING] // 2}; 2 close; 1 hear
+    """,
+    **{
+        f"nobody waits for ever for whoever is told, and ends: {way}": f"""
+            {LOUD}; {way}; 2 answered -> {DEFAULTS[OUTSTANDING]}; 2 close
+        """
+        for way in ("1 close", "0 release 1")
+    },
     # Not a single step is made and taken back.
     **{
         f"{limit}: {request[:20]} is checked before anything is done": f"""
