@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from xsd.engine import Connection, Engine
+from xsd.engine.inputs import MemoryTape
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.store import Store
@@ -61,6 +62,17 @@ def main() -> None:
 
             cost = best_of(work, REQUESTS // depth * depth)
             print(f"{name:12} {depth:3} at once {cost * 1e6:7.2f} us")
+
+    tape = MemoryTape()
+
+    def taped() -> None:
+        for _ in range(REQUESTS):
+            exchange(engine, connection, frames["write"])
+        tape.inputs.clear()
+
+    engine.tape = tape
+    print(f"{'write':12}   on a tape  {best_of(taped, REQUESTS) * 1e6:7.2f} us")
+    engine.tape = None
 
     def transactions() -> None:
         for _ in range(REQUESTS // 10):

@@ -48,7 +48,9 @@ def functions(module: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 def texts() -> list[Path]:
     """Return the files that people write."""
     inside = [path for name in FOLDERS for path in (ROOT / name).rglob("*")]
-    files = [path for path in (*ROOT.iterdir(), *inside) if path.is_file()]
+    # That of a work tree is a file, which git writes.
+    top = [path for path in ROOT.iterdir() if path.name != ".git"]
+    files = [path for path in (*top, *inside) if path.is_file()]
     return [path for path in files if b"\0" not in path.read_bytes()]
 
 

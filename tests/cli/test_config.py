@@ -163,22 +163,3 @@ def test_the_example_sets_nothing_and_shows_everything(xsd: Run, file: Path) -> 
     assert set(found) == set(SETTINGS)
     for key, setting in SETTINGS.items():
         assert setting.default in (None, found[key])
-
-
-@pytest.mark.parametrize("command", ["--help", "show --help", "check -h"])
-def test_help(xsd: Run, command: str) -> None:
-    """Of the command and of each of its own."""
-    result = xsd("config", *command.split())
-
-    assert result.status == 0
-    assert result.out.startswith(b"usage: xsd config [-h] check|show|keys|example")
-    assert b"\nexamples:\n  xsd config check" in result.out
-
-
-@pytest.mark.parametrize("command", ["", "nothing", "-x"])
-def test_misuse_is_status_1(xsd: Run, command: str) -> None:
-    """As of every command."""
-    result = xsd("config", *command.split())
-
-    assert (result.status, result.out) == (1, b"")
-    assert result.err.startswith(b"usage: xsd config ")

@@ -1,13 +1,12 @@
 """The recording of what changes the state."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from tests.support.processes import wait_until
-from tests.support.services import serve
+from tests.support.services import on_uvloop, serve_client, serving
 from xsd.client import Client
 from xsd.daemon.daemonize import StartError
 from xsd.daemon.record import FileTape
@@ -59,21 +58,19 @@ def test_what_came_after_the_last_turn_is_there_in_the_end(tmp_path: Path) -> No
     assert [each.entry.kind for each in read(tmp_path / "record")] == [WENT]
 
 
-def test_only_its_owner_reads_it(tmp_path: Path) -> None:
-    """There may be passwords in it."""
+def test_only_its_owner_reads_it_and_a_link_is_not_followed(tmp_path: Path) -> None:
+    """There may be passwords in it.
+
+    A link may have been put there to have a file of ours emptied.
+    """
     FileTape(tmp_path / "record", 0).close()
-
-    assert (tmp_path / "record").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_link_is_not_followed(tmp_path: Path) -> None:
-    """Somebody else may have put it there, to have a file of ours emptied."""
     (tmp_path / "file").write_text("kept", "ascii")
-    (tmp_path / "record").symlink_to("file")
+    (tmp_path / "link").symlink_to("file")
 
     with pytest.raises(OSError, match="symbolic links"):
-        FileTape(tmp_path / "record", 0)
+        FileTape(tmp_path / "link", 0)
     assert (tmp_path / "file").read_text("ascii") == "kept"
+    assert (tmp_path / "record").stat().st_mode & 0o777 == 0o600
 
 
 def test_after_the_end_nothing_is_written(tmp_path: Path) -> None:
@@ -113,22 +110,15 @@ def test_what_changes_the_state_is_recorded_if_wanted(tmp_path: Path) -> None:
     """The settings, and all that comes of sockets, rings and domains, to the end."""
     path, file = tmp_path / "socket", tmp_path / "record"
 
-    def talk() -> None:
+    def talk(dom0: Client) -> None:
         with (
-            Client(str(path), timeout=20) as dom0,
             PretendedHost(f"{path}.hypervisor", timeout=20) as host,
             host.create(5) as guest,
         ):
             dom0.introduce(5, 1, guest.port)
             assert guest.request(Op.GET_DOMAIN_PATH, b"5\0") == b"/local/domain/5\0"
             host.kill(5)
-            wait_until(
-                lambda: dom0.request(Op.IS_DOMAIN_INTRODUCED, b"5\0") == b"F\0",
-                "the end of dom5",
-            )
-
-    async def work(_: Service) -> None:
-        await asyncio.to_thread(talk)
+            wait_until(lambda: not dom0.is_domain_introduced(5), "the end of dom5")
 
     config = Config(
         socket=path,
@@ -137,7 +127,7 @@ def test_what_changes_the_state_is_recorded_if_wanted(tmp_path: Path) -> None:
         quota_nodes=500,
         keep_orphans=True,
     )
-    serve(config, work)
+    serve_client(config, talk)
 
     found = [each.entry for each in read(file)]
     requests = [each for each in found if each.kind == REQUEST]
@@ -153,29 +143,28 @@ def test_what_changes_the_state_is_recorded_if_wanted(tmp_path: Path) -> None:
     assert replay(Engine(Store()), found) == len(found)
 
 
-def test_a_recording_that_cannot_be_made_is_no_start(tmp_path: Path) -> None:
+@on_uvloop
+async def test_a_recording_that_cannot_be_made_is_no_start(tmp_path: Path) -> None:
     """Whoever asked for it would miss it later."""
     path, file = tmp_path / "socket", tmp_path / "missing" / "record"
     config = Config(socket=path, hypervisor="emulated", record_file=file)
 
-    async def run() -> None:
-        with pytest.raises(StartError, match=f"cannot record to {file}: No such file"):
-            Service(config).start()
+    with pytest.raises(StartError, match=f"cannot record to {file}: No such file"):
+        Service(config).start()
 
-    asyncio.run(run())
-
-    assert list(tmp_path.iterdir()) == []
+    assert list(path.parent.iterdir()) == []
 
 
-def test_a_start_that_fails_leaves_the_recording_of_the_other(tmp_path: Path) -> None:
+@on_uvloop
+async def test_a_start_that_fails_leaves_the_recording_of_the_other(
+    tmp_path: Path,
+) -> None:
     """Two daemons that are started with the same words."""
     path, file = tmp_path / "socket", tmp_path / "record"
     config = Config(socket=path, hypervisor="emulated", record_file=file)
 
-    async def work(_: Service) -> None:
+    async with serving(config):
         file.write_text("recorded", "ascii")
         with pytest.raises(OSError, match="another xenstored is serving there"):
             Service(config).start()
         assert file.read_text("ascii") == "recorded"
-
-    serve(config, work)

@@ -2,8 +2,10 @@
 
 from typing import final
 
+from tests.engine.script import Verb
 from xsd.engine import Connection
 from xsd.engine.guests import Guests
+from xsd.protocol.errors import Errno, XenStoreError
 from xsd.store.domains import Domain
 
 
@@ -44,3 +46,36 @@ class Played(Guests):
         if self.error is not None:
             raise self.error
         self.calls.append((name, domain.domid, port))
+
+    def verbs(self) -> dict[str, Verb]:
+        """What a script may say of it."""
+
+        def fail(error: Exception | None) -> None:
+            self.error = error
+
+        def refusal(words: list[str]) -> Exception:
+            return XenStoreError(Errno[words[0]], "no page")
+
+        return {
+            "accept": lambda *_: fail(None),
+            "refuse": lambda _, __, words: fail(refusal(words)),
+            "defect": lambda *_: fail(ZeroDivisionError("a defect")),
+            "lenient": lambda *_: setattr(self, "lenient", True),
+            "strict": lambda *_: setattr(self, "lenient", False),
+            "there": lambda _, __, words: self.there.__setitem__(*map(int, words)),
+            "not_there": lambda _, __, words: self.there.__delitem__(int(words[0])),
+            "calls": lambda *_: " ".join(f"{a},{b},{c}" for a, b, c in self.calls),
+        }
+
+
+@final
+class Failing(Guests):
+    """Guests of whom nothing can be asked."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def unique_id(self, *_: object) -> int | None:
+        raise self._error
+
+    connect = reconnect = disconnect = unique_id  # type: ignore[assignment]

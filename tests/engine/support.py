@@ -122,58 +122,6 @@ def guest_at_home(engine: Engine, domid: int) -> Client:
     return guest
 
 
-@final
-class Step:
-    """One request of a client, and all that the client is sent then."""
-
-    __slots__ = ("expected", "frame", "who")
-
-    def __init__(
-        self, who: int, frame: tuple[int, bytes, int] | None, expected: list[Message]
-    ) -> None:
-        self.who = who
-        self.frame = frame
-        self.expected = expected
-
-
-def ask(
-    who: int, op: int, payload: bytes, *expected: bytes | Errno | Message, tx: int = 0
-) -> Step:
-    """A request; nothing expected means OK.
-
-    Args:
-        who: A guest's domain, 0 for a client of dom0's, -1 for another one.
-        op: What it sends.
-        payload: What it sends.
-        expected: What it is sent: a reply by its payload, a refusal by its errno, an
-            event as it is.
-        tx: The transaction.
-    """
-    messages: list[Message] = []
-    for each in expected or (OK,):
-        if isinstance(each, Errno):
-            messages.append(refusal(each))
-        else:
-            messages.append((op, each) if isinstance(each, bytes) else each)
-    return Step(who, (op, payload, tx), messages)
-
-
-def hear(who: int, *events: Message) -> Step:
-    """What a client has been sent since it was looked at last."""
-    return Step(who, None, list(events))
-
-
-def play(engine: Engine, steps: list[Step]) -> None:
-    """Have clients do these steps; they are there from the start, dom0's first."""
-    clients: dict[int, Client] = {}
-    for who in sorted({0, *[step.who for step in steps]}, key=abs):
-        clients[who] = guest_of(engine, who) if who > 0 else Client(engine)
-    for place, step in enumerate(steps):
-        client = clients[step.who]
-        got = client.take() if step.frame is None else client.ask(*step.frame)
-        assert got == step.expected, (place, step.frame)
-
-
 def told(engine: Engine) -> list[str]:
     """Names of what the log was told since the last call."""
     return [notice.event for notice in engine.take_notices()]

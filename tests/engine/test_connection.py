@@ -19,14 +19,9 @@ def connection() -> Connection:
     return Connection(7, Caller(5, privileged=False), Usage(), [])
 
 
-@pytest.fixture
-def store() -> Store:
-    """A store to open transactions in."""
-    return Store()
-
-
-def opened(store: Store) -> Transaction:
+def opened() -> Transaction:
     """A new transaction."""
+    store = Store()
     return store.start(store.privileged.caller)
 
 
@@ -36,41 +31,23 @@ def test_connection_shows_its_number_and_domain(connection: Connection) -> None:
     assert connection.home == b"/local/domain/5"
 
 
-def test_transaction_ids_begin_at_1_and_go_up(
-    connection: Connection, store: Store
-) -> None:
+def test_transaction_ids_begin_at_1_and_go_up(connection: Connection) -> None:
     """An id that was given up is not taken up again (C xenstored)."""
-    assert [connection.keep(opened(store)) for _ in range(2)] == [1, 2]
+    assert [connection.keep(opened()) for _ in range(2)] == [1, 2]
     connection.transactions.clear()
-    third = opened(store)
+    third = opened()
 
     assert connection.keep(third) == 3
     assert connection.transactions == {3: third}
 
 
-def test_transaction_ids_go_round_without_0_and_those_in_use(
-    connection: Connection, store: Store
-) -> None:
+def test_ids_go_round_without_0_and_those_in_use(connection: Connection) -> None:
     """They are 32 bits wide, and 0 means no transaction."""
     for _ in range(2):
-        connection.keep(opened(store))
+        connection.keep(opened())
     connection.last_transaction = 2**32 - 2
 
-    assert [connection.keep(opened(store)) for _ in range(2)] == [2**32 - 1, 3]
-
-
-def test_restart_forgets_input_and_output(connection: Connection) -> None:
-    """A domain that is introduced again has an empty ring (C: domain_conn_reset)."""
-    connection.decoder.feed(READ[:10])
-    connection.backlog = [FRAME]
-    connection.waited_for = 1
-    connection.outbox.append(b"half a reply")
-
-    connection.restart()
-
-    assert (connection.backlog, connection.waited_for) == ([], 0)
-    assert connection.outbox.size == 0
-    assert connection.decoder.feed(READ) == [FRAME]
+    assert [connection.keep(opened()) for _ in range(2)] == [2**32 - 1, 3]
 
 
 def test_restart_leaves_a_broken_connection_broken(connection: Connection) -> None:

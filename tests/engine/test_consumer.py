@@ -4,10 +4,10 @@ from typing import final
 
 import pytest
 
-from tests.engine.support import OK, Client, event, give, guest_of, told
+from tests.engine.script import Verb, play
+from tests.engine.support import told
 from xsd.engine import Engine
 from xsd.engine.consumer import Consumer
-from xsd.protocol.ops import Op
 from xsd.store import Change
 
 
@@ -38,50 +38,43 @@ class Kept(Consumer):
 
 def test_a_consumer_is_told_of_each_input_with_its_cause(engine: Engine) -> None:
     """Requests, commits and ends of domains alike, until it is removed."""
-    kept, dom0 = Kept(), Client(engine)
-    guest_of(engine, 5)
-    give(dom0, b"/own", b"n5\0")
-    engine.add_consumer(kept)
-    dom0.ok(Op.WRITE, b"/a\0v")
-    tx = dom0.start()
-    dom0.ok(Op.WRITE, b"/a\0w", tx)
-    dom0.ok(Op.WRITE, b"/b\0w", tx)
-    assert kept.paths == [[b"/a"]]
-    dom0.ok(Op.TRANSACTION_END, b"T\0", tx)
-    engine.domains_changed([5], [])
-    dom0.ask(Op.READ, b"/a\0")
-    engine.remove_consumer(kept)
-    dom0.ok(Op.WRITE, b"/a\0x")
+    kept = Kept()
+    verbs: dict[str, Verb] = {
+        "add": lambda *_: engine.add_consumer(kept),
+        "remove": lambda *_: engine.remove_consumer(kept),
+    }
+    script = """
+        5 hear; node /own n5; add; write /a v; start -> 1,; t1 write /a w; t1 write /b w
+        read /a -> v; t1 end T; gone 5; read /a -> w; remove; write /a x
+    """
+    play(engine, script, verbs)
 
     told_of = [paths for paths in kept.paths if paths]
     assert told_of == [[b"/a"], [b"/a", b"/b"], [b"/own"]]
-    number = dom0.connection.id
-    assert kept.causes == [(number, 0), (number, tx), (number, tx), None]
+    assert kept.causes == [(1, 0), (1, 1), (1, 1), None]
 
 
-@pytest.mark.parametrize("how", ["request", "commit", "domain"])
-def test_a_consumer_that_fails_concerns_nobody_else(engine: Engine, how: str) -> None:
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "write /a w -> /a:t OK",
+        "start -> 1,; t1 write /a w; t1 end T -> /a:t OK",
+        "gone 5; hear -> /a:t",
+    ],
+    ids=["request", "commit", "domain"],
+)
+def test_a_consumer_that_fails_concerns_nobody_else(engine: Engine, steps: str) -> None:
     """What happened stands, clients are told, others get theirs, the log the defect."""
-    broken, kept, dom0 = Kept(), Kept(), Client(engine)
-    guest_of(engine, 5)
-    give(dom0, b"/a", b"n5\0")
-    dom0.ask(Op.WATCH, b"/a\0t\0")
+    broken, kept = Kept(), Kept()
+    play(engine, "5 hear; node /a n5")
     for each in (broken, kept):
         engine.add_consumer(each)
-    broken.fails = True
-    tx = dom0.start()
     engine.take_notices()
-    if how == "request":
-        assert dom0.ask(Op.WRITE, b"/a\0w") == [event(b"/a", b"t"), (Op.WRITE, OK)]
-    elif how == "commit":
-        dom0.ok(Op.WRITE, b"/a\0w", tx)
-        dom0.ok(Op.TRANSACTION_END, b"T\0", tx)
-    else:
-        engine.domains_changed([5], [])
-        assert dom0.take() == [event(b"/a", b"t")]
+    broken.fails = True
+    play(engine, f"watch /a t -> OK /a:t; {steps}")
 
     assert [paths for paths in kept.paths if paths] == [[b"/a"]]
     assert set(told(engine)) == {"changes.not_taken"}
     broken.fails = False
-    dom0.ok(Op.WRITE, b"/b\0v")
+    play(engine, "write /b v")
     assert broken.paths == [[b"/b"]]

@@ -2,90 +2,73 @@
 
 import pytest
 
-from tests.engine.support import OK, Client, event, give, guest_of, run, told
+from tests.engine.script import Verb, play
+from tests.engine.support import OK, Client, event, told
 from xsd.engine import Engine
 from xsd.engine.core import Core
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.ops import Op
 from xsd.protocol.perms import Caller
 from xsd.store import Event, Store, Watch
-from xsd.store.quota import OUTSTANDING
+
+# A guest that has as much under way as it may, for dom0's client a.
+AT_ITS_TALLY = """
+    node /own n5; limit -1 outstanding 3; a watch /own t -> OK /own:t
+    5 write /own/0 v; 5 write /own/1 v; 5 write /own/2 v; 5 post read /own
+    busy -> False
+"""
+THREE = "/own/0:t /own/1:t /own/2:t"
+
+# A guest waits for those who read what it caused, since that is its own (XSA-326).
+RULES = {
+    "a guest waits until others have read what it caused": f"""
+        {AT_ITS_TALLY}
+        set_quota 5 outstanding 3; 5 hear -> -
+        a hear -> {THREE}; turn; 5 hear -> read=v
+    """,
+    "or are gone": f"{AT_ITS_TALLY}; a leave; turn; 5 hear -> read=v",
+    "or it may have more": f"""
+        {AT_ITS_TALLY}; set_quota 5 outstanding 4; turn; 5 hear -> read=v
+    """,
+    "or it may have any number": f"""
+        {AT_ITS_TALLY}; set_quota 5 outstanding 0; turn; 5 hear -> read=v
+    """,
+    "a waiting guest goes on as soon as one event was read completely": f"""
+        {AT_ITS_TALLY}
+        a read_but_one_byte; busy -> False; a read_that; turn; 5 hear -> read=v
+    """,
+    # Who reads nothing has its own trouble only.
+    "what dom0 causes holds nobody up, and is no guest's": f"""
+        node /a r0; limit -1 outstanding 3; 5 watch /a t -> OK /a:t
+        {";".join(f"write /a/{number} v" for number in range(9))}
+        5 tally -> 0
+        5 read /a -> {" ".join(f"/a/{number}:t" for number in range(9))} v
+    """,
+    # At once, whenever its transport ends the connection.
+    "a domain that ends lets those go on who waited for it": """
+        node /a b5; limit -1 outstanding 1; 6 watch /a t -> OK /a:t
+        5 write /a v; 5 post read /a; gone 6; turn; 5 hear -> read=v
+    """,
+}
 
 
-def at_its_tally(engine: Engine) -> tuple[Client, Client]:
-    """A guest that has as much under way as it may, and dom0, which is to read it."""
-    guest, dom0 = guest_of(engine, 5), Client(engine)
-    give(dom0, b"/own", b"n5\0")
-    engine.set_limit(-1, OUTSTANDING, 3)
-    dom0.ask(Op.WATCH, b"/own\0t\0")
-    for number in range(3):
-        guest.ok(Op.WRITE, b"/own/%d\0v" % number)
-    guest.post(Op.READ, b"/own\0")
-    assert guest.take() == []
-    assert not engine.busy
-    return guest, dom0
+def read_but_one_byte(engine: Engine, client: Client, _: list[str]) -> None:
+    """Take the first message but for its end."""
+    first = client.connection.outbox.peek(1)
+    engine.sent(client.connection, len(first) - 1)
 
 
-@pytest.mark.parametrize("way", ["reads", "leaves", "limit", "no limit"])
-def test_a_guest_waits_until_others_have_read_what_it_caused(
-    engine: Engine, way: str
-) -> None:
-    """Or are gone, or it may have more: that is under way for it (XSA-326)."""
-    guest, reader = at_its_tally(engine)
-    dom0 = Client(engine)
-    dom0.ok(Op.SET_QUOTA, b"5\0outstanding\x003\0")
-    assert guest.take() == []
-    if way == "reads":
-        assert len(reader.take()) == 3
-    elif way == "leaves":
-        engine.disconnect(reader.connection)
-    else:
-        value = b"4" if way == "limit" else b"0"
-        dom0.ok(Op.SET_QUOTA, b"5\0outstanding\0" + value + b"\0")
-    run(engine)
-
-    assert guest.take() == [(Op.READ, b"v")]
+VERBS: dict[str, Verb] = {
+    "read_but_one_byte": read_but_one_byte,
+    "read_that": lambda engine, client, _: engine.sent(client.connection, 1),
+    "tally": lambda _, client, __: str(client.connection.tally.count),
+}
 
 
-def test_a_waiting_guest_goes_on_as_soon_as_something_was_read(engine: Engine) -> None:
-    """Not only when all was."""
-    guest, dom0 = at_its_tally(engine)
-    first = dom0.connection.outbox.peek(1)
-    engine.sent(dom0.connection, len(first) - 1)
-    assert not engine.busy
-    engine.sent(dom0.connection, 1)
-    run(engine)
-
-    assert guest.take() == [(Op.READ, b"v")]
-
-
-def test_what_dom0_causes_holds_nobody_up(engine: Engine) -> None:
-    """A guest that reads nothing has its own trouble only."""
-    guest, dom0 = guest_of(engine, 5), Client(engine)
-    give(dom0, b"/a", b"r0\0")
-    engine.set_limit(-1, OUTSTANDING, 3)
-    guest.ask(Op.WATCH, b"/a\0t\0")
-    for number in range(9):
-        dom0.ok(Op.WRITE, b"/a/%d\0v" % number)
-
-    assert guest.connection.tally.count == 0
-    assert len(guest.ask(Op.READ, b"/a\0")) == 10
-
-
-def test_domain_that_ends_lets_those_go_on_who_waited_for_it(engine: Engine) -> None:
-    """Its events are dropped at once, whenever its transport ends the connection."""
-    writer, reader = guest_of(engine, 5), guest_of(engine, 6)
-    dom0 = Client(engine)
-    give(dom0, b"/a", b"b5\0")
-    engine.set_limit(-1, OUTSTANDING, 1)
-    reader.ask(Op.WATCH, b"/a\0t\0")
-    writer.send(writer.frame(Op.WRITE, b"/a\0v") + writer.frame(Op.READ, b"/a\0"))
-    assert writer.take() == [(Op.WRITE, OK)]
-    assert writer.unanswered == 1
-    engine.domains_changed([6], [])
-    run(engine)
-
-    assert writer.take() == [(Op.READ, b"v")]
+@pytest.mark.parametrize("rule", RULES)
+def test_who_waits_for_others(engine: Engine, rule: str) -> None:
+    """Each rule as the script that shows it."""
+    play(engine, RULES[rule], VERBS)
 
 
 def test_event_for_a_connection_that_is_gone_is_dropped() -> None:
@@ -117,10 +100,9 @@ def test_an_event_that_cannot_be_queued_concerns_nobody_else(
 
 
 @pytest.mark.pure_only
-def test_paths_that_dom0_names_again_are_kept_up_to_a_number(
-    engine: Engine, dom0: Client
-) -> None:
+def test_paths_that_dom0_names_again_are_kept_up_to_a_number(dom0: Client) -> None:
     """Absolute and short ones; what is no path or not the same for all is not."""
+    engine = dom0.engine
     engine.tape = None
     core, connection = engine.core, dom0.connection
     assert core.path(connection, b"/a") is core.path(connection, b"/a")

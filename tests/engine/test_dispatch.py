@@ -4,17 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.support import (
-    OK,
-    Client,
-    Step,
-    ask,
-    event,
-    guest_of,
-    hear,
-    play,
-    refusal,
-)
+from tests.engine.script import lines_of, play, request
+from tests.engine.support import Client, guest_of, refusal
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.core import UNSENT_MAX, Core
 from xsd.engine.dispatch import _TABLE, REFUSALS_LOGGED
@@ -28,48 +19,23 @@ from xsd.store import Store, Transaction
 NO_REQUESTS = [15, 16, 20, 27, 28, 99, 65535, 2**32 - 1]
 """Event, error, the former RESTRICT, and numbers that nothing has."""
 
-PRIVILEGED = [
-    Op.CONTROL,
-    Op.INTRODUCE,
-    Op.RELEASE,
-    Op.IS_DOMAIN_INTRODUCED,
-    Op.RESUME,
-    Op.SET_TARGET,
-    Op.SET_FEATURE,
-    Op.GET_QUOTA,
-    Op.SET_QUOTA,
-]
-GOOD: dict[Op, bytes] = {
-    Op.CONTROL: b"help\0",
-    Op.DIRECTORY: b"/\0",
-    Op.READ: b"/\0",
-    Op.GET_PERMS: b"/\0",
-    Op.WATCH: b"/\0t\0",
-    Op.UNWATCH: b"/\0t\0",
-    Op.TRANSACTION_START: b"\0",
-    Op.TRANSACTION_END: b"T\0",
-    Op.INTRODUCE: b"5\x001\x001\0",
-    Op.RELEASE: b"5\0",
-    Op.GET_DOMAIN_PATH: b"5\0",
-    Op.WRITE: b"/a\0v",
-    Op.MKDIR: b"/a\0",
-    Op.RM: b"/a\0",
-    Op.SET_PERMS: b"/\0n0\0",
-    Op.IS_DOMAIN_INTRODUCED: b"5\0",
-    Op.RESUME: b"5\0",
-    Op.SET_TARGET: b"5\x006\0",
-    Op.RESET_WATCHES: b"\0",
-    Op.DIRECTORY_PART: b"/\x000\0",
-    Op.GET_FEATURE: b"",
-    Op.SET_FEATURE: b"5\x000\0",
-    Op.GET_QUOTA: b"",
-    Op.SET_QUOTA: b"nodes\x00999\0",
-}
+GOOD: dict[Op, bytes] = dict(
+    map(
+        request,
+        lines_of("""
+            control help; directory /; read /; get_perms /; watch / t; unwatch / t
+            start; end T; introduce 5 1 1; release 5; get_domain_path 5; write /a v
+            mkdir /a; rm /a; perms / n0; is_domain_introduced 5; resume 5
+            set_target 5 6; reset; directory_part / 0; get_feature; set_feature 5 0
+            get_quota; set_quota nodes 999
+        """),
+    )
+)
 """A payload that each type accepts."""
 
+PRIVILEGED = {Op.CONTROL, Op.INTRODUCE, Op.RELEASE, Op.IS_DOMAIN_INTRODUCED, Op.RESUME}
+PRIVILEGED |= {Op.SET_TARGET, Op.SET_FEATURE, Op.GET_QUOTA, Op.SET_QUOTA}
 WITHOUT_TRANSACTION = [Op.WATCH, Op.UNWATCH]
-FREE_OF_IT = [Op.CONTROL, Op.GET_DOMAIN_PATH, Op.GET_FEATURE, Op.GET_QUOTA]
-"""Requests that may name a transaction and have no use for it."""
 
 
 def test_every_type_that_can_be_called_is_in_the_table() -> None:
@@ -98,15 +64,6 @@ def test_checks_come_in_c_s_order(engine: Engine, tx: int, *, malformed: bool) -
             assert guest.errno(op, payload, tx) is Errno.EACCES
         if tx and op not in WITHOUT_TRANSACTION:
             assert dom0.errno(op, payload, tx) is Errno.ENOENT
-
-
-def test_request_without_use_for_a_transaction_may_name_a_known_one(
-    dom0: Client,
-) -> None:
-    """Only an unknown id is an error."""
-    tx = dom0.start()
-    for op in FREE_OF_IT:
-        assert dom0.reply(op, GOOD[op], tx) == dom0.reply(op, GOOD[op])
 
 
 @pytest.mark.pure_only
@@ -139,86 +96,63 @@ def test_defect_of_a_handler_is_eio(
     assert dom0.reply(Op.READ, b"/tool\0") == (Op.READ, b"")
 
 
-IN = b"@introduceDomain"
-NAMES = [b"%02d" % number + b"x" * 253 for number in range(16)]
-A, B, T4085 = event(b"/a", b"t"), event(b"/a/b", b"t"), b"t" * 4085
-FITS, TOO_LONG = b"/a/123456", b"/a/1234567"
+NAMES = [f"{number:02}" + "x" * 253 for number in range(16)]
+T4085 = "t" * 4085
 
-RULES: dict[str, list[Step]] = {
-    "transaction of another connection is unknown": [
-        ask(0, Op.TRANSACTION_START, b"\0", b"1\0"),
-        ask(-1, Op.READ, b"/\0", Errno.ENOENT, tx=1),
-        ask(0, Op.READ, b"/\0", b"", tx=1),
-    ],
+RULES: dict[str, str] = {
+    "transaction of another connection is unknown": """
+        start -> 1,; a t1 read / -> ENOENT; t1 read / -> ''
+    """,
+    # Only an unknown id is an error.
+    "requests that have no use for a transaction may name a known one": """
+        start -> 1,; t1 control quota set nodes 9; t1 get_feature -> 15,
+        t1 get_domain_path 5 -> /local/domain/5,; t1 get_quota nodes -> 9,
+    """,
     # C ignores it too.
-    "watch and unwatch only echo the transaction": [
-        ask(0, Op.WATCH, b"/a\0t\0", OK, A, tx=77),
-        ask(0, Op.UNWATCH, b"/a\0t\0", tx=77),
-    ],
+    "watch and unwatch only echo the transaction": """
+        t77 watch /a t -> OK /a:t; t77 unwatch /a t
+    """,
     # A client that watches what it writes; others get the event alone.
-    "event comes before the reply of the request or commit that caused it": [
-        ask(0, Op.WATCH, b"/a\0t\0", OK, A),
-        ask(-1, Op.WATCH, b"/a\0t\0", OK, A),
-        ask(0, Op.WRITE, b"/a\0v", A, OK),
-        hear(-1, A),
-        ask(0, Op.TRANSACTION_START, b"\0", b"1\0"),
-        ask(0, Op.WRITE, b"/a\0v", tx=1),
-        ask(0, Op.TRANSACTION_END, b"T\0", A, OK, tx=1),
-        hear(-1, A),
-    ],
-    # Linux's xenbus relies on it: it knows the token only then.
-    "watch is answered before its first event": [
-        ask(0, Op.WATCH, b"/a\0t\0", OK, A),
-    ],
+    "event comes before the reply of the request or commit that caused it": """
+        watch /a t -> OK /a:t; a watch /a t -> OK /a:t; write /a v -> /a:t OK
+        a hear -> /a:t; start -> 1,; t1 write /a v; t1 end T -> /a:t OK; a hear -> /a:t
+    """,
     # A client that reads slowly is told once; what differs is told each.
-    "equal event that waits is not sent twice": [
-        ask(0, Op.WATCH, b"/a\0t\0", OK, A),
-        *[
-            ask(-1, Op.WRITE, payload)
-            for payload in (b"/a\x001", b"/a/b\x001", b"/a\x002", b"/a/b\x002")
-        ],
-        hear(0, A, B),
-        ask(-1, Op.WRITE, b"/a\x003"),
-        hear(0, A),
-    ],
+    "equal event that waits is not sent twice": """
+        watch /a t -> OK /a:t; a write /a 1; a write /a/b 1; a write /a 2
+        a write /a/b 2; hear -> /a:t /a/b:t; a write /a 3; hear -> /a:t
+    """,
     # Nested watches with one token are told of a node once, as by C.
-    "equal events of one request are one": [
-        ask(0, Op.WATCH, b"/\0t\0", OK, event(b"/", b"t")),
-        ask(0, Op.WATCH, b"/a\0t\0", OK, A),
-        ask(0, Op.WATCH, b"/a/b\0t\0", OK, B),
-        ask(0, Op.WRITE, b"/a/b\0v", B, OK),
-    ],
+    "equal events of one request are one": """
+        watch / t -> OK /:t; watch /a t -> OK /a:t; watch /a/b t -> OK /a/b:t
+        write /a/b v -> /a/b:t OK
+    """,
     # Two of them may be about two domains.
-    "events with at are never merged": [
-        ask(0, Op.WATCH, IN + b"\0t\0", OK, event(IN, b"t")),
-        ask(-1, Op.INTRODUCE, b"5\x001\x001\0"),
-        ask(-1, Op.INTRODUCE, b"6\x001\x001\0"),
-        hear(0, event(IN, b"t"), event(IN, b"t")),
-    ],
+    "events with at are never merged": """
+        watch @introduceDomain t -> OK @introduceDomain:t; a introduce 5 1 1
+        a introduce 6 1 1; hear -> @introduceDomain:t @introduceDomain:t
+    """,
     # The request that caused it succeeds all the same (XSA-324).
-    "event over 4096 bytes is dropped": [
-        ask(0, Op.WATCH, b"/a\0" + T4085 + b"\0", OK, event(b"/a", T4085)),
-        ask(0, Op.WRITE, FITS + b"\0", event(FITS, T4085), OK),
-        ask(0, Op.WRITE, TOO_LONG + b"\0"),
-    ],
+    "event over 4096 bytes is dropped": f"""
+        watch /a {T4085} -> OK /a:{T4085}; write /a/123456 -> /a/123456:{T4085} OK
+        write /a/1234567
+    """,
     # DIRECTORY of a node with many children (XSA-72).
-    "reply over 4096 bytes is e2big": [
-        *[ask(0, Op.WRITE, b"/d/" + name + b"\0") for name in NAMES],
-        ask(0, Op.DIRECTORY, b"/d\0", b"".join([name + b"\0" for name in NAMES])),
-        ask(0, Op.WRITE, b"/d/x\0"),
-        ask(0, Op.DIRECTORY, b"/d\0", Errno.E2BIG),
-    ],
+    "reply over 4096 bytes is e2big": "\n".join(
+        [f"write /d/{name}" for name in NAMES]
+        + [f"directory /d -> {','.join(NAMES)},"]
+        + ["write /d/x; directory /d -> E2BIG"]
+    ),
     # GET_PERMS of a list whose text is longer than the request that set it.
-    "e2big of the encoder is a reply too": [
-        ask(0, Op.SET_PERMS, b"/\0n0\0" + b"r0x80000000\0" * 340),
-        ask(0, Op.GET_PERMS, b"/\0", Errno.E2BIG),
-    ],
+    "e2big of the encoder is a reply too": f"""
+        perms / n0 {"r0x80000000 " * 340}; get_perms / -> E2BIG
+    """,
 }
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_replies_and_events(engine: Engine, rule: str) -> None:
-    """Each rule as the dialogue that shows it."""
+    """Each rule as the script that shows it."""
     play(engine, RULES[rule])
 
 
@@ -273,16 +207,6 @@ def test_refusal_is_told_with_its_particulars(dom0: Client) -> None:
         assert "path" not in notice.fields
 
 
-def test_refusals_that_clients_meet_all_day_are_not_told(dom0: Client) -> None:
-    """To ask whether something exists is no mistake."""
-    dom0.ask(Op.WATCH, b"/\0t\0")
-
-    assert refused(dom0, Op.READ, b"/no\0") == []
-    assert refused(dom0, Op.WATCH, b"/\0t\0") == []
-    assert refused(dom0, Op.READ, b"/\0", 9) == []
-    assert dom0.connection.refusals == 0
-
-
 def conflict(dom0: Client) -> list[Notice]:
     """Have a commit refused; what the log is told."""
     tx = dom0.start()
@@ -291,10 +215,14 @@ def conflict(dom0: Client) -> list[Notice]:
     return refused(dom0, Op.TRANSACTION_END, b"T\0", tx)
 
 
-def test_conflict_is_told_for_debugging_only(dom0: Client) -> None:
-    """With the path that it is about; it does not count as a refusal."""
-    (notice,) = conflict(dom0)
+def test_what_clients_meet_all_day_is_no_refusal_for_the_log(dom0: Client) -> None:
+    """To ask whether something exists is no mistake; a conflict is for debugging."""
+    dom0.ask(Op.WATCH, b"/\0t\0")
 
+    assert refused(dom0, Op.READ, b"/no\0") == []
+    assert refused(dom0, Op.WATCH, b"/\0t\0") == []
+    assert refused(dom0, Op.READ, b"/\0", 9) == []
+    (notice,) = conflict(dom0)
     assert (notice.level, notice.event) == ("debug", "request.refused")
     assert (notice.fields["errno"], notice.fields["path"]) == ("EAGAIN", b"/")
     assert dom0.connection.refusals == 0

@@ -2,23 +2,13 @@
 
 import pytest
 
-from tests.engine.support import (
-    OK,
-    Client,
-    Step,
-    ask,
-    event,
-    guest_of,
-    hear,
-    play,
-)
+from tests.engine.script import play
+from tests.engine.support import OK, Client, event, guest_of
 from xsd.engine import Engine
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 
-EINVAL, EACCES, EAGAIN = Errno.EINVAL, Errno.EACCES, Errno.EAGAIN
-ENOENT, ENOSPC, EBUSY, EPERM = Errno.ENOENT, Errno.ENOSPC, Errno.EBUSY, Errno.EPERM
-START, END = Op.TRANSACTION_START, Op.TRANSACTION_END
+EINVAL, ENOENT = Errno.EINVAL, Errno.ENOENT
 
 # Payloads, with | between them.
 _PATH = b"|\0|/a|/a\0x|/a\0x\0|/a\0\0"
@@ -30,7 +20,7 @@ MALFORMED: dict[Op, bytes] = {
     Op.WRITE: b"|/a|\0v",
     Op.WATCH: b"|\0|/a\0|/a\0t|/a\0t\0-1\0|/a\0t\x001\0x\0",
     Op.UNWATCH: b"|\0|/a\0|/a\0t|/a\0t\0x\0|/a\0t\0\0",
-    END: b"|\0|T|F|X\0|t\0|T\0x|T\0F\0",
+    Op.TRANSACTION_END: b"|\0|T|F|X\0|t\0|T\0x|T\0F\0",
     Op.INTRODUCE: (
         b"|7\0|7\x001\0|7\x001\x002|7\x001\x000\0|7\x001\0-1\0|7\x001\0x\0|"
         b"x\x001\x002\0|65536\x001\x002\0|32752\x001\x002\0|32757\x001\x002\0"
@@ -90,7 +80,7 @@ def test_what_is_no_path_is_einval(
         for _ in range(2):
             assert client.errno(op, naming(op, path), tx) is EINVAL
         if tx:
-            client.ok(END, b"T\0", tx)
+            client.ok(Op.TRANSACTION_END, b"T\0", tx)
 
 
 @pytest.mark.parametrize("op", PLAIN)
@@ -111,209 +101,95 @@ def test_special_name_that_does_not_exist(dom0: Client, path: bytes) -> None:
     assert dom0.reply(Op.UNWATCH, path + b"\0t\0") == (Op.UNWATCH, OK)
 
 
-LONGEST = b"/" + b"x" * 2047
-ANYBODY = b"n0\0r32757\0"
+LONGEST = "/" + "x" * 2047
 
-NODES: dict[str, list[Step]] = {
+NODES: dict[str, str] = {
     # The domain's home is not counted.
-    "path over 2048 bytes is einval for a guest and not for dom0": [
-        ask(1, Op.READ, LONGEST + b"\0", EACCES),
-        ask(1, Op.READ, LONGEST + b"x\0", EINVAL),
-        ask(1, Op.READ, b"/local/domain/1" + LONGEST + b"\0", EACCES),
-        ask(1, Op.WATCH, b"@" + LONGEST + b"\0t\0", EINVAL),
-        ask(0, Op.READ, LONGEST + b"x\0", ENOENT),
-        ask(0, Op.WRITE, b"/" + b"x" * 4094 + b"\0"),
-    ],
-    "any bytes are written and read, up to a payload less the path": [
-        step
-        for value in (b"", b"\0", b"a\0b\xff", b"x" * 4093)
-        for step in (
-            ask(0, Op.WRITE, b"/a\0" + value),
-            ask(0, Op.READ, b"/a\0", value),
-        )
-    ],
-    "relative path is below the home of the client's domain": [
-        ask(0, Op.WRITE, b"name\0zero"),
-        ask(0, Op.WRITE, b"/local/domain/7\0"),
-        ask(0, Op.SET_PERMS, b"/local/domain/7\0n7\0"),
-        ask(7, Op.WRITE, b"name\0seven"),
-        ask(0, Op.READ, b"/local/domain/0/name\0", b"zero"),
-        ask(0, Op.READ, b"/local/domain/7/name\0", b"seven"),
-        ask(7, Op.READ, b"name\0", b"seven"),
-    ],
-    "names of children are listed in the order of creation, each with a NUL": [
-        *[ask(0, Op.MKDIR, path) for path in (b"/d/b\0", b"/d/a\0", b"/d/c/x\0")],
-        ask(0, Op.DIRECTORY, b"/d\0", b"b\0a\0c\0"),
-        ask(0, Op.DIRECTORY, b"/d/a\0", b""),
-        ask(0, Op.DIRECTORY, b"/d/no\0", ENOENT),
-    ],
-    "mkdir of an existing node changes nothing": [
-        ask(0, Op.WATCH, b"/a\0t\0", OK, event(b"/a", b"t")),
-        ask(0, Op.MKDIR, b"/a\0", event(b"/a", b"t"), OK),
-        ask(0, Op.WRITE, b"/a\0v", event(b"/a", b"t"), OK),
-        ask(0, Op.MKDIR, b"/a\0"),
-        ask(0, Op.READ, b"/a\0", b"v"),
-    ],
-    "rm of the root is einval, so nobody can empty the store": [
-        ask(0, Op.RM, b"/\0", EINVAL),
-        ask(0, Op.READ, b"/tool/xenstored\0", b""),
-    ],
-    # With the parent it is OK without event.
-    "rm of a missing node needs its parent": [
-        ask(0, Op.WATCH, b"/\0t\0", OK, event(b"/", b"t")),
-        ask(0, Op.RM, b"/no\0"),
-        ask(0, Op.RM, b"/no/no\0", ENOENT),
-    ],
-    "rm tells watches below from the leaves up, the one above the top": [
-        ask(0, Op.WRITE, b"/a/b/c\0v"),
-        ask(0, Op.WATCH, b"/a/b/c\0low\0", OK, event(b"/a/b/c", b"low")),
-        ask(0, Op.WATCH, b"/a\0high\0", OK, event(b"/a", b"high")),
-        ask(0, Op.RM, b"/a/b\0", event(b"/a/b/c", b"low"), event(b"/a/b", b"high"), OK),
-    ],
-    "permissions are shown as they were set, which watches are told": [
-        ask(0, Op.WRITE, b"/a\0v"),
-        ask(0, Op.WATCH, b"/a\0t\0", OK, event(b"/a", b"t")),
-        ask(0, Op.SET_PERMS, b"/a\0n0\0r5\0b7\0", event(b"/a", b"t"), OK),
-        ask(0, Op.GET_PERMS, b"/a\0", b"n0\0r5\0b7\0"),
-        ask(0, Op.GET_PERMS, b"/no\0", ENOENT),
-        ask(0, Op.SET_PERMS, b"/no\0n0\0", ENOENT),
-    ],
-    "two special names have permissions, also inside a transaction": [
-        ask(0, Op.GET_PERMS, b"@introduceDomain\0", b"n0\0"),
-        ask(0, Op.GET_PERMS, b"@releaseDomain\0", ANYBODY),
-        ask(0, START, b"\0", b"1\0"),
-        ask(0, Op.SET_PERMS, b"@releaseDomain\0n0\0r5\0", tx=1),
-        ask(0, Op.GET_PERMS, b"@releaseDomain\0", b"n0\0r5\0", tx=1),
-        ask(0, Op.GET_PERMS, b"@releaseDomain\0", ANYBODY),
-        ask(0, END, b"T\0", tx=1),
-        ask(0, Op.GET_PERMS, b"@releaseDomain\0", b"n0\0r5\0"),
-    ],
+    "path over 2048 bytes is einval for a guest and not for dom0": f"""
+        1 read {LONGEST} -> EACCES; 1 read {LONGEST}x -> EINVAL
+        1 read /local/domain/1{LONGEST} -> EACCES; 1 watch @{LONGEST} t -> EINVAL
+        read {LONGEST}x -> ENOENT; write /{"x" * 4094}
+    """,
+    "any bytes are written and read, up to a payload less the path": f"""
+        write /a; read /a -> ''; write /a \0; read /a -> ,
+        write /a a\0b\xff; read /a -> a,b\xff
+        write /a {"x" * 4093}; read /a -> {"x" * 4093}
+    """,
+    "relative path is below the home of the client's domain": """
+        write name zero; write /local/domain/7; perms /local/domain/7 n7
+        7 write name seven; read /local/domain/0/name -> zero
+        read /local/domain/7/name -> seven; 7 read name -> seven
+    """,
+    "two special names have permissions, also inside a transaction": """
+        get_perms @introduceDomain -> n0,; get_perms @releaseDomain -> n0,r32757,
+        start -> 1,; t1 perms @releaseDomain n0 r5
+        t1 get_perms @releaseDomain -> n0,r5,; get_perms @releaseDomain -> n0,r32757,
+        t1 end T; get_perms @releaseDomain -> n0,r5,
+    """,
     # The order of checks of C (do_set_perms).
-    "set_perms looks at entries, then the owner, then the path": [
-        ask(0, Op.SET_PERMS, b"@x\0x7\0", EINVAL),
-        ask(0, Op.SET_PERMS, b"@x\0n7\0", ENOENT),
-        ask(0, Op.SET_PERMS, b"/a/\0n7\0", ENOENT),
-        ask(0, Op.SET_PERMS, b"/a/\0n0\0", EINVAL),
-        ask(0, Op.SET_PERMS, b"/no\0n0\0", ENOENT),
-    ],
+    "set_perms looks at entries, then the owner, then the path": """
+        perms @x x7 -> EINVAL; perms @x n7 -> ENOENT; perms /a/ n7 -> ENOENT
+        perms /a/ n0 -> EINVAL; perms /no n0 -> ENOENT
+    """,
     # Before a malformed entry, owner or path (measured on C).
-    "too many permissions of a guest come first": [
-        ask(1, Op.SET_PERMS, first + b"r1\0r2\0r3\0r4\0r5\0", ENOSPC)
-        for first in (b"a\0n1\0", b"a\0x1\0", b"a\0n77\0", b"a/\0n1\0")
-    ],
-    # So that nobody pays for what others made (XSA-352).
-    "guest may not give its node away": [
-        ask(0, Op.WRITE, b"/a\0"),
-        ask(0, Op.SET_PERMS, b"/a\0n1\0"),
-        ask(1, Op.SET_PERMS, b"/a\0n0\0", EPERM),
-        ask(1, Op.SET_PERMS, b"/a\0b1\0r0\0"),
-    ],
+    "too many permissions of a guest come first": """
+        1 perms a n1 r1 r2 r3 r4 r5 -> ENOSPC; 1 perms a x1 r1 r2 r3 r4 r5 -> ENOSPC
+        1 perms a n77 r1 r2 r3 r4 r5 -> ENOSPC; 1 perms a/ n1 r1 r2 r3 r4 r5 -> ENOSPC
+    """,
     # C ends with a null pointer here, since a socket has no domain.
-    "domid_any from a socket is for every domain": [
-        ask(0, Op.WRITE, b"/a\0v"),
-        ask(9, Op.READ, b"/a\0", EACCES),
-        ask(0, Op.SET_PERMS, b"/a\0" + ANYBODY),
-        ask(0, Op.GET_PERMS, b"/a\0", ANYBODY),
-        ask(9, Op.READ, b"/a\0", b"v"),
-        ask(9, Op.WRITE, b"/a\0v", EACCES),
-        ask(0, Op.SET_PERMS, b"/a\0n0\0b32757\0"),
-        ask(0, Op.GET_PERMS, b"/a\0", b"n0\0b32757\0"),
-        ask(9, Op.READ, b"/a\0", b"v"),
-    ],
-    "domid_any may own a node, and every domain has all rights then": [
-        ask(0, Op.WRITE, b"/a\0v"),
-        ask(0, Op.SET_PERMS, b"/a\0n32757\0"),
-        ask(9, Op.WRITE, b"/a\0w"),
-        ask(0, Op.READ, b"/a\0", b"w"),
-    ],
-    # ENOENT is only for those who may read the nearest node there is.
-    "guest is not told what it may not know": [
-        ask(0, Op.WRITE, b"/open\0"),
-        ask(0, Op.SET_PERMS, b"/open\0r0\0"),
-        ask(1, Op.READ, b"/closed/x\0", EACCES),
-        ask(1, Op.READ, b"/open/x\0", ENOENT),
-        ask(1, Op.WRITE, b"/open/x\0v", EACCES),
-        ask(1, Op.READ, b"/tool\0", EACCES),
-    ],
+    "domid_any from a socket is for every domain": """
+        write /a v; 9 read /a -> EACCES; perms /a n0 r32757; get_perms /a -> n0,r32757,
+        9 read /a -> v; 9 write /a v -> EACCES; perms /a n0 b32757
+        get_perms /a -> n0,b32757,; 9 read /a -> v
+    """,
+    "domid_any may own a node, and every domain has all rights then": """
+        write /a v; perms /a n32757; 9 write /a w; read /a -> w
+    """,
 }
 
-TRANSACTIONS: dict[str, list[Step]] = {
-    "requests in a transaction see it and others do not": [
-        ask(-1, Op.WATCH, b"/a\0t\0", OK, event(b"/a", b"t")),
-        ask(0, START, b"\0", b"1\0"),
-        ask(0, Op.WRITE, b"/a/x\x001", tx=1),
-        ask(0, Op.MKDIR, b"/a/y\0", tx=1),
-        ask(0, Op.MKDIR, b"/a/z\0", tx=1),
-        ask(0, Op.RM, b"/a/z\0", tx=1),
-        ask(0, Op.SET_PERMS, b"/a/x\0n0\0r5\0", tx=1),
-        ask(0, Op.READ, b"/a/x\0", b"1", tx=1),
-        ask(0, Op.DIRECTORY, b"/a\0", b"x\0y\0", tx=1),
-        ask(0, Op.GET_PERMS, b"/a/x\0", b"n0\0r5\0", tx=1),
-        ask(0, Op.READ, b"/a/x\0", ENOENT),
-        hear(-1),
-        ask(0, END, b"T\0", tx=1),
-        hear(-1, event(b"/a/x", b"t"), event(b"/a/y", b"t")),
-        ask(-1, Op.GET_PERMS, b"/a/x\0", b"n0\0r5\0"),
-    ],
-    "refused request does not spoil its transaction (measured on C)": [
-        ask(0, START, b"\0", b"1\0"),
-        ask(0, Op.READ, b"/bad path\0", EINVAL, tx=1),
-        ask(0, Op.RM, b"/\0", EINVAL, tx=1),
-        ask(0, END, b"X\0", EINVAL, tx=1),
-        ask(0, Op.WRITE, b"/a\0v", tx=1),
-        ask(0, END, b"T\0", tx=1),
-        ask(0, Op.READ, b"/a\0", b"v"),
-    ],
-    "discarded transaction leaves nothing, and its id is unknown then": [
-        ask(0, Op.WATCH, b"/\0t\0", OK, event(b"/", b"t")),
-        ask(0, START, b"\0", b"1\0"),
-        ask(0, Op.WRITE, b"/a\0v", tx=1),
-        ask(0, END, b"F\0", tx=1),
-        ask(0, Op.READ, b"/a\0", ENOENT),
-        ask(0, END, b"F\0", ENOENT, tx=1),
-    ],
+TRANSACTIONS: dict[str, str] = {
+    "requests in a transaction see it and others do not": """
+        a watch /a t -> OK /a:t; start -> 1,; t1 write /a/x 1; t1 mkdir /a/y
+        t1 mkdir /a/z; t1 rm /a/z; t1 perms /a/x n0 r5; t1 read /a/x -> 1
+        t1 directory /a -> x,y,; t1 get_perms /a/x -> n0,r5,; read /a/x -> ENOENT
+        a hear -> -; t1 end T; a hear -> /a/x:t /a/y:t; a get_perms /a/x -> n0,r5,
+    """,
+    "refused request does not spoil its transaction (measured on C)": """
+        start -> 1,; t1 read /bad␣path -> EINVAL; t1 rm / -> EINVAL; t1 end X -> EINVAL
+        t1 write /a v; t1 end T; read /a -> v
+    """,
+    "discarded transaction leaves nothing, and its id is unknown then": """
+        watch / t -> OK /:t; start -> 1,; t1 write /a v; t1 end F; read /a -> ENOENT
+        t1 end F -> ENOENT
+    """,
     # The client begins anew with another id.
-    "conflict is eagain and the transaction is gone": [
-        ask(0, START, b"\0", b"1\0"),
-        ask(0, Op.READ, b"/tool\0", b"", tx=1),
-        ask(0, Op.WRITE, b"/tool\0v"),
-        ask(0, END, b"T\0", EAGAIN, tx=1),
-        ask(0, END, b"T\0", ENOENT, tx=1),
-        ask(0, START, b"\0", b"2\0"),
-    ],
-    "end without a transaction is enoent, after a look at what to do": [
-        ask(0, END, b"T\0", ENOENT),
-        ask(0, END, b"F\0", ENOENT),
-        ask(0, END, b"X\0", EINVAL),
-    ],
-    "payload of transaction_start does not matter": [
-        ask(0, START, payload, b"%d\0" % number)
-        for number, payload in enumerate([b"", b"\0", b"x", b"abc\0def\0"], start=1)
-    ],
-    "transactions do not nest, and the one that is open goes on": [
-        ask(0, START, b"\0", b"1\0"),
-        ask(0, START, b"\0", EBUSY, tx=1),
-        ask(0, END, b"T\0", tx=1),
-    ],
-    "guest has at most 10 transactions, dom0 as many as it likes": [
-        *[ask(1, START, b"\0", b"%d\0" % number) for number in range(1, 11)],
-        *[ask(0, START, b"\0", b"%d\0" % number) for number in range(1, 21)],
-        ask(1, START, b"\0", ENOSPC),
-        ask(1, END, b"F\0", tx=3),
-        ask(1, START, b"\0", b"11\0"),
-    ],
+    "conflict is eagain and the transaction is gone": """
+        start -> 1,; t1 read /tool -> ''; write /tool v; t1 end T -> EAGAIN
+        t1 end T -> ENOENT; start -> 2,
+    """,
+    "end without a transaction is enoent, after a look at what to do": """
+        end T -> ENOENT; end F -> ENOENT; end X -> EINVAL
+    """,
+    "payload of transaction_start does not matter": """
+        start -> 1,; start '' -> 2,; start ~x -> 3,; start abc def -> 4,
+    """,
+    "an id is not used by what is refused for a quota": """
+        limit 1 transactions 1; 1 start -> 1,; 1 start -> ENOSPC; 1 t1 end F
+        1 start -> 2,
+    """,
+    "transactions do not nest, and the one that is open goes on": """
+        start -> 1,; t1 start -> EBUSY; t1 end T
+    """,
 }
 
 
 @pytest.mark.parametrize("rule", [*NODES, *TRANSACTIONS])
 def test_nodes_and_transactions(engine: Engine, rule: str) -> None:
-    """Each rule as the dialogue that shows it."""
-    play(engine, {**NODES, **TRANSACTIONS}[rule])
+    """Each rule as the script that shows it."""
+    play(engine, (NODES | TRANSACTIONS)[rule])
 
 
-def test_directory_part_has_the_generation_and_the_names_from_the_offset(
-    dom0: Client,
-) -> None:
+def test_directory_part_has_generation_and_names_from_the_offset(dom0: Client) -> None:
     """A NUL more at the end; the generation changes with the names."""
     for name in (b"one", b"two"):
         dom0.ok(Op.MKDIR, b"/d/" + name + b"\0")

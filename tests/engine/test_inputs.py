@@ -5,14 +5,12 @@ from typing import final
 
 import pytest
 
+from tests.engine.script import Verb, lines_of, play, request
 from tests.engine.support import (
     OK,
     Client,
     event,
-    give,
-    guest_at_home,
     guest_of,
-    run,
     told,
 )
 from xsd.engine import Connection, Engine
@@ -39,9 +37,16 @@ class Taped:
         self._seen += len(found)
         return found
 
-    def kinds(self) -> list[str]:
-        """The names of the kinds."""
-        return [KINDS[entry.kind] for entry in self.inputs()]
+    def ignore(self) -> None:
+        """Go on from here."""
+        self.inputs()
+
+    def shown(self) -> str:
+        """The kinds, of requests with their type."""
+        return " ".join(
+            KINDS[each.kind] + (f":{Op(each.frame.op).name}" if each.frame else "")
+            for each in self.inputs()
+        )
 
     def ops(self) -> list[int]:
         """Of requests: which they are."""
@@ -68,204 +73,146 @@ def test_an_input_shows_what_it_is() -> None:
     assert repr(limit) == "Input(limit #0 dom5 nodes (4,) -> 7)"
 
 
-def test_whatever_changes_the_state_is_an_input(engine: Engine, taped: Taped) -> None:
-    """Beside requests: clients, channels, domains and settings."""
-    client = Client(engine, 5)
-    assert taped.kinds() == ["came"]
-    engine.restart(client.connection)
-    assert taped.kinds() == ["restarted"]
-    engine.introduce_waiting(5)
-    engine.introduce_waiting(5)
-    assert taped.kinds() == ["found"]
-    engine.set_limit(-1, "nodes", 5)
-    assert taped.kinds() == ["limit"]
-    engine.keep_orphans(keep=True)
-    assert taped.kinds() == ["orphans"]
-    engine.domains_changed([], [])
-    assert taped.kinds() == []
-    engine.domains_changed([], [5])
-    engine.domains_changed([5], [])
-    assert taped.kinds() == ["domains"] * 2
-    for _ in range(2):
-        engine.disconnect(client.connection)
-    engine.restart(client.connection)
-    assert taped.kinds() == ["went"]
+X3000 = "x" * 3000
+RULES = {
+    # Beside requests: clients, channels, domains and settings.
+    "whatever changes the state is an input": """
+        taped -> came; come 5; taped -> came; anew; taped -> restarted
+        found 5; found 5; taped -> found; limit -1 nodes 5; taped -> limit
+        orphans; taped -> orphans; gone; taped -> -; stop 5; taped -> domains
+        gone 5; taped -> domains; go; go; anew; taped -> went
+    """,
+    # Time, what is traced or read, how long events wait, ends of streams.
+    "what only the shell does is none": """
+        1 watch @releaseDomain t -> OK @releaseDomain:t; introduce 8 1 1
+        introduce 9 1 1; release 9; ignore; 1 hear -> @releaseDomain:t; taped -> -
+        release 8; ignore; trace; expire; turn 9000; 1 hear -> -
+        end_input; turn; taped -> -
+    """,
+    # The most that was ever asked for is kept, too: of a path, and of permissions.
+    "what a guest is refused is on the tape if it is a maximum": f"""
+        homes 1; 1 write a v; node /secret n0; 1 read /secret -> EACCES; ignore
+        1 write /secret v -> EACCES; 1 read a -> v; 1 write /secret v -> EACCES
+        taped -> -; 1 read /{X3000} -> EINVAL; 1 read /{X3000} -> EINVAL
+        taped -> request:READ; longest -> 3001
+    """,
+    # Also of one that fails, or is given up.
+    "each step of a transaction is on the tape": """
+        ignore; start -> 1,; t1 read /a -> ENOENT; t1 write /b v; t1 rm /b; t1 end T
+        taped -> request:TRANSACTION_START request:READ request:WRITE request:RM \
+request:TRANSACTION_END
+        start -> 2,; t2 read /a -> ENOENT; t2 end F
+        taped -> request:TRANSACTION_START request:READ request:TRANSACTION_END
+        start -> 3,; t3 read /a -> ENOENT; t3 write /b v; t3 write /b v; a write /a v
+        t3 end T -> EAGAIN
+        taped -> request:TRANSACTION_START request:READ request:WRITE request:WRITE \
+request:WRITE request:TRANSACTION_END
+    """,
+}
 
 
-def test_what_only_the_shell_does_is_none(
-    engine: Engine, taped: Taped, dom0: Client
-) -> None:
-    """Time, what is traced or read, how long events wait, ends of streams."""
-    watcher = guest_of(engine)
-    watcher.ask(Op.WATCH, b"@introduceDomain\0t\0")
-    dom0.ok(Op.INTRODUCE, b"9\x001\x001\0")
-    taped.inputs()
+def trace(engine: Engine, _client: Client, _words: list[str]) -> None:
+    """Have something traced, and nothing."""
     engine.trace(["io"], on=True)
     engine.trace([], on=False)
-    engine.expire_events_after(5)
-    run(engine, 9000)
-    watcher.take()
-    engine.feed(dom0.connection, b"\0")
-    engine.end_input(dom0.connection)
-    run(engine)
-
-    assert taped.kinds() == []
 
 
-CHANGES: list[tuple[Op, bytes]] = [
-    (Op.WRITE, b"/a\0v"),
-    (Op.MKDIR, b"/b\0"),
-    (Op.SET_PERMS, b"/a\0n0\0"),
-    (Op.SET_PERMS, b"@releaseDomain\0n0\0"),
-    (Op.RM, b"/tool\0"),
-    (Op.WATCH, b"/a\0u\0"),
-    (Op.UNWATCH, b"/\0t\0"),
-    (Op.RESET_WATCHES, b"\0"),
-    (Op.TRANSACTION_START, b"\0"),
-    (Op.INTRODUCE, b"5\x001\x001\0"),
-    (Op.INTRODUCE, b"6\x001\x001\0"),
-    (Op.RELEASE, b"5\0"),
-    (Op.SET_TARGET, b"5\x005\0"),
-    (Op.SET_QUOTA, b"nodes\x009\0"),
-    (Op.SET_QUOTA, b"5\0nodes\x009\0"),
-    (Op.CONTROL, b"quota\0set\0nodes\x009\0"),
-    (Op.CONTROL, b"quota-soft\0set\0memory\x009\0"),
-]
+def end_input(engine: Engine, client: Client, _words: list[str]) -> None:
+    """A stream ends in the middle of a request."""
+    engine.feed(client.connection, b"\0")
+    engine.end_input(client.connection)
 
 
-@pytest.mark.parametrize(("op", "payload"), CHANGES)
-def test_a_request_that_changes_something_is_on_the_tape(
-    engine: Engine, taped: Taped, dom0: Client, op: Op, payload: bytes
-) -> None:
-    """With who sent it, and the generation that it led to."""
+@pytest.mark.parametrize("rule", RULES)
+def test_the_tape(engine: Engine, taped: Taped, rule: str) -> None:
+    """Each rule as the script that shows it."""
+    came: list[Connection] = []
+
+    def come(engine: Engine, _client: Client, words: list[str]) -> None:
+        came.append(engine.connect(int(words[0])))
+
+    verbs: dict[str, Verb] = {
+        "taped": lambda *_: taped.shown(),
+        "ignore": lambda *_: taped.ignore(),
+        "come": come,
+        "go": lambda *_: engine.disconnect(came[-1]),
+        "anew": lambda *_: engine.restart(came[-1]),
+        "trace": trace,
+        "expire": lambda *_: engine.expire_events_after(5),
+        "end_input": end_input,
+        "longest": lambda *_: str(engine.store.usage.path_max.most[1]),
+    }
+    play(engine, RULES[rule], verbs)
+
+
+CHANGES = lines_of("""
+    write /a v; mkdir /b; perms /a n0; perms @releaseDomain n0; rm /tool; watch /a u
+    unwatch / t; reset ''; start ''; introduce 5 1 1; introduce 6 1 1; release 5
+    set_target 5 5; set_quota nodes 9; set_quota 5 nodes 9; control quota set nodes 9
+    control quota-soft set memory 9
+""")
+INSIDE = lines_of("read /a; directory /; directory_part / 0; get_perms /tool; read /no")
+"""What a transaction relies on afterwards."""
+LEAVES_ALONE = lines_of("""
+    read /bad␣path; write /bad␣path v; read ~/a; mkdir /a; rm /a/no; rm /; perms /a n77
+    watch / t; unwatch /no t; end T; introduce 32752 1 1; release 77; set_target 77 1
+    set_feature 77 0; set_quota no 1; set_quota 77 nodes 1; get_domain_path 5
+    is_domain_introduced 5; get_feature; get_quota; get_quota 5 nodes; control help
+    control check; control print x; control quota; control quota max; control quota 5
+    control quota set no 1; control log; control log +tdb
+""")
+
+
+def prepared(engine: Engine, taped: Taped) -> Client:
+    """A client of dom0 that has done what the requests above need."""
+    dom0 = Client(engine)
     guest_of(engine, 5)
     dom0.ok(Op.WRITE, b"/a\0v")
     dom0.ask(Op.WATCH, b"/\0t\0")
     taped.inputs()
+    return dom0
+
+
+@pytest.mark.parametrize("text", CHANGES)
+def test_a_request_that_changes_something_is_taped(
+    engine: Engine, taped: Taped, text: str
+) -> None:
+    """With who sent it, and the generation that it led to."""
+    dom0 = prepared(engine, taped)
+    op, payload = request(text)
     assert dom0.ask(op, payload)[-1][0] != Op.ERROR
 
     (entry,) = taped.inputs()
-    assert entry.kind == REQUEST
-    assert (entry.connection, entry.domid) == (dom0.connection.id, 0)
+    assert (entry.kind, entry.connection, entry.domid) == (REQUEST, 1, 0)
     assert entry.frame is not None
     assert (entry.frame.op, entry.frame.payload) == (op, payload)
     assert entry.generation == engine.store.generation
 
 
-INSIDE: list[tuple[Op, bytes]] = [
-    (Op.READ, b"/a\0"),
-    (Op.DIRECTORY, b"/\0"),
-    (Op.DIRECTORY_PART, b"/\x000\0"),
-    (Op.GET_PERMS, b"/tool\0"),
-    (Op.READ, b"/no\0"),
-]
-"""What a transaction relies on afterwards."""
-
-LEAVES_ALONE: list[tuple[int, bytes]] = [
-    *INSIDE,
-    (Op.READ, b"/bad path\0"),
-    (Op.WRITE, b"/bad path\0v"),
-    (Op.WRITE, b"/a"),
-    (Op.MKDIR, b"/a\0"),
-    (Op.RM, b"/a/no\0"),
-    (Op.RM, b"/\0"),
-    (Op.SET_PERMS, b"/a\0n77\0"),
-    (Op.WATCH, b"/\0t\0"),
-    (Op.UNWATCH, b"/no\0t\0"),
-    (Op.TRANSACTION_END, b"T\0"),
-    (Op.INTRODUCE, b"32752\x001\x001\0"),
-    (Op.RELEASE, b"77\0"),
-    (Op.SET_TARGET, b"77\x001\0"),
-    (Op.SET_FEATURE, b"77\x000\0"),
-    (Op.SET_QUOTA, b"no\x001\0"),
-    (Op.SET_QUOTA, b"77\0nodes\x001\0"),
-    (Op.GET_DOMAIN_PATH, b"5\0"),
-    (Op.IS_DOMAIN_INTRODUCED, b"5\0"),
-    (Op.GET_FEATURE, b""),
-    (Op.GET_QUOTA, b""),
-    (Op.GET_QUOTA, b"5\0nodes\0"),
-    (Op.CONTROL, b"help\0"),
-    (Op.CONTROL, b"check\0"),
-    (Op.CONTROL, b"print\0x\0"),
-    (Op.CONTROL, b"quota\0"),
-    (Op.CONTROL, b"quota\0max\0"),
-    (Op.CONTROL, b"quota\x005\0"),
-    (Op.CONTROL, b"quota\0set\0no\x001\0"),
-    (Op.CONTROL, b"log\0"),
-    (Op.CONTROL, b"log\0+tdb\0"),
-    (99, b""),
-]
-
-
-@pytest.mark.parametrize(("op", "payload"), LEAVES_ALONE)
-def test_a_request_that_changes_nothing_is_not_on_the_tape(
-    engine: Engine, taped: Taped, dom0: Client, op: int, payload: bytes
+@pytest.mark.parametrize("text", [*INSIDE, *LEAVES_ALONE])
+def test_a_request_that_changes_nothing_is_not_taped(
+    engine: Engine, taped: Taped, text: str
 ) -> None:
-    """It asks only, or it is refused."""
-    guest_of(engine, 5)
-    dom0.ok(Op.WRITE, b"/a\0v")
-    dom0.ask(Op.WATCH, b"/\0t\0")
-    taped.inputs()
-    dom0.ask(op, payload)
+    """It asks only, or it is refused; nor is one of no type."""
+    dom0 = prepared(engine, taped)
+    for op, payload in (request(text), (99, b"")):
+        dom0.ask(op, payload)
 
     assert taped.inputs() == []
 
 
-@pytest.mark.parametrize(("op", "payload"), INSIDE)
+@pytest.mark.parametrize("text", INSIDE)
 def test_what_a_transaction_relies_on_is_on_the_tape_once(
-    taped: Taped, dom0: Client, op: Op, payload: bytes
+    engine: Engine, taped: Taped, text: str
 ) -> None:
     """To ask for the same once more changes nothing."""
-    dom0.ok(Op.WRITE, b"/a\0v")
+    dom0 = prepared(engine, taped)
+    op, payload = request(text)
     tx = dom0.start()
-    taped.inputs()
     for _ in range(3):
         dom0.ask(op, payload, tx)
 
-    assert taped.ops() == [op]
-
-
-def test_what_a_guest_is_refused_is_on_the_tape_if_it_is_a_maximum(
-    engine: Engine, taped: Taped, dom0: Client
-) -> None:
-    """The most that was ever asked for is kept, too: of a path, and of permissions."""
-    guest = guest_at_home(engine, 1)
-    guest.ok(Op.WRITE, b"a\0v")
-    give(dom0, b"/secret", b"n0\0")
-    guest.errno(Op.READ, b"/secret\0")
-    taped.inputs()
-    for _ in range(2):
-        assert guest.errno(Op.WRITE, b"/secret\0v") is Errno.EACCES
-        guest.ask(Op.READ, b"a\0")
-    assert taped.inputs() == []
-    for _ in range(2):
-        assert guest.errno(Op.READ, b"/" + b"x" * 3000 + b"\0") is Errno.EINVAL
-
-    assert taped.ops() == [Op.READ]
-    assert engine.store.usage.path_max.most[1] == 3001
-
-
-def test_each_step_of_a_transaction_is_on_the_tape(
-    engine: Engine, taped: Taped
-) -> None:
-    """Also of one that fails, or is given up."""
-    one, other = Client(engine), Client(engine)
-    taped.inputs()
-    for last, payload in ((Op.RM, b"T\0"), (Op.RM, b"F\0"), (Op.WRITE, b"T\0")):
-        tx = one.start()
-        one.ask(Op.READ, b"/a\0", tx)
-        one.ok(Op.WRITE, b"/b\0v", tx)
-        one.ok(last, b"/b\0", tx)
-        if last == Op.WRITE:
-            other.ok(Op.WRITE, b"/a\0v")
-        one.ask(Op.TRANSACTION_END, payload, tx)
-
-    steps = [Op.TRANSACTION_START, Op.READ, Op.WRITE]
-    assert taped.ops() == [
-        *(*steps, Op.RM, Op.TRANSACTION_END),
-        *(*steps, Op.RM, Op.TRANSACTION_END),
-        *(*steps, Op.WRITE, Op.WRITE, Op.TRANSACTION_END),
-    ]
+    assert taped.ops() == [Op.TRANSACTION_START, op]
 
 
 @final

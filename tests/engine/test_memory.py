@@ -4,16 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tests.engine.support import (
-    OK,
-    Client,
-    event,
-    give,
-    guest_at_home,
-    home,
-    run,
-    told,
-)
+from tests.engine.script import Verb, play
+from tests.engine.support import Client, guest_at_home, home, run
 from xsd.engine import Engine, Notice
 from xsd.engine.memory import REMARK_EVERY_MS, REMARK_MS
 from xsd.engine.schedule import EXPIRE
@@ -24,6 +16,9 @@ from xsd.store.quota import MEMORY
 from xsd.store.usage import MESSAGE_BYTES
 
 SOFT = "soft-memory"
+HOME = "/local/domain/1"
+X50, X300, X600, X1000 = ("x" * count for count in (50, 300, 600, 1000))
+OVER, BELOW = "memory.over_soft_quota", "memory.below_soft_quota"
 
 
 def room(engine: Engine, more: int) -> None:
@@ -37,15 +32,141 @@ def remarks(engine: Engine) -> list[Notice]:
     return [each for each in notices if each.event.startswith(("quota.", "memory."))]
 
 
-def remarked(engine: Engine, now_ms: int) -> list[str]:
-    """What is remarked on at a time."""
-    run(engine, now_ms)
-    return [each.event for each in remarks(engine)]
+def quiet(engine: Engine, _: Client, words: list[str]) -> str:
+    """Look at the log each second from one to another; what it was told."""
+    seen = []
+    for second in range(int(words[0]), int(words[1]) + 1):
+        run(engine, second * 1000)
+        seen += [f"{second}:{each.event}" for each in remarks(engine)]
+    return " ".join(seen)
 
 
-OVER, BELOW = "memory.over_soft_quota", "memory.below_soft_quota"
+def timers(engine: Engine, _client: Client, _words: list[str]) -> str:
+    """When events are looked at."""
+    times = [each[0] for each in engine.core.schedule.times if each[1] == EXPIRE]
+    return " ".join(map(str, sorted(times)))
 
-# Refused.
+
+VERBS: dict[str, Verb] = {
+    "timers": timers,
+    "expires": lambda _, client, __: str(client.connection.expires_ms),
+    "has": lambda _, client, __: str(client.connection.outbox.size > 0),
+    "what": lambda engine, _, __: " ".join(
+        str(each.fields.get("what")) for each in remarks(engine)
+    ),
+    "room": lambda engine, _, words: room(engine, int(words[0])),
+    "expire": lambda engine, _, words: engine.expire_events_after(int(words[0])),
+    "unsent": lambda engine, _, __: str(engine.store.usage.unsent.of(1) > 200),
+    "remarks": lambda engine, _, __: " ".join(each.event for each in remarks(engine)),
+    "seconds": quiet,
+}
+
+# Events of a node wait for a guest and for dom0's client a.
+WATCHED = "node /a r0; 1 watch /a t -> OK /a:t; a watch /a t -> OK /a:t"
+
+RULES = {
+    # Whether a request is refused must not depend on what its client has read.
+    "what waits for a guest refuses nothing": f"""
+        homes 1; 1 watch a t -> OK a:t; mkdir {HOME}/a; unsent -> True
+        room 100; 1 write b {X50} -> a:t OK
+    """,
+    # One of the guest itself; dom0 and its request are not concerned.
+    **{
+        f"an event that {name} is {what}": f"""
+            homes 1 2; 1 watch @releaseDomain t -> OK @releaseDomain:t
+            2 watch @releaseDomain t -> OK @releaseDomain:t; introduce 9 1 1
+            room {16 + len("@releaseDomain,t,") + MESSAGE_BYTES + more}; release 9
+            1 hear -> {"@releaseDomain:t" if not more else "-"}
+            2 hear -> @releaseDomain:t; what -> {log}
+        """
+        for name, what, more, log in (
+            ("just fits", "told", 0, "-"),
+            ("does not fit", "lost, which is logged", -1, "events are lost"),
+        )
+    },
+    "who reads is told again, since the memory of what was read is free": f"""
+        homes 1; 1 watch a t -> OK a:t; room {2 * (MESSAGE_BYTES + 40)}
+        mkdir {HOME}/a; mkdir {HOME}/a/b; mkdir {HOME}/a/c; mkdir {HOME}/a/d
+        1 hear -> a:t; mkdir {HOME}/a/e; 1 hear -> a/e:t
+    """,
+    "an event that waits already is not lost, however full the memory": f"""
+        homes 1; 1 watch a t -> OK a:t; write {HOME}/a; limit 1 memory 1
+        write {HOME}/a; remarks -> -; 1 hear -> a:t
+    """,
+    # What waits for it can become less in no other way.
+    "a guest at its quota is not served until it has read": f"""
+        homes 1; room 1; 1 send get_domain_path 1; 1 send get_domain_path 2
+        1 wants_input -> False; busy -> False
+        1 hear -> get_domain_path={HOME},; turn
+        1 hear -> get_domain_path=/local/domain/2,
+    """,
+    # A limit that was lowered must not lock it out.
+    "a guest far over its quota can give memory back": f"""
+        homes 1; 1 write a {X1000}; 1 watch b t -> OK b:t; limit 1 memory 1
+        1 mkdir c -> ENOMEM; 1 read a -> {X1000}; 1 unwatch b t; 1 rm a
+    """,
+    # The next is looked for when one has expired.
+    "each event has its own time": f"""
+        {WATCHED}; expire 20000; write /a/0 v; turn 5; write /a/5 v
+        turn 9; write /a/9 v; turn 20007; 1 hear -> /a/9:t; log -> events.expired
+    """,
+    # Each that an event waits for is one timer; the second has none to do any more.
+    "a time that is set again and again is kept once": f"""
+        {WATCHED}; expire 9000; write /a v; expire 7000; write /a v; expire 8000
+        write /a v; turn 100; write /a/b v; turn 8050; 1 hear -> /a/b:t
+        timers -> 8100 9000; turn 9000; 1 expires -> 0
+    """,
+    # 0 ends it.
+    **{
+        f"a time that is set holds for what waits already, {name}": f"""
+            {WATCHED}; expire {before}; write /a v; expire 100; turn 100; 1 hear -> -
+            write /a v; expire 0; turn 90000; 1 hear -> /a:t
+        """
+        for name, before in (("if there was none", 0), ("if it was longer", 50_000))
+    },
+    # They are not in its way any more.
+    "who waits for its own reading goes on when events expire": f"""
+        {WATCHED}; expire 20000; write /a v; limit 1 memory 1; 1 send read /a
+        1 unanswered -> 1; turn 20000; 1 hear -> read=v
+    """,
+    # Once over it and once below it again, however many requests come.
+    "a soft quota is remarked on both ways": f"""
+        homes 1; limit 1 {SOFT} 500
+        1 write a {X300}; 1 write b {X300}; 1 write c {X300}; remarks -> {OVER}
+        turn {REMARK_MS}; 1 rm a; remarks -> -
+        1 rm b; turn {REMARK_MS + REMARK_EVERY_MS}; remarks -> {BELOW}
+    """,
+    # Then nobody looks any more.
+    "what may not be told yet is told later without a request": f"""
+        homes 1; limit 1 {SOFT} 500; 1 write a {X600}; 1 rm a; remarks -> {OVER}
+        seconds 1 10 -> 10:{BELOW}
+        1 write a {X600}; seconds 11 20 -> 20:{OVER}
+        1 rm a; seconds 21 31 -> 30:{BELOW}; next -> 0
+    """,
+    # Though it asks for nothing itself; the privileged domain has no limit.
+    "what others give a domain is noticed in time": f"""
+        found 1; limit -1 {SOFT} 100; node /a n1; write /a {X1000}; remarks -> -
+        turn {REMARK_EVERY_MS}; remarks -> {OVER}; turn {5 * REMARK_MS}; remarks -> -
+    """,
+    # Nothing of the one that had its id before is known.
+    "a later domain is remarked on anew": f"""
+        limit -1 {SOFT} 100
+        found 1; write /a {X1000}; perms /a n1
+        turn {REMARK_EVERY_MS}; remarks -> {OVER}; release 1
+        found 1; write /a {X1000}; perms /a n1
+        turn {2 * REMARK_EVERY_MS}; remarks -> {OVER}; release 1
+    """,
+    "a soft quota of 0 is none": f"""
+        homes 1; limit 1 {SOFT} 0; 1 write a {X1000}
+        turn {REMARK_EVERY_MS}; remarks -> -
+    """,
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_memory(engine: Engine, rule: str) -> None:
+    """Each rule as the script that shows it."""
+    play(engine, RULES[rule], VERBS)
 
 
 def test_a_refusal_for_memory_is_enomem_and_logged_once(engine: Engine) -> None:
@@ -65,57 +186,9 @@ def test_a_refusal_for_memory_is_enomem_and_logged_once(engine: Engine) -> None:
     assert engine.core.over_quota == {(1, "memory"): 4}
 
 
-def test_what_waits_for_a_guest_refuses_nothing(engine: Engine, dom0: Client) -> None:
-    """Whether a request is refused must not depend on what its client has read."""
-    guest = guest_at_home(engine, 1)
-    guest.ok(Op.WATCH, b"a\0t\0")
-    dom0.ok(Op.MKDIR, home(1) + b"/a\0")
-    assert engine.store.usage.unsent.of(1) > 200
-    room(engine, 100)
-
-    assert event(b"a", b"t") in guest.ask(Op.WRITE, b"b\0" + b"x" * 50)
-
-
-# Lost.
-
-
-@pytest.mark.parametrize(("more", "is_told"), [(0, True), (-1, False)])
-def test_an_event_that_does_not_fit_is_lost(
-    engine: Engine, dom0: Client, more: int, *, is_told: bool
-) -> None:
-    """It is one of the guest itself; dom0 and its request are not concerned."""
-    guest = guest_at_home(engine, 1)
-    other = guest_at_home(engine, 2)
-    for each in (guest, other):
-        each.ok(Op.WATCH, b"@releaseDomain\0t\0")
-    dom0.ok(Op.INTRODUCE, b"9\x001\x001\0")
-    expected = event(b"@releaseDomain", b"t")
-    room(engine, 16 + len(expected[1]) + MESSAGE_BYTES + more)
-    dom0.ok(Op.RELEASE, b"9\0")
-
-    assert guest.take() == ([expected] if is_told else [])
-    assert other.take() == [expected]
-    lost = [each.fields.get("what") for each in remarks(engine)]
-    assert lost == ([] if is_told else ["events are lost"])
-
-
-def test_who_reads_is_told_again(engine: Engine, dom0: Client) -> None:
-    """The memory of what was read is free."""
-    guest = guest_at_home(engine, 1)
-    guest.ok(Op.WATCH, b"a\0t\0")
-    room(engine, 2 * (MESSAGE_BYTES + 40))
-    for name in (b"a", b"a/b", b"a/c", b"a/d"):
-        dom0.ok(Op.MKDIR, home(1) + b"/" + name + b"\0")
-    assert 0 < len(guest.take()) < 4
-    dom0.ok(Op.MKDIR, home(1) + b"/a/e\0")
-
-    assert guest.take() == [event(b"a/e", b"t")]
-
-
-def test_a_commit_makes_no_more_events_than_a_guest_has_room_for(
-    engine: Engine, dom0: Client
-) -> None:
+def test_a_commit_makes_no_more_events_than_a_guest_has_room_for(dom0: Client) -> None:
     """A hundred thousand would hold everybody up; who has room is told them all."""
+    engine = dom0.engine
     guest = guest_at_home(engine, 1)
     other = guest_at_home(engine, 2)
     guest.ok(Op.SET_PERMS, home(1) + b"\0n1\0r2\0")
@@ -136,161 +209,19 @@ def test_a_commit_makes_no_more_events_than_a_guest_has_room_for(
     assert count == {0: 300, 1: free // MESSAGE_BYTES + 1, 2: 300}
 
 
-def test_an_event_that_waits_already_is_not_lost(engine: Engine, dom0: Client) -> None:
-    """However full the memory of its watcher is."""
-    guest = guest_at_home(engine, 1)
-    guest.ok(Op.WATCH, b"a\0t\0")
-    dom0.ok(Op.WRITE, home(1) + b"/a\0")
-    engine.set_limit(1, MEMORY, 1)
-    dom0.ok(Op.WRITE, home(1) + b"/a\0")
-
-    assert remarks(engine) == []
-    assert guest.take() == [event(b"a", b"t")]
-
-
-# Left alone.
-
-
-def test_a_guest_at_its_quota_is_not_served_until_it_has_read(engine: Engine) -> None:
-    """What waits for it can become less in no other way."""
-    guest = guest_at_home(engine, 1)
-    room(engine, 1)
-    for domid in (b"1", b"2"):
-        guest.post(Op.GET_DOMAIN_PATH, domid + b"\0")
-
-    assert not guest.connection.wants_input
-    assert not engine.busy
-    assert guest.take() == [(Op.GET_DOMAIN_PATH, home(1) + b"\0")]
-    run(engine)
-    assert guest.take() == [(Op.GET_DOMAIN_PATH, home(2) + b"\0")]
-
-
-def test_a_guest_far_over_its_quota_can_give_memory_back(engine: Engine) -> None:
-    """A limit that was lowered must not lock it out."""
-    guest = guest_at_home(engine, 1)
-    guest.ok(Op.WRITE, b"a\0" + b"x" * 1000)
-    guest.ok(Op.WATCH, b"b\0t\0")
-    engine.set_limit(1, MEMORY, 1)
-
-    assert guest.errno(Op.MKDIR, b"c\0") is Errno.ENOMEM
-    assert guest.reply(Op.READ, b"a\0") == (Op.READ, b"x" * 1000)
-    assert guest.reply(Op.UNWATCH, b"b\0t\0") == (Op.UNWATCH, OK)
-    assert guest.reply(Op.RM, b"a\0") == (Op.RM, OK)
-
-
-# Too old.
-
-
-def unread(engine: Engine) -> tuple[Client, Client, Client]:
-    """A guest and dom0 that are told of a node, and who writes it."""
-    guest, dom0, writer = guest_at_home(engine, 1), Client(engine), Client(engine)
-    give(dom0, b"/a", b"r0\0")
-    for client in (guest, dom0):
-        client.ask(Op.WATCH, b"/a\0t\0")
-    return guest, dom0, writer
-
-
 def test_events_that_a_guest_does_not_fetch_are_dropped_in_time(engine: Engine) -> None:
     """Those of dom0 never are; a link need not be told; and it is logged."""
-    guest, dom0, writer = unread(engine)
-    engine.expire_events_after(20_000)
-    writer.ok(Op.WRITE, b"/a\0v")
-    run(engine, 19_999)
-    assert guest.connection.outbox.size > 0
-
-    run(engine, 20_000)
-    assert guest.take() == []
-    assert dom0.take() == [event(b"/a", b"t")]
+    play(
+        engine,
+        f"""
+        {WATCHED}; expire 20000; write /a v; turn 19999; 1 has -> True; turn 20000
+        1 hear -> -; a hear -> /a:t
+        """,
+        VERBS,
+    )
     (notice,) = engine.take_notices()
     assert (notice.level, notice.event) == ("warning", "events.expired")
     assert notice.fields["what"] == 1
-
-
-def test_each_event_has_its_own_time(engine: Engine) -> None:
-    """The next is looked for when one has expired."""
-    guest, _, writer = unread(engine)
-    engine.expire_events_after(20_000)
-    for now_ms, path in ((0, b"/a/0"), (5, b"/a/5"), (9, b"/a/9")):
-        run(engine, now_ms)
-        writer.ok(Op.WRITE, path + b"\0v")
-    run(engine, 20_007)
-
-    assert guest.take() == [event(b"/a/9", b"t")]
-    assert told(engine) == ["events.expired"]
-
-
-@pytest.mark.parametrize("before", [0, 50_000])
-def test_a_time_that_is_set_holds_for_what_waits_already(
-    engine: Engine, before: int
-) -> None:
-    """Whether there was a longer one before, or none; 0 ends it."""
-    guest, _, writer = unread(engine)
-    engine.expire_events_after(before)
-    writer.ok(Op.WRITE, b"/a\0v")
-    engine.expire_events_after(100)
-    run(engine, 100)
-    assert guest.take() == []
-
-    writer.ok(Op.WRITE, b"/a\0v")
-    engine.expire_events_after(0)
-    run(engine, 90_000)
-    assert guest.take() == [event(b"/a", b"t")]
-
-
-def test_a_time_that_is_set_again_and_again_is_kept_once(engine: Engine) -> None:
-    """Each that an event waits for is one timer, not one more with each setting."""
-    guest, _, writer = unread(engine)
-    for timeout_ms in (9000, 7000, 8000):
-        engine.expire_events_after(timeout_ms)
-        writer.ok(Op.WRITE, b"/a\0v")
-    run(engine, 100)
-    writer.ok(Op.WRITE, b"/a/b\0v")
-    run(engine, 8050)
-
-    assert guest.take() == [event(b"/a/b", b"t")]
-    # The second has none to do any more.
-    times = [each[0] for each in engine.core.schedule.times if each[1] == EXPIRE]
-    assert sorted(times) == [8100, 9000]
-    run(engine, 9000)
-    assert guest.connection.expires_ms == 0
-
-
-def test_who_waits_for_its_own_reading_goes_on_when_events_expire(
-    engine: Engine,
-) -> None:
-    """They are not in its way any more."""
-    guest, _, writer = unread(engine)
-    engine.expire_events_after(20_000)
-    writer.ok(Op.WRITE, b"/a\0v")
-    engine.set_limit(1, MEMORY, 1)
-    guest.post(Op.READ, b"/a\0")
-    assert guest.unanswered == 1
-    run(engine, 20_000)
-
-    assert guest.take() == [(Op.READ, b"v")]
-
-
-# Remarked on.
-
-
-def test_a_soft_quota_is_remarked_on_both_ways(engine: Engine) -> None:
-    """Once over it and once below it again, however many requests come."""
-    guest = guest_at_home(engine, 1)
-    engine.set_limit(1, SOFT, 500)
-    for name in (b"a", b"b", b"c"):
-        guest.ok(Op.WRITE, name + b"\0" + b"x" * 300)
-    (over,) = remarks(engine)
-    assert (over.level, over.event) == ("warning", OVER)
-    assert (over.fields["domid"], over.fields["limit"]) == (1, 500)
-    assert isinstance(used := over.fields["used"], int)
-    assert used > 500
-    run(engine, REMARK_MS)
-    guest.ok(Op.RM, b"a\0")
-    assert remarks(engine) == []
-    guest.ok(Op.RM, b"b\0")
-    run(engine, REMARK_MS + REMARK_EVERY_MS)
-    (below,) = remarks(engine)
-    assert (below.level, below.event) == ("info", BELOW)
 
 
 def test_remarks_on_one_domain_are_ten_seconds_apart(engine: Engine) -> None:
@@ -307,54 +238,17 @@ def test_remarks_on_one_domain_are_ten_seconds_apart(engine: Engine) -> None:
     assert 5 <= count <= 6
 
 
-def test_what_may_not_be_told_yet_is_told_later_without_a_request(
-    engine: Engine,
-) -> None:
-    """Then nobody looks any more."""
+def test_a_remark_has_its_particulars(engine: Engine) -> None:
+    """A warning with domain, limit and use; below the limit it is no warning."""
     guest = guest_at_home(engine, 1)
     engine.set_limit(1, SOFT, 500)
     guest.ok(Op.WRITE, b"a\0" + b"x" * 600)
     guest.ok(Op.RM, b"a\0")
-    assert [each.event for each in remarks(engine)] == [OVER]
-    seen = [remarked(engine, second * 1000) for second in range(1, 11)]
-    assert seen == [[]] * 9 + [[BELOW]]
-    guest.ok(Op.WRITE, b"a\0" + b"x" * 600)
-    seen = [remarked(engine, second * 1000) for second in range(11, 21)]
-    assert seen == [[]] * 9 + [[OVER]]
+    for now_ms in (REMARK_MS, REMARK_MS + REMARK_EVERY_MS):
+        run(engine, now_ms)
+    over, below = remarks(engine)
 
-    guest.ok(Op.RM, b"a\0")
-    seen = [remarked(engine, second * 1000) for second in range(21, 32)]
-    assert seen == [[]] * 9 + [[BELOW]] + [[]]
-    assert engine.next_ms == 0
-
-
-def test_what_others_give_a_domain_is_noticed_in_time(
-    engine: Engine, dom0: Client
-) -> None:
-    """Though it asks for nothing itself; the privileged domain has no limit."""
-    engine.introduce_waiting(1)
-    engine.set_limit(-1, SOFT, 100)
-    give(dom0, b"/a", b"n1\0", b"x" * 1000)
-    assert remarks(engine) == []
-    run(engine, REMARK_EVERY_MS)
-    assert [each.fields["domid"] for each in remarks(engine)] == [1]
-    assert remarked(engine, 5 * REMARK_MS) == []
-
-
-def test_a_later_domain_is_remarked_on_anew(engine: Engine, dom0: Client) -> None:
-    """Nothing of the one that had its id before is known."""
-    engine.set_limit(-1, SOFT, 100)
-    for turn in (1, 2):
-        engine.introduce_waiting(1)
-        give(dom0, b"/a", b"n1\0", b"x" * 1000)
-        assert remarked(engine, turn * REMARK_EVERY_MS) == [OVER]
-        dom0.ok(Op.RELEASE, b"1\0")
-
-
-def test_no_soft_quota_is_no_remark(engine: Engine) -> None:
-    """0 is no limit."""
-    guest = guest_at_home(engine, 1)
-    engine.set_limit(1, SOFT, 0)
-    guest.ok(Op.WRITE, b"a\0" + b"x" * 1000)
-
-    assert remarked(engine, REMARK_EVERY_MS) == []
+    assert (over.level, below.level) == ("warning", "info")
+    assert (over.fields["domid"], over.fields["limit"]) == (1, 500)
+    assert isinstance(used := over.fields["used"], int)
+    assert used > 500

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.engine.played import Played
+from tests.engine.played import Failing, Played
 from xsd.engine import Connection
 from xsd.engine.guests import Guests
 from xsd.engine.outside import FAILED, NO_DOMAIN, Outside
@@ -20,19 +20,11 @@ REFUSED = XenStoreError(Errno.EACCES, "no")
 Ask = Callable[[Guests], object]
 
 
-def unique_id(guests: Guests) -> int | None:
-    """Of domain 5."""
-    return guests.unique_id(5)
-
-
-def connect(guests: Guests) -> bool:
-    """Connect a domain."""
-    return guests.connect(DOMAIN, 7, CONNECTION)
-
-
-def reconnect(guests: Guests) -> None:
-    """Connect it anew."""
-    guests.reconnect(DOMAIN, 8)
+ASKS: dict[str, Ask] = {
+    "which domain it is": lambda guests: guests.unique_id(5),
+    "connect": lambda guests: guests.connect(DOMAIN, 7, CONNECTION),
+    "reconnect": lambda guests: guests.reconnect(DOMAIN, 8),
+}
 
 
 def outcome(ask: Ask, guests: Guests) -> object:
@@ -45,7 +37,7 @@ def outcome(ask: Ask, guests: Guests) -> object:
         return Errno.EIO
 
 
-@pytest.mark.parametrize("ask", [unique_id, connect, reconnect])
+@pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
 @pytest.mark.parametrize("how", ["", "none", REFUSED, ZeroDivisionError()], ids=str)
 def test_an_answer_is_kept_and_given_again(ask: Ask, how: str | Exception) -> None:
     """Refusals and defects as well; then nothing outside is touched."""
@@ -71,16 +63,7 @@ def test_an_answer_is_kept_and_given_again(ask: Ask, how: str | Exception) -> No
 
 def test_a_hypervisor_that_fails_is_remembered() -> None:
     """Its defect is the same in a replay: EIO."""
-
-    class Broken(Guests):
-        """One whose hypercalls fail."""
-
-        def unique_id(self, domid: int) -> int | None:
-            raise ZeroDivisionError
-
-        connect = reconnect = disconnect = unique_id  # type: ignore[assignment]
-
-    outside = Outside(Broken())
+    outside = Outside(Failing(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         outside.unique_id(5)
     assert outside.take() == (FAILED,)

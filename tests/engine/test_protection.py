@@ -28,4 +28,4 @@ def test_a_protection_is_of_what_was_relied_on_before_and_is_now(
 
     top = store.live.tree.top
     assert protection.concerns(parse_path(path), top) is concerns
-    assert (protection.number, protection.until_ms, protection.waiting) == (1, 250, [])
+    assert (protection.number, protection.until_ms, protection.waiting) == (1, 250, {})

@@ -1,67 +1,41 @@
 """xsd.engine.replay: the same inputs make an equal engine, and others do not."""
 
-from collections.abc import Callable
 from typing import final
 
 import pytest
 
-from tests.engine.played import Played
-from tests.engine.support import Client, give, guest_at_home, run
-from xsd.engine import Connection, Engine
-from xsd.engine.guests import Guests
+from tests.engine.played import Failing, Played
+from tests.engine.script import Verb, play
+from tests.engine.support import Client, run
+from xsd.engine import Engine
 from xsd.engine.inputs import CAME, KINDS, REQUEST, WENT, Input, MemoryTape
 from xsd.engine.replay import DivergenceError, replay
 from xsd.engine.state import describe, differences
-from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.ops import Op
 from xsd.store import Store
-from xsd.store.domains import Domain
-
-
-@final
-class Untouched(Guests):
-    """The world of a replay: nobody may ask it anything."""
-
-    def unique_id(self, domid: int) -> int | None:
-        raise AssertionError(domid)
-
-    def connect(self, domain: Domain, port: int, connection: Connection) -> bool:
-        raise AssertionError(domain.domid, port, connection)
-
-    def reconnect(self, domain: Domain, port: int) -> None:
-        raise AssertionError(domain.domid, port)
-
-    def disconnect(self, domain: Domain) -> None:
-        raise AssertionError(domain.domid)
 
 
 @final
 class World:
-    """An engine with a tape and a hypervisor, and a client of dom0."""
+    """An engine with a tape and a hypervisor in which a script is played."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: str) -> None:
         self.engine = Engine(Store())
         self.guests = Played()
         self.guests.there.update({domid: 100 + domid for domid in (6, 7, 8)})
         self.engine.attach(self.guests)
-        self.tape = MemoryTape()
-        self.engine.tape = self.tape
-        self.dom0 = Client(self.engine)
+        self.tape = self.engine.tape = MemoryTape()
+        play(self.engine, script, {**self.guests.verbs(), **VERBS}, self.client)
 
-    def introduce(self, domid: int = 5, errno: Errno | None = None) -> Client:
-        """INTRODUCE, which is refused with an errno or gives a channel."""
-        payload = b"%d\x001\x007\0" % domid
-        if errno is not None:
-            assert self.dom0.errno(Op.INTRODUCE, payload) is errno
-            return self.dom0
-        self.dom0.ok(Op.INTRODUCE, payload)
-        channel = self.guests.links.get(domid)
-        return Client(self.engine, domid, channel)
+    def client(self, who: str) -> Client:
+        """One of dom0's, or a guest over its channel if it has one."""
+        domid = int(who) if who.isdigit() else 0
+        return Client(self.engine, domid, self.guests.links.get(domid))
 
     def again(self, inputs: list[Input]) -> Engine:
         """Another engine that has carried inputs out."""
         engine = Engine(Store())
-        engine.attach(Untouched())
+        engine.attach(Failing(AssertionError()))
         assert replay(engine, inputs) == len(inputs)
         return engine
 
@@ -74,203 +48,95 @@ class World:
         return not differences(describe(self.engine), describe(engine))
 
 
-def clients(world: World) -> None:
-    """They come and go, with what they had; a domain is known by its client."""
-    stays, goes = Client(world.engine, 7), Client(world.engine)
-    for each in (stays, goes):
-        each.ask(Op.WATCH, b"/a\0t\0")
-        each.start()
-    world.engine.disconnect(goes.connection)
-    Client(world.engine).ask(Op.WATCH, b"/b\0t\0")
+def begin_max_anew(_: Engine, client: Client, __: list[str]) -> None:
+    """Have what was used most shown."""
+    client.ask(Op.CONTROL, b"quota\0max\0-r\0")
 
 
-def nodes(world: World) -> None:
-    """Written, made, removed; with permissions, order and generations."""
-    for path in (b"/a/z", b"/a/y", b"/a/x", b"/b"):
-        world.dom0.ok(Op.WRITE, path + b"\0" + path)
-    world.dom0.ok(Op.RM, b"/a/y\0")
-    world.dom0.ok(Op.MKDIR, b"/a/y\0")
-    world.dom0.ok(Op.SET_PERMS, b"/a/x\0n5\0r6\0")
-    world.dom0.ok(Op.SET_PERMS, b"@releaseDomain\0n0\0r5\0")
-
-
-def watches(world: World) -> None:
-    """In their order, with tokens and depths; some are given up."""
-    guest = world.introduce()
-    for path in (b"/b", b"/a", b"rel", b"@introduceDomain", b"/c"):
-        guest.ask(Op.WATCH, path + b"\0t\x001\0")
-    guest.ask(Op.UNWATCH, b"/a\0t\0")
-    world.dom0.ask(Op.WATCH, b"/a\0t\0")
-
-
-def transactions(world: World) -> None:
-    """Open ones with what they did and rely on, and some that have ended."""
-    one, other = world.dom0, Client(world.engine)
-    give(one, b"/a", b"n0\0")
-    for _ in range(2):
-        tx = one.start()
-        if tx == 2:
-            one.ask(Op.READ, b"/a\0", tx)
-            one.ask(Op.DIRECTORY, b"/\0", tx)
-        one.ok(Op.WRITE, b"/t/%d\0v" % tx, tx)
-    one.ok(Op.TRANSACTION_END, b"T\0", 1)
-    other.ok(Op.WRITE, b"/a\0w")
-    tx = one.start()
-    one.ask(Op.READ, b"/a\0", tx)
-    other.ok(Op.RM, b"/a\0")
-    assert one.errno(Op.TRANSACTION_END, b"T\0", tx) is Errno.EAGAIN
-    one.ok(Op.TRANSACTION_END, b"F\0", one.start())
-
-
-def restarted(world: World) -> None:
-    """A channel that began anew has nothing of before."""
-    guest = world.introduce()
-    guest.ask(Op.WATCH, b"/a\0t\0")
-    guest.start()
-    world.engine.restart(guest.connection)
-
-
-def reset(world: World) -> None:
-    """RESET_WATCHES, and INTRODUCE of a known domain."""
-    for domid in (5, 6):
-        guest = world.introduce(domid)
-        guest.ask(Op.WATCH, b"/a\0t\0")
-        guest.start()
-        if domid == 5:
-            guest.ask(Op.RESET_WATCHES)
-        else:
-            world.introduce(domid)
-
-
-def refused(world: World) -> None:
-    """A domain that cannot be connected, for a reason or for a defect."""
-    give(world.dom0, b"/home", b"n6\0")
-    for error, errno in (
-        (XenStoreError(Errno.EACCES, "no page"), Errno.EACCES),
-        (ZeroDivisionError(), Errno.EIO),
-    ):
-        world.guests.error = error
-        for domid in (5, 6):
-            world.introduce(domid, errno)
-    world.guests.error = None
-    world.introduce(5)
-    world.guests.error = ZeroDivisionError()
-    world.introduce(5, Errno.EIO)
-
-
-def without(world: World) -> None:
-    """Domains that the hypervisor does not have, and the privileged one."""
-    world.guests.lenient = True
-    world.introduce(5)
-    world.introduce(0)
-    world.guests.lenient = False
-    world.introduce(6)
-
-
-def replaced(world: World) -> None:
-    """Another domain has the id: the first has ended, whoever comes after."""
-    for domid in (5, 6):
-        world.introduce(domid)
-        give(world.dom0, b"/own%d" % domid, b"n%d\0" % domid)
-        give(world.dom0, b"/for%d" % domid, b"n0\0r%d\0" % domid)
-        world.guests.there[domid] += 100
-        if domid == 6:
-            world.guests.error = XenStoreError(Errno.EINVAL, "no page")
-        world.introduce(domid, Errno.EINVAL if domid == 6 else None)
-
-
-def ends(world: World) -> None:
-    """By RELEASE, and by the hypervisor: shut down, resumed, gone."""
-    for domid in (5, 6, 7, 8):
-        world.introduce(domid)
-        give(world.dom0, b"/own%d" % domid, b"n%d\0" % domid)
-    world.dom0.ok(Op.SET_TARGET, b"7\x008\0")
-    world.dom0.ok(Op.RELEASE, b"5\0")
-    world.engine.domains_changed([6], [7, 8])
-    world.dom0.ok(Op.RESUME, b"7\0")
-    client = Client(world.engine, 8)
-    world.engine.domains_changed([8], [])
-    world.engine.disconnect(client.connection)
-
-
-def orphans(world: World) -> None:
-    """What ended domains leave is dom0's, from a time on."""
-    for domid, keep in ((5, False), (6, True)):
-        world.introduce(domid)
-        give(world.dom0, b"/own%d" % domid, b"n%d\0" % domid)
-        if keep:
-            world.engine.keep_orphans(keep=True)
-        world.engine.domains_changed([domid], [])
-
-
-def limits(world: World) -> None:
-    """Hard and soft ones, of all and of one; maxima, and what they refuse."""
-    guest = guest_at_home(world.engine, 7)
-    world.engine.set_limit(-1, "nodes", 3)
-    world.engine.set_limit(7, "soft-memory", 300)
-    world.dom0.ok(Op.SET_QUOTA, b"7\0watches\x001\0")
-    for name, last in ((b"a", Op.WRITE), (b"b", Op.WRITE), (b"c", Op.ERROR)):
-        assert guest.ask(Op.WRITE, name + b"\0v")[0][0] == last
-    guest.ask(Op.WATCH, b"a\0t\0")
-    assert guest.errno(Op.WATCH, b"b\0t\0") is Errno.ENOSPC
-    world.dom0.ask(Op.CONTROL, b"quota\0max\0-r\0")
-    assert guest.errno(Op.READ, b"x" * 3000 + b"\0") is Errno.EINVAL
-    world.dom0.ok(Op.CONTROL, b"quota-soft\0set\0memory\x00999\0")
-
-
-def features(world: World) -> None:
-    """Of a domain that is known but not introduced yet."""
-    Client(world.engine, 5)
-    world.dom0.ok(Op.SET_FEATURE, b"5\x002\0")
-    world.introduce()
-
-
-def found(world: World) -> None:
-    """Domains that are there without INTRODUCE, if they can be connected."""
-    for domid in (5, 6):
-        world.engine.introduce_waiting(domid)
-        Client(world.engine, domid, world.guests.links.get(domid)).start()
-        world.guests.error = XenStoreError(Errno.EINVAL, "no page")
-    world.guests.error = None
-
-
-Scenario = Callable[[World], None]
-SCENARIOS: list[Scenario] = [
-    clients,
-    nodes,
-    watches,
-    transactions,
-    restarted,
-    reset,
-    refused,
-    without,
-    replaced,
-    ends,
-    orphans,
-    limits,
-    features,
-    found,
-]
+VERBS: dict[str, Verb] = {
+    "go": lambda engine, _, __: engine.disconnect(engine.connections[-1]),
+    "changed": lambda engine, _, __: engine.domains_changed([6], [7, 8]),
+    "begin_max_anew": begin_max_anew,
+}
+SCENARIOS = {
+    "clients come and go, with what they had; a domain is known by its client": """
+        7 watch /a t -> OK /a:t; 7 start -> 1,; a watch /a t -> OK /a:t; a start -> 1,
+        a leave; b watch /b t -> OK /b:t
+    """,
+    "nodes are written, made, removed; with permissions, order and generations": """
+        write /a/z 1; write /a/y 2; write /a/x 3; write /b 4; rm /a/y; mkdir /a/y
+        perms /a/x n5 r6; perms @releaseDomain n0 r5
+    """,
+    "watches have an order, tokens and depths; some are given up": """
+        introduce 5 1 7; 5 watch /b t 1 -> OK /b:t; 5 watch /a t 1 -> OK /a:t
+        5 watch rel t 1 -> OK rel:t; 5 watch /c t 1 -> OK /c:t
+        5 watch @introduceDomain t 1 -> OK @introduceDomain:t
+        5 unwatch /a t; watch /a t -> OK /a:t
+    """,
+    "transactions are open with what they did and rely on, and some have ended": """
+        node /a n0; start -> 1,; t1 write /t/1 v; start -> 2,; t2 read /a -> v
+        t2 directory / -> tool,a,; t2 write /t/2 v; t1 end T; a write /a w
+        start -> 3,; t3 read /a -> w; a rm /a; t3 end T -> EAGAIN; start -> 4,; t4 end F
+    """,
+    "a channel that began anew has nothing of before": """
+        introduce 5 1 7; 5 watch /a t -> OK /a:t; 5 start -> 1,; 5 anew
+    """,
+    "nor has one after RESET_WATCHES or another INTRODUCE": """
+        introduce 5 1 7; 5 watch /a t -> OK /a:t; 5 start -> 1,; 5 reset
+        introduce 6 1 7; 6 watch /a t -> OK /a:t; 6 start -> 1,; introduce 6 1 7
+    """,
+    "a domain cannot be connected, for a reason or for a defect": """
+        node /home n6
+        refuse EACCES; introduce 5 1 7 -> EACCES; introduce 6 1 7 -> EACCES
+        defect; introduce 5 1 7 -> EIO; introduce 6 1 7 -> EIO
+        accept; introduce 5 1 7; defect; introduce 5 1 7 -> EIO
+    """,
+    "the hypervisor does not have a domain, and the privileged one": """
+        lenient; introduce 5 1 7; 5 hear; introduce 0 1 7; strict; introduce 6 1 7
+    """,
+    "another domain has the id: the first has ended, whoever comes after": """
+        introduce 5 1 7; node /own5 n5; node /for5 n0 r5; there 5 205; introduce 5 1 7
+        introduce 6 1 7; node /own6 n6; node /for6 n0 r6; there 6 206
+        refuse EINVAL; introduce 6 1 7 -> EINVAL
+    """,
+    "domains end by RELEASE, or are shut down, resumed and gone": """
+        introduce 5 1 7; node /own5 n5; introduce 6 1 7; node /own6 n6
+        introduce 7 1 7; node /own7 n7; introduce 8 1 7; node /own8 n8
+        set_target 7 8; release 5; changed; resume 7; come 8; gone 8; go
+    """,
+    "what ended domains leave is dom0's, from a time on": """
+        introduce 5 1 7; node /own5 n5; gone 5
+        introduce 6 1 7; node /own6 n6; orphans; gone 6
+    """,
+    "limits are hard and soft, of all and of one; maxima, and what they refuse": f"""
+        found 7; node /local/domain/7 n7; limit -1 nodes 3; limit 7 soft-memory 300
+        set_quota 7 watches 1; 7 write a v; 7 write b v; 7 write c v -> ENOSPC
+        7 watch a t -> OK a:t; 7 watch b t -> ENOSPC; begin_max_anew
+        7 read {"x" * 3000} -> EINVAL; control quota-soft set memory 999
+    """,
+    "features are of a domain that is known but not introduced yet": """
+        come 5; set_feature 5 2; introduce 5 1 7
+    """,
+    "domains are found without INTRODUCE, if they can be connected": """
+        found 5; 5 start -> 1,; refuse EINVAL; found 6; 6 start -> 1,
+    """,
+}
 scenarios = pytest.mark.parametrize("scenario", SCENARIOS)
 
 
 @pytest.fixture
-def world(scenario: Scenario) -> World:
+def world(scenario: str) -> World:
     """A world in which a scenario has been played."""
-    world = World()
-    scenario(world)
-    return world
+    return World(SCENARIOS[scenario])
 
 
 def test_every_kind_of_input_is_in_some_scenario() -> None:
     """Or what follows says nothing about it."""
-    seen: set[str] = set()
-    for scenario in SCENARIOS:
-        world = World()
-        scenario(world)
-        seen.update(KINDS[entry.kind] for entry in world.tape.inputs)
+    worlds = [World(script) for script in SCENARIOS.values()]
 
-    assert seen == set(KINDS)
+    assert {KINDS[each.kind] for world in worlds for each in world.tape.inputs} == {
+        *KINDS
+    }
 
 
 @scenarios
@@ -315,12 +181,10 @@ def test_a_replay_leaves_nothing_to_send_and_nothing_to_do(world: World) -> None
 
 def test_what_a_client_has_read_is_not_state() -> None:
     """Two engines are equal though the output of one was never taken."""
-    world = World()
-    guest = world.introduce()
-    guest.ask(Op.WATCH, b"@introduceDomain\0t\0")
-    for domid in (6, 7):
-        world.introduce(domid)
-    guest.post(Op.GET_DOMAIN_PATH, b"5\0")
+    world = World("""
+        introduce 5 1 7; 5 watch @introduceDomain t -> OK @introduceDomain:t
+        introduce 6 1 7; introduce 7 1 7; 5 send get_domain_path 5
+    """)
     assert world.engine.store.usage.unsent.of(5) > 0
 
     assert world.is_as(world.tape.inputs)
@@ -349,8 +213,7 @@ def test_a_divergence_says_where_and_why(entry: Input, reason: str) -> None:
 
 def test_a_request_of_nobody_is_a_divergence() -> None:
     """Its connection came with an input that is missing."""
-    world = World()
-    world.dom0.ok(Op.WRITE, b"/a\0v")
+    world = World("write /a v")
     (_came, write) = world.tape.inputs
     assert write.kind == REQUEST
 

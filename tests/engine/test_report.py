@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.engine.script import play
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
 from xsd.engine.report import (
@@ -21,16 +22,11 @@ from xsd.store.node import Node
 
 def test_a_domain_has_its_numbers_and_an_estimate(engine: Engine) -> None:
     """Who has nothing but is known has zeros."""
-    dom0, guest = Client(engine), guest_of(engine, 5)
-    engine.introduce_waiting(7)
-    dom0.ok(Op.WRITE, b"/local/domain/5\0")
-    dom0.ok(Op.SET_PERMS, b"/local/domain/5\0n5\0")
-    for name in (b"a", b"b"):
-        guest.ok(Op.WRITE, name + b"\0v")
-        guest.ask(Op.WATCH, name + b"\0t\0")
-    guest.start()
-    guest.post(Op.READ, b"a\0")
-
+    script = """
+        node /local/domain/5 n5; 5 write a v; 5 watch a t -> OK a:t; 5 write b v
+        5 watch b t -> OK b:t; 5 start -> 1,; 5 send read a; found 7
+    """
+    play(engine, script)
     found = report(engine.core)
 
     assert found.domids == [0, 5, 7]
@@ -58,9 +54,7 @@ def test_totals_are_the_sums_of_all_domains() -> None:
     assert found.total("nodes") == 7
 
 
-def test_the_text_has_the_process_the_totals_and_a_line_for_each_domain(
-    engine: Engine,
-) -> None:
+def test_text_has_process_totals_and_a_line_for_each_domain(engine: Engine) -> None:
     """For people: a table."""
     Client(engine)
     guest_of(engine, 5)
@@ -118,25 +112,16 @@ def test_estimates_are_of_the_right_size(engine: Engine, kind: str) -> None:
     dom0 = Client(engine)
     others = [Client(engine) for _ in range(500)]
 
-    def node(number: int) -> None:
-        path = b"/local/domain/%d/device/vif/0/key%d" % divmod(number, 25)
-        dom0.ok(Op.WRITE, path + b"\0value-%d" % number)
-
-    def watch(number: int) -> None:
-        path = b"/local/domain/%d/device/vif/0/key%d" % divmod(number, 25)
-        dom0.ask(Op.WATCH, path + b"\0token-%d\0" % number)
-
-    def transaction(number: int) -> None:
-        others[number].start()
-
-    def connection(_: int) -> None:
-        engine.connect(0)
-
-    makers: dict[str, Callable[[int], None]] = {
-        "nodes": node,
-        "watches": watch,
-        "transactions": transaction,
-        "connections": connection,
+    path = b"/local/domain/%d/device/vif/0/key%d"
+    makers: dict[str, Callable[[int], object]] = {
+        "nodes": lambda number: dom0.ok(
+            Op.WRITE, path % divmod(number, 25) + b"\0value-%d" % number
+        ),
+        "watches": lambda number: dom0.ask(
+            Op.WATCH, path % divmod(number, 25) + b"\0token-%d\0" % number
+        ),
+        "transactions": lambda number: others[number].start(),
+        "connections": lambda _: engine.connect(0),
     }
     engine.tape = None
     estimate = ABOUT_BYTES[kind]

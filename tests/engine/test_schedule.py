@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.engine.support import Client, give, guest_at_home, guest_of, home, run, told
+from tests.engine.script import Verb, play
+from tests.engine.support import Client, give, guest_at_home, home, run, told
 from xsd.engine import HIGH_WATER, Connection, Engine
 from xsd.engine.core import Core
 from xsd.engine.engine import REST_MAX_MS, WORK_FREE, WORK_PER_MS
@@ -210,16 +211,11 @@ def _fails(which: object, *_: object) -> None:
     raise ZeroDivisionError
 
 
-def test_what_is_due_of_somebody_gone_is_nothing(engine: Engine) -> None:
+@pytest.mark.parametrize("what", [GO_ON, EXPIRE, PROTECTION])
+def test_what_is_due_of_somebody_gone_is_nothing(engine: Engine, what: int) -> None:
     """A rest, an expiry or a protection whose client has left meanwhile."""
-    guest = guest_at_home(engine, 1)
-    for what in (GO_ON, EXPIRE, PROTECTION):
-        engine.core.schedule.at(5, what, guest.connection.id)
-    engine.disconnect(guest.connection)
-    run(engine, 5)
-
-    assert engine.take_notices() == []
-    assert engine.take_dirty() == []
+    engine.core.schedule.at(5, what, 1)
+    play(engine, "leave; turn 5; log -> -; dirty -> -")
 
 
 # Rests.
@@ -233,6 +229,50 @@ def path_of(levels: int) -> bytes:
 def rest_of(client: Client) -> int:
     """How long a client rests from the last turn on, in milliseconds."""
     return max(0, client.connection.rests_until_ms - client.engine.core.now_ms)
+
+
+VERBS: dict[str, Verb] = {
+    "much": lambda _, client, words: client.ok(
+        Op.WRITE, path_of(int(words[0])) + b"\0v"
+    ),
+    "rest": lambda _, client, __: str(rest_of(client)),
+}
+LONG, SHORT = ((levels - WORK_FREE) // WORK_PER_MS for levels in (900, 400))
+RULES = {
+    # In proportion to the nodes and events beyond what is free.
+    "a rest is as long as the work was much": "homes 1 2 3 4\n"
+    + "\n".join(
+        f"{domid} much {WORK_FREE + more}; {domid} rest -> {more // WORK_PER_MS}"
+        for domid, more in enumerate((0, WORK_PER_MS - 1, WORK_PER_MS, 500), start=1)
+    ),
+    # Its requests wait and keep their order; others' are answered meanwhile.
+    "who rests is served afterwards": f"""
+        homes 1 2; 1 much 900; 1 feed write a v; 1 feed read a; turn {LONG - 1}
+        1 hear -> -; next -> {LONG}; 2 read no -> ENOENT; write /a v
+        turn {LONG}; 1 hear -> write=OK read=v
+    """,
+    # A toolstack removes whole domains.
+    "privileged clients do not rest": f"""
+        write /{path_of(900).decode()} v; rm /x; rest -> 0; wants_input -> True
+    """,
+    "two who rest go on in their time": f"""
+        homes 1 2; 2 much 900; 1 much 400; next -> {SHORT}
+        2 feed get_domain_path 1; 1 feed get_domain_path 1; turn {SHORT}
+        1 hear -> get_domain_path=/local/domain/1,; 2 hear -> -; next -> {LONG}
+        turn {LONG}; 1 hear -> -; 2 hear -> get_domain_path=/local/domain/1,
+    """,
+    # Its domain ended between its request and the turn.
+    "a guest that is not known any more does not stop a turn": """
+        5 feed get_domain_path 1; 6 feed get_domain_path 1; gone 5; turn
+        5 hear -> -; 6 hear -> get_domain_path=/local/domain/1,
+    """,
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rests(engine: Engine, rule: str) -> None:
+    """Each rule as the script that shows it."""
+    play(engine, RULES[rule], VERBS)
 
 
 def test_a_rest_begins_when_the_work_has_ended(engine: Engine) -> None:
@@ -255,15 +295,6 @@ def test_a_rest_begins_when_the_work_has_ended(engine: Engine) -> None:
     assert len(guest.take()) == 1
 
 
-@pytest.mark.parametrize("more", [0, WORK_PER_MS - 1, WORK_PER_MS, 500])
-def test_a_rest_is_as_long_as_the_work_was_much(engine: Engine, more: int) -> None:
-    """In proportion to the nodes and events beyond what is free."""
-    guest = guest_at_home(engine, 1)
-    guest.ok(Op.WRITE, path_of(WORK_FREE + more) + b"\0v")
-
-    assert rest_of(guest) == more // WORK_PER_MS
-
-
 def test_usual_requests_need_no_rest(engine: Engine) -> None:
     """However many there are: a driver's, and the commit of a device."""
     guest = guest_at_home(engine, 1)
@@ -276,24 +307,6 @@ def test_usual_requests_need_no_rest(engine: Engine) -> None:
         guest.ok(Op.RM, b"device/vif/%d\0" % device)
 
     assert rest_of(guest) == 0
-
-
-def test_who_rests_is_served_afterwards(engine: Engine, dom0: Client) -> None:
-    """Its requests wait and keep their order; others' are answered meanwhile."""
-    guest, other = guest_at_home(engine, 1), guest_at_home(engine, 2)
-    guest.ok(Op.WRITE, path_of(900) + b"\0v")
-    until_ms = rest_of(guest)
-    assert until_ms > 100
-    frames = guest.frame(Op.WRITE, b"a\0v") + guest.frame(Op.READ, b"a\0")
-    engine.feed(guest.connection, frames)
-    run(engine, until_ms - 1)
-
-    assert guest.take() == []
-    assert engine.next_ms == until_ms
-    assert len(other.ask(Op.READ, b"no\0")) == 1
-    dom0.ok(Op.WRITE, b"/a\0v")
-    run(engine, until_ms)
-    assert guest.take() == [(Op.WRITE, b"OK\0"), (Op.READ, b"v")]
 
 
 def test_no_rest_is_longer_than_the_longest(engine: Engine) -> None:
@@ -318,42 +331,3 @@ def test_nodes_that_are_removed_are_less_work(engine: Engine) -> None:
     guest.ok(Op.RM, b"d\0")
 
     assert rest_of(guest) == (910 // 4 - WORK_FREE) // WORK_PER_MS
-
-
-def test_privileged_clients_do_not_rest(dom0: Client) -> None:
-    """A toolstack removes whole domains."""
-    dom0.ok(Op.WRITE, b"/" + path_of(900) + b"\0v")
-    dom0.ok(Op.RM, b"/x\0")
-
-    assert rest_of(dom0) == 0
-    assert dom0.connection.wants_input
-
-
-def test_two_who_rest_go_on_in_their_time(engine: Engine) -> None:
-    """The one whose rest ends first, and then the other."""
-    short, long = guest_at_home(engine, 1), guest_at_home(engine, 2)
-    long.ok(Op.WRITE, path_of(900) + b"\0v")
-    short.ok(Op.WRITE, path_of(400) + b"\0v")
-    first, second = rest_of(short), rest_of(long)
-    assert engine.next_ms == first < second
-    for each in (long, short):
-        engine.feed(each.connection, each.frame(Op.GET_DOMAIN_PATH, b"1\0"))
-    run(engine, first)
-    assert (len(short.take()), len(long.take())) == (1, 0)
-
-    assert engine.next_ms == second
-    run(engine, second)
-    assert (len(short.take()), len(long.take())) == (0, 1)
-
-
-def test_a_guest_that_is_not_known_any_more_does_not_stop_a_turn(
-    engine: Engine,
-) -> None:
-    """Its domain ended between its request and the turn."""
-    guest, other = guest_of(engine, 5), guest_of(engine, 6)
-    for each in (guest, other):
-        engine.feed(each.connection, each.frame(Op.GET_DOMAIN_PATH, b"1\0"))
-    engine.domains_changed([5], [])
-    run(engine)
-
-    assert (guest.take(), len(other.take())) == ([], 1)

@@ -1,92 +1,41 @@
-"""A store that remembers what it was asked, and is asked the same once more."""
+"""Operations on a store, which are remembered and asked of another one once more."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, final
 
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.perms import Caller
 from xsd.store import Store, Transaction, Watch
-from xsd.store.node import Node
 from xsd.store.state import describe
 
-Call = tuple[str, tuple[object, ...], dict[str, object], tuple[object, ...]]
-
-KEPT: Final = frozenset(
-    {
-        *("write", "mkdir", "rm", "set_perms"),
-        *("start", "abort", "commit", "watch", "unwatch"),
-        *("introduce", "release", "shut_down", "set_target", "set_quota"),
-    }
-)
-"""Operations that are remembered: whatever may change something."""
-
-_FREEZE: Final = "freeze"
-
-
-@final
-class Looking:
-    """A view of a store; looking may change what a transaction relies on."""
-
-    def __init__(self, journal: "Journal", transaction: Transaction | None) -> None:
-        self._journal = journal
-        self._transaction = transaction
-
-    def __getattr__(self, name: str) -> Any:
-        view = self._journal.store.view(self._transaction)
-        return self._journal.keeping(name, getattr(view, name), (self._transaction,))
+LOOKS: Final = frozenset({"read", "directory", "directory_part", "get_perms"})
+"""Operations of a view; even these may change what a transaction relies on."""
 
 
 @final
 class Journal:
-    """Stands in front of a store, and keeps the operations on it."""
+    """Asks a store, and remembers what.
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self._calls: list[Call] = []
+    Attributes:
+        store: It.
+        calls: Name, arguments and named arguments of each operation.
+    """
+
+    def __init__(self) -> None:
+        self.store = Store()
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self._opened: list[Transaction] = []
 
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.store, name)
-        return self.keeping(name, found, ()) if name in KEPT else found
+    def ask(self, name: str, *words: Any, **more: Any) -> Any:
+        """Do an operation; one of a view has the transaction, or None, as its first.
 
-    def view(self, transaction: Transaction | None) -> Looking:
-        """See `Store.view`."""
-        return Looking(self, transaction)
-
-    def keeping(
-        self, name: str, ask: Callable[..., object], view: tuple[object, ...]
-    ) -> Callable[..., object]:
-        """An operation that is remembered whenever it is called.
-
-        Args:
-            name: Its name.
-            ask: It.
-            view: The transaction, or None, of the view that it is one of; or nothing.
+        The operation "freeze" keeps the present version, as a transaction does.
         """
-
-        def keep(*words: object, **more: object) -> object:
-            self._calls.append((name, words, more, view))
-            answer = ask(*words, **more)
-            if isinstance(answer, Transaction):
-                self._opened.append(answer)
-            return answer
-
-        return keep
-
-    def freeze(self) -> Node:
-        """Keep the present version of the tree, as a transaction does."""
-        self._calls.append((_FREEZE, (), {}, ()))
-        return self.store.live.tree.freeze()
-
-    def forget_last(self) -> None:
-        """Forget the last operation."""
-        self._calls.pop()
-
-    @property
-    def state(self) -> dict[str, object]:
-        """The store's, as plain values."""
-        return describe(self.store)
+        self.calls.append((name, words, more))
+        answer = _ask(self.store, name, *words, **more)
+        if isinstance(answer, Transaction):
+            self._opened.append(answer)
+        return answer
 
     def again(self) -> dict[str, object]:
         """Do the same on another store, and return the state of that."""
@@ -102,24 +51,26 @@ class Journal:
                 return opened[self._opened.index(word)]
             if isinstance(word, Watch):
                 if word not in watches:
-                    caller = store.introduced(word.caller.domid).caller
+                    connection, caller = word.connection, other(word.caller)
+                    assert isinstance(caller, Caller)
                     shown, token = word.shown, word.token
                     watches[word] = Watch(
-                        word.connection, caller, word.path, shown, token, word.depth
+                        connection, caller, word.path, shown, token, word.depth
                     )
                 return watches[word]
             return word
 
-        for name, words, more, view in self._calls:
-            if name == _FREEZE:
-                store.live.tree.freeze()
-                continue
+        for name, words, more in self.calls:
             with suppress(XenStoreError):
-                on: Any = store
-                if view:
-                    transaction: Any = other(view[0])
-                    on = store.view(transaction)
-                answer = getattr(on, name)(*map(other, words), **more)
+                answer = _ask(store, name, *map(other, words), **more)
                 if isinstance(answer, Transaction):
                     opened.append(answer)
         return describe(store)
+
+
+def _ask(store: Store, name: str, *words: Any, **more: Any) -> Any:
+    if name == "freeze":
+        return store.live.tree.freeze()
+    if name in LOOKS:
+        return getattr(store.view(words[0]), name)(*words[1:])
+    return getattr(store, name)(*words, **more)

@@ -20,6 +20,7 @@ from tests.model.naive_state import (
     ROOT,
     VALUE,
     Facet,
+    RefusedError,
     Right,
     Rights,
     State,
@@ -49,14 +50,6 @@ RELEASED: Final[Path] = (b"@releaseDomain",)
 LETTERS: Final = {"n": "", "r": "r", "w": "w", "b": "rw"}
 
 
-class RefusedError(Exception):
-    """A request is answered with an error."""
-
-    def __init__(self, errno: Errno) -> None:
-        super().__init__(errno.name)
-        self.errno = errno
-
-
 @final
 @dataclass(slots=True)
 class NaiveTransaction:
@@ -83,6 +76,10 @@ class NaiveTransaction:
     failed: bool = False
 
 
+Tx = NaiveTransaction | None
+"""The transaction that a request belongs to, if any."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -90,7 +87,7 @@ class Request:
 
     who: int
     path: Path
-    tx: NaiveTransaction | None
+    tx: Tx
     state: State
 
 
@@ -129,13 +126,12 @@ class NaiveStore:
 
     # Reading.
 
-    def read(self, who: int, path: Path, tx: NaiveTransaction | None) -> bytes:
-        """READ."""
+    def read(self, who: int, path: Path, tx: Tx) -> bytes:
         ask = self._ask(who, path, tx)
         self._reach(ask, "r", VALUE)
         return ask.state[path].value
 
-    def directory(self, who: int, path: Path, tx: NaiveTransaction | None) -> bytes:
+    def directory(self, who: int, path: Path, tx: Tx) -> bytes:
         """DIRECTORY: names, each with a NUL."""
         names = self._names(who, path, tx)
         if len(names) > PAYLOAD_MAX:
@@ -143,7 +139,7 @@ class NaiveStore:
         return names
 
     def directory_part(
-        self, who: int, path: Path, offset: int, room: int, tx: NaiveTransaction | None
+        self, who: int, path: Path, offset: int, room: int, tx: Tx
     ) -> bytes:
         """DIRECTORY_PART: whole names from an offset on, at the end one more NUL."""
         rest = self._names(who, path, tx)[offset:]
@@ -151,23 +147,19 @@ class NaiveStore:
             return rest + b"\0"
         return rest[: rest.rfind(b"\0", 0, room) + 1]
 
-    def _names(self, who: int, path: Path, tx: NaiveTransaction | None) -> bytes:
+    def _names(self, who: int, path: Path, tx: Tx) -> bytes:
         ask = self._ask(who, path, tx)
         self._reach(ask, "r", NAMES)
         return b"".join([each[-1] + b"\0" for each in children(ask.state, path)])
 
-    def get_perms(self, who: int, path: Path, tx: NaiveTransaction | None) -> Rights:
-        """GET_PERMS."""
+    def get_perms(self, who: int, path: Path, tx: Tx) -> Rights:
         ask = self._ask(who, path, tx)
         self._reach(ask, "r", RIGHTS)
         return ask.state[path].rights
 
     # Changing.
 
-    def write(
-        self, who: int, path: Path, value: bytes, tx: NaiveTransaction | None
-    ) -> list[Told]:
-        """WRITE."""
+    def write(self, who: int, path: Path, value: bytes, tx: Tx) -> list[Told]:
         ask = self._ask_change(who, path, tx)
         if path in ask.state:
             self._demand(ask, "w", VALUE)
@@ -175,7 +167,7 @@ class NaiveStore:
             self._demand_new(ask)
         return self._do(ask, Step(path, value))
 
-    def mkdir(self, who: int, path: Path, tx: NaiveTransaction | None) -> list[Told]:
+    def mkdir(self, who: int, path: Path, tx: Tx) -> list[Told]:
         """MKDIR: nothing happens to a node that exists."""
         ask = self._ask_change(who, path, tx)
         if path in ask.state:
@@ -184,8 +176,7 @@ class NaiveStore:
         self._demand_new(ask)
         return self._do(ask, Step(path, b""))
 
-    def rm(self, who: int, path: Path, tx: NaiveTransaction | None) -> list[Told]:
-        """RM."""
+    def rm(self, who: int, path: Path, tx: Tx) -> list[Told]:
         ask = self._ask_change(who, path, tx)
         if path not in ask.state:
             self._explain(ask, "w")
@@ -199,9 +190,7 @@ class NaiveStore:
         self._rely(tx, path, EVERYTHING)
         return self._do(ask, Step(path))
 
-    def set_perms(
-        self, who: int, path: Path, rights: Rights, tx: NaiveTransaction | None
-    ) -> list[Told]:
+    def set_perms(self, who: int, path: Path, rights: Rights, tx: Tx) -> list[Told]:
         """SET_PERMS: who is not known now gets nothing, whoever comes later."""
         if self._exceeds(who, "node-permissions", len(rights)):
             raise RefusedError(Errno.ENOSPC)
@@ -237,7 +226,6 @@ class NaiveStore:
     # Transactions.
 
     def start(self, who: int) -> NaiveTransaction:
-        """TRANSACTION_START."""
         if self._exceeds(who, "transactions", self.count_open(who) + 1):
             raise RefusedError(Errno.ENOSPC)
         tx = NaiveTransaction(who)
@@ -245,11 +233,9 @@ class NaiveStore:
         return tx
 
     def abort(self, tx: NaiveTransaction) -> None:
-        """TRANSACTION_END F."""
         self.open = [each for each in self.open if each is not tx]
 
     def commit(self, tx: NaiveTransaction) -> list[Told]:
-        """TRANSACTION_END T."""
         self.abort(tx)
         if tx.failed:
             raise RefusedError(Errno.ENOMEM)
@@ -270,7 +256,7 @@ class NaiveStore:
         """Transactions that a domain has open."""
         return len([tx for tx in self.open if tx.who == who])
 
-    def _ask(self, who: int, path: Path, tx: NaiveTransaction | None) -> Request:
+    def _ask(self, who: int, path: Path, tx: Tx) -> Request:
         """Begin a request.
 
         A transaction that has changed nothing sees the present as long as nothing
@@ -284,7 +270,7 @@ class NaiveStore:
             tx.seen = len(self.history)
         return Request(who, path, tx, tx.state)
 
-    def _ask_change(self, who: int, path: Path, tx: NaiveTransaction | None) -> Request:
+    def _ask_change(self, who: int, path: Path, tx: Tx) -> Request:
         if tx is not None and tx.failed:
             raise RefusedError(Errno.ENOMEM)
         return self._ask(who, path, tx)
@@ -346,7 +332,6 @@ class NaiveStore:
         self.live = after
 
     def watch(self, watch: NaiveWatch) -> None:
-        """WATCH."""
         used = self.watches.count(watch.who)
         if self._exceeds(watch.who, "watches", used + 1):
             raise RefusedError(Errno.ENOSPC)
@@ -355,7 +340,6 @@ class NaiveStore:
     # Domains.
 
     def introduce(self, domid: int) -> list[Told]:
-        """INTRODUCE."""
         if domid in self.targets:
             return []
         self.targets[domid] = -1
@@ -395,7 +379,6 @@ class NaiveStore:
         return told + self.watches.tell_domain(self.live, RELEASED, domid)
 
     def set_target(self, domid: int, target: int) -> None:
-        """SET_TARGET."""
         self._demand_domain(domid)
         self._demand_domain(target)
         self.targets[domid] = target
@@ -451,7 +434,7 @@ class NaiveStore:
         """Demand the right to make a node, which gets the rights of the nearest."""
         self._rely(ask.tx, self._explain(ask, "w"), RIGHTS)
 
-    def _rely(self, tx: NaiveTransaction | None, path: Path, facet: str) -> None:
+    def _rely(self, tx: Tx, path: Path, facet: str) -> None:
         if tx is None or tx.failed:
             return
         known = {path for path, _facet in tx.relied}

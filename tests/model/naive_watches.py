@@ -29,7 +29,6 @@ class NaiveWatch:
         return below and (self.depth < 0 or levels <= self.depth)
 
     def text(self, path: Path) -> bytes:
-        """How the client is told a path."""
         if self.shown[:1] in (b"/", b"@"):
             return format_path(path)
         return format_path(path).removeprefix(b"/local/domain/%d/" % self.who)
@@ -48,11 +47,9 @@ class NaiveWatches:
         self._may_read = may_read
 
     def remove(self, number: int) -> None:
-        """UNWATCH."""
         self.all = [watch for watch in self.all if watch.number != number]
 
     def count(self, who: int) -> int:
-        """Watches that a domain has."""
         return len([watch for watch in self.all if watch.who == who])
 
     def tell_step(self, before: State, after: State, step: Step) -> list[Told]:

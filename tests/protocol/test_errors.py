@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.scripted import ScriptedDaemon
-from xsd.client import Client
 from xsd.protocol.errors import ERROR_NAMES, Errno, FramingError, XenStoreError
 from xsd.protocol.frame import Frame
 from xsd.protocol.reply import encode_error
@@ -34,18 +33,13 @@ def test_error_names_are_in_the_order_of_xs_wire() -> None:
 
 @pytest.mark.parametrize("name", ERROR_NAMES)
 def test_an_errno_is_the_systems_number(name: str) -> None:
-    """A conflict is no lack of memory."""
+    """And no two are equal: a second name would vanish from the table unseen."""
     error = XenStoreError(Errno[name], "")
 
-    assert Errno[name] == getattr(system, name)
-    assert error.errno == getattr(system, name)
+    assert Errno[name].name == name
+    assert Errno[name] == error.errno == getattr(system, name)
     assert system.errorcode[error.errno] == name
-
-
-def test_no_two_errnos_are_equal() -> None:
-    """A second name for a number would vanish from the table unseen."""
-    assert len({int(each) for each in Errno}) == len(ERROR_NAMES) == 16
-    assert [Errno[name].name for name in ERROR_NAMES] == ERROR_NAMES
+    assert len(Errno) == len(ERROR_NAMES) == 16
 
 
 @pytest.mark.parametrize("errno", Errno)
@@ -58,19 +52,6 @@ def test_an_error_is_of_the_class_that_python_has_for_its_number(errno: Errno) -
     assert [kind for kind in set(BUILT_IN.values()) if isinstance(error, kind)] == (
         [BUILT_IN[errno.name]] if errno.name in BUILT_IN else []
     )
-
-
-def test_an_error_has_what_every_os_error_has() -> None:
-    """strerror and filename; None where there is no path."""
-    error: OSError = XenStoreError(Errno.EACCES, "no right", b"/a")
-    without: OSError = XenStoreError(Errno.EBUSY, "nested transaction")
-
-    assert (error.errno, error.strerror, error.filename) == (
-        system.EACCES,
-        "no right",
-        b"/a",
-    )
-    assert (without.strerror, without.filename) == ("nested transaction", None)
 
 
 @pytest.mark.parametrize("path", [b"", b"/a"])
@@ -93,13 +74,12 @@ def test_every_name_on_the_wire_comes_back_from_a_client(
     name: str, tmp_path: Path
 ) -> None:
     """What a daemon refuses with is what a client raises."""
+    header = struct.pack("=III", 2, 1, 0)
+    reply = encode_error(Frame(header, 2, 1, 0, b"/a\0"), Errno[name])
     with ScriptedDaemon(tmp_path) as scripted:
-        header = struct.pack("=III", 2, 1, 0)
-        reply = encode_error(Frame(header, 2, 1, 0, b"/a\0"), Errno[name])
         scripted.send(reply)
-
         with pytest.raises(BUILT_IN.get(name, OSError)) as caught:
-            refused(scripted.client)
+            scripted.client.read("/a")
 
     assert reply[16:] == name.encode() + b"\0"
     assert isinstance(caught.value, XenStoreError)
@@ -107,34 +87,27 @@ def test_every_name_on_the_wire_comes_back_from_a_client(
     assert caught.value.path == b"/a"
 
 
-def refused(client: Client) -> None:
-    """Ask for a node."""
-    client.read("/a")
-
-
-def test_an_error_tells_what_and_where() -> None:
-    """The text is errno, reason and path; the parts can be had singly."""
-    error = XenStoreError(Errno.ENOENT, "no such node", b"/a")
+@pytest.mark.parametrize(
+    ("path", "filename", "text"),
+    [
+        (b"/a", b"/a", "ENOENT: gone: /a"),
+        (b"", None, "ENOENT: gone"),
+        (b"/\xff", b"/\xff", "ENOENT: gone: /\\xff"),
+    ],
+    ids=["with a path", "without", "with bytes that are no text, which logs escape"],
+)
+def test_an_error_tells_what_and_where(
+    path: bytes, filename: bytes | None, text: str
+) -> None:
+    """As text, in its parts, and as every OSError does."""
+    error = XenStoreError(Errno.ENOENT, "gone", path)
+    general: OSError = error
 
     assert error.errno is Errno.ENOENT
-    assert error.reason == "no such node"
-    assert error.path == b"/a"
-    assert str(error) == "ENOENT: no such node: /a"
-
-
-def test_an_error_without_path_does_not_show_one() -> None:
-    """Not every error is about a node."""
-    error = XenStoreError(Errno.EBUSY, "nested transaction")
-
-    assert error.path == b""
-    assert str(error) == "EBUSY: nested transaction"
-
-
-def test_an_error_shows_bytes_that_are_no_text_escaped() -> None:
-    """A guest's path cannot put raw bytes above 127 into a log."""
-    error = XenStoreError(Errno.EINVAL, "not a path", b"/\xff")
-
-    assert str(error) == "EINVAL: not a path: /\\xff"
+    assert (error.reason, error.path) == ("gone", path)
+    assert (general.errno, general.strerror) == (system.ENOENT, "gone")
+    assert general.filename == filename
+    assert str(error) == text
 
 
 def test_a_framing_error_tells_the_offset() -> None:

@@ -88,7 +88,7 @@ def _is_awaited(engine: Engine, connection: Connection) -> bool:
         or (connection.tally.waiting and connection.tally.count > 0)
         or connection.tally in schedule.fallen
         or (connection.awaits_reading and connection.outbox.size > 0)
-        or (protection is not None and connection in protection.waiting)
+        or (protection is not None and connection.id in protection.waiting)
     )
 
 

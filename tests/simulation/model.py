@@ -12,14 +12,8 @@ from typing import Final, NamedTuple, final
 
 from tests.model.cases import LETTERS
 from tests.model.compare import contents, naive_contents
-from tests.model.naive_state import Right, Rights
-from tests.model.naive_store import (
-    INTRODUCED,
-    RELEASED,
-    NaiveStore,
-    NaiveTransaction,
-    RefusedError,
-)
+from tests.model.naive_state import RefusedError, Right, Rights
+from tests.model.naive_store import INTRODUCED, RELEASED, NaiveStore, NaiveTransaction
 from tests.model.naive_watches import NaiveWatch, Told
 from tests.simulation.machine import Machine
 from xsd.engine.tracing import PAYLOAD_SHOWN

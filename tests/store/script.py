@@ -7,7 +7,7 @@ from typing import final
 
 import pytest
 
-from tests.store.support import Client, Told, dom0_of, guest_of, told
+from tests.store.support import Client, Told, dom0_of, guest_of, homed, told
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.path import format_path
 from xsd.store import Store, Watch
@@ -22,11 +22,12 @@ class Play:
     out, ``Play.who``. A star behind a domain id stands for the same in a transaction,
     if ``inside`` says so. What is one of
 
-        read write mkdir rm dir watch unwatch       as those of Client
+        read write mkdir rm dir part watch unwatch  as those of Client
         get set                                     permissions
         start t1 commit abort                       transactions
-        introduce release keep shut target quota    5; 5; 5; 5; 5 6; 5 nodes 7
-        memory room                                 5; 5 100: so many bytes more
+        know introduce shut resume release keep     5; 5; 5; 5; 5 6; 5 6
+        target features quota                       5 6; 5 1; 5 nodes 7
+        memory room nodes opened                    5; 5 100: so many bytes more; 5; 5
 
     Expected is an errno with a part of the reason, a value, names, permissions or
     events as ``path:token``; nothing of these is ``-``. ``x*9`` is nine times x.
@@ -47,15 +48,11 @@ class Play:
                 self._line(line)
 
     def client(self, name: str) -> Client:
-        """Whoever has that name."""
         if name not in self.clients:
             domid = int(name.rstrip("*"))
             known = self.store.domains.get(domid) is not None
-            client = dom0_of(self.store) if domid == 0 else guest_of(self.store, domid)
-            if not known:
-                home = b"/local/domain/%d" % domid
-                dom0_of(self.store).mkdir(home)
-                dom0_of(self.store).set_perms(home, b"n%d" % domid)
+            make = guest_of if known else homed
+            client = make(self.store, domid) if domid else dom0_of(self.store)
             inside = self.inside and name.endswith("*")
             self.clients[name] = client.start() if inside else client
         return self.clients[name]
@@ -99,6 +96,8 @@ class Play:
             self.watches[token or path] = client.watch(path, token, int(depth))
         elif what == b"unwatch":
             self.store.unwatch(self.watches[words[0]])
+        elif what == b"part":
+            return client.directory_part(words[0], int(words[1]))
         else:
             name = {b"dir": "directory", b"get": "get_perms", b"set": "set_perms"}
             found: object = getattr(client, name.get(what, what.decode()))(*words)
@@ -108,29 +107,34 @@ class Play:
     def _about_domains(
         self, what: bytes, words: list[bytes]
     ) -> Sequence[tuple[bytes, ...]]:
-        store = self.store
-        first = int(words[0])
-        found: Sequence[tuple[bytes, ...]] = []
+        store, usage = self.store, self.store.usage
+        numbers = [int(each) for each in words if each.lstrip(b"-").isdigit()]
+        first = numbers[0]
+        if what in {b"release", b"keep"}:
+            return told(store.end(numbers, keep_orphans=what == b"keep"))
         if what == b"introduce":
-            found = told(store.introduce(first, 1))
-        elif what == b"shut":
-            found = told(store.shut_down(first))
-        elif what == b"target":
-            store.set_target(first, int(words[1]))
-        elif what == b"memory":
-            found = [(b"%d" % store.usage.memory.of(first),)]
-        elif what == b"room":
-            room = store.usage.memory.of(first) + int(words[1])
-            store.set_quota(first, "memory", room)
+            return told(store.introduce(first, 1))
+        if what == b"shut":
+            return told(store.shut_down(first))
+        if what in {b"memory", b"nodes", b"opened"}:
+            accounts = usage.memory, usage.nodes, usage.transactions
+            account = accounts[[b"memory", b"nodes", b"opened"].index(what)]
+            return [(b"%d" % account.of(first),)]
+        if what == b"room":
+            store.set_quota(first, "memory", usage.memory.of(first) + numbers[1])
         elif what == b"quota":
-            store.set_quota(first, words[1].decode(), int(words[2]))
+            store.set_quota(first, words[1].decode(), numbers[1])
         else:
-            found = told(store.end([first], keep_orphans=what == b"keep"))
-        return found
+            names = {b"target": "set_target", b"features": "set_features"}
+            getattr(store, names.get(what, what.decode()))(*numbers)
+        return []
 
 
-_OF_NODES = {b"read", b"write", b"mkdir", b"rm", b"dir", b"get", b"set"}
-_OF_STORES = set(b"introduce release keep shut target quota memory room".split())
+_OF_NODES = set(b"read write mkdir rm dir part get set".split())
+_OF_STORES = set(
+    b"know introduce release keep shut resume target features quota memory room nodes "
+    b"opened".split()
+)
 _WORDS = {*_OF_NODES, *_OF_STORES, b"watch", b"unwatch", b"start", b"commit", b"abort"}
 
 

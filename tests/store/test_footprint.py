@@ -1,14 +1,14 @@
 """Footprints: whether what was relied on still holds, and what is kept."""
 
+import re
 import sys
-from collections.abc import Callable
+from typing import Final
 
 import pytest
 
-from tests.store.support import perms
-from xsd.protocol.path import Path, parse_path
+from tests.store.support import at, perms
+from xsd.protocol.path import Path
 from xsd.protocol.perms import owner_only
-from xsd.store import Store
 from xsd.store.clock import Clock
 from xsd.store.footprint import Footprint, Row, Spot, measured, rebuilt
 from xsd.store.node import Node
@@ -17,18 +17,23 @@ from xsd.store.view import EXISTENCE, NAMES, PERMS, SUBTREE, VALUE
 
 NOBODY = owner_only(0)
 A: Path = (b"", b"a")
-AB: Path = (b"", b"a", b"b")
-ABC: Path = (b"", b"a", b"b", b"c")
+AB: Path = (*A, b"b")
+ABC: Path = (*AB, b"c")
 NO: Path = (b"", b"no")
 
 
 @pytest.fixture
 def tree() -> Tree:
     """/a/b/c and no /no."""
-    clock = Clock()
-    tree = Tree(clock, Node(0, b"", NOBODY, 0))
+    tree = Tree(Clock(), Node(0, b"", NOBODY, 0))
     add(tree, ABC)
     return tree
+
+
+@pytest.fixture
+def footprint() -> Footprint:
+    """One that relies on nothing."""
+    return Footprint()
 
 
 def add(tree: Tree, path: Path) -> None:
@@ -54,155 +59,121 @@ def replace(tree: Tree, path: Path) -> None:
     add(tree, path)
 
 
-def relying_on(path: Path, facets: int) -> Footprint:
+CHANGES: Final = {
+    "add": add,
+    "write": write,
+    "permit": permit,
+    "remove": remove,
+    "replace": replace,
+}
+FACETS: Final = {
+    "value": VALUE,
+    "perms": PERMS,
+    "names": NAMES,
+    "existence": EXISTENCE,
+    "subtree": SUBTREE,
+}
+
+
+def relying_on(text: str) -> Footprint:
+    """By facet, path and, if less than that is relied on, the number of names."""
+    facets, path, *length = text.split()
+    parsed = at(path.encode())
     footprint = Footprint()
-    footprint.rely(path, len(path), facets)
+    for facet in facets.split("+"):
+        footprint.rely(parsed, int(length[0]) if length else len(parsed), FACETS[facet])
     return footprint
 
 
 @pytest.mark.parametrize(
-    ("facets", "change", "breaks"),
+    "row",
     [
-        (VALUE, write, True),
-        (PERMS, write, False),
-        (NAMES, write, False),
-        (EXISTENCE, write, False),
-        (SUBTREE, write, True),
-        (VALUE, permit, False),
-        (PERMS, permit, True),
-        (NAMES, permit, False),
-        (EXISTENCE, permit, False),
-        (SUBTREE, permit, True),
-        (VALUE | PERMS, permit, True),
-        (EXISTENCE, remove, True),
-        (EXISTENCE, replace, True),
-        (VALUE, replace, True),
+        # A facet breaks with its own change or the node's end, though all is the same.
+        "value /a/b | write /a/b -> /a/b",
+        "perms /a/b | write /a/b ->",
+        "names /a/b | write /a/b ->",
+        "existence /a/b | write /a/b ->",
+        "subtree /a/b | write /a/b -> /a/b",
+        "value /a/b | permit /a/b ->",
+        "perms /a/b | permit /a/b -> /a/b",
+        "names /a/b | permit /a/b ->",
+        "existence /a/b | permit /a/b ->",
+        "subtree /a/b | permit /a/b -> /a/b",
+        "value+perms /a/b | permit /a/b -> /a/b",
+        "existence /a/b | remove /a/b -> /a/b",
+        "existence /a/b | replace /a/b -> /a/b",
+        "value /a/b | replace /a/b -> /a/b",
+        # A change below breaks the whole subtree, and names as a child comes or goes.
+        *[
+            f"{relied} | {change} /a/b/c ->{broken}"
+            for change in ("write", "permit", "remove", "replace")
+            for relied, broken in (
+                ("subtree /a", " /a"),
+                ("value+perms+names /a", ""),
+                ("names /a/b", " /a/b" if change in {"remove", "replace"} else ""),
+            )
+        ],
+        # A missing node breaks when it comes, not when its neighbours do.
+        "existence /no | write /a; add /other ->",
+        "existence /no | write /a; add /other; add /no -> /no",
+        "existence /no/x | add /no/x -> /no/x",
+        "existence /no/y | add /no/x ->",
+        "value /a/b/c | remove /a -> /a/b/c",
+        # Only the given length counts; the rest is what the request went on to.
+        "value /a/b/c 2 | write /a/b; write /a/b/c ->",
+        "value /a/b/c 2 | write /a/b; write /a/b/c; write /a -> /a",
+        # A special name that is missing leads to the top of all paths.
+        "names @other 0 | write /a ->",
+        "names @other 0 | add @other -> top",
     ],
 )
-def test_a_facet_breaks_with_its_own_change_or_the_nodes_end(
-    tree: Tree, facets: int, change: Callable[[Tree, Path], None], breaks: bool
-) -> None:
-    """Even if the change leaves all as it was."""
+def test_what_was_relied_on_breaks(tree: Tree, row: str) -> None:
+    """What is relied on | changes -> what is broken, if anything."""
+    relied, script, broken = re.split(r" \| | -> ?", row)
     before = tree.freeze()
-    change(tree, AB)
+    for each in script.split("; "):
+        change, path = each.split()
+        CHANGES[change](tree, at(path.encode()))
+    expected = () if broken == "top" else at(broken.encode()) if broken else None
+    footprint = relying_on(relied)
 
-    found = relying_on(AB, facets).broken(before, tree.top)
-    assert found == (AB if breaks else None)
-
-
-@pytest.mark.parametrize("change", [write, permit, remove, replace])
-def test_a_change_below_breaks_the_whole_subtree_only(
-    tree: Tree, change: Callable[[Tree, Path], None]
-) -> None:
-    """And the names, where a child comes or goes."""
-    before = tree.freeze()
-    change(tree, ABC)
-
-    assert relying_on(A, SUBTREE).broken(before, tree.top) == A
-    assert relying_on(A, VALUE | PERMS | NAMES).broken(before, tree.top) is None
-    names = relying_on(AB, NAMES).broken(before, tree.top)
-    assert names == (AB if change in (remove, replace) else None)
+    assert footprint.broken(before, tree.top) == expected
+    assert footprint.broken(before, before) is None
 
 
-def test_a_missing_node_breaks_when_it_comes(tree: Tree) -> None:
-    """Not when its neighbours do."""
-    before = tree.freeze()
-    write(tree, A)
-    add(tree, (b"", b"other"))
-    footprint = relying_on(NO, EXISTENCE)
-
-    assert footprint.broken(before, tree.top) is None
-    add(tree, NO)
-    assert footprint.broken(before, tree.top) == NO
-
-
-def test_what_is_below_a_missing_node_breaks_with_it(tree: Tree) -> None:
-    """In whichever version it is missing."""
-    before = tree.freeze()
-    below = (*NO, b"x")
-    add(tree, below)
-
-    assert relying_on(below, EXISTENCE).broken(before, tree.top) == below
-    assert relying_on(below, VALUE).broken(tree.top, before) == below
-    missing_in_both = (*NO, b"y")
-    assert relying_on(missing_in_both, EXISTENCE).broken(before, tree.top) is None
-
-
-def test_only_the_given_length_of_a_path_is_footprint(tree: Tree) -> None:
-    """The rest is what the request went on to."""
-    footprint = Footprint()
-    footprint.rely(ABC, 2, VALUE)
-    before = tree.freeze()
-    write(tree, AB)
-    write(tree, ABC)
-
-    assert footprint.broken(before, tree.top) is None
-    write(tree, A)
-    assert footprint.broken(before, tree.top) == A
-
-
-def test_the_top_of_all_paths_can_be_footprint(tree: Tree) -> None:
-    """A special name that is missing leads to it."""
-    footprint = Footprint()
-    footprint.rely((b"@other",), 0, NAMES)
-    before = tree.freeze()
-    add(tree, (b"@other",))
-
-    assert footprint.broken(before, tree.top) == ()
-
-
-def test_the_same_version_breaks_nothing(tree: Tree) -> None:
-    """It is not even looked at."""
-    top = tree.freeze()
-
-    assert relying_on(A, SUBTREE).broken(top, top) is None
-
-
-def test_a_path_counts_once(tree: Tree) -> None:
+def test_a_path_counts_once(tree: Tree, footprint: Footprint) -> None:
     """However many facets; the places above it do not count."""
-    footprint = Footprint()
-    footprint.rely(ABC, 4, VALUE)
-    footprint.rely(ABC, 4, VALUE | PERMS)
+    counts: list[int] = []
+    for length, facets in ((4, VALUE), (4, VALUE | PERMS), (2, EXISTENCE)):
+        footprint.rely(ABC, length, facets)
+        counts.append(footprint.count)
 
-    assert footprint.count == 1
-    footprint.rely(ABC, 2, EXISTENCE)
-    assert footprint.count == 2
+    assert counts == [1, 1, 2]
     assert footprint.broken(tree.freeze(), tree.top) is None
 
 
 @pytest.mark.parametrize(
-    ("facets", "path", "concerned"),
+    ("relied", "concerned", "others"),
     [
-        (VALUE, b"/a/b", True),
-        (VALUE, b"/a", True),
-        (VALUE, b"/a/b/c", False),
-        (VALUE, b"/a/x", False),
-        (NAMES, b"/a/b/new", True),
-        (NAMES, b"/a/b/c", True),
-        (NAMES, b"/a/b/c/deeper", False),
-        (SUBTREE, b"/a/b/c/deeper", True),
-        (EXISTENCE, b"/a/b/c", False),
+        ("value /a/b", "/a/b /a", "/a/b/c /a/x"),
+        ("names /a/b", "/a/b/new /a/b/c", "/a/b/c/deeper"),
+        ("subtree /a/b", "/a/b/c/deeper", "/a/x"),
+        ("existence /a/b", "/a", "/a/b/c"),
+        ("existence /no", "/no/thing/here", "/a"),
     ],
 )
 def test_what_might_break_concerns_it(
-    store: Store, facets: int, path: bytes, concerned: bool
+    tree: Tree, relied: str, concerned: str, others: str
 ) -> None:
-    """Something relied on at /a/b, and a change that names a path."""
-    store.write(store.privileged.caller, parse_path(b"/a/b/c/deeper"), b"")
-    footprint = Footprint()
-    footprint.rely(parse_path(b"/a/b"), 3, facets)
+    """Changes that name these paths; also below what is missing."""
+    add(tree, (*ABC, b"deeper"))
+    footprint = relying_on(relied)
+    seen = [
+        [footprint.concerns(at(path.encode()), tree.top) for path in paths.split()]
+        for paths in (concerned, others)
+    ]
 
-    top = store.live.tree.top
-    assert footprint.concerns(parse_path(path), top) is concerned
-
-
-def test_what_is_made_below_a_missing_node_concerns_it(store: Store) -> None:
-    """It would not be missing any more."""
-    footprint = Footprint()
-    footprint.rely(parse_path(b"/no"), 2, EXISTENCE)
-
-    top = store.live.tree.top
-    assert footprint.concerns(parse_path(b"/no/thing/here"), top)
+    assert [set(each) for each in seen] == [{True}, {False}]
 
 
 # What it keeps.
@@ -239,9 +210,8 @@ PATHS: dict[str, list[Path]] = {
 
 @pytest.mark.pure_only
 @pytest.mark.parametrize("how", PATHS)
-def test_it_is_charged_with_what_it_keeps(how: str) -> None:
+def test_it_is_charged_with_what_it_keeps(how: str, footprint: Footprint) -> None:
     """Never less, and not twice as much; the name counts, and so does each level."""
-    footprint = Footprint()
     for number, path in enumerate(PATHS[how]):
         footprint.rely(path, len(path), VALUE)
         footprint.made(path, 1, 1000 + number)
@@ -252,9 +222,8 @@ def test_it_is_charged_with_what_it_keeps(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", PATHS)
-def test_the_cost_of_a_path_is_known_before(how: str) -> None:
+def test_the_cost_of_a_path_is_known_before(how: str, footprint: Footprint) -> None:
     """To the byte."""
-    footprint = Footprint()
     for path in PATHS[how]:
         spot, depth = footprint.nearest(path, len(path))
         expected = footprint.size + footprint.cost(spot, path, depth, len(path))
@@ -264,9 +233,10 @@ def test_the_cost_of_a_path_is_known_before(how: str) -> None:
         assert footprint.cost(*footprint.nearest(path, len(path))[:1], path, 0, 0) == 0
 
 
-def test_what_was_made_and_removed_again_is_forgotten(tree: Tree) -> None:
+def test_what_was_made_and_removed_again_is_forgotten(
+    tree: Tree, footprint: Footprint
+) -> None:
     """But for what was relied on, and the place of the removed node itself."""
-    footprint = Footprint()
     path = (*NO, *[b"x"] * 990)
     sizes = set()
     for number in range(3):
@@ -286,9 +256,10 @@ def test_what_was_made_and_removed_again_is_forgotten(tree: Tree) -> None:
     ]
 
 
-def test_what_others_have_seen_is_remembered_below_a_removal(tree: Tree) -> None:
+def test_what_others_have_seen_is_remembered_below_a_removal(
+    tree: Tree, footprint: Footprint
+) -> None:
     """And what was relied on there, even of nodes that it made itself."""
-    footprint = Footprint()
     mine = (*ABC, b"mine", b"deeper")
     footprint.named(ABC, 10)
     footprint.made(mine, 5, 11)
@@ -296,13 +267,8 @@ def test_what_others_have_seen_is_remembered_below_a_removal(tree: Tree) -> None
     footprint.rely(mine, 5, NAMES)
     footprint.removed(AB, tree.top, was_there=True)
 
-    assert [
-        (name, facets, order) for _, name, facets, _, _, order in rows(footprint)
-    ] == [
-        (b"b", 0, 5),
-        (b"c", 0, 1),
-        (b"mine", NAMES, 0),
-    ]
+    found = [(name, facets, order) for _, name, facets, *_, order in rows(footprint)]
+    assert found == [(b"b", 0, 5), (b"c", 0, 1), (b"mine", NAMES, 0)]
     assert footprint.named_paths() == [ABC, AB]
     assert footprint.changed == 2
     assert footprint.size == measured(footprint)
@@ -313,9 +279,10 @@ def rows(footprint: Footprint) -> list[Row]:
     return [row for row in footprint.listed() if any(row[2:])]
 
 
-def test_paths_are_named_in_the_order_of_their_first_change() -> None:
+def test_paths_are_named_in_the_order_of_their_first_change(
+    footprint: Footprint,
+) -> None:
     """Those on the way to others are not, unless nothing else is left of them."""
-    footprint = Footprint()
     footprint.made((b"", b"x", b"y", b"z"), 2, 1)
     footprint.named(A, 2)
     footprint.rely(NO, 2, VALUE)
@@ -324,9 +291,8 @@ def test_paths_are_named_in_the_order_of_their_first_change() -> None:
     assert footprint.named_paths() == [(b"", b"x", b"y", b"z"), A]
 
 
-def test_a_footprint_is_rebuilt_from_its_list(tree: Tree) -> None:
+def test_a_footprint_is_rebuilt_from_its_list(tree: Tree, footprint: Footprint) -> None:
     """All of it: it goes on as the one that was listed."""
-    footprint = Footprint()
     footprint.rely(ABC, 3, NAMES | PERMS)
     footprint.made((*NO, b"x"), 2, 7)
     footprint.removed(AB, tree.top, was_there=True)
@@ -340,9 +306,8 @@ def test_a_footprint_is_rebuilt_from_its_list(tree: Tree) -> None:
     assert (again.count, again.changed, again.size) == (1, 5, footprint.size)
 
 
-def test_only_what_was_relied_on_stays_of_an_expelled_one() -> None:
+def test_only_what_was_relied_on_stays_of_an_expelled_one(footprint: Footprint) -> None:
     """It protects the next attempt."""
-    footprint = Footprint()
     footprint.rely(ABC, 3, NAMES)
     footprint.made((*NO, b"x"), 2, 7)
     footprint.forget_changes()

@@ -1,9 +1,8 @@
 """xsd.store.snapshots: how much of the store's past open transactions may keep."""
 
-from collections.abc import Callable
-
 import pytest
 
+from tests.store.script import Play, play
 from tests.store.support import Client, at
 from xsd.protocol.errors import XenStoreError
 from xsd.store import Store
@@ -59,13 +58,10 @@ def test_what_is_replaced_or_removed_counts_as_displaced(
 def test_a_commit_displaces_what_it_changed(store: Store, dom0: Client) -> None:
     """Whether it takes the store's place as it is or is made again."""
     dom0.write(b"/a", b"x" * 1000)
-    for elsewhere in (False, True):
+    for meanwhile in ("dir /", "write /b"):
         begin = store.live.tree.displaced
-        transaction = dom0.start()
-        transaction.write(b"/a", b"y" * 1000)
-        if elsewhere:
-            dom0.write(b"/b")
-        transaction.commit()
+        play(dom0, f"start t1; t1 write /a y*1000; {meanwhile}; t1 commit")
+
         assert store.live.tree.displaced - begin > 1000
 
 
@@ -75,8 +71,7 @@ def test_a_guest_loses_a_snapshot_that_is_too_old(
     """It is told EAGAIN at the end, and what it had changed is forgotten."""
     transaction = guest.start()
     transaction.write(b"a", b"1")
-    kept = transaction.transaction
-    assert kept is not None
+    kept = transaction.opened
     rewrite(dom0, small_past)
 
     assert kept.expelled
@@ -93,18 +88,14 @@ def test_who_lost_its_snapshot_goes_on_with_the_present(
     """Its requests are answered as ever, and it loses that state as well in time."""
     guest.write(b"a", b"1")
     transaction = guest.start()
-    assert transaction.read(b"a") == b"1"
+    play(transaction, "read a -> 1")
     rewrite(dom0, small_past)
     guest.write(b"a", b"2")
-    assert transaction.read(b"a") == b"2"
-    transaction.write(b"b", b"3")
-    assert transaction.read(b"b") == b"3"
+    play(transaction, "read a -> 2; write b 3; read b -> 3")
     rewrite(dom0, small_past)
-    assert transaction.directory(b"/local/domain/1") == [b"a"]
 
-    with pytest.raises(XenStoreError, match="EAGAIN"):
-        transaction.commit()
-    assert guest.directory(b"/local/domain/1") == [b"a"]
+    play(transaction, "dir /local/domain/1 -> a; commit -> EAGAIN")
+    play(guest, "dir /local/domain/1 -> a")
 
 
 def test_younger_snapshots_stay_until_their_time(
@@ -119,75 +110,49 @@ def test_younger_snapshots_stay_until_their_time(
     young.read(b"/local/domain/1")
     rewrite(dom0, small_past // 2)
     opened = [unused, old, of_dom0, young]
-    assert [_is_expelled(each) for each in opened] == [False, True, False, False]
+    assert [each.opened.expelled for each in opened] == [False, True, False, False]
     rewrite(dom0, small_past // 2 + 5000)
 
-    assert [_is_expelled(each) for each in opened] == [False, True, False, True]
+    assert [each.opened.expelled for each in opened] == [False, True, False, True]
     unused.commit()
     of_dom0.commit()
     old.abort()
     young.abort()
 
 
-def _is_expelled(client: Client) -> bool:
-    return client.transaction is not None and client.transaction.expelled
-
-
-def test_a_guest_alone_cannot_keep_more(guest: Client, small_past: int) -> None:
-    """As many transactions as it may have, with all it may have rewritten between."""
-    store = guest.store
-    names = [b"%d" % number for number in range(50)]
-    opened: list[Client] = []
-    for _ in range(DEFAULTS[TRANSACTIONS]):
-        for name in names:
-            guest.write(name, b"x" * 1000)
-        opened.append(guest.start())
-        opened[-1].read(b"0")
-    displaced = store.live.tree.displaced
-    kept = [each.transaction for each in opened if not _is_expelled(each)]
-
-    assert 0 < len(kept) < len(opened)
-    for transaction in kept:
-        assert transaction is not None
-        assert displaced - transaction.mark < small_past
-    for each in opened:
-        each.abort()
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("how", ["rewrite", "remove"])
-def test_the_real_bound_is_in_force(how: str) -> None:
-    """With default quotas, and by both ways to displace nodes."""
+@pytest.mark.parametrize(
+    ("guests", "nodes", "limit"),
+    [
+        pytest.param(1, 50, 100_000, id="a guest alone"),
+        pytest.param(
+            12, 900, DISPLACED_MAX, id="the real bound", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_the_bound_is_in_force(
+    monkeypatch: pytest.MonkeyPatch, how: str, guests: int, nodes: int, limit: int
+) -> None:
+    """With as many transactions as quotas allow, by both ways to displace nodes."""
     store = Store()
-    dom0 = Client(store, store.privileged.caller)
+    if limit != DISPLACED_MAX:
+        monkeypatch.setattr("xsd.store.snapshots.DISPLACED_MAX", limit)
+        store.transactions.expel_at = limit
+    game = Play(store)
     opened: list[Client] = []
-    work: Callable[[Client], None] = _rewrite_all if how == "rewrite" else _remove_all
-    for domid in range(1, 13):
-        store.introduce(domid, 1)
-        guest = Client(store, store.introduced(domid).caller)
-        home = b"/local/domain/%d" % domid
-        dom0.mkdir(home)
-        dom0.set_perms(home, b"n%d" % domid)
+    for domid in range(1, guests + 1):
+        guest = game.client(f"{domid}")
         for _ in range(DEFAULTS[TRANSACTIONS]):
-            work(guest)
+            if how == "remove":
+                play(guest, "mkdir d; rm d")
+            for number in range(nodes):
+                guest.write(b"d/%d/%d" % (number // 300, number), b"x" * 1000)
             opened.append(guest.start())
-            opened[-1].read(home)
+            opened[-1].read(b"d")
     displaced = store.live.tree.displaced
+    kept = [each.opened for each in opened if not each.opened.expelled]
 
-    assert displaced > 1.5 * DISPLACED_MAX
-    kept = [each for each in opened if not _is_expelled(each)]
+    assert displaced > 1.5 * limit
     assert 0 < len(kept) < len(opened)
-    marks = [each.transaction.mark for each in kept if each.transaction is not None]
-    assert displaced - min(marks) <= DISPLACED_MAX
-    assert find(store.live.tree.top, at(b"/local/domain/12")) is not None
-
-
-def _rewrite_all(guest: Client) -> None:
-    for number in range(900):
-        guest.write(b"d/%d/%d" % (number // 300, number), b"x" * 1000)
-
-
-def _remove_all(guest: Client) -> None:
-    guest.mkdir(b"d")
-    guest.rm(b"d")
-    _rewrite_all(guest)
+    assert displaced - min([each.mark for each in kept]) <= limit
+    assert find(store.live.tree.top, at(b"/local/domain/%d" % guests)) is not None

@@ -4,15 +4,10 @@ import pytest
 
 from tests.store.script import calls_of, play
 from tests.store.support import Client
-from xsd.store import Store, Transaction
+from xsd.store import Store
 from xsd.store.steps import Step, by_order, steps_of
 
 LEVELS = 1000
-
-
-def transaction_of(client: Client) -> Transaction:
-    assert client.transaction is not None
-    return client.transaction
 
 
 def path_of(step: Step) -> bytes:
@@ -25,7 +20,7 @@ def test_steps_lead_to_what_was_changed(store: Store, dom0: Client) -> None:
     t1 = dom0.start()
     play(t1, "write /a/b/new 4; read /d; rm /c; write /a 5")
     before = store.live.tree.top
-    transaction = transaction_of(t1)
+    transaction = t1.opened
     steps = steps_of(transaction, before, transaction.tree.top)
 
     assert [path_of(each) for each in by_order(steps)] == [b"/a/b/new", b"/c", b"/a"]

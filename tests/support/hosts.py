@@ -5,7 +5,7 @@ import json
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import Any, Final, Self, TypeVar, final
 
 import uvloop
 
+from tests.support.dialogue import Dialogue
 from tests.support.homes import welcome
 from tests.support.processes import wait_until
 from tests.support.replaying import assert_replays
-from tests.xsa.support import Counts
+from tests.xsa.support import counts_of
 from xsd.client import Client
 from xsd.client.transport import SocketTransport
 from xsd.engine import Connection, Engine, Notice
@@ -92,8 +93,9 @@ class AnyHost(ABC):
         there = self.run(lambda: list(self.engine.connections))
         return [each for each in there if each.caller.domid == domid]
 
-    def counts(self) -> Counts:
-        return self.run(lambda: Counts(self.engine.store))
+    def counts(self) -> object:
+        """What there is of everything in the store."""
+        return self.run(lambda: counts_of(self.engine.store))
 
     def nodes_of(self, domid: int) -> int:
         return self.run(lambda: self.engine.store.usage.nodes.of(domid))
@@ -103,6 +105,53 @@ class AnyHost(ABC):
 
     def watches(self) -> int:
         return self.run(lambda: self.engine.store.watches.count)
+
+    def play(
+        self,
+        text: str,
+        *,
+        who: int = 1,
+        inside: bool = False,
+        acts: Mapping[str, Callable[..., object]] | None = None,
+    ) -> None:
+        """Have clients say and be told what a text says; see `Dialogue`.
+
+        Acts are ``end 5 6`` (killed at once), ``replace 5``, ``create 5`` (it has no
+        home), ``admit 5`` (and is introduced now), ``served``, ``transactions`` (how
+        many there are), ``connections 5``, ``nodes 5`` and those of the caller's.
+        """
+        made: dict[int, AnyGuest] = {}
+
+        def enter(domid: int) -> Session:
+            if domid == 0:
+                return self.session()
+            return self.session(made.pop(domid, None) or self.guest(domid))
+
+        def create(domid: bytes) -> None:
+            made[int(domid)] = self.create(int(domid))
+
+        def admit(domid: bytes) -> None:
+            self.dom0.introduce(int(domid), 1, made[int(domid)].port)
+
+        def replace(domid: bytes) -> None:
+            made[int(domid)] = self.replace(int(domid))
+
+        def end(*domids: bytes) -> None:
+            for domid in domids:
+                made.pop(int(domid), None)
+            self.end(*map(int, domids))
+
+        known: dict[str, Callable[..., object]] = {
+            "end": end,
+            "create": create,
+            "admit": admit,
+            "replace": replace,
+            "served": self.is_served,
+            "transactions": lambda: sum(self.transactions().values()),
+            "nodes": lambda domid: self.nodes_of(int(domid)),
+            "connections": lambda domid: len(self.connections_of(int(domid))),
+        }
+        Dialogue(enter, {**known, **(acts or {})}, who=who, inside=inside).play(text)
 
     def is_served(self) -> bool:
         """Have the bystander write and read, and the whole store looked over."""

@@ -33,12 +33,18 @@ PATIENCE_S: Final = 30.0
 
 
 class World(ABC):
-    """A daemon with a client of dom0 and any guests."""
+    """A daemon with a client of dom0 and any guests.
+
+    Attributes:
+        dom0: The client of dom0.
+        there: The guests that there are.
+    """
 
     dom0: Session
 
     def __init__(self) -> None:
-        self._guests: list[Session] = []
+        self.there: list[Session] = []
+        self._limited: set[bytes] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -69,19 +75,21 @@ class World(ABC):
         port = self.create(domid)
         self.dom0.ok(Op.INTRODUCE, strings(b"%d" % domid, b"1", b"%d" % port))
         session = self.session(domid)
-        self._guests.append(session)
+        self.there.append(session)
         return session
 
     def guests(self, *domids: int) -> list[Session]:
         return [self.guest(domid) for domid in domids]
 
     def limit(self, quota: bytes, value: int) -> None:
+        """Change a limit for all guests."""
+        self._limited.add(quota)
         payload = strings(b"quota", b"set", quota, b"%d" % value)
         self.dom0.get(Op.CONTROL, payload)
 
     def end(self, guest: Session) -> None:
         self.dom0.get(Op.RELEASE, b"%d\0" % guest.domid)
-        self._guests.remove(guest)
+        self.there.remove(guest)
         self.remove(guest.domid)
 
     def settle(self) -> None:
@@ -93,13 +101,13 @@ class World(ABC):
         """Leave an empty store without guests and with the usual limits."""
         dom0 = self.dom0
         # Stub domains before their targets: C keeps a target that is still in use.
-        for guest in reversed(self._guests.copy()):
+        for guest in reversed(self.there.copy()):
             self.end(guest)
         for name in dom0.get(Op.DIRECTORY, b"/\0").split(b"\0")[:-1]:
             dom0.ok(Op.RM, b"/" + name + b"\0")
         dom0.ok(Op.RESET_WATCHES, b"\0")
-        for quota in ("nodes", "outstanding", "memory"):
-            self.limit(quota.encode(), DEFAULTS[quota])
+        for quota in self._limited:
+            self.limit(quota, DEFAULTS[quota.decode()])
         dom0.ok(Op.SET_PERMS, b"/\0n0\0")
 
     @abstractmethod

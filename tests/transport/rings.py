@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -11,19 +12,14 @@ from tests.hypervisor.shim import Shim, ShimProcess
 from tests.transport.kernels import EmulatedHost, Host, Kernel, ShimHost
 from tests.transport.support import Peer, Served, run
 from xsd.engine import Connection
-from xsd.protocol.frame import Frame
 from xsd.protocol.ops import Op
+from xsd.protocol.reply import OK
 from xsd.transport.pretended import GuestSockets
 from xsd.transport.ring import RingServer
-
-OK: Final = b"OK\0"
 
 EVERYWHERE: Final = ("eager", "lazy", "xen")
 """Pretended guests that notify each time, such that do it as rarely as Linux, and
 such on the code that talks to Xen."""
-
-PRETENDED: Final = ("eager", "lazy")
-"""For what the shim below that code cannot do."""
 
 NOTIFYING: Final = ("eager", "xen")
 """For what does not depend on how often guests notify."""
@@ -31,21 +27,8 @@ NOTIFYING: Final = ("eager", "xen")
 EAGER: Final = ("eager",)
 """For what has to do with the server alone."""
 
-Told = list[tuple[int, bytes]]
-"""Type and payload of each message."""
-
 _QUIET_TURNS: Final = 5
 """Turns of a loop without input after which nothing more is to be expected."""
-
-
-def told(frames: list[Frame]) -> Told:
-    """What messages say."""
-    return [(frame.op, frame.payload) for frame in frames]
-
-
-def event(path: bytes, token: bytes) -> tuple[int, bytes]:
-    """A watch event."""
-    return (Op.WATCH_EVENT, path + b"\0" + token + b"\0")
 
 
 @final
@@ -54,16 +37,17 @@ class Rings:
 
     Attributes:
         served: The other server.
-        engine: What both serve.
-        host: Where the guests are.
-        hypervisor: The same for the server.
-        server: The server, which has been started.
         sockets: The guests' sockets; there are none unless the test wants them.
         other: A guest, for tests to keep there.
     """
 
     def __init__(
-        self, served: Served, host: Host, *, lenient: bool, sockets: bool
+        self,
+        served: Served,
+        host: Host,
+        *,
+        lenient: bool = False,
+        sockets: bool = False,
     ) -> None:
         self.served = served
         self.engine = served.engine
@@ -75,15 +59,13 @@ class Rings:
             self.hypervisor,
             asyncio.get_running_loop(),
             lenient=lenient,
-            on_domains=self.sockets.update if sockets else _ignore,
+            on_domains=self.sockets.update if sockets else lambda: None,
         )
         served.engine.attach(self.server)
         self.server.start()
-        host.begin()
         self.other: Kernel
         self._kernels: list[Kernel] = []
         self._dom0: Peer | None = None
-        self._closed = False
 
     # dom0
 
@@ -95,9 +77,7 @@ class Rings:
 
     async def ask(self, op: int, *words: bytes) -> bytes:
         """Make a request of dom0 and return the reply's payload."""
-        dom0 = await self.dom0()
-        payload = b"".join([word + b"\0" for word in words])
-        return (await dom0.request(op, payload)).payload
+        return await (await self.dom0()).ask(op, b"\0".join([*words, b""]))
 
     async def make(self, path: bytes, *perms: bytes) -> None:
         """Make a node with these permissions."""
@@ -125,8 +105,7 @@ class Rings:
         """A new client of dom0 that watches paths, each with itself as the token."""
         peer = await self.served.connect()
         for path in paths:
-            await peer.send(peer.frame(Op.WATCH, path + b"\0" + path + b"\0"))
-            await peer.frames(2)
+            await peer.watch(path, path)
         return peer
 
     async def events(self, peer: Peer) -> list[bytes]:
@@ -141,42 +120,37 @@ class Rings:
 
     # Domains
 
-    async def create(self, domid: int) -> Kernel:
+    def create(self, domid: int) -> Kernel:
         """Make a domain."""
-        return self._kept(await self.host.create(domid))
+        self._kernels.append(self.host.create(domid))
+        return self._kernels[-1]
 
-    async def attach(self, domid: int) -> Kernel:
+    def attach(self, domid: int) -> Kernel:
         """The present domain of that number, seen anew."""
-        return self._kept(await self.host.attach(domid))
-
-    def _kept(self, kernel: Kernel) -> Kernel:
-        self._kernels.append(kernel)
-        return kernel
+        self._kernels.append(self.host.attach(domid))
+        return self._kernels[-1]
 
     async def guest(self, domid: int) -> Kernel:
         """Make a domain and introduce it."""
-        kernel = await self.create(domid)
+        kernel = self.create(domid)
         assert await self.introduce(kernel) == OK
         return kernel
 
-    async def stop(self, domid: int) -> None:
-        """Have a domain shut down by itself, and the server notice it."""
-        await self.host.stop(domid)
-        await self.quiet()
-
-    async def kill(self, domid: int) -> None:
-        """Destroy a domain."""
-        await self.host.kill(domid)
-        await self.quiet()
-
-    async def resume(self, domid: int, *, new_port: bool = False) -> Kernel:
+    def resume(self, domid: int, *, new_port: bool = False) -> Kernel:
         """Have a domain run again."""
-        await self.host.resume(domid, new_port=new_port)
-        return await self.attach(domid)
+        self.host.resume(domid, new_port=new_port)
+        return self.attach(domid)
 
-    async def at_once(self, **todo: tuple[int, ...]) -> None:
-        """Have several domains killed, created or stopped in one turn."""
-        await self.host.at_once(self.quiet, todo)
+    async def stop(self, *domids: int) -> None:
+        """Have domains shut down by themselves, and the server notice it at once."""
+        for domid in domids:
+            self.host.stop(domid)
+        await self.quiet()
+
+    async def kill(self, *domids: int) -> None:
+        """The same with domains that are destroyed."""
+        for domid in domids:
+            self.host.kill(domid)
         await self.quiet()
 
     # The server
@@ -197,19 +171,12 @@ class Rings:
         return [each.fields for each in self.served.notices if each.event == name]
 
     def close(self) -> None:
-        """Stop serving; a second time does nothing."""
-        if self._closed:
-            return
-        self._closed = True
+        """Stop serving."""
         for kernel in self._kernels:
             kernel.release()
         self.server.close()
         self.host.close()
         self.sockets.close()
-
-
-def _ignore() -> None:
-    """Nobody wants to know of domains."""
 
 
 Body = Callable[[Rings], Coroutine[Any, Any, None]]
@@ -225,7 +192,7 @@ def on_rings(
     """Make a test of a body that is run beside a server of rings.
 
     Args:
-        manners: EVERYWHERE, PRETENDED or EAGER; the test is run for each.
+        manners: EVERYWHERE, NOTIFYING or EAGER; the test is run for each.
         lenient: See `RingServer`.
         own: There is a domain 0, in which the server runs.
         sockets: Each domain has a socket, too.
@@ -235,10 +202,8 @@ def on_rings(
         def serve(directory: Path, make: Callable[[], Host]) -> None:
             async def with_rings(served: Served) -> None:
                 rings = Rings(served, make(), lenient=lenient, sockets=sockets)
-                try:
+                with closing(rings):
                     await body(rings)
-                finally:
-                    rings.close()
 
             run(directory, with_rings)
 

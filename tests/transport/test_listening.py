@@ -49,48 +49,27 @@ def refused(server: UnixServer) -> OSError:
     pytest.fail("the server has started")
 
 
-def mode_of(path: str) -> int:
-    """Type and permissions of what is at a path."""
-    return Path(path).stat().st_mode
-
-
-def exists(path: str) -> bool:
-    """Tell whether there is something at a path."""
-    return Path(path).exists()
-
-
-def is_socket(path: str) -> bool:
-    """Tell whether there is a socket at a path."""
-    return Path(path).is_socket()
-
-
-def unlink(path: str) -> None:
-    """Remove what is at a path."""
-    Path(path).unlink()
+def here(served: Served) -> Path:
+    """The path that is served, on which other methods may be called than on text."""
+    return Path(served.path)
 
 
 @serving
-async def test_socket_is_for_its_owner_only(served: Served) -> None:
-    """Who may connect is dom0."""
-    mode = mode_of(served.path)
-
+async def test_socket_is_its_owners_unless_a_mode_is_chosen(served: Served) -> None:
+    """Neither depends on the process's umask nor changes it."""
+    mode = here(served).stat().st_mode
     assert stat.S_ISSOCK(mode)
     assert stat.S_IMODE(mode) == 0o600
 
-
-@serving
-async def test_mode_can_be_chosen(served: Served) -> None:
-    """And neither depends on the process's umask nor changes it."""
-    path = str(served.directory / "other")
+    path = served.directory / "other"
     mask = os.umask(0o077)
     try:
-        server = UnixServer(served.reactor, path, 0, mode=0o660)
+        server = UnixServer(served.reactor, str(path), 0, mode=0o660)
         server.start()
         assert os.umask(0o077) == 0o077
     finally:
         os.umask(mask)
-
-    assert stat.S_IMODE(mode_of(path)) == 0o660
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
     server.close()
 
 
@@ -102,34 +81,27 @@ def test_socket_that_a_killed_daemon_left_is_replaced(directory: Path) -> None:
     assert path.exists()
 
     async def body(served: Served) -> None:
-        await (await served.connect()).request(Op.GET_DOMAIN_PATH, b"0\0")
+        await (await served.connect()).ping()
 
     run(directory, body)
 
 
 @serving
-async def test_second_daemon_is_refused_and_the_first_serves_on(
-    served: Served,
-) -> None:
-    """With a text that says why."""
+async def test_second_daemon_is_refused_the_first_serves_on(served: Served) -> None:
+    """With a text that says why; one that does not answer may only be busy."""
     peer = await served.connect()
     error = refused(another(served))
-
     assert error.errno == errno.EADDRINUSE
     assert error.strerror == "another xenstored is serving there"
-    await peer.request(Op.GET_DOMAIN_PATH, b"0\0")
+    await peer.ping()
     await served.connect()
 
-
-@serving
-async def test_daemon_that_does_not_answer_is_one_too(served: Served) -> None:
-    """Its queue of clients is full; it may only be busy."""
+    # Its queue of clients is full.
     path = str(served.directory / "busy")
     with listening(path, 0):
         waiting = Peer(path)
         error = refused(another(served, path))
         waiting.close()
-
     assert error.errno == errno.EADDRINUSE
     assert error.strerror == (
         "a xenstored may be serving there (Resource temporarily unavailable)"
@@ -137,71 +109,28 @@ async def test_daemon_that_does_not_answer_is_one_too(served: Served) -> None:
 
 
 @serving
-async def test_what_is_no_socket_stays(served: Served) -> None:
-    """A file or directory of somebody is in the way."""
-    file = served.directory / "file"
-    file.write_bytes(b"precious")
-    place = served.directory / "directory"
-    place.mkdir()
+async def test_path_that_nothing_can_listen_on_is_an_error(served: Served) -> None:
+    """Something of somebody is in the way, the directory is missing, or it is long.
 
-    for path in (file, place):
+    The daemon makes directories, not the server; a path has 107 bytes at most.
+    """
+    file, place = served.directory / "file", served.directory / "directory"
+    file.write_bytes(b"precious")
+    place.mkdir()
+    for path, number, said in (
+        (file, errno.EEXIST, "there is something, and it is no socket"),
+        (place, errno.EEXIST, "there is something, and it is no socket"),
+        (served.directory / "no" / "socket", errno.ENOENT, "No such file or directory"),
+    ):
         error = refused(another(served, path))
-        assert error.errno == errno.EEXIST
-        assert error.strerror == "there is something, and it is no socket"
+        assert (error.errno, error.strerror) == (number, said)
+    long = refused(another(served, served.directory / ("x" * 108)))
+    assert str(long) == "AF_UNIX path too long"
     assert file.read_bytes() == b"precious"
     assert place.is_dir()
 
 
-@serving
-async def test_missing_directory_is_an_error(served: Served) -> None:
-    """The daemon makes it, not the server."""
-    error = refused(another(served, served.directory / "no" / "socket"))
-
-    assert error.errno == errno.ENOENT
-
-
-@serving
-async def test_path_of_over_107_bytes_is_an_error(served: Served) -> None:
-    """Unix sockets cannot have it."""
-    error = refused(another(served, served.directory / ("x" * 108)))
-
-    assert str(error) == "AF_UNIX path too long"
-
-
-@serving
-async def test_directory_that_cannot_be_locked_is_good_enough(served: Served) -> None:
-    """Some network file systems have no locks."""
-
-    def no_locks(_descriptor: int, _how: int) -> None:
-        raise OSError(errno.ENOLCK, "no locks available")
-
-    server = another(served, served.directory / "other")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fcntl, "flock", no_locks)
-        server.start()
-
-    assert (served.directory / "other").is_socket()
-    server.close()
-
-
-@serving
-async def test_two_daemons_do_not_clear_the_way_at_once(served: Served) -> None:
-    """The second looks only when the first listens or has given up."""
-    held: list[bool] = []
-    real = socket.socket.bind
-
-    def bind(self: socket.socket, path: str) -> None:
-        with locked(served.directory) as has_lock:
-            held.append(not has_lock)
-        real(self, path)
-
-    server = another(served, served.directory / "other")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "bind", bind)
-        server.start()
-
-    assert held == [True]
-    server.close()
+# Two that come at once.
 
 
 @contextlib.contextmanager
@@ -215,6 +144,36 @@ def locked(directory: Path) -> Iterator[bool]:
         yield False
     finally:
         os.close(descriptor)
+
+
+@serving
+async def test_two_daemons_do_not_clear_the_way_at_once(served: Served) -> None:
+    """The second looks only when the first listens or has given up.
+
+    Some network file systems have no locks; their directories are good enough.
+    """
+    held: list[bool] = []
+    real = socket.socket.bind
+
+    def bind(self: socket.socket, path: str) -> None:
+        with locked(served.directory) as has_lock:
+            held.append(not has_lock)
+        real(self, path)
+
+    def no_locks(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    for owner, name, instead in (
+        (socket.socket, "bind", bind),
+        (fcntl, "flock", no_locks),
+    ):
+        server = another(served, served.directory / name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(owner, name, instead)
+            server.start()
+        assert (served.directory / name).is_socket()
+        server.close()
+    assert held == [True]
 
 
 @serving
@@ -236,50 +195,40 @@ async def test_lock_of_somebody_else_is_not_waited_for(served: Served) -> None:
     assert waits == []
     assert (served.directory / "other").is_socket()
     assert (served.directory / "x.dom5").is_socket()
-    sockets.close()
-    hypervisor.close()
-    server.close()
+    for each in (sockets, hypervisor, server):
+        each.close()
+
+
+# The end.
 
 
 @serving
-async def test_close_takes_the_socket_away_and_ends_all_clients(
-    served: Served,
-) -> None:
-    """A second time does nothing, nor does it before the start."""
+async def test_close_takes_its_own_socket_away(served: Served) -> None:
+    """A second time does nothing, nor does it before the start; clients end."""
     peers = [await served.connect() for _ in range(3)]
     another(served).close()
-    assert is_socket(served.path)
+    assert here(served).is_socket()
     served.server.close()
     served.server.close()
-
-    assert not exists(served.path)
+    assert not here(served).exists()
     assert served.connections == []
     for peer in peers:
         assert await peer.rest() == []
 
-
-@serving
-async def test_close_leaves_the_socket_of_another_daemon(served: Served) -> None:
-    """Somebody has removed ours and started it."""
-    unlink(served.path)
+    # Somebody has removed it, and perhaps started another daemon.
+    served.server.start()
+    here(served).unlink()
+    served.server.close()
+    assert not here(served).exists()
+    served.server.start()
+    here(served).unlink()
     with listening(served.path):
         served.server.close()
-        assert is_socket(served.path)
+        assert here(served).is_socket()
 
 
 @serving
-async def test_close_is_content_if_the_socket_is_gone(served: Served) -> None:
-    """Somebody has cleaned up."""
-    unlink(served.path)
-    served.server.close()
-
-    assert not exists(served.path)
-
-
-@serving
-async def test_path_is_taken_away_while_it_is_still_listened_on(
-    served: Served,
-) -> None:
+async def test_path_goes_while_it_is_still_listened_on(served: Served) -> None:
     """A daemon that starts meanwhile is refused, not robbed of its new socket."""
     found: list[int | None] = []
     real = Path.unlink
@@ -293,7 +242,7 @@ async def test_path_is_taken_away_while_it_is_still_listened_on(
         served.server.close()
 
     assert found == [errno.EADDRINUSE]
-    assert not exists(served.path)
+    assert not here(served).exists()
 
 
 @serving
@@ -301,13 +250,11 @@ async def test_close_forgets_what_was_to_be_done(served: Served) -> None:
     """Requests that wait for their turn, output, and a rest from accepting."""
     peer, slow = await served.connect(), await served.connect()
     served.loop_after_each_pass()
-    await slow.request(Op.WRITE, b"/a\0" + b"x" * 4000)
-    await slow.send(b"".join([slow.frame(Op.READ, b"/a\0") for _ in range(800)]))
+    await slow.ask(Op.WRITE, b"/a\0" + b"x" * 4000)
+    await slow.send(slow.many(800, Op.READ, b"/a\0"))
     await served.until(lambda: served.last.outbox.size > HIGH_WATER)
     first = served.connections[0]
-    await peer.send(
-        b"".join([peer.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(3 * TURN)])
-    )
+    await peer.send(peer.many(3 * TURN))
     await served.until(lambda: bool(first.backlog))
     served.server.close()
     served.server.accept()
@@ -320,50 +267,36 @@ async def test_close_forgets_what_was_to_be_done(served: Served) -> None:
 @serving
 async def test_server_can_be_started_again(served: Served) -> None:
     """After its close, on the same path and with the same store."""
-    peer = await served.connect()
-    await peer.request(Op.WRITE, b"/a\0v")
+    await (await served.connect()).ask(Op.WRITE, b"/a\0v")
     served.server.close()
     served.server.start()
 
-    assert (await (await served.connect()).request(Op.READ, b"/a\0")).payload == b"v"
+    assert await (await served.connect()).ask(Op.READ, b"/a\0") == b"v"
 
 
 @serving
-async def test_a_listener_of_somebody_else_is_served_and_left_alone(
-    served: Served,
-) -> None:
+async def test_listener_of_somebody_else_is_served_and_left(served: Served) -> None:
     """Who waits there already is served; the path and its socket outlive the server."""
-    path = str(served.directory / "theirs")
-    with listening(path) as theirs:
-        early = Peer(path)
-        server = another(served, path)
+    path = served.directory / "theirs"
+    server = another(served, path)
+    with listening(str(path)) as theirs:
+        early = Peer(str(path))
         server.start(theirs.dup())
-        await early.request(Op.GET_DOMAIN_PATH, b"0\0")
+        await early.ping()
         server.close()
         server.close()
 
         assert await early.rest() == []
-        assert is_socket(path)
-        late = Peer(path)
+        assert path.is_socket()
+        late = Peer(str(path))
         accepted, _ = theirs.accept()
         for sock in (early, late, accepted):
             sock.close()
 
-
-@serving
-async def test_own_listener_after_one_of_somebody_else_is_taken_away(
-    served: Served,
-) -> None:
-    """Each start says anew whose it is."""
-    path = str(served.directory / "theirs")
-    server = another(served, path)
-    with listening(path) as theirs:
-        server.start(theirs.dup())
-        server.close()
+    # Each start says anew whose it is.
     server.start()
     server.close()
-
-    assert not exists(path)
+    assert not path.exists()
 
 
 @serving
@@ -373,11 +306,11 @@ async def test_a_connected_socket_is_served(served: Served) -> None:
     served.server.adopt(theirs)
     peer = await served.connect()
     (first, _) = served.connections
-    loop = asyncio.get_running_loop()
     ours.setblocking(False)
-    await loop.sock_sendall(ours, peer.frame(Op.GET_DOMAIN_PATH, b"0\0"))
+    ours.sendall(peer.frame(Op.GET_DOMAIN_PATH, b"0\0"))
+    await peer.ping()
 
-    assert (await loop.sock_recv(ours, 100))[16:] == b"/local/domain/0\0"
+    assert ours.recv(100)[16:] == b"/local/domain/0\0"
     ours.close()
     await served.until(lambda: first not in served.connections)
 

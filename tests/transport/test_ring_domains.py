@@ -1,22 +1,14 @@
-"""xsd.transport.ring: domains that come, go, stop, and are mistaken for another."""
+"""xsd.transport.ring: domains that come, go, and are mistaken for another."""
 
 import errno
 
 import pytest
 
-from tests.transport.rings import (
-    EAGER,
-    NOTIFYING,
-    OK,
-    Rings,
-    event,
-    on_rings,
-    told,
-)
+from tests.transport.rings import EAGER, NOTIFYING, Rings, on_rings
 from tests.transport.support import Peer
-from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
+from xsd.protocol.reply import OK
 
 IN, OUT = b"@introduceDomain", b"@releaseDomain"
 EINVAL, ENOENT, EACCES = b"EINVAL\0", b"ENOENT\0", b"EACCES\0"
@@ -24,12 +16,10 @@ EINVAL, ENOENT, EACCES = b"EINVAL\0", b"ENOENT\0", b"EACCES\0"
 eagerly = on_rings(NOTIFYING)
 
 
-async def deep_watcher(rings: Rings, *names: bytes) -> Peer:
+async def deep_watcher(rings: Rings, name: bytes) -> Peer:
     """A client of dom0 that is told which domain it is about."""
     peer = await rings.served.connect()
-    for name in names:
-        await peer.send(peer.frame(Op.WATCH, name + b"\0" + name + b"\x001\0"))
-        await peer.frames(2)
+    await peer.watch(name, name, b"1")
     return peer
 
 
@@ -43,53 +33,38 @@ def has_nothing(rings: Rings, domid: int) -> bool:
 
 
 @eagerly
-async def test_introduced_domain_is_served_and_told(rings: Rings) -> None:
-    """@introduceDomain, once."""
+async def test_domain_is_introduced_once_it_can_be_connected(rings: Rings) -> None:
+    """The hypervisor has it, and this event channel of it."""
     watcher = await rings.watcher(IN, OUT)
-    guest = await rings.guest(5)
-
-    assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
-    assert await rings.introduce(guest) == OK
-    assert await rings.events(watcher) == [IN]
-    assert await rings.is_introduced(5)
-
-
-@eagerly
-async def test_domain_that_cannot_be_connected_is_not_introduced(rings: Rings) -> None:
-    """The hypervisor does not have it, or not this event channel of it."""
-    watcher = await rings.watcher(IN, OUT)
-    guest = await rings.create(5)
-
+    guest = rings.create(5)
     assert await rings.ask(Op.INTRODUCE, b"6", b"1", b"1") == EINVAL
     assert await rings.introduce(guest, guest.port + 1) == EINVAL
     assert not await rings.is_introduced(5)
     assert rings.engine.store.domains.get(6) is None
-    assert await rings.introduce(guest) == OK
+
+    for _ in range(2):
+        assert await rings.introduce(guest) == OK
+        guest.begin_anew()
+        await guest.ping()
     assert await rings.events(watcher) == [IN]
+    assert await rings.is_introduced(5)
 
 
 @on_rings(EAGER, lenient=True)
 async def test_domain_without_a_ring_can_be_introduced_for_tests(rings: Rings) -> None:
-    """It lives until RELEASE, whatever becomes of others."""
+    """It lives until RELEASE, or until the hypervisor has such a domain."""
     watcher = await rings.watcher(IN, OUT)
-    assert await rings.ask(Op.INTRODUCE, b"6", b"1", b"1") == OK
-    assert await rings.ask(Op.INTRODUCE, b"6", b"1", b"2") == OK
+    for port in (b"1", b"2"):
+        assert await rings.ask(Op.INTRODUCE, b"6", b"1", port) == OK
     await rings.guest(5)
     await rings.kill(5)
     assert await rings.is_introduced(6)
     assert await rings.release(6) == OK
-
     assert await rings.events(watcher) == [IN, IN, OUT, OUT]
 
-
-@on_rings(EAGER, lenient=True)
-async def test_real_domain_is_not_taken_for_one_without_a_ring(rings: Rings) -> None:
-    """What was introduced without one ends when the hypervisor has such a domain."""
-    watcher = await rings.watcher(IN, OUT)
     assert await rings.ask(Op.INTRODUCE, b"5", b"1", b"1") == OK
-    guest = await rings.create(5)
+    guest = rings.create(5)
     await rings.quiet()
-
     assert not await rings.is_introduced(5)
     assert await rings.introduce(guest) == OK
     assert await rings.events(watcher) == [IN, OUT, IN]
@@ -100,8 +75,7 @@ async def test_released_domain_is_not_served(rings: Rings) -> None:
     """Its ring is left as it is; it can be introduced again."""
     guest = await rings.guest(5)
     await rings.make(b"/a", b"b0")
-    await guest.send(guest.frame(Op.WATCH, b"/a\0t\0"))
-    await guest.frames(2)
+    await guest.watch(b"/a")
     await guest.start()
     assert await rings.release(5) == OK
     assert has_nothing(rings, 5)
@@ -113,24 +87,7 @@ async def test_released_domain_is_not_served(rings: Rings) -> None:
 
     assert await rings.introduce(guest) == OK
     guest.begin_anew()
-    assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
-
-
-# Event channels.
-
-
-@on_rings()
-async def test_another_event_channel_is_told_by_introduction(rings: Rings) -> None:
-    """As after a suspension; the old one means nothing any more."""
-    guest = await rings.guest(5)
-    resumed = await rings.resume(5, new_port=True)
-    assert resumed.port != guest.port
-    assert await rings.introduce(resumed) == OK
-
-    guest.notify()
-    reply = await resumed.request(Op.GET_DOMAIN_PATH, b"5\0")
-    assert reply.payload == b"/local/domain/5\0"
-    assert rings.notices("domain.not_rebound") == []
+    await guest.ping()
 
 
 def refuse(*_: object) -> None:
@@ -143,7 +100,7 @@ async def test_domain_that_cannot_be_notified_is_about_to_end(rings: Rings) -> N
     """That is told in its own time."""
     guest = await rings.guest(5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rings.hypervisor, "notify", refuse)
+        patch.setattr(rings.host.hypervisor, "notify", refuse)
         guest.put(guest.frame(Op.GET_DOMAIN_PATH, b"5\0"))
         await rings.quiet()
 
@@ -160,7 +117,7 @@ async def test_end_of_a_domain_is_told_after_its_nodes(rings: Rings) -> None:
     guest = await rings.guest(5)
     await rings.make(b"/own", b"n5")
     await rings.make(b"/other", b"n0", b"b5", b"r0")
-    assert (await guest.request(Op.WRITE, b"/own/a/b\0v")).payload == OK
+    assert await guest.ask(Op.WRITE, b"/own/a/b\0v") == OK
     watcher = await rings.watcher(b"/", b"/own/a/b", OUT)
     deep = await deep_watcher(rings, OUT)
     await rings.kill(5)
@@ -172,31 +129,54 @@ async def test_end_of_a_domain_is_told_after_its_nodes(rings: Rings) -> None:
     assert rings.host.is_let_go(5)
 
 
+@on_rings()
+async def test_end_of_a_domain_drops_what_was_under_way(rings: Rings) -> None:
+    """Nothing of its transaction happens, and the events for it go with it."""
+    await rings.make(b"/a", b"b0")
+    guest = await rings.guest(5)
+    await guest.watch(b"/a")
+    number = await guest.start()
+    assert await guest.ask(Op.WRITE, b"/a/b\0v", number) == OK
+    guest.put(guest.frame(Op.TRANSACTION_END, b"T\0", number)[:17])
+    for each in range(100):
+        await rings.ask(Op.WRITE, b"/a/%d" % each)
+    connection = rings.connection(5)
+    assert connection.outbox.size > 0
+    await rings.kill(5)
+
+    assert connection.outbox.size == 0
+    assert connection not in rings.engine.connections
+    assert await rings.ask(Op.READ, b"/a/b") == ENOENT
+    await rings.ask(Op.WRITE, b"/a/0")
+    assert has_nothing(rings, 5)
+
+
+@eagerly
+async def test_orphans_can_be_kept(rings: Rings) -> None:
+    """As dom0's; nobody is told of them."""
+    rings.engine.keep_orphans(keep=True)
+    await rings.guest(5)
+    await rings.make(b"/own", b"r5", b"w6")
+    watcher = await rings.watcher(b"/own", OUT)
+    await rings.kill(5)
+
+    assert await rings.events(watcher) == [OUT]
+    assert await rings.perms(b"/own") == b"r0\0w6\0"
+    assert has_nothing(rings, 5)
+
+
 @eagerly
 async def test_two_that_end_at_once_are_told_one_by_one(rings: Rings) -> None:
-    """In the order in which they were introduced; no event is merged."""
+    """In the order of their introduction; neither's watch outlives it."""
     for domid in (6, 5):
-        await rings.guest(domid)
+        await (await rings.guest(domid)).watch(OUT)
     plain, deep = await rings.watcher(OUT), await deep_watcher(rings, OUT)
-    await rings.at_once(kill=(5, 6))
+    await rings.kill(5, 6)
 
     assert await rings.events(plain) == [OUT, OUT]
     assert await rings.events(deep) == [OUT + b"/6", OUT + b"/5"]
-
-
-@eagerly
-async def test_event_of_one_that_ends_is_not_for_another_that_does(
-    rings: Rings,
-) -> None:
-    """Whoever ends later may be told, and ends."""
-    guests = [await rings.guest(domid) for domid in (5, 6)]
-    for guest in guests:
-        await guest.send(guest.frame(Op.WATCH, OUT + b"\0t\0"))
-        assert told(await guest.frames(2))[1] == event(OUT, b"t")
-    await rings.at_once(kill=(5, 6))
-
     assert {each.caller.domid for each in rings.engine.connections} == {0}
-    assert rings.engine.store.watches.count == 0
+    assert rings.engine.store.watches.count == 2
 
 
 @on_rings(EAGER)
@@ -206,64 +186,96 @@ async def test_domain_that_cannot_be_unmapped_ends_nevertheless(rings: Rings) ->
         await rings.guest(domid)
     watcher = await rings.watcher(OUT)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rings.hypervisor, "disconnect", refuse)
-        await rings.at_once(kill=(5, 6))
+        patch.setattr(rings.host.hypervisor, "disconnect", refuse)
+        await rings.kill(5, 6)
 
     assert await rings.events(watcher) == [OUT, OUT]
-    assert [each["domid"] for each in rings.notices("domain.not_disconnected")] == [
-        5,
-        6,
-    ]
+    failed = rings.notices("domain.not_disconnected")
+    assert [each["domid"] for each in failed] == [5, 6]
 
 
 # Another domain of the same number.
 
 
-def emulated(rings: Rings) -> EmulatedHypervisor:
-    """The hypervisor, which is the pretended one."""
-    assert isinstance(rings.hypervisor, EmulatedHypervisor)
-    return rings.hypervisor
+async def with_a_past(rings: Rings) -> None:
+    """Have a domain 5 with a node, a right, a quota, and much under way."""
+    guest = await rings.guest(5)
+    await rings.make(b"/own", b"n5")
+    await rings.make(b"/other", b"n0", b"b5")
+    assert await rings.ask(Op.SET_QUOTA, b"5", b"nodes", b"7") == OK
+    await guest.watch(b"/other")
+    await guest.start()
+    guest.put(guest.frame(Op.READ, b"/other\0")[:20])
+    await rings.quiet()
+
+
+async def has_no_past(rings: Rings) -> None:
+    """Check that the domain 5 that is introduced has nothing of the former one."""
+    guest = rings.attach(5)
+    assert has_nothing(rings, 5)
+    assert await guest.ask(Op.READ, b"/other\0") == EACCES
+    assert await rings.perms(b"/other") == b"n0\0"
+    assert await rings.perms(b"/own") == ENOENT
+    assert await rings.ask(Op.GET_QUOTA, b"5", b"nodes") == b"1000\0"
+    await rings.ask(Op.WRITE, b"/other")
+    await rings.quiet()
+    assert guest.take() == b""
 
 
 def introduce_unseen(rings: Rings, port: int) -> None:
     """INTRODUCE domain 5 before the server looks at the domains."""
     connection = rings.engine.connect(0)
-    payload = b"5\x001\x00%d\0" % port
-    rings.engine.feed(connection, encode_frame(Op.INTRODUCE, 1, 0, payload))
+    request = encode_frame(Op.INTRODUCE, 1, 0, b"5\x001\x00%d\0" % port)
+    rings.engine.feed(connection, request)
     rings.engine.turn(0)
     rings.engine.disconnect(connection)
 
 
 @on_rings(EAGER)
-async def test_domain_that_is_dying_cannot_be_introduced(rings: Rings) -> None:
-    """Nor is it taken for a new one."""
-    guest = await rings.create(5)
-    channel = rings.hypervisor.connect(5, guest.port)
-    emulated(rings)._answer({"do": "kill", "domid": 5})
-    introduce_unseen(rings, guest.port)
-    rings.hypervisor.disconnect(channel)
-
+async def test_domain_that_is_replaced_in_one_turn_leaves_nothing(rings: Rings) -> None:
+    """It is told as gone once, and the new one is not introduced."""
+    await with_a_past(rings)
+    watcher = await rings.watcher(IN, OUT)
+    rings.host.kill(5)
+    guest = rings.create(5)
+    await rings.quiet()
     assert not await rings.is_introduced(5)
+    assert await rings.events(watcher) == [OUT]
+
+    assert await rings.introduce(guest) == OK
+    assert await rings.events(watcher) == [IN]
+    await has_no_past(rings)
 
 
-# Domains that are known without an introduction.
+@on_rings(EAGER)
+async def test_domain_that_is_replaced_unseen_leaves_nothing(rings: Rings) -> None:
+    """INTRODUCE looks whether it is still the same domain, and tells the end first."""
+    await with_a_past(rings)
+    watcher = await rings.watcher(IN, OUT)
+    rings.host.kill(5)
+    introduce_unseen(rings, rings.create(5).port)
+    await rings.quiet()
+
+    assert await rings.events(watcher) == [OUT, IN]
+    assert await rings.is_introduced(5)
+    await has_no_past(rings)
 
 
-@eagerly
-async def test_rights_of_a_domain_that_was_never_introduced_vanish(
-    rings: Rings,
-) -> None:
-    """With its nodes, when it ends; nobody waits to hear of it."""
-    await rings.create(5)
-    await rings.make(b"/a/own", b"n5")
-    await rings.make(b"/b", b"n0", b"r5", b"w6")
-    watcher = await rings.watcher(b"/", OUT)
-    await rings.kill(5)
+@on_rings(EAGER)
+async def test_end_is_told_even_if_the_next_cannot_be_connected(rings: Rings) -> None:
+    """It is not the former one's fault. One that is dying is not taken for another."""
+    await with_a_past(rings)
+    watcher = await rings.watcher(IN, OUT, b"/own")
+    rings.host.kill(5)
+    guest = rings.create(5)
+    introduce_unseen(rings, guest.port + 100)
+    await rings.quiet()
+    assert await rings.events(watcher) == [b"/own", OUT]
+    assert not await rings.is_introduced(5)
+    assert has_nothing(rings, 5)
 
-    assert await rings.events(watcher) == [b"/a/own"]
-    assert await rings.perms(b"/b") == b"n0\0w6\0"
-    guest = await rings.guest(5)
-    assert (await guest.request(Op.READ, b"/b\0")).payload == EACCES
-
-
-# Targets.
+    channel = rings.host.hypervisor.connect(5, guest.port)
+    rings.host.kill(5)
+    introduce_unseen(rings, guest.port)
+    rings.host.hypervisor.disconnect(channel)
+    assert not await rings.is_introduced(5)

@@ -7,7 +7,6 @@ import pytest
 
 from tests.support.descriptors import few_descriptors_left
 from tests.transport.support import Peer, Served, serving
-from xsd.protocol.ops import Op
 from xsd.transport.unix import ACCEPT_MAX
 
 NEVER_S = 1000.0
@@ -37,14 +36,12 @@ async def test_two_thousand_idle_clients_are_kept(served: Served) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
     try:
         peers: list[Peer] = []
-        for _ in range(20):
+        while len(peers) < 2000:
             peers += [served.connect_unseen() for _ in range(100)]
             count = len(peers)
-            await served.until(
-                lambda: len(served.connections) == count  # noqa: B023
-            )
+            await served.until(lambda: len(served.connections) == count)  # noqa: B023
         for peer in (peers[0], peers[1000], peers[-1]):
-            await peer.request(Op.GET_DOMAIN_PATH, b"0\0")
+            await peer.ping()
         served.close()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -59,7 +56,7 @@ async def test_clients_wait_while_there_are_no_descriptors(served: Served) -> No
     with few_descriptors_left():
         await served.until(lambda: bool(served.notices))
         for _ in range(20):
-            await first.request(Op.GET_DOMAIN_PATH, b"0\0")
+            await first.ping()
 
     (notice,) = served.notices
     assert (notice.level, notice.event) == ("error", "connection.not_accepted")
@@ -69,20 +66,14 @@ async def test_clients_wait_while_there_are_no_descriptors(served: Served) -> No
     }
     assert served.server._listener is not None
     served.reactor._listen_again(served.server._listener.fileno())
-    await waiting.request(Op.GET_DOMAIN_PATH, b"0\0")
+    await waiting.ping()
 
-
-@serving
-async def test_server_that_was_out_of_descriptors_listens_again(
-    served: Served,
-) -> None:
-    """By itself, after a rest."""
+    # By itself, after a rest.
     waiting = served.connect_unseen()
     served.reactor.retry_s = 0.0
     with few_descriptors_left():
-        await served.until(lambda: len(served.notices) == 2)
-
-    await waiting.request(Op.GET_DOMAIN_PATH, b"0\0")
+        await served.until(lambda: len(served.notices) == 3)
+    await waiting.ping()
 
 
 class Unwatched(socket.socket):
@@ -94,15 +85,13 @@ class Unwatched(socket.socket):
 
 
 class Listener:
-    """A listener whose next client cannot be accepted, or not be served."""
+    """A listener whose next clients cannot be accepted, or not be served."""
 
     def __init__(self, *clients: socket.socket | OSError) -> None:
-        self._clients = list(clients)
+        self._clients = [*clients, BlockingIOError()]
 
     def accept(self) -> tuple[socket.socket, str]:
         """Do as the kernel does then."""
-        if not self._clients:
-            raise BlockingIOError
         client = self._clients.pop(0)
         if isinstance(client, OSError):
             raise client
@@ -110,28 +99,22 @@ class Listener:
 
 
 @serving
-async def test_client_that_goes_before_it_is_accepted_is_told(served: Served) -> None:
-    """The next one is accepted without a rest."""
+async def test_client_that_cannot_be_had_is_told(served: Served) -> None:
+    """One has gone before, one is not watched over; the next is accepted at once."""
     served.reactor.retry_s = NEVER_S
-    with pytest.MonkeyPatch.context() as patch:
-        aborted = Listener(ConnectionAbortedError(103, "gone"))
-        patch.setattr(served.server, "_listener", aborted)
-        served.server.accept()
-
-    assert [notice.event for notice in served.notices] == ["connection.not_accepted"]
-    await served.connect()
-
-
-@serving
-async def test_client_that_cannot_be_served_is_closed_and_told(served: Served) -> None:
-    """Such as one that the kernel does not watch over; others are accepted."""
+    gone = ConnectionAbortedError(103, "gone")
     unwatched = Unwatched(socket.AF_UNIX, socket.SOCK_STREAM)
     ours, theirs = socket.socketpair()
-    with pytest.MonkeyPatch.context() as patch, ours:
-        patch.setattr(served.server, "_listener", Listener(unwatched, theirs))
-        served.server.accept()
-        assert socket.socket.fileno(unwatched) == -1
-        assert len(served.connections) == 1
+    for clients, count in (((gone,), 0), ((unwatched, theirs), 1)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(served.server, "_listener", Listener(*clients))
+            served.server.accept()
+        assert len(served.connections) == count
 
-    assert [notice.event for notice in served.notices] == ["connection.not_accepted"]
+    assert socket.socket.fileno(unwatched) == -1
+    assert [notice.event for notice in served.notices] == [
+        "connection.not_accepted"
+    ] * 2
+    ours.close()
     await served.until(lambda: served.connections == [])
+    await served.connect()

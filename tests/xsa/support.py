@@ -1,6 +1,7 @@
 """A daemon with a guest that behaves well, which is watched while others are served."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -8,11 +9,11 @@ from typing import Final, final
 
 import pytest
 
-from tests.engine.support import Client, guest_of
 from tests.store.support import shape
+from tests.support.dialogue import Dialogue
 from tests.support.replaying import assert_replays
 from xsd.client import Transport
-from xsd.engine import Connection, Engine, Notice
+from xsd.engine import Connection, Notice
 from xsd.engine.inputs import MemoryTape
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.ops import Op
@@ -29,6 +30,18 @@ EVERY_DOMAIN: Final = -1
 
 LOOK_EVERY: Final = 8
 """After so many pieces that others have sent the bystander asks for something."""
+
+OF_NODES: Final[dict[int, bytes]] = {
+    Op.DIRECTORY: b"",
+    Op.READ: b"",
+    Op.GET_PERMS: b"",
+    Op.WRITE: b"value",
+    Op.MKDIR: b"",
+    Op.RM: b"",
+    Op.SET_PERMS: b"n0\0",
+    Op.DIRECTORY_PART: b"0\0",
+}
+"""Message types that name a node, and what follows the name."""
 
 
 def home(domid: int) -> bytes:
@@ -48,41 +61,16 @@ def refusal_of(request: Callable[..., object], *arguments: object) -> Errno:
     return caught.value.errno
 
 
-def guest_at_home(engine: Engine, domid: int) -> Client:
-    """A client in a guest, which has a home that it owns."""
-    guest = guest_of(engine, domid)
-    dom0 = Client(engine)
-    dom0.ok(Op.MKDIR, home(domid) + b"\0")
-    dom0.ok(Op.SET_PERMS, home(domid) + b"\0n%d\0" % domid)
-    engine.disconnect(dom0.connection)
-    return guest
-
-
-@final
-class Counts:
-    """What a store holds of everything that guests can make more of.
-
-    Two of them are equal if nothing is left over in between.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._found = (
-            store.usage.nodes.used.copy(),
-            store.usage.watches.used.copy(),
-            store.usage.transactions.used.copy(),
-            store.watches.count,
-            store.watches.spots(),
-            [domain.domid for domain in store.domains.all()],
-        )
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Counts) and self._found == other._found
-
-    def __hash__(self) -> int:
-        return hash(repr(self._found))
-
-    def __repr__(self) -> str:
-        return f"Counts{self._found}"
+def counts_of(store: Store) -> tuple[object, ...]:
+    """What a store holds of everything that guests can make more of."""
+    return (
+        store.usage.nodes.used.copy(),
+        store.usage.watches.used.copy(),
+        store.usage.transactions.used.copy(),
+        store.watches.count,
+        store.watches.spots(),
+        [domain.domid for domain in store.domains.all()],
+    )
 
 
 @final
@@ -201,9 +189,9 @@ class World:
         """Open transactions of each domain."""
         return self.store.usage.transactions.used
 
-    def counts(self) -> Counts:
+    def counts(self) -> object:
         """What there is of everything."""
-        return Counts(self.store)
+        return counts_of(self.store)
 
     def tree(self) -> object:
         """All of the tree, and who pays for it."""
@@ -216,6 +204,47 @@ class World:
     def notices(self, level: str) -> list[Notice]:
         """What the log should say since this was asked last, of one level."""
         return [each for each in self.xenstore.take_notices() if each.level == level]
+
+    def play(self, text: str, *, inside: bool = False) -> None:
+        """Have clients say and be told what a text says; see `Dialogue`.
+
+        Acts are ``limit nodes 9`` (of domain 1, or ``nodes 9 2``), ``nodes 1`` (how
+        many it is charged with), ``transactions`` and ``watches`` (how many there are,
+        or ``transactions 1``), ``note`` and ``same`` (the tree, and what there is of
+        everything; ``same tree``; ``same still`` if nothing was done in between),
+        ``advance 250`` (ms) and ``served``.
+        """
+        noted: list[object] = []
+
+        def enter(domid: int) -> Session:
+            return self.guest(domid) if domid else self.client()
+
+        def limit(quota: bytes, value: bytes, domid: bytes = b"1") -> None:
+            self.limit(quota.decode(), int(value), int(domid))
+
+        def transactions(domid: bytes = b"") -> int:
+            found = self.transactions()
+            return found.get(int(domid), 0) if domid else sum(found.values())
+
+        def note() -> None:
+            noted[:] = [self.tree(), self.counts(), self.store.generation]
+
+        def same(part: bytes = b"") -> None:
+            assert self.tree() == noted[0], text
+            assert part == b"tree" or self.counts() == noted[1], text
+            assert part != b"still" or self.store.generation == noted[2], text
+
+        acts: dict[str, Callable[..., object]] = {
+            "limit": limit,
+            "nodes": lambda domid: self.nodes(int(domid)),
+            "transactions": transactions,
+            "watches": lambda: self.store.watches.count,
+            "advance": lambda ms: self.xenstore.advance(int(ms)),
+            "served": self.bystander.is_served,
+            "note": note,
+            "same": same,
+        }
+        Dialogue(enter, acts, inside=inside).play(text)
 
     def check(self) -> None:
         """Check that the bystander is served and the store is consistent."""
@@ -235,6 +264,24 @@ class World:
         assert self.store.watches.count == 0
         assert self.transactions() == {}
         assert self.notices("error") == []
+
+
+@contextmanager
+def busily(work: Callable[[], object]) -> Iterator[None]:
+    """Do something over and over meanwhile, in another thread."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            work()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @contextmanager

@@ -53,10 +53,12 @@ def guest(place: Place, dom0: Client) -> Iterator[Guest]:
         yield guest
 
 
-def served(dom0: Client) -> bool:
-    """Tell whether the daemon serves and its store is consistent."""
+def check(place: Place, dom0: Client) -> None:
+    """Check that the daemon serves and its store is consistent; it is logged then."""
     dom0.write("/bystander", b"1")
-    return dom0.read("/bystander") == b"1" and dom0.control("check") == b"OK"
+    assert dom0.read("/bystander") == b"1"
+    assert dom0.control("check") == b"OK"
+    wait_until(lambda: bool(place.lines("store.checked")), "nothing is logged")
 
 
 # 3. What guests send does not get into the log as it is, nor too often.
@@ -74,9 +76,8 @@ def test_what_a_guest_sends_forges_no_line_of_the_log(
             asked += 1
     assert len(frames(guest, asked)) == asked
     dom0.control("print", b"\n".join(NASTY).replace(b"\0", b""))
-    assert served(dom0)
+    check(place, dom0)
 
-    wait_until(lambda: bool(place.lines("store.checked")), "nothing is logged")
     assert re.fullmatch(r"[\n -~]*", place.text())
     events = {str(line["event"]) for line in place.lines()}
     assert "request.refused" in events
@@ -102,9 +103,8 @@ def test_a_guest_does_not_fill_the_log(
         ):
             guest.send_bytes(request * 10)
             assert len(frames(guest, 10)) == 10
-    assert served(dom0)
+    check(place, dom0)
 
-    wait_until(lambda: bool(place.lines("store.checked")), "nothing is logged")
     refused = [line for line in place.lines("request.refused") if line["domid"] == 1]
     assert len(refused) == REFUSALS_LOGGED
     assert len(place.lines()) - before < 5
@@ -118,9 +118,8 @@ def test_an_offender_is_logged_once(place: Place, dom0: Client, guest: Guest) ->
     for _ in range(50):
         guest.notify()
         assert dom0.read("/") == b""
-    assert served(dom0)
+    check(place, dom0)
 
-    wait_until(lambda: bool(place.lines("store.checked")), "nothing is logged")
     assert len(place.lines("domain.ignored")) == 1
     about = [line for line in place.lines() if line.get("domid") == 1]
     assert len(about) <= 3

@@ -1,13 +1,13 @@
 """Rules that concern every request: one reply each, in turn, with bytes as bytes."""
 
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import pytest
 
 from tests.support.hosts import Host, frames
-from tests.xsa.support import World, home
+from tests.xsa.support import World, busily, home
 from xsd.engine import dispatch
 from xsd.engine.core import Core
 from xsd.protocol.errors import Errno
@@ -46,36 +46,27 @@ def raising(error: Exception) -> Callable[..., None]:
     return fail
 
 
-@pytest.fixture
-def defective(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[int, Exception], None]]:
-    """Have all requests of a type meet a defect, until the test is done."""
-
-    def make(op: int, error: Exception) -> None:
-        entry = dispatch._TABLE[op]
-        assert entry is not None
-        monkeypatch.setattr(entry, "handler", raising(error))
-
-    yield make
-    monkeypatch.undo()
-    world.xenstore.take_notices()
+@contextmanager
+def defect(error: Exception) -> Iterator[None]:
+    """Have all requests for GET_DOMAIN_PATH meet it meanwhile."""
+    entry = dispatch._TABLE[Op.GET_DOMAIN_PATH]
+    assert entry is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entry, "handler", raising(error))
+        yield
 
 
 @pytest.mark.pure_only
 @pytest.mark.parametrize("error", DEFECTS, ids=lambda error: type(error).__name__)
 def test_a_defect_becomes_one_reply_and_one_line_in_the_log(
-    world: World,
-    hostile: Session,
-    defective: Callable[[int, Exception], None],
-    error: Exception,
+    world: World, hostile: Session, error: Exception
 ) -> None:
     """EIO; the line says which request of which domain it was."""
-    defective(Op.GET_DOMAIN_PATH, error)
     world.xenstore.take_notices()
-    hostile.post(Op.WRITE, b"data\0value")
-    hostile.post(Op.GET_DOMAIN_PATH, b"1\0")
-    hostile.post(Op.READ, b"data\0")
+    with defect(error):
+        hostile.post(Op.WRITE, b"data\0value")
+        hostile.post(Op.GET_DOMAIN_PATH, b"1\0")
+        hostile.post(Op.READ, b"data\0")
 
     assert hostile.take() == [(Op.WRITE, OK), (Op.ERROR, b"EIO\0"), (Op.READ, b"value")]
     (notice,) = world.notices("error")
@@ -103,14 +94,9 @@ def test_a_defect_in_telling_others_is_no_second_reply(
 
 
 @pytest.mark.pure_only
-def test_a_defect_does_not_reach_the_loop(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_defect_does_not_reach_the_loop(host: Host) -> None:
     """On a ring and on the socket the next request is answered."""
-    entry = dispatch._TABLE[Op.GET_DOMAIN_PATH]
-    assert entry is not None
-    with monkeypatch.context() as patch:
-        patch.setattr(entry, "handler", raising(KeyError("missing")))
+    with defect(KeyError("missing")):
         for client in (host.guest(1), host.client()):
             for _ in range(3):
                 with pytest.raises(Exception, match="EIO"):
@@ -129,28 +115,22 @@ def test_a_defect_does_not_reach_the_loop(
 def test_a_ring_that_is_always_full_leaves_others_their_turn(host: Host) -> None:
     """A guest sends and reads as fast as it can; others are served meanwhile."""
     guest = host.guest(1)
-    stop = threading.Event()
     answered = []
 
     def flood() -> None:
-        while not stop.is_set():
-            guest.send_bytes(encode_frame(Op.READ, 1, 0, b"/\0") * 50)
-            answered.append(len(frames(guest, 50)))
+        guest.send_bytes(encode_frame(Op.READ, 1, 0, b"/\0") * 50)
+        answered.append(len(frames(guest, 50)))
 
-    thread = threading.Thread(target=flood)
-    thread.start()
-    try:
-        served = [host.is_served() for _ in range(50)]
-    finally:
-        stop.set()
-        thread.join()
-
-    assert served == [True] * 50
+    with busily(flood):
+        assert [host.is_served() for _ in range(50)] == [True] * 50
     assert answered
 
 
-def longest_visit(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Serve a ring that is never empty for some time; return the looks of a visit."""
+@pytest.mark.pure_only
+def test_a_ring_that_fills_itself_is_left_after_each_look(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if there is a request in it whenever the daemon looks, for some time."""
     guest = host.guest(1)
     link = host.link_of(guest)
     ring, on_input = link._ring, RingLink.on_input
@@ -161,8 +141,6 @@ def longest_visit(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
         on_input(each)
 
     class Endless:
-        """A ring with a request in it whenever one is read, for some time."""
-
         def __getattr__(self, name: str) -> object:
             return getattr(ring, name)
 
@@ -182,15 +160,7 @@ def longest_visit(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
     host.run(monkeypatch.undo)
 
     assert host.is_served()
-    return max(looks)
-
-
-@pytest.mark.pure_only
-def test_a_ring_that_fills_itself_is_left_after_each_look(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Even if there is more whenever the daemon looks."""
-    assert longest_visit(host, monkeypatch) == 1
+    assert max(looks) == 1
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.hosts import AnyHost, Host, frames, wait_ignored
 from tests.support.processes import Place, memory, wait_until
-from tests.xsa.support import World, home, refusal_of
+from tests.xsa.support import World, home
 from xsd.daemon.config import load
 from xsd.daemon.service import make_store
 from xsd.engine import HIGH_WATER
@@ -27,7 +27,7 @@ from xsd.store.quota import (
 )
 from xsd.testing import Guest, PretendedHost, Session
 from xsd.testing.inprocess import EVENT_TIMEOUT_MS
-from xsd.testing.session import OK, event
+from xsd.testing.session import OK
 
 MIB: Final = 1 << 20
 
@@ -100,15 +100,6 @@ def test_a_guest_has_so_many_requests_under_way_and_no_more(
 # Events that are not read.
 
 
-def test_equal_events_wait_once(dom0: Session, hostile: Session) -> None:
-    """However often a node changes while its watcher sleeps."""
-    hostile.ok(Op.WATCH, b"data\0t\0")
-    for _ in range(1000):
-        dom0.ok(Op.WRITE, home(1) + b"/data\0value")
-
-    assert hostile.take() == [event(b"data", b"t")]
-
-
 def test_events_that_are_not_read_expire(
     world: World, dom0: Session, hostile: Session
 ) -> None:
@@ -131,20 +122,27 @@ def test_events_that_are_not_read_expire(
     assert (notice.event, notice.fields["what"]) == ("events.expired", 50 * 20)
 
 
+def deaf_of(host: Host) -> Guest:
+    """Domain 1, which watches its home many times with long tokens."""
+    deaf = host.guest(1)
+    for number in range(100):
+        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
+    return deaf
+
+
 def change_what_it_watches(host: Host) -> None:
     """Have new events queued for domain 1, none of them equal to one that waits."""
     for number in range(5):
         host.dom0.mkdir(home(1) + b"/d")
         host.dom0.mkdir(home(1) + b"/d/%d" % number)
     host.dom0.rm(home(1) + b"/d")
-    host.dom0.mkdir(home(1) + b"/n%d" % host.run(lambda: generation(host)))
+    generation = host.run(lambda: host.engine.store.generation)
+    host.dom0.mkdir(home(1) + b"/n%d" % generation)
 
 
 def test_events_beyond_the_memory_of_a_guest_are_lost(host: Host) -> None:
     """They are its own and nobody else's; once it reads, it is told again."""
-    deaf = host.guest(1)
-    for number in range(100):
-        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
+    deaf = deaf_of(host)
     usage = host.engine.store.usage
     while not any(each.event == "quota.exceeded" for each in host.notices):
         change_what_it_watches(host)
@@ -162,21 +160,14 @@ def test_events_beyond_the_memory_of_a_guest_are_lost(host: Host) -> None:
 
 def test_whose_events_pile_up_is_given_up(host: Host) -> None:
     """Without a quota: it is told so in its ring, and goes on as a domain."""
-    deaf = host.guest(1)
+    deaf = deaf_of(host)
     host.dom0.set_quota("memory", 0, 1)
-    for number in range(100):
-        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
     while host.connections_of(1):
         change_what_it_watches(host)
 
     wait_ignored(deaf, ERROR_COMMUNICATION)
     assert host.watches() == 0
     assert host.dom0.is_domain_introduced(1)
-
-
-def generation(host: Host) -> int:
-    """A number that is new each time."""
-    return host.engine.store.generation
 
 
 def test_special_events_are_not_merged_and_still_bounded(
@@ -193,68 +184,7 @@ def test_special_events_are_not_merged_and_still_bounded(
     assert world.unsent(hostile) == 0
 
 
-def test_all_watches_on_a_tree_that_goes(dom0: Session, hostile: Session) -> None:
-    """One event for each watch, however many nodes there were."""
-    for number in range(DEFAULTS[WATCHES]):
-        hostile.ok(Op.WRITE, b"d/%d/below\0value" % number)
-        hostile.ok(Op.WATCH, b"d/%d\0t\0" % number)
-    for number in range(1000):
-        dom0.ok(Op.WRITE, home(1) + b"/d/x/%d\0value" % number)
-        dom0.ok(Op.WATCH, home(1) + b"/d/x/%d\0t\0" % number)
-    dom0.ok(Op.RM, home(1) + b"/d\0")
-
-    assert len(hostile.take()) == DEFAULTS[WATCHES]
-
-
 # Who pays.
-
-
-def deaf_and_loud(world: World) -> tuple[Session, Session]:
-    """A guest that does not read what it is told, and one that changes what it sees."""
-    deaf, loud = world.guest(1), world.guest(2)
-    loud.ok(Op.SET_PERMS, home(2) + b"\0n2\0r1\0")
-    deaf.ok(Op.WATCH, home(2) + b"\0t\0")
-    return deaf, loud
-
-
-def shout(loud: Session, count: int) -> None:
-    """Make nodes and read the replies, as long as there are any."""
-    for number in range(count):
-        loud.post(Op.MKDIR, b"%d\0" % number)
-        loud.take()
-
-
-def test_who_causes_events_waits_for_whoever_is_told(
-    world: World, dom0: Session
-) -> None:
-    """A guest cannot fill another one's queue; that one reads, and it goes on."""
-    deaf, loud = deaf_and_loud(world)
-    shout(loud, 100)
-    assert loud.unanswered == 100 - DEFAULTS[OUTSTANDING]
-    dom0.ok(Op.MKDIR, home(2) + b"/by-dom0\0")
-    assert len(deaf.take()) == DEFAULTS[OUTSTANDING] + 1
-
-    # A reply and an event of each of them are under way then.
-    assert len(loud.take()) == DEFAULTS[OUTSTANDING] // 2
-
-
-@pytest.mark.parametrize("way", ["expires", "unreachable", "released"])
-def test_nobody_waits_for_ever_for_whoever_is_told(
-    world: World, dom0: Session, way: str
-) -> None:
-    """The events are given up, or their watcher ends."""
-    deaf, loud = deaf_and_loud(world)
-    shout(loud, 100)
-    if way == "expires":
-        world.xenstore.advance(EVENT_TIMEOUT_MS)
-    elif way == "unreachable":
-        deaf.close()
-    else:
-        dom0.ok(Op.RELEASE, b"1\0")
-        deaf.close()
-
-    share = 2 if way == "expires" else 1
-    assert len(loud.take()) == DEFAULTS[OUTSTANDING] // share
 
 
 def test_a_guest_waits_for_another_on_rings(host: Host) -> None:
@@ -282,21 +212,12 @@ def test_nodes_of_a_domain_that_is_not_introduced_are_counted(
     anywhere: AnyHost,
 ) -> None:
     """Those that dom0 gives it before count for its quota afterwards."""
-    anywhere.dom0.set_quota(NODES, 20)
-    guest = anywhere.create(1)
-    for number in range(15):
-        anywhere.dom0.mkdir(home(1) + b"/%d" % number)
-    anywhere.dom0.set_permissions(home(1), ["n1"])
-    for number in range(15):
-        anywhere.dom0.set_permissions(home(1) + b"/%d" % number, ["n1"])
-    assert anywhere.nodes_of(1) == 16
-    anywhere.dom0.introduce(1, 1, guest.port)
-    for number in range(4):
-        guest.mkdir(f"mine{number}")
-
-    assert refusal_of(guest.mkdir, "more") == Errno.ENOSPC
-    anywhere.end(1)
-    assert anywhere.nodes_of(1) == 0
+    anywhere.play("""
+        0 quota nodes 20; create 1; 0 mkdir ~1/{0..14}; 0 set ~1 n1; 0 set ~1/{0..14} n1
+        nodes 1 -> 16
+        admit 1; mkdir mine{0..3}; mkdir more -> ENOSPC
+        end 1; nodes 1 -> 0
+    """)
 
 
 def test_transactions_are_bounded_in_number_and_size(
@@ -342,34 +263,68 @@ def test_reading_counts_for_the_size_of_a_transaction(
     assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
 
 
-@pytest.mark.parametrize(
-    ("quota", "op", "payload"),
-    [
-        (NODES, Op.WRITE, b"a/b/c\0value"),
-        (NODES, Op.MKDIR, b"a\0"),
-        ("node-size", Op.WRITE, b"data\0" + b"x" * 3000),
-        ("node-size", Op.MKDIR, b"data/" + b"x" * 1900 + b"\0"),
-        ("node-permissions", Op.SET_PERMS, b"data\0n1\0" + b"r0\0" * 10),
-        (WATCHES, Op.WATCH, b"data\0t\0"),
-        (TRANSACTIONS, Op.TRANSACTION_START, b"\0"),
-        ("path-max", Op.MKDIR, b"data/" + b"x/" * 1500 + b"x\0"),
-    ],
-)
-def test_a_limit_is_checked_before_anything_is_done(
-    world: World, hostile: Session, quota: str, op: int, payload: bytes
-) -> None:
-    """Not a single step is made and taken back."""
-    hostile.ok(Op.WRITE, b"data\0" + b"x" * 200)
-    hostile.ok(Op.WATCH, b"data\0other\0")
-    number = hostile.start()
-    limits = {NODES: 2, WATCHES: 1, TRANSACTIONS: 1, "node-size": 1900}
-    world.limit(quota, limits.get(quota, DEFAULTS[quota]), 1)
-    before, generation = world.counts(), world.store.generation
+# A limit, and the request that meets it.
+LIMITS: Final = [
+    ("nodes 2", "write a/b/c value"),
+    ("nodes 2", "mkdir a"),
+    ("node-size 1900", "write data x*3000"),
+    ("node-size 1900", "mkdir data/x*1900"),
+    ("node-permissions 5", f"set data n1{' r0' * 10}"),
+    ("watches 1", "watch data t"),
+    ("transactions 1", "start no"),
+    ("path-max 2048", f"mkdir data{'/x' * 1500}"),
+]
 
-    assert hostile.refused(op, payload) in {Errno.ENOSPC, Errno.EINVAL}
-    assert world.store.generation == generation
-    assert world.counts() == before
-    hostile.ok(Op.TRANSACTION_END, b"F\0", number)
+LOUD: Final = f"""
+    enter 1; 2 set ~2 n2 r1; 1 watch ~2 t
+    2 post mkdir {{1..100}}; 2 answered -> {DEFAULTS[OUTSTANDING]}
+"""
+"""A guest that does not read what it is told, and one that changes what it sees."""
+
+HEARD: Final = " ".join([f"~2/{each + 1}:t" for each in range(DEFAULTS[OUTSTANDING])])
+
+TOLD: Final = " ".join([f"d/{each + 1}:t" for each in range(DEFAULTS[WATCHES])])
+
+RULES: Final[dict[str, str]] = {
+    "equal events wait once, while their watcher sleeps": """
+        watch data t; 0 write ~1/data {1..1000}; hear -> data:t
+    """,
+    "a tree that goes is one event for each watch, however many nodes there were": f"""
+        write d/{{1..{DEFAULTS[WATCHES]}}}/below value
+        watch d/{{1..{DEFAULTS[WATCHES]}}} t
+        0 write ~1/d/x/{{1..1000}} value; 0 watch ~1/d/x/{{1..1000}} t
+        0 rm ~1/d; 0 hear; hear -> {TOLD}
+    """,
+    # A reply and an event of each of them are under way when it goes on.
+    "who causes events waits for whoever is told, who reads and so lets it go on": f"""
+        {LOUD}; 0 mkdir ~2/by-dom0; 1 hear -> {HEARD} ~2/by-dom0:t
+        2 answered -> {DEFAULTS[OUTSTANDING] // 2}; 2 close; 1 hear
+    """,
+    "nobody waits for ever for whoever is told, whose events expire": f"""
+        {LOUD}; advance {EVENT_TIMEOUT_MS}
+        2 answered -> {DEFAULTS[OUTSTANDING] // 2}; 2 close; 1 hear
+    """,
+    **{
+        f"nobody waits for ever for whoever is told, and ends: {way}": f"""
+            {LOUD}; {way}; 2 answered -> {DEFAULTS[OUTSTANDING]}; 2 close
+        """
+        for way in ("1 close", "0 release 1")
+    },
+    # Not a single step is made and taken back.
+    **{
+        f"{limit}: {request[:20]} is checked before anything is done": f"""
+            write data x*200; watch data other; start t1; limit {limit}; note
+            {request} -> ENOSPC|EINVAL; same still; t1 abort
+        """
+        for limit, request in LIMITS
+    },
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_one_guest_needs_is_bounded(world: World, rule: str) -> None:
+    """By what it has, and before it is made."""
+    world.play(RULES[rule])
 
 
 def test_all_limits_hold_without_any_configuration() -> None:

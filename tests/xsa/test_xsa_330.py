@@ -6,12 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.hosts import Host, wait_ignored
-from tests.xsa.support import World, home, message_of
+from tests.xsa.support import World, message_of
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.store.quota import DEFAULTS, WATCHES
 from xsd.testing import Session
-from xsd.testing.session import event
 
 LIMIT = DEFAULTS[WATCHES]
 
@@ -60,37 +59,27 @@ def test_watches_leave_nothing_however_often_they_come(
 
 @pytest.mark.parametrize("clear", [reset, unwatch_all])
 def test_watches_that_are_gone_are_not_told(
-    dom0: Session, hostile: Session, clear: Callable[[Session], None]
+    world: World, hostile: Session, clear: Callable[[Session], None]
 ) -> None:
     """Of a change, a removal, a commit or the end of a domain."""
     watch_all(hostile)
     clear(hostile)
-    dom0.ok(Op.WRITE, home(1) + b"/a/b/c\0value")
-    with dom0.transaction() as number:
-        dom0.ok(Op.WRITE, home(1) + b"/a/b/c\0other", number)
-    dom0.ok(Op.RM, home(1) + b"/a\0")
-    dom0.ok(Op.INTRODUCE, b"3\x001\x001\0")
-    dom0.ok(Op.RELEASE, b"3\0")
+    world.play("""
+        0 write ~1/a/b/c value; 0 start t1; t1 write ~1/a/b/c other; t1 commit -> OK
+        0 rm ~1/a; 0 introduce 3 1 1; 0 release 3
+    """)
 
     assert hostile.take() == []
 
 
-def test_others_watches_outlast_a_reset(
-    dom0: Session, world: World, hostile: Session
-) -> None:
+def test_others_watches_outlast_a_reset(world: World) -> None:
     """Those at the same places, with the same tokens."""
-    for client in (hostile, dom0):
-        client.ok(Op.WATCH, b"/local/domain/1/a\0t\0")
-        client.ok(Op.WATCH, b"/\0u\0")
-    reset(hostile)
-
-    assert world.store.watches.count == 2
-    for op in (Op.WRITE, Op.RM):
-        hostile.ok(op, b"a\0")
-        assert dom0.take() == [
-            event(b"/local/domain/1/a", b"t"),
-            event(b"/local/domain/1/a", b"u"),
-        ]
+    world.play("""
+        watch ~1/a t; watch / u; 0 watch ~1/a t; 0 watch / u
+        reset; watches -> 2
+        write a; 0 hear -> ~1/a:t ~1/a:u
+        rm a; 0 hear -> ~1/a:t ~1/a:u
+    """)
 
 
 @pytest.mark.parametrize("way", ["release", "kill", "offend", "introduce"])

@@ -1,97 +1,61 @@
 """XSA-419: nodes of domains that have ended, left to dom0, which has no quota."""
 
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.support.hosts import AnyHost
 from tests.support.processes import Place
-from tests.xsa.support import World, home
-from xsd.protocol.ops import Op
-from xsd.testing import Session
-from xsd.testing.session import event
+from tests.xsa.support import World
 
-ROUNDS = 50
+LIVE: Final = """
+    1 write /shared/{1..30}/below value; 1 set /shared/{1..30} n1 b0
+    1 write data/{1..30} value; 0 release 1
+"""
+"""A domain comes, makes nodes in and outside its home, and goes."""
 
-NODES = 30
-"""That each domain makes outside its home."""
-
-
-@pytest.fixture
-def shared(dom0: Session) -> bytes:
-    """A directory in which every domain may make nodes."""
-    dom0.make(b"/shared", b"b0")
-    return b"/shared"
-
-
-def live_and_die(world: World, dom0: Session, shared: bytes) -> None:
-    """Have a domain come, make nodes in and outside its home, and go."""
-    guest = world.guest(1)
-    for number in range(NODES):
-        guest.ok(Op.WRITE, shared + b"/%d/below\0value" % number)
-        guest.ok(Op.SET_PERMS, shared + b"/%d\0n1\0b0\0" % number)
-        guest.ok(Op.WRITE, b"data/%d\0value" % number)
-    dom0.ok(Op.RELEASE, b"1\0")
-    guest.close()
+RULES: Final[dict[str, str]] = {
+    "domains that come and go leave nothing, wherever their nodes were": f"""
+        0 make /shared b0; {LIVE}; note
+        {50 * (LIVE + "; same")}
+        0 dir /shared -> -
+    """,
+    "others' nodes below those of a dead domain go with them, and are told": """
+        enter 2; make mine b1; 2 write ~1/mine/theirs value; 2 watch ~1/mine/theirs t
+        nodes 2 -> 2; 0 release 1; nodes 2 -> 1
+        2 hear -> ~1/mine/theirs:t
+    """,
+}
 
 
-def test_domains_that_come_and_go_leave_nothing(
-    world: World, dom0: Session, shared: bytes
-) -> None:
-    """However often, wherever their nodes were."""
-    live_and_die(world, dom0, shared)
-    before = world.counts()
-    for _ in range(ROUNDS):
-        live_and_die(world, dom0, shared)
-        assert world.counts() == before
-
-    assert dom0.reply(Op.DIRECTORY, shared + b"\0") == (Op.DIRECTORY, b"")
-
-
-def test_others_nodes_below_those_of_a_dead_domain_go_with_them(
-    world: World, dom0: Session, hostile: Session
-) -> None:
-    """They are taken off their owners' counters; whoever watched is told."""
-    other = world.guest(2)
-    hostile.make(b"mine", b"b1")
-    other.ok(Op.WRITE, home(1) + b"/mine/theirs\0value")
-    other.ok(Op.WATCH, home(1) + b"/mine/theirs\0t\0")
-    assert world.nodes(2) == 2
-    dom0.ok(Op.RELEASE, b"1\0")
-
-    assert world.nodes(2) == 1
-    assert other.take() == [event(home(1) + b"/mine/theirs", b"t")]
+@pytest.mark.parametrize("rule", RULES)
+def test_a_domains_nodes_go_with_it(world: World, rule: str) -> None:
+    """However often."""
+    world.play(RULES[rule])
 
 
 def test_domains_that_are_killed_leave_nothing(anywhere: AnyHost) -> None:
     """On rings, as a guest that reboots all the time."""
-    anywhere.dom0.mkdir("/shared")
-    anywhere.dom0.set_permissions("/shared", ["b0"])
+    anywhere.play("0 make /shared b0")
     before = anywhere.counts()
     for _ in range(10):
-        guest = anywhere.guest(1)
-        for number in range(10):
-            guest.write(f"/shared/{number}/below", b"value")
-        anywhere.end(1)
+        anywhere.play("write /shared/{0..9}/below value; end 1")
         assert anywhere.counts() == before
 
 
-def test_orphans_are_kept_if_the_operator_wants_it(
-    world: World, dom0: Session, shared: bytes
-) -> None:
-    """They are dom0's then: the counters stay right, and nothing limits them."""
-    world.xenstore.engine.keep_orphans(keep=True)
-    for round_ in range(1, 4):
-        guest = world.guest(1)
-        of_dom0 = world.nodes(0)
-        for number in range(NODES):
-            guest.ok(Op.WRITE, shared + b"/%d-%d\0value" % (round_, number))
-        dom0.ok(Op.RELEASE, b"1\0")
-        guest.close()
+def test_orphans_are_kept_if_the_operator_wants_it(world: World) -> None:
+    """They are dom0's then: the counters stay right, and nothing limits them.
 
-        # The home is one more.
-        assert world.nodes(0) == of_dom0 + NODES + 1
-        assert world.nodes(1) == 0
+    The home is one more; seven nodes are dom0's anyway.
+    """
+    world.xenstore.engine.keep_orphans(keep=True)
+    world.play("""
+        0 make /shared b0; enter 1; nodes 0 -> 8
+        write /shared/1-{1..30} value; 0 release 1; nodes 0 -> 39; nodes 1 -> 0
+        write /shared/2-{1..30} value; 0 release 1; nodes 0 -> 69; nodes 1 -> 0
+        write /shared/3-{1..30} value; 0 release 1; nodes 0 -> 99; nodes 1 -> 0
+    """)
 
 
 def test_keeping_orphans_is_called_unsafe_where_it_is_offered(place: Place) -> None:

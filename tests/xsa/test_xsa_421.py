@@ -1,12 +1,11 @@
 """XSA-421: a commit that is done by half, and counters that do not see all of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import pytest
 
-from tests.store.support import shape
-from tests.xsa.support import World, home
+from tests.xsa.support import World
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.store import commit
@@ -16,65 +15,39 @@ from xsd.testing import Session
 
 LIMIT: Final = 10
 
-Request = tuple[int, bytes]
+COMMITS: Final[dict[str, int]] = {
+    "t1 mkdir a; t1 rm a": 0,
+    "t1 mkdir a/b/c; t1 rm a": 0,
+    "t1 mkdir a/b/c; t1 rm a/b": 1,
+    "t1 mkdir a; t1 rm a; t1 mkdir a": 1,
+    "t1 mkdir a/b; t1 rm a; t1 write a/c/d": 3,
+    "t1 rm old": -3,
+    "t1 rm old; t1 mkdir old/x": -1,
+    "t1 rm old/x; t1 mkdir old/x/y; t1 rm old": -3,
+    "t1 rm old; t1 mkdir old/x/y/z": 1,
+}
+"""What is done with `old/x/y` and others, and how many nodes there are more then."""
+
+OTHERS: Final = {False: "", True: "0 write /other value"}
+"""Others change something, so that the next commit is not a plain one."""
 
 
-def run(client: Session, requests: Sequence[Request], end: bytes = b"T\0") -> bytes:
-    """Make a transaction; return the payload of the reply to its end."""
-    number = client.start()
-    for op, payload in requests:
-        client.ok(op, payload, number)
-    return client.ask(Op.TRANSACTION_END, end, number)[-1][1]
-
-
-@pytest.fixture
-def crowded(dom0: Session) -> Callable[[], None]:
-    """Have others change something, so that the next commit is not a plain one."""
-
-    def change() -> None:
-        dom0.ok(Op.WRITE, b"/other\0value")
-
-    return change
-
-
-@pytest.mark.parametrize("others", [False, True])
-@pytest.mark.parametrize(
-    ("requests", "left"),
-    [
-        ([(Op.MKDIR, b"a\0"), (Op.RM, b"a\0")], 0),
-        ([(Op.MKDIR, b"a/b/c\0"), (Op.RM, b"a\0")], 0),
-        ([(Op.MKDIR, b"a/b/c\0"), (Op.RM, b"a/b\0")], 1),
-        ([(Op.MKDIR, b"a\0"), (Op.RM, b"a\0"), (Op.MKDIR, b"a\0")], 1),
-        ([(Op.MKDIR, b"a/b\0"), (Op.RM, b"a\0"), (Op.WRITE, b"a/c/d\0")], 3),
-        ([(Op.RM, b"old\0")], -3),
-        ([(Op.RM, b"old\0"), (Op.MKDIR, b"old/x\0")], -1),
-        ([(Op.RM, b"old/x\0"), (Op.MKDIR, b"old/x/y\0"), (Op.RM, b"old\0")], -3),
-        ([(Op.RM, b"old\0"), (Op.MKDIR, b"old/x/y/z\0")], 1),
-    ],
-)
+@pytest.mark.parametrize("others", OTHERS)
+@pytest.mark.parametrize("requests", COMMITS)
 def test_a_commit_counts_what_it_leaves(
-    world: World,
-    hostile: Session,
-    crowded: Callable[[], None],
-    requests: list[Request],
-    left: int,
-    others: bool,
+    world: World, requests: str, others: bool
 ) -> None:
     """However often a node was made and removed on the way."""
-    hostile.ok(Op.WRITE, b"old/x/y\0value")
-    before = world.nodes(1)
-    with hostile.transaction() as number:
-        for op, payload in requests:
-            hostile.ok(op, payload, number)
-        if others:
-            crowded()
-
-    assert world.nodes(1) == before + left
+    world.play(f"""
+        write old/x/y value; nodes 1 -> 4
+        start t1; {requests}; {OTHERS[others]}; t1 commit -> OK
+        nodes 1 -> {4 + COMMITS[requests]}
+    """)
 
 
-@pytest.mark.parametrize("others", [False, True])
+@pytest.mark.parametrize("others", OTHERS)
 def test_no_way_of_making_and_removing_gets_more_nodes_than_allowed(
-    world: World, hostile: Session, crowded: Callable[[], None], others: bool
+    world: World, dom0: Session, hostile: Session, others: bool
 ) -> None:
     """Over and over: the quota is where it was."""
     world.limit(NODES, LIMIT, 1)
@@ -83,8 +56,8 @@ def test_no_way_of_making_and_removing_gets_more_nodes_than_allowed(
         for op in (Op.MKDIR, Op.RM, Op.MKDIR, Op.RM, Op.MKDIR):
             hostile.ask(op, b"n%d/below\0" % round_, number)
         if others:
-            crowded()
-        hostile.ask(Op.TRANSACTION_END, b"T\0", number)
+            dom0.ok(Op.WRITE, b"/other\0value")
+        hostile.commit(number)
         assert world.nodes(1) <= LIMIT
         world.check()
 
@@ -110,8 +83,8 @@ STEPS: Final = [
 @pytest.mark.parametrize("at", range(8))
 def test_a_commit_that_breaks_anywhere_changes_nothing(
     world: World,
+    dom0: Session,
     hostile: Session,
-    crowded: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
     at: int,
 ) -> None:
@@ -123,7 +96,7 @@ def test_a_commit_that_breaks_anywhere_changes_nothing(
     number = hostile.start()
     for op, payload in STEPS:
         hostile.ok(op, payload, number)
-    crowded()
+    dom0.ok(Op.WRITE, b"/other\0value")
     before = world.tree()
 
     with monkeypatch.context() as patch:
@@ -136,7 +109,9 @@ def test_a_commit_that_breaks_anywhere_changes_nothing(
     (notice,) = world.notices("error")
     assert isinstance(notice.error, DefectError)
     assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOENT
-    assert run(hostile, STEPS) == b"OK\0"
+    with hostile.transaction() as number:
+        for op, payload in STEPS:
+            hostile.ok(op, payload, number)
 
 
 def break_at(patch: pytest.MonkeyPatch, at: int) -> None:
@@ -159,25 +134,14 @@ def break_at(patch: pytest.MonkeyPatch, at: int) -> None:
         patch.setattr(commit, name, breaking(getattr(commit, name)))
 
 
-def test_a_commit_that_is_refused_changes_nothing(
-    world: World, dom0: Session, hostile: Session
-) -> None:
+def test_a_commit_that_is_refused_changes_nothing(world: World) -> None:
     """For a conflict, for a quota, or for a right that is gone."""
-    hostile.ok(Op.WRITE, b"old/x\0value")
-    dom0.make(b"/shared", b"b0")
-    numbers = [hostile.start() for _ in range(3)]
-    for number in numbers:
-        hostile.ok(Op.WRITE, b"new/a\0value", number)
-    hostile.ask(Op.READ, b"old/x\0", numbers[0])
-    hostile.ok(Op.WRITE, b"/shared/a\0value", numbers[1])
-    dom0.ok(Op.WRITE, home(1) + b"/old/x\0other")
-    dom0.ok(Op.SET_PERMS, b"/shared\0n0\0")
-    world.limit(NODES, 3, 1)
-    before = shape(world.store), world.counts()
-
-    refused = [hostile.refused(Op.TRANSACTION_END, b"T\0", each) for each in numbers]
-    assert refused[0] == Errno.EAGAIN
-    assert refused[1] in {Errno.EAGAIN, Errno.EACCES}
-    assert refused[2] == Errno.ENOSPC
-    assert shape(world.store) == before[0]
-    assert world.transactions() == {}
+    world.play("""
+        write old/x value; 0 make /shared b0; start t{1..3}; t{1..3} write new/a value
+        t1 read old/x; t2 write /shared/a value
+        0 write ~1/old/x other; 0 set /shared n0; limit nodes 3; note
+        t1 commit -> EAGAIN
+        t2 commit -> EAGAIN|EACCES
+        t3 commit -> ENOSPC
+        same tree; transactions -> 0
+    """)

@@ -21,14 +21,19 @@ def client(request: pytest.FixtureRequest, anywhere: AnyHost) -> Client:
     return anywhere.guest(1) if request.param == "guest" else anywhere.client()
 
 
+def make_wide(anywhere: AnyHost, names: list[bytes]) -> None:
+    """Make a directory that all may list."""
+    anywhere.dom0.mkdir("/wide")
+    anywhere.dom0.set_permissions("/wide", ["n0", "r1"])
+    for name in names:
+        anywhere.dom0.mkdir(b"/wide/" + name)
+
+
 def test_a_directory_too_long_for_a_reply_is_e2big(
     anywhere: AnyHost, client: Client
 ) -> None:
     """DIRECTORY_PART has all of it, and other requests are answered as before."""
-    anywhere.dom0.mkdir("/wide")
-    anywhere.dom0.set_permissions("/wide", ["n0", "r1"])
-    for name in NAMES:
-        anywhere.dom0.mkdir(b"/wide/" + name)
+    make_wide(anywhere, NAMES)
 
     for _ in range(3):
         assert refusal_of(client.request, Op.DIRECTORY, b"/wide\0") == Errno.E2BIG
@@ -40,11 +45,8 @@ def test_a_directory_that_just_fits_is_listed(
     anywhere: AnyHost, client: Client
 ) -> None:
     """4,096 bytes are a payload, one more name is E2BIG."""
-    anywhere.dom0.mkdir("/wide")
-    anywhere.dom0.set_permissions("/wide", ["n0", "r1"])
     names = [b"%0127d" % number for number in range(PAYLOAD_MAX // 128)]
-    for name in names:
-        anywhere.dom0.mkdir(b"/wide/" + name)
+    make_wide(anywhere, names)
 
     listing = client.request(Op.DIRECTORY, b"/wide\0")
     assert len(listing) == PAYLOAD_MAX

@@ -194,19 +194,17 @@ class Core:
 
     def record_request(self, connection: Connection, frame: Frame) -> None:
         """Hand a request that has changed something to the tape."""
-        answers = self.outside.take()
         tape = self.tape
         if tape is not None:
-            domid = connection.caller.domid
-            generation = self.store.generation
+            outside = self.outside
             tape.take(
                 Input(
                     REQUEST,
-                    generation,
+                    self.store.clock.now,
                     connection.id,
-                    domid,
+                    connection.caller.domid,
                     frame,
-                    answers=answers,
+                    answers=outside.take() if outside.answers else (),
                 )
             )
 
@@ -256,9 +254,9 @@ class Core:
     def end_protection(self, protection: Protection) -> None:
         """Let those go on who wait for a transaction."""
         self.protection = None
-        for connection in protection.waiting:
+        for connection in protection.waiting.values():
             self.schedule.queue(connection)
-        protection.waiting = []
+        protection.waiting = {}
         if self.tracing.wrl:
             self.notices.append(tracing.about("wrl.over", protection.connection))
 

@@ -130,7 +130,7 @@ def wait_if_needed(core: Core, connection: Connection, frame: Frame) -> bool:
                 "waits_for": protection.connection.id,
             }
             core.notices.append(tracing.about("wrl.waits", connection, more))
-    protection.waiting.append(connection)
+    protection.waiting[connection.id] = connection
     return True
 
 

@@ -19,7 +19,7 @@ class Protection:
         transaction: It.
         before: What the last one that failed relied on.
         until_ms: When others wait no longer.
-        waiting: Who waits for it to end.
+        waiting: Who waits for it to end, by number.
     """
 
     __slots__ = ("before", "connection", "number", "transaction", "until_ms", "waiting")
@@ -37,7 +37,7 @@ class Protection:
         self.transaction = transaction
         self.before = before
         self.until_ms = until_ms
-        self.waiting: list[Connection] = []
+        self.waiting: dict[int, Connection] = {}
 
     def concerns(self, path: Path, now: Node) -> bool:
         """Tell whether a change at a path of the present store might make it fail."""

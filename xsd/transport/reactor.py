@@ -23,8 +23,13 @@ from xsd.engine.link import Link
 READY_MAX: Final = 64
 """Descriptors that are served in one pass."""
 
-LINGER_MS: Final = 1
-"""How long it is waited for more before the loop goes on."""
+LINGER_MS: Final = 10
+"""How long it is waited for more before the loop goes on.
+
+Longer than the kernel's tick (1 to 4 ms): a time-out before the next tick has the
+kernel program the processor's timer for each wait, which on a virtual machine costs as
+much as the rest of a request.
+"""
 
 PASSES_MS: Final = 10
 """How long the loop waits at most if there is always more, in milliseconds."""
