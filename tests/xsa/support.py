@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, final
@@ -205,14 +205,20 @@ class World:
         """What the log should say since this was asked last, of one level."""
         return [each for each in self.xenstore.take_notices() if each.level == level]
 
-    def play(self, text: str, *, inside: bool = False) -> None:
+    def play(
+        self,
+        text: str,
+        *,
+        inside: bool = False,
+        acts: Mapping[str, Callable[..., object]] | None = None,
+    ) -> None:
         """Have clients say and be told what a text says; see `Dialogue`.
 
         Acts are ``limit nodes 9`` (of domain 1, or ``nodes 9 2``), ``nodes 1`` (how
         many it is charged with), ``transactions`` and ``watches`` (how many there are,
         or ``transactions 1``), ``note`` and ``same`` (the tree, and what there is of
         everything; ``same tree``; ``same still`` if nothing was done in between),
-        ``advance 250`` (ms) and ``served``.
+        ``advance 250`` (ms), ``served`` and the caller's.
         """
         noted: list[object] = []
 
@@ -234,7 +240,7 @@ class World:
             assert part == b"tree" or self.counts() == noted[1], text
             assert part != b"still" or self.store.generation == noted[2], text
 
-        acts: dict[str, Callable[..., object]] = {
+        known: dict[str, Callable[..., object]] = {
             "limit": limit,
             "nodes": lambda domid: self.nodes(int(domid)),
             "transactions": transactions,
@@ -244,7 +250,7 @@ class World:
             "note": note,
             "same": same,
         }
-        Dialogue(enter, acts, inside=inside).play(text)
+        Dialogue(enter, {**known, **(acts or {})}, inside=inside).play(text)
 
     def check(self) -> None:
         """Check that the bystander is served and the store is consistent."""
