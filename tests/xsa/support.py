@@ -218,7 +218,7 @@ class World:
         many it is charged with), ``transactions`` and ``watches`` (how many there are,
         or ``transactions 1``), ``note`` and ``same`` (the tree, and what there is of
         everything; ``same tree``; ``same still`` if nothing was done in between),
-        ``advance 250`` (ms), ``served`` and the caller's.
+        ``advance 250`` (ms), ``unsent 1`` (bytes), ``served`` and the caller's.
         """
         noted: list[object] = []
 
@@ -231,6 +231,14 @@ class World:
         def transactions(domid: bytes = b"") -> int:
             found = self.transactions()
             return found.get(int(domid), 0) if domid else sum(found.values())
+
+        def unsent(domid: bytes) -> int:
+            connections = self.xenstore.engine.connections
+            return sum(
+                each.outbox.size
+                for each in connections
+                if each.caller.domid == int(domid)
+            )
 
         def note() -> None:
             noted[:] = [self.tree(), self.counts(), self.store.generation]
@@ -246,6 +254,7 @@ class World:
             "transactions": transactions,
             "watches": lambda: self.store.watches.count,
             "advance": lambda ms: self.xenstore.advance(int(ms)),
+            "unsent": unsent,
             "served": self.bystander.is_served,
             "note": note,
             "same": same,
