@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, final
@@ -205,14 +205,20 @@ class World:
         """What the log should say since this was asked last, of one level."""
         return [each for each in self.xenstore.take_notices() if each.level == level]
 
-    def play(self, text: str, *, inside: bool = False) -> None:
+    def play(
+        self,
+        text: str,
+        *,
+        inside: bool = False,
+        acts: Mapping[str, Callable[..., object]] | None = None,
+    ) -> None:
         """Have clients say and be told what a text says; see `Dialogue`.
 
         Acts are ``limit nodes 9`` (of domain 1, or ``nodes 9 2``), ``nodes 1`` (how
         many it is charged with), ``transactions`` and ``watches`` (how many there are,
         or ``transactions 1``), ``note`` and ``same`` (the tree, and what there is of
         everything; ``same tree``; ``same still`` if nothing was done in between),
-        ``advance 250`` (ms) and ``served``.
+        ``advance 250`` (ms), ``unsent 1`` (bytes), ``served`` and the caller's.
         """
         noted: list[object] = []
 
@@ -226,6 +232,14 @@ class World:
             found = self.transactions()
             return found.get(int(domid), 0) if domid else sum(found.values())
 
+        def unsent(domid: bytes) -> int:
+            connections = self.xenstore.engine.connections
+            return sum(
+                each.outbox.size
+                for each in connections
+                if each.caller.domid == int(domid)
+            )
+
         def note() -> None:
             noted[:] = [self.tree(), self.counts(), self.store.generation]
 
@@ -234,17 +248,18 @@ class World:
             assert part == b"tree" or self.counts() == noted[1], text
             assert part != b"still" or self.store.generation == noted[2], text
 
-        acts: dict[str, Callable[..., object]] = {
+        known: dict[str, Callable[..., object]] = {
             "limit": limit,
             "nodes": lambda domid: self.nodes(int(domid)),
             "transactions": transactions,
             "watches": lambda: self.store.watches.count,
             "advance": lambda ms: self.xenstore.advance(int(ms)),
+            "unsent": unsent,
             "served": self.bystander.is_served,
             "note": note,
             "same": same,
         }
-        Dialogue(enter, acts, inside=inside).play(text)
+        Dialogue(enter, {**known, **(acts or {})}, inside=inside).play(text)
 
     def check(self) -> None:
         """Check that the bystander is served and the store is consistent."""

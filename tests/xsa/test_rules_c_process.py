@@ -93,16 +93,13 @@ def test_a_guest_does_not_fill_the_log(
     guest.send_bytes(encode_frame(Op.READ, 1, 0, b"/tool\0") * 50)
     assert len(frames(guest, 50)) == 50
     before = len(place.lines())
-    for _ in range(10):
-        for request in (
-            encode_frame(Op.READ, 1, 0, b"/tool\0"),
-            encode_frame(Op.READ, 1, 0, b"//\0"),
-            encode_frame(Op.CONTROL, 1, 0, b"check\0"),
-            encode_frame(99, 1, 0, b""),
-            encode_frame(Op.WATCH, 1, 0, b"x\0"),
-        ):
-            guest.send_bytes(request * 10)
-            assert len(frames(guest, 10)) == 10
+    requests = [
+        *((Op.READ, b"/tool\0"), (Op.READ, b"//\0"), (Op.CONTROL, b"check\0")),
+        *((99, b""), (Op.WATCH, b"x\0")),
+    ]
+    for op, payload in requests * 10:
+        guest.send_bytes(encode_frame(op, 1, 0, payload) * 10)
+        assert len(frames(guest, 10)) == 10
     check(place, dom0)
 
     refused = [line for line in place.lines("request.refused") if line["domid"] == 1]
@@ -165,15 +162,8 @@ def test_names_are_hashed_differently_in_each_daemon(place: Place) -> None:
     program = "import xsd.daemon.xenstored; print(hash(b'device'))"
     environ = place.environ()
     environ.pop("PYTHONHASHSEED", None)
-    hashes = {
-        subprocess.run(
-            [sys.executable, "-c", program],
-            check=True,
-            capture_output=True,
-            env=environ,
-        ).stdout
-        for _ in range(2)
-    }
+    command = [sys.executable, "-c", program]
+    hashes = {subprocess.check_output(command, env=environ) for _ in range(2)}
 
     assert len(hashes) == 2
 
@@ -182,9 +172,8 @@ def test_nothing_that_is_installed_sets_the_salt() -> None:
     """PYTHONHASHSEED is for tests that are to repeat themselves."""
     folders = [CODE / name for name in ("protocol", "xsd", "systemd", "dist")]
     files = [path for folder in folders for path in folder.rglob("*")]
-    texts = [
-        path.read_bytes() for path in files if path.suffix != ".pyc" and path.is_file()
-    ]
+    files = [path for path in files if path.suffix != ".pyc" and path.is_file()]
+    texts = [path.read_bytes() for path in files]
 
     assert texts
     assert [text for text in texts if b"PYTHONHASHSEED" in text] == []

@@ -120,15 +120,15 @@ def test_who_has_sent_many_requests_is_not_forgotten(
     world: World, dom0: Session, writers: list[Session]
 ) -> None:
     """When others have had their turn, the next request is one that waits."""
-    protected = world.client()
+    holder = world.client()
     for _ in range(PROTECT_AFTER):
-        assert not attempt(protected, writers)
-    number = protected.start()
+        assert not attempt(holder, writers)
+    number = holder.start()
     requests = [dom0.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(TURN)]
     dom0.send(b"".join([*requests, dom0.frame(Op.WRITE, SHARED + b"\0value")]))
     assert len(dom0.take()) == TURN
     assert dom0.take() == []
-    protected.ok(Op.TRANSACTION_END, b"F\0", number)
+    holder.ok(Op.TRANSACTION_END, b"F\0", number)
 
     assert dom0.take() == [(Op.WRITE, OK)]
 

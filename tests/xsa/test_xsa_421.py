@@ -69,49 +69,33 @@ class DefectError(Exception):
     """Something that should not happen happens in the middle of a commit."""
 
 
-STEPS: Final = [
-    (Op.WRITE, b"old/x\0changed"),
-    (Op.RM, b"old/y\0"),
-    (Op.MKDIR, b"new/a/b\0"),
-    (Op.SET_PERMS, b"old\0n1\0r7\0"),
-    (Op.MKDIR, b"gone\0"),
-    (Op.RM, b"gone\0"),
-]
+STEPS: Final = """
+    1 start t; t write old/x changed; t rm old/y; t mkdir new/a/b; t set old n1 r7
+    t mkdir gone; t rm gone
+"""
 
 
 @pytest.mark.pure_only
 @pytest.mark.parametrize("at", range(8))
 def test_a_commit_that_breaks_anywhere_changes_nothing(
-    world: World,
-    dom0: Session,
-    hostile: Session,
-    monkeypatch: pytest.MonkeyPatch,
-    at: int,
+    world: World, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     """The client gets EIO, the transaction is gone, the store is as it was."""
     world.stop_tape()
-    for name in (b"x", b"y", b"z"):
-        hostile.ok(Op.WRITE, b"old/" + name + b"\0value")
-    hostile.ok(Op.WATCH, b"/\0t\0")
-    number = hostile.start()
-    for op, payload in STEPS:
-        hostile.ok(op, payload, number)
-    dom0.ok(Op.WRITE, b"/other\0value")
-    before = world.tree()
-
-    with monkeypatch.context() as patch:
-        break_at(patch, at)
-        assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.EIO
-
-    assert world.tree() == before
-    assert world.transactions() == {}
+    world.play(
+        f"""
+        write old/x value; write old/y value; write old/z value; watch / t
+        {STEPS}; 0 write /other value; note
+        break; t commit -> EIO; mend
+        hear -> -; same tree; 0 control check -> OK
+        transactions -> 0; t commit -> ENOENT
+        {STEPS}; t commit -> OK; hear
+        """,
+        acts={"break": lambda: break_at(monkeypatch, at), "mend": monkeypatch.undo},
+    )
     world.check()
     (notice,) = world.notices("error")
     assert isinstance(notice.error, DefectError)
-    assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOENT
-    with hostile.transaction() as number:
-        for op, payload in STEPS:
-            hostile.ok(op, payload, number)
 
 
 def break_at(patch: pytest.MonkeyPatch, at: int) -> None:
