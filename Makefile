@@ -8,11 +8,12 @@
 # make deb      build a Debian package into dist, compiled, or for all machines: PURE=1
 # make test-deb build both and try them in a fresh Debian 12; takes root and mmdebstrap
 # make fuzz     hostile guests against a daemon (SECONDS=300, SEED= of an earlier run)
+# make simulate whole engines in simulated worlds, replayed (SECONDS=300, SEED=)
 # make soak     a thousand domains come and go, three times (minutes)
 # make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
 # make docs     build the site of docs/ into build/docs
 # make lint     check format, style, types and import directions
-# make man      write what the manual pages have from the tables of options and settings
+# make tables   write what pages and completion have from the table of settings
 # make clean    remove what the others made, .venv included
 #
 # Everything is installed into .venv in this directory. Another interpreter than
@@ -28,7 +29,7 @@ bin := .venv/bin
 socket := $(here)/run/socket
 
 .PHONY: serve test test-compiled test-container test-systemd test-deb test-xen bench-xen
-.PHONY: fuzz soak wheels deb docs lint man clean
+.PHONY: fuzz simulate soak wheels deb docs lint tables clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -89,6 +90,10 @@ test-deb: .venv/.develop
 fuzz: .venv/.develop
 	@$(bin)/python -m tests.soak.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
+simulate: .venv/.develop
+	@$(bin)/python -m tests.simulation.simulate --seconds $(SECONDS) \
+	    $(if $(SEED),--seed $(SEED))
+
 soak: .venv/.develop
 	@$(bin)/python -m tests.soak.soak
 
@@ -114,8 +119,8 @@ lint: .venv/.develop
 	$(bin)/mypy
 	$(bin)/lint-imports
 
-man: .venv/.develop
-	@$(bin)/python -m tests.man.generated
+tables: .venv/.develop
+	@$(bin)/python -m tests.support.generated
 
 clean:
 	rm -rf .venv run build dist htmlcov .coverage .coverage.* .hypothesis \

@@ -1,16 +1,6 @@
 # Completion for bash of xsd and of xenstored, which is xsd-xenstored in packages.
 # It needs nothing of bash-completion, and can be read by itself: . completion/xsd.bash
 
-# Options as for compgen; those that take a value are named a second time.
-_xsd_serve_options="-H -h --help --version -N --no-fork --config -F --pid-file --socket
-    --hypervisor --log-level --log-format --record -T --trace-file --trace-control
-    -E --entry-nb -S --entry-size -W --watch-nb -t --transaction -A --perm-nb -M
-    --path-max -Q --quota
-    -q --quota-soft -w --timeout -K --keep-orphans --event --master-domid --priv-domid
-    -U --live-update"
-_xsd_quotas="nodes watches outstanding memory transactions transaction-nodes
-    node-permissions path-max node-size"
-
 # The words before the one to be completed, and that one: "words", "cur" and "prev".
 # bash cuts at = and :, so that --socket=./s are three words; this makes two of them.
 _xsd_split() {
@@ -65,23 +55,43 @@ _xsd_offer_paths() {
     fi
 }
 
-# After an option of the daemon that takes a value: offers those, and returns 0.
+# begin: made by `make tables`
+# Options as for compgen.
+_xsd_serve_options="-H -h --help --version -N --no-fork --config -F --pid-file --socket
+    --hypervisor --log-level --log-format --record -T --trace-file --trace-control -E
+    --entry-nb -S --entry-size -W --watch-nb -t --transaction -A --perm-nb -M --path-max
+    -Q --quota -q --quota-soft -w --timeout -K --keep-orphans --event --master-domid
+    --priv-domid -U --live-update"
+
+# After an option of the daemon that takes a value: offers those, returns 0.
 _xsd_serve_value() {
     case $prev in
-        --config | --pid-file | -F | --socket | --record) _xsd_offer_files ;;
-        --trace-file | -T) _xsd_offer_files ;;
+        --config) _xsd_offer_files ;;
+        -F | --pid-file) _xsd_offer_files ;;
+        --socket) _xsd_offer_files ;;
         --hypervisor) _xsd_offer -W "auto xen emulated" ;;
         --log-level) _xsd_offer -W "debug info warning error" ;;
         --log-format) _xsd_offer -W "auto console json" ;;
+        --record) _xsd_offer_files ;;
+        -T | --trace-file) _xsd_offer_files ;;
         --trace-control) _xsd_offer -W "{+,-}obj {+,-}io {+,-}wrl {+,-}acc {+,-}tdb" ;;
-        --quota | -Q) _xsd_offer_begun -S = -W "$_xsd_quotas" ;;
-        --quota-soft | -q) _xsd_offer_begun -S = -W memory ;;
-        --timeout | -w) _xsd_offer_begun -S = -W watch-event ;;
-        --entry-nb | -E | --entry-size | -S | --watch-nb | -W | --transaction | -t) ;;
-        --perm-nb | -A | --path-max | -M | --event | --master-domid | --priv-domid) ;;
+        -E | --entry-nb) ;;
+        -S | --entry-size) ;;
+        -W | --watch-nb) ;;
+        -t | --transaction) ;;
+        -A | --perm-nb) ;;
+        -M | --path-max) ;;
+        -Q | --quota) _xsd_offer_begun -S = -W "nodes watches outstanding memory
+            transactions transaction-nodes node-permissions path-max node-size" ;;
+        -q | --quota-soft) _xsd_offer_begun -S = -W "memory" ;;
+        -w | --timeout) _xsd_offer_begun -S = -W "watch-event" ;;
+        --event) ;;
+        --master-domid) ;;
+        --priv-domid) ;;
         *) return 1 ;;
     esac
 }
+# end
 
 _xsd_serve() {
     _xsd_serve_value || _xsd_offer -W "$_xsd_serve_options"
@@ -95,11 +105,19 @@ _xsd_config() {
     esac
 }
 
+_xsd_tape() {
+    case ${operands[0]-} in
+        "") _xsd_offer -W "show replay -h --help --socket" ;;
+        *) ((${#operands[@]} > 1)) || _xsd_offer_files ;;
+    esac
+}
+
 _xsd_command() {
     local options="-h --help --socket -s"
     case $command in
         serve) _xsd_serve && return ;;
         config) _xsd_config && return ;;
+        tape) _xsd_tape && return ;;
         read) options+=" -p --prefix -R --raw" ;;
         write) options+=" -R --raw" ;;
         list) options+=" -p --prefix" ;;
@@ -116,7 +134,7 @@ _xsd_command() {
     fi
     # Every second word of write is a value, those of chmod behind the first are modes.
     case $command:${#operands[@]} in
-        serve:* | config:* | health:*) ;;
+        serve:* | config:* | tape:* | health:*) ;;
         write:*[13579]) ;;
         chmod:0) _xsd_offer_paths ;;
         chmod:*) _xsd_offer_begun -W "n r w b" ;;
@@ -165,7 +183,7 @@ _xsd() {
                 _xsd_offer -W "-h --help --socket --version"
             else
                 _xsd_offer -W "serve config read write list ls tree exists mkdir rm
-                    chmod watch health"
+                    chmod watch health tape"
             fi
             ;;
     esac

@@ -7,8 +7,13 @@ and length, four 32-bit numbers in the byte order of the machine.
 import struct
 from typing import Final, final
 
+from mypy_extensions import mypyc_attr
+
 from xsd.protocol.errors import Errno, FramingError, XenStoreError
 from xsd.protocol.limits import HEADER_SIZE, PAYLOAD_MAX
+
+REPEATED: Final = 12
+"""Bytes of a header that its reply repeats: all but the length."""
 
 _HEADER: Final = struct.Struct("=IIII")
 _unpack_from: Final = _HEADER.unpack_from
@@ -18,11 +23,12 @@ _REPR_MAX: Final = 75
 
 
 @final
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Frame:
     """One message.
 
     Attributes:
-        header: The 16 bytes as they came: a reply repeats most of them.
+        header: The first 12 bytes as they came: a reply repeats them.
         op: Message type, 32 bits; not necessarily a member of `Op`.
         req_id: Number by which the client finds its reply, 32 bits.
         tx_id: Transaction, or 0, 32 bits.
@@ -39,6 +45,11 @@ class Frame:
         self.req_id = req_id
         self.tx_id = tx_id
         self.payload = payload
+
+    @property
+    def whole(self) -> bytes:
+        """The message as it came, header and payload."""
+        return encode_frame(self.op, self.req_id, self.tx_id, self.payload)
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -118,7 +129,8 @@ class FrameDecoder:
             if stop > end:
                 self._needed = HEADER_SIZE + length
                 break
-            frames.append(Frame(data[at:body], op, req_id, tx_id, data[body:stop]))
+            header = data[at : at + REPEATED]
+            frames.append(Frame(header, op, req_id, tx_id, data[body:stop]))
             at = stop
         self._position += at - start
         if at < end:
@@ -150,9 +162,7 @@ class FrameDecoder:
             return -1
         whole = bytes(partial)
         op, req_id, tx_id, _ = _unpack_from(whole)
-        frames.append(
-            Frame(whole[:HEADER_SIZE], op, req_id, tx_id, whole[HEADER_SIZE:])
-        )
+        frames.append(Frame(whole[:REPEATED], op, req_id, tx_id, whole[HEADER_SIZE:]))
         self._position += len(whole)
         self._partial = bytearray()
         self._needed = HEADER_SIZE

@@ -28,3 +28,9 @@ DOMID_ANY: Final = 0x7FF5
 
 DOMID_MAX: Final = 0xFFFF
 """Domain ids are 16 bits wide on the wire."""
+
+DOMID_DIGITS: Final = 5
+"""Most decimal digits of a domain id, without zeros before it."""
+
+UINT_MAX: Final = 0xFFFFFFFF
+"""Greatest number of 32 bits, as a header's fields and a ring's indexes have."""

@@ -7,7 +7,7 @@ number in any string; clients may have come to depend on that.
 from typing import Final
 
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.limits import DOMID_MAX
+from xsd.protocol.limits import DOMID_DIGITS, DOMID_MAX, UINT_MAX
 
 _BLANKS: Final = b" \t\n\v\f\r"
 _DIGITS: Final = b"0123456789"
@@ -15,7 +15,6 @@ _DIGITS: Final = b"0123456789"
 _LONG_MAX: Final = 2**63 - 1
 _LONG_MIN: Final = -(2**63)
 _LONG_DIGITS: Final = 19
-_DOMID_DIGITS: Final = 5
 
 
 def parse_domid(text: bytes) -> int:
@@ -25,7 +24,7 @@ def parse_domid(text: bytes) -> int:
         XenStoreError: EINVAL for anything else.
     """
     digits = text.lstrip(b"0")
-    if text.isdigit() and len(digits) <= _DOMID_DIGITS:
+    if text.isdigit() and len(digits) <= DOMID_DIGITS:
         domid = int(digits or b"0")
         if domid <= DOMID_MAX:
             return domid
@@ -54,7 +53,7 @@ def c_long(text: bytes) -> int:
 
 def c_unsigned(text: bytes) -> int:
     """Result of ``atoi`` in an unsigned variable of 32 bits: -1 is 2**32 - 1."""
-    return c_long(text) & 0xFFFFFFFF
+    return c_long(text) & UINT_MAX
 
 
 def c_int(text: bytes) -> int:

@@ -15,6 +15,7 @@ where a watch on "/" sees all of the former and none of the latter.
 from typing import Final
 
 from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import DOMID_DIGITS
 
 Path = tuple[bytes, ...]
 
@@ -22,7 +23,11 @@ ROOT: Final[Path] = (b"",)
 
 _ALLOWED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-/_@"
 _DOMAIN_DIRECTORY: Final = b"/local/domain/"
-_DOMID_DIGITS: Final = 5
+
+
+def domain_path(domid: int) -> bytes:
+    """The directory of a domain, where its relative paths begin."""
+    return _DOMAIN_DIRECTORY + b"%d" % domid
 
 
 def parse_path(
@@ -87,6 +92,6 @@ def _counted_length(full: bytes) -> int:
         return len(full)
     start = len(_DOMAIN_DIRECTORY)
     end = full.find(b"/", start)
-    if start < end <= start + _DOMID_DIGITS and full[start:end].isdigit():
+    if start < end <= start + DOMID_DIGITS and full[start:end].isdigit():
         return len(full) - end - 1
     return len(full)

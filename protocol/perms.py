@@ -8,7 +8,7 @@ is about the domain it names. The first of these that matches decides.
 from typing import Final, final
 
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.limits import DOMID_ANY, DOMID_FIRST_RESERVED
+from xsd.protocol.limits import DOMID_ANY, DOMID_FIRST_RESERVED, UINT_MAX
 
 NONE: Final = 0
 READ: Final = 1
@@ -18,7 +18,6 @@ OWNER: Final = 4
 
 _LETTERS: Final = b"nrwb"
 _EVERYTHING: Final = READ | WRITE | OWNER
-_DOMID_BITS: Final = 0xFFFFFFFF
 _SIGN: Final = 0x80000000
 
 
@@ -68,7 +67,7 @@ class Entry:
         """The entry as on the wire; C xenstored prints the number as signed."""
         domid = self.domid
         if domid >= _SIGN:
-            domid -= _DOMID_BITS + 1
+            domid -= UINT_MAX + 1
         return b"%c%d" % (_LETTERS[self.rights], domid)
 
     def __eq__(self, other: object) -> bool:
@@ -187,7 +186,7 @@ def _parse_entry(text: bytes) -> Entry:
         raise XenStoreError(Errno.EINVAL, "permission without a number", text) from None
     # strtol answers its greatest value where a number is out of range.
     number = min(number, 2**63 if negative else 2**63 - 1)
-    return Entry(rights, (-number if negative else number) & _DOMID_BITS)
+    return Entry(rights, (-number if negative else number) & UINT_MAX)
 
 
 def _base_of(digits: bytes) -> int:

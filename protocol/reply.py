@@ -18,18 +18,19 @@ OK: Final = b"OK\0"
 
 TRUE: Final = b"T\0"
 FALSE: Final = b"F\0"
-"""Payloads of IS_DOMAIN_INTRODUCED."""
+"""Replies to IS_DOMAIN_INTRODUCED; of TRANSACTION_END whether to commit."""
 
 _U32: Final = struct.Struct("=I")
 
 # Taking a length from here is several times cheaper than packing it.
 _LENGTHS: Final[list[bytes]] = [_U32.pack(size) for size in range(PAYLOAD_MAX + 1)]
 
-_OK_TAIL: Final = _LENGTHS[len(OK)] + OK
+OK_TAIL: Final = _LENGTHS[len(OK)] + OK
+"""What a reply of OK consists of behind what it repeats of the request's header."""
 _ERROR_TYPE: Final = _U32.pack(Op.ERROR)
-_ERROR_TAILS: Final[list[bytes]] = [
-    _LENGTHS[len(name) + 1] + name.encode() + b"\0" for name in ERROR_NAMES
-]
+_ERROR_TAILS: Final[dict[Errno, bytes]] = {
+    Errno[name]: _LENGTHS[len(name) + 1] + name.encode() + b"\0" for name in ERROR_NAMES
+}
 _EVENT_HEAD: Final = struct.pack("=III", Op.WATCH_EVENT, 0, 0)
 
 
@@ -40,16 +41,16 @@ def encode_reply(frame: Frame, payload: bytes) -> bytes:
         XenStoreError: E2BIG for a payload over 4,096 bytes (XSA-72).
     """
     if payload is OK:
-        return frame.header[:12] + _OK_TAIL
+        return frame.header + OK_TAIL
     size = len(payload)
     if size > PAYLOAD_MAX:
         raise XenStoreError(Errno.E2BIG, f"reply of {size} bytes")
-    return frame.header[:12] + _LENGTHS[size] + payload
+    return frame.header + _LENGTHS[size] + payload
 
 
 def encode_error(frame: Frame, errno: Errno) -> bytes:
     """Build the ERROR reply to a request that was refused."""
-    return _ERROR_TYPE + frame.header[4:12] + _ERROR_TAILS[errno]
+    return _ERROR_TYPE + frame.header[4:] + _ERROR_TAILS[errno]
 
 
 def encode_event(path: bytes, token: bytes) -> bytes | None:

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Final, final
 
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.limits import PAYLOAD_MAX, UINT_MAX
 from xsd.protocol.number import c_int, c_long, c_unsigned, parse_domid
 from xsd.protocol.ops import OP_LIMIT, Op
+from xsd.protocol.reply import FALSE, TRUE
 
 UNLIMITED: Final = -1
 """Depth of a watch that sees everything below its path."""
@@ -25,7 +26,6 @@ GLOBAL: Final = -1
 """In place of a domain id: what new domains begin with (quotas)."""
 
 _ANY_NUMBER: Final = PAYLOAD_MAX
-_UINT_MAX: Final = 2**32 - 1
 
 
 class Request:
@@ -321,17 +321,17 @@ def parse_request(op: int, payload: bytes) -> Request:
     if op < OP_LIMIT:
         of_path = _OF_PATH[op]
         if of_path is not None:
-            return of_path(_one_string(payload))
+            return of_path(one_string(payload))
         of_payload = _OF_PAYLOAD[op]
         if of_payload is not None:
             return of_payload(payload)
         of_domid = _OF_DOMID[op]
         if of_domid is not None:
-            return of_domid(parse_domid(_one_string(payload)))
+            return of_domid(parse_domid(one_string(payload)))
     raise XenStoreError(Errno.ENOSYS, f"message type {op}")
 
 
-def _one_string(payload: bytes) -> bytes:
+def one_string(payload: bytes) -> bytes:
     """The payload without its last byte, which must be the only NUL."""
     end = payload.find(b"\0")
     if end < 0 or end != len(payload) - 1:
@@ -348,11 +348,13 @@ def _strings(payload: bytes, least: int, most: int) -> list[bytes]:
     return strings
 
 
-def _parse_control(payload: bytes) -> Request:
+def parse_control(payload: bytes) -> Control:
+    """Take the payload of CONTROL apart; see `parse_request`."""
     return Control(_strings(payload, 1, _ANY_NUMBER))
 
 
-def _parse_watch(payload: bytes) -> Request:
+def parse_watch(payload: bytes) -> Watch:
+    """Take the payload of WATCH apart; see `parse_request`."""
     strings = _strings(payload, 2, 3)
     depth = UNLIMITED
     if len(strings) == 3:
@@ -362,7 +364,8 @@ def _parse_watch(payload: bytes) -> Request:
     return Watch(strings[0], strings[1], depth)
 
 
-def _parse_unwatch(payload: bytes) -> Request:
+def parse_unwatch(payload: bytes) -> Unwatch:
+    """Take the payload of UNWATCH apart; see `parse_request`."""
     strings = _strings(payload, 2, 2)
     return Unwatch(strings[0], strings[1])
 
@@ -371,15 +374,17 @@ def _parse_transaction_start(_payload: bytes) -> Request:
     return _TRANSACTION_START
 
 
-def _parse_transaction_end(payload: bytes) -> Request:
-    if payload == b"T\0":
+def parse_transaction_end(payload: bytes) -> TransactionEnd:
+    """Take the payload of TRANSACTION_END apart; see `parse_request`."""
+    if payload == TRUE:
         return _COMMIT
-    if payload == b"F\0":
+    if payload == FALSE:
         return _DISCARD
     raise XenStoreError(Errno.EINVAL, "payload is neither T nor F")
 
 
-def _parse_introduce(payload: bytes) -> Request:
+def parse_introduce(payload: bytes) -> Introduce:
+    """Take the payload of INTRODUCE apart; see `parse_request`."""
     strings = _strings(payload, 3, _ANY_NUMBER)
     domid = parse_domid(strings[0])
     port = c_int(strings[2])
@@ -395,12 +400,14 @@ def _parse_write(payload: bytes) -> Request:
     return Write(payload[:end], payload[end + 1 :])
 
 
-def _parse_set_perms(payload: bytes) -> Request:
+def parse_set_perms(payload: bytes) -> SetPerms:
+    """Take the payload of SET_PERMS apart; see `parse_request`."""
     strings = _strings(payload, 2, _ANY_NUMBER)
     return SetPerms(strings[0], strings[1:])
 
 
-def _parse_set_target(payload: bytes) -> Request:
+def parse_set_target(payload: bytes) -> SetTarget:
+    """Take the payload of SET_TARGET apart; see `parse_request`."""
     strings = _strings(payload, 2, _ANY_NUMBER)
     return SetTarget(parse_domid(strings[0]), parse_domid(strings[1]))
 
@@ -409,22 +416,26 @@ def _parse_reset_watches(_payload: bytes) -> Request:
     return _RESET_WATCHES
 
 
-def _parse_directory_part(payload: bytes) -> Request:
+def parse_directory_part(payload: bytes) -> DirectoryPart:
+    """Take the payload of DIRECTORY_PART apart; see `parse_request`."""
     strings = _strings(payload, 2, 2)
     return DirectoryPart(strings[0], c_unsigned(strings[1]))
 
 
-def _parse_get_feature(payload: bytes) -> Request:
+def parse_get_feature(payload: bytes) -> GetFeature:
+    """Take the payload of GET_FEATURE apart; see `parse_request`."""
     strings = _strings(payload, 0, 1)
     return GetFeature(parse_domid(strings[0]) if strings else OWN)
 
 
-def _parse_set_feature(payload: bytes) -> Request:
+def parse_set_feature(payload: bytes) -> SetFeature:
+    """Take the payload of SET_FEATURE apart; see `parse_request`."""
     strings = _strings(payload, 2, 2)
     return SetFeature(parse_domid(strings[0]), c_unsigned(strings[1]))
 
 
-def _parse_get_quota(payload: bytes) -> Request:
+def parse_get_quota(payload: bytes) -> GetQuota:
+    """Take the payload of GET_QUOTA apart; see `parse_request`."""
     strings = _strings(payload, 0, 2)
     if not strings:
         return GetQuota(GLOBAL, b"")
@@ -435,12 +446,13 @@ def _parse_get_quota(payload: bytes) -> Request:
     return GetQuota(domid, name)
 
 
-def _parse_set_quota(payload: bytes) -> Request:
+def parse_set_quota(payload: bytes) -> SetQuota:
+    """Take the payload of SET_QUOTA apart; see `parse_request`."""
     strings = _strings(payload, 2, 3)
     domid = parse_domid(strings[0]) if len(strings) == 3 else GLOBAL
     value = c_unsigned(strings[-1])
     # Xen's C daemon means by this value that there is no such quota.
-    if value == _UINT_MAX:
+    if value == UINT_MAX:
         raise XenStoreError(Errno.EINVAL, f"quota of {value}")
     return SetQuota(domid, strings[-2], value)
 
@@ -466,18 +478,18 @@ _OF_DOMID[Op.IS_DOMAIN_INTRODUCED] = IsDomainIntroduced
 _OF_DOMID[Op.RESUME] = Resume
 
 _OF_PAYLOAD: Final[list[Callable[[bytes], Request] | None]] = [None] * OP_LIMIT
-_OF_PAYLOAD[Op.CONTROL] = _parse_control
-_OF_PAYLOAD[Op.WATCH] = _parse_watch
-_OF_PAYLOAD[Op.UNWATCH] = _parse_unwatch
+_OF_PAYLOAD[Op.CONTROL] = parse_control
+_OF_PAYLOAD[Op.WATCH] = parse_watch
+_OF_PAYLOAD[Op.UNWATCH] = parse_unwatch
 _OF_PAYLOAD[Op.TRANSACTION_START] = _parse_transaction_start
-_OF_PAYLOAD[Op.TRANSACTION_END] = _parse_transaction_end
-_OF_PAYLOAD[Op.INTRODUCE] = _parse_introduce
+_OF_PAYLOAD[Op.TRANSACTION_END] = parse_transaction_end
+_OF_PAYLOAD[Op.INTRODUCE] = parse_introduce
 _OF_PAYLOAD[Op.WRITE] = _parse_write
-_OF_PAYLOAD[Op.SET_PERMS] = _parse_set_perms
-_OF_PAYLOAD[Op.SET_TARGET] = _parse_set_target
+_OF_PAYLOAD[Op.SET_PERMS] = parse_set_perms
+_OF_PAYLOAD[Op.SET_TARGET] = parse_set_target
 _OF_PAYLOAD[Op.RESET_WATCHES] = _parse_reset_watches
-_OF_PAYLOAD[Op.DIRECTORY_PART] = _parse_directory_part
-_OF_PAYLOAD[Op.GET_FEATURE] = _parse_get_feature
-_OF_PAYLOAD[Op.SET_FEATURE] = _parse_set_feature
-_OF_PAYLOAD[Op.GET_QUOTA] = _parse_get_quota
-_OF_PAYLOAD[Op.SET_QUOTA] = _parse_set_quota
+_OF_PAYLOAD[Op.DIRECTORY_PART] = parse_directory_part
+_OF_PAYLOAD[Op.GET_FEATURE] = parse_get_feature
+_OF_PAYLOAD[Op.SET_FEATURE] = parse_set_feature
+_OF_PAYLOAD[Op.GET_QUOTA] = parse_get_quota
+_OF_PAYLOAD[Op.SET_QUOTA] = parse_set_quota

@@ -15,7 +15,7 @@ in that order; a machine with a weaker memory order needs a barrier between.
 
 from typing import Final, final
 
-from xsd.protocol.limits import RING_SIZE
+from xsd.protocol.limits import RING_SIZE, UINT_MAX
 
 PAGE_SIZE: Final = 4096
 
@@ -33,18 +33,17 @@ _REQUESTS: Final = 0
 _RESPONSES: Final = RING_SIZE
 _FIELDS: Final = 2 * RING_SIZE
 
-# Fields by their number, 4 bytes each, beginning at byte 2048.
-_REQ_CONS: Final = 0
-_REQ_PROD: Final = 1
-_RSP_CONS: Final = 2
-_RSP_PROD: Final = 3
-_SERVER_FEATURES: Final = 4
-_CONNECTION: Final = 5
-_ERROR: Final = 6
-_EVTCHN_PORT: Final = 7
-_FIELD_COUNT: Final = 8
+REQ_CONS: Final = 0
+REQ_PROD: Final = 1
+RSP_CONS: Final = 2
+RSP_PROD: Final = 3
+SERVER_FEATURES: Final = 4
+CONNECTION: Final = 5
+ERROR: Final = 6
+EVTCHN_PORT: Final = 7
+"""Fields by their number, 4 bytes each, beginning at byte 2048."""
 
-_MASK: Final = 0xFFFFFFFF
+_FIELD_COUNT: Final = 8
 
 
 @final
@@ -103,7 +102,7 @@ class Ring:
         Raises:
             RingError: On impossible indexes. Nothing was taken.
         """
-        return self._take("request", _REQUESTS, _REQ_CONS, _REQ_PROD, limit)
+        return self._take("request", _REQUESTS, REQ_CONS, REQ_PROD, limit)
 
     def write_responses(self, data: bytes) -> int:
         """Hand bytes to the guest; return how many there was room for.
@@ -111,7 +110,7 @@ class Ring:
         Raises:
             RingError: On impossible indexes. Nothing was written.
         """
-        return self._put("response", _RESPONSES, _RSP_CONS, _RSP_PROD, data)
+        return self._put("response", _RESPONSES, RSP_CONS, RSP_PROD, data)
 
     def reset(self) -> None:
         """Empty both rings by setting all four indexes to 0, as INTRODUCE does.
@@ -120,10 +119,10 @@ class Ring:
         back by INTRODUCE of a domain that is known already.
         """
         fields = self._fields
-        fields[_REQ_CONS] = 0
-        fields[_REQ_PROD] = 0
-        fields[_RSP_CONS] = 0
-        fields[_RSP_PROD] = 0
+        fields[REQ_CONS] = 0
+        fields[REQ_PROD] = 0
+        fields[RSP_CONS] = 0
+        fields[RSP_PROD] = 0
 
     # The guest's side.
 
@@ -133,7 +132,7 @@ class Ring:
         Raises:
             RingError: On impossible indexes. Nothing was taken.
         """
-        return self._take("response", _RESPONSES, _RSP_CONS, _RSP_PROD, limit)
+        return self._take("response", _RESPONSES, RSP_CONS, RSP_PROD, limit)
 
     def write_requests(self, data: bytes) -> int:
         """Hand bytes to the server; return how many there was room for.
@@ -141,45 +140,45 @@ class Ring:
         Raises:
             RingError: On impossible indexes. Nothing was written.
         """
-        return self._put("request", _REQUESTS, _REQ_CONS, _REQ_PROD, data)
+        return self._put("request", _REQUESTS, REQ_CONS, REQ_PROD, data)
 
     # Fields beside the rings.
 
     @property
     def server_features(self) -> int:
         """FEATURE bits that the server offers this domain."""
-        return self._fields[_SERVER_FEATURES]
+        return self._fields[SERVER_FEATURES]
 
     @server_features.setter
     def server_features(self, bits: int) -> None:
-        self._fields[_SERVER_FEATURES] = bits
+        self._fields[SERVER_FEATURES] = bits
 
     @property
     def connection(self) -> int:
         """State of the connection: CONNECTED or RECONNECT."""
-        return self._fields[_CONNECTION]
+        return self._fields[CONNECTION]
 
     @connection.setter
     def connection(self, state: int) -> None:
-        self._fields[_CONNECTION] = state
+        self._fields[CONNECTION] = state
 
     @property
     def error(self) -> int:
         """Why the server no longer serves this domain, or ERROR_NONE."""
-        return self._fields[_ERROR]
+        return self._fields[ERROR]
 
     @error.setter
     def error(self, code: int) -> None:
-        self._fields[_ERROR] = code
+        self._fields[ERROR] = code
 
     @property
     def evtchn_port(self) -> int:
         """Event channel port that Xen filled in for a dom0less guest, or 0."""
-        return self._fields[_EVTCHN_PORT]
+        return self._fields[EVTCHN_PORT]
 
     @evtchn_port.setter
     def evtchn_port(self, port: int) -> None:
-        self._fields[_EVTCHN_PORT] = port
+        self._fields[EVTCHN_PORT] = port
 
     def _take(
         self, ring: str, base: int, cons_at: int, prod_at: int, limit: int
@@ -188,7 +187,7 @@ class Ring:
         # Read each index once: only the value that was checked may be used.
         cons = fields[cons_at]
         prod = fields[prod_at]
-        size = (prod - cons) & _MASK
+        size = (prod - cons) & UINT_MAX
         if size > RING_SIZE:
             raise RingError(ring, cons, prod)
         size = min(size, limit)
@@ -203,7 +202,7 @@ class Ring:
             data = bytes(page[base + start : base + RING_SIZE]) + bytes(
                 page[base : base + wrapped]
             )
-        fields[cons_at] = (cons + size) & _MASK
+        fields[cons_at] = (cons + size) & UINT_MAX
         return data
 
     def _put(
@@ -212,7 +211,7 @@ class Ring:
         fields = self._fields
         cons = fields[cons_at]
         prod = fields[prod_at]
-        used = (prod - cons) & _MASK
+        used = (prod - cons) & UINT_MAX
         if used > RING_SIZE:
             raise RingError(ring, cons, prod)
         size = min(RING_SIZE - used, len(data))
@@ -223,5 +222,5 @@ class Ring:
         first = min(size, RING_SIZE - start)
         page[base + start : base + start + first] = data[:first]
         page[base : base + size - first] = data[first:size]
-        fields[prod_at] = (prod + size) & _MASK
+        fields[prod_at] = (prod + size) & UINT_MAX
         return size

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -45,3 +46,9 @@ def find_program(name: str, package: str) -> str:
 def need_program() -> NeedProgram:
     """Find a program, `need_program("xenstore-ls", "xenstore-utils")`, or skip."""
     return find_program
+
+
+@pytest.fixture
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory whose path is short enough for a socket."""
+    return tmp_path_factory.mktemp("xs")

@@ -48,7 +48,9 @@ def functions(module: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 def texts() -> list[Path]:
     """Return the files that people write."""
     inside = [path for name in FOLDERS for path in (ROOT / name).rglob("*")]
-    files = [path for path in (*ROOT.iterdir(), *inside) if path.is_file()]
+    # That of a work tree is a file, which git writes.
+    top = [path for path in ROOT.iterdir() if path.name != ".git"]
+    files = [path for path in (*top, *inside) if path.is_file()]
     return [path for path in files if b"\0" not in path.read_bytes()]
 
 
@@ -139,6 +141,27 @@ def test_no_function_is_too_long_to_be_read() -> None:
     }
 
     assert {name: n for name, n in lines.items() if n > FUNCTION_LINES_MAX} == {}
+
+
+def constants(module: Path) -> Iterator[tuple[str, str]]:
+    """Find the names of a module's constants and what they are, if that is a number."""
+    for node in ast.parse((ROOT / module).read_bytes()).body:
+        if isinstance(node, ast.AnnAssign) and node.value is not None:
+            name, value = ast.unparse(node.target), ast.unparse(node.value)
+            if re.fullmatch(r"[-+*<() 0-9]+", value) and name.isupper():
+                yield name.strip("_"), value
+
+
+def test_a_number_has_its_name_in_one_module_only() -> None:
+    """Or one of the two is changed some day and the other is not."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for module in modules("protocol", "xsd"):
+        for constant in constants(module):
+            places.setdefault(constant, []).append(str(module))
+    # Two sockets of two layers.
+    places.pop(("BACKLOG", "1024"))
+
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_nothing_refers_to_a_machine_or_a_tracker() -> None:

@@ -1,9 +1,11 @@
 """Fixtures for the tests of the command line."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import NamedTuple
 
 import pytest
@@ -22,6 +24,7 @@ class Result(NamedTuple):
 
 
 Run = Callable[..., Result]
+Follow = Callable[[str], None]
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +53,33 @@ def xsd(
 
     def run(*words: str | bytes) -> Result:
         return _result([os.fsdecode(word) for word in words], capfdbinary)
+
+    return run
+
+
+@pytest.fixture
+def follow(xsd: Run) -> Follow:
+    """Carry out the commands of a transcript and compare what comes of them.
+
+    `$ read /t` is a command, and what it prints follows: a `%` ends it where no newline
+    does, a `! ` begins lines on stderr. Then comes `? status`, unless it is 0, or 1
+    after such a line.
+    """
+
+    def run(text: str) -> None:
+        expected = dedent(text).strip("\n").split("\n")
+        while not expected[-1].strip():
+            expected.pop()
+        found: list[str] = []
+        for line in expected:
+            if line.startswith("$ "):
+                out, err, status = xsd(*shlex.split(line[2:]))
+                said = out.decode() + ("" if out.endswith(b"\n") or not out else "%\n")
+                found += [line, *said.split("\n")[:-1]]
+                found += [f"! {complaint}" for complaint in err.decode().splitlines()]
+                if status != bool(err):
+                    found.append(f"? {status}")
+        assert found == expected
 
     return run
 

@@ -27,31 +27,27 @@ def parser() -> ClientParser:
 
 
 @pytest.mark.parametrize(
-    ("words", "paths", "p"),
+    ("words", "paths", "p", "socket"),
     [
-        (["/a", "/b"], ["/a", "/b"], False),
-        (["-p", "/a", "/b"], ["/a", "/b"], True),
-        (["/a", "-p", "/b"], ["/a", "/b"], True),
-        (["/a", "/b", "-p"], ["/a", "/b"], True),
-        (["-p", "--", "/a"], ["/a"], True),
-        (["/a", "--", "-p"], ["/a", "-p"], False),
-        (["-sp", "/a"], ["/a"], True),
+        ("/a /b", ["/a", "/b"], False, "one"),
+        ("-p /a /b", ["/a", "/b"], True, "one"),
+        ("/a -p /b", ["/a", "/b"], True, "one"),
+        ("/a /b -p", ["/a", "/b"], True, "one"),
+        ("-p -- /a", ["/a"], True, "one"),
+        ("/a -- -p", ["/a", "-p"], False, "one"),
+        ("-sp /a", ["/a"], True, "one"),
+        # The one before the subcommand, unless there is one after it.
+        ("--socket two /a", ["/a"], False, "two"),
     ],
 )
 def test_options_and_paths_come_in_any_order(
-    words: list[str], paths: list[str], p: bool
+    words: str, paths: list[str], p: bool, socket: str
 ) -> None:
     """As with getopt_long; what follows `--` is a path."""
-    options = parser().parse(words, None)
+    options = parser().parse(words.split(), "one")
 
-    assert (options.paths, options.p) == (paths, p)
-
-
-def test_socket_may_be_given_before_or_after_the_subcommand() -> None:
-    """The later one wins."""
+    assert (options.paths, options.p, options.socket) == (paths, p, socket)
     assert parser().parse(["/a"], None).socket is None
-    assert parser().parse(["/a"], "one").socket == "one"
-    assert parser().parse(["--socket", "two", "/a"], "one").socket == "two"
 
 
 @pytest.mark.parametrize("words", [[], ["-x", "/a"]])

@@ -10,6 +10,17 @@ from tests.cli.conftest import Result, Run
 from xsd.daemon.configfile import read_file
 from xsd.daemon.settings import SETTINGS
 
+LONG = "/" + 107 * "x"
+MOST = "bytes, a socket's path at most 107"
+TOO_LONG = f"{{file}}: daemon.socket: {LONG} has 108 {MOST}"
+BELOW_TOO_LONG = f"{{file}}: daemon.socket: {LONG}/socket has 115 {MOST}"
+FINE = "[quota]\nnodes = 5\n"
+WRONG = (
+    "{file}: quota.nodes: -1 is not a whole number from 0 to 2147483647\n"
+    "{file}: quota.cow: no such key; [quota] has nodes, watches, outstanding, memory,"
+    " transactions, transaction-nodes, node-permissions, path-max, node-size"
+)
+
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -21,56 +32,50 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return found
 
 
-def test_a_file_without_mistakes_is_status_0(xsd: Run, file: Path) -> None:
-    """Named, or the one that is used."""
-    file.write_text("[quota]\nnodes = 5\n")
-    said = f"{file} has no mistakes\n".encode()
-
-    assert xsd("config", "check", str(file)) == Result(said)
-    assert xsd("config", "check") == Result(said)
-
-
-def test_every_mistake_is_printed_with_status_2(xsd: Run, file: Path) -> None:
-    """A line for each, nothing else."""
-    file.write_text("[quota]\nnodes = -1\ncow = 1\n")
-
-    result = xsd("config", "check", str(file))
-
-    assert (result.status, result.out) == (2, b"")
-    assert result.err.decode().splitlines() == [
-        f"{file}: quota.nodes: -1 is not a whole number from 0 to 2147483647",
-        (
-            f"{file}: quota.cow: no such key; [quota] has nodes, watches, outstanding,"
-            " memory, transactions, transaction-nodes, node-permissions, path-max,"
-            " node-size"
-        ),
-    ]
-
-
-@pytest.mark.parametrize("key", ["socket", "rundir"])
-def test_a_socket_path_that_is_too_long_is_a_mistake(
-    xsd: Run, file: Path, key: str
+@pytest.mark.parametrize(
+    ("text", "command", "status", "said"),
+    [
+        # Named, or the one that is used.
+        (FINE, "check", 0, "{file} has no mistakes"),
+        (FINE, "check {file}", 0, "{file} has no mistakes"),
+        # Only one that is named has to be there.
+        ("", "check", 0, "{file} is not there, nor needed"),
+        ("", "check {file}", 2, "{file}: No such file or directory"),
+        ("", "XSD_CONFIG={file} check", 2, "{file}: No such file or directory"),
+        ("", "show --config {file}", 2, "{file}: No such file or directory"),
+        # Every mistake, a line for each.
+        ("[quota]\nnodes = -1\ncow = 1\n", "check {file}", 2, WRONG),
+        # The environment does not cover it up: tomorrow's may be another.
+        (f'[daemon]\nsocket = "{LONG}"\n', "check", 2, TOO_LONG),
+        (f'[daemon]\nrundir = "{LONG}"\n', "check", 2, BELOW_TOO_LONG),
+        # As of the daemon itself.
+        ("", "show -E x", 2, "entry-nb: 'x' is no decimal number from 0 to 2147483647"),
+        ("", "show cows", 2, "no arguments expected, got 'cows'"),
+        ("", "check a b", 1, "xsd config: check takes one file"),
+    ],
+)
+def test_what_is_said_of_a_configuration(
+    xsd: Run,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    command: str,
+    status: int,
+    said: str,
 ) -> None:
-    """The environment does not cover it up: tomorrow's may be another."""
-    file.write_text(f'[daemon]\n{key} = "/{"x" * 107}"\n')
+    """To standard error, and with status 2, of a mistake of it."""
+    if text:
+        file.write_text(text)
+    line = f"{said.format(file=file)}\n".encode()
 
-    result = xsd("config", "check")
+    words = command.format(file=file).split()
+    if "=" in words[0]:
+        monkeypatch.setenv(*words.pop(0).split("="))
 
-    assert result.status == 2
-    assert b"a socket's path at most 107" in result.err
+    found = xsd("config", *words)
 
-
-def test_only_a_file_that_is_named_has_to_be_there(
-    xsd: Run, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the command or by the environment."""
-    missing = Result(b"", f"{file}: No such file or directory\n".encode(), 2)
-
-    assert xsd("config", "check").status == 0
-    assert xsd("config", "check", str(file)) == missing
-    assert xsd("config", "show", "--config", str(file)) == missing
-    monkeypatch.setenv("XSD_CONFIG", str(file))
-    assert xsd("config", "check") == missing
+    assert found == (Result(b"", line, status) if status else Result(line))
+    assert file.exists() == bool(text)
 
 
 def test_settings_are_shown_with_their_sources(xsd: Run, file: Path) -> None:
@@ -79,31 +84,24 @@ def test_settings_are_shown_with_their_sources(xsd: Run, file: Path) -> None:
 
     result = xsd("config", "show", "-E", "7", "--socket", "/o/s")
 
-    lines = result.out.decode().splitlines()
+    text = result.out.decode()
     assert (result.status, result.err) == (0, b"")
-    assert lines[0] == f"# file: {file}"
-    sources = {
-        line.partition(" ")[0]: line.partition(" # ")[2]
-        for line in lines
-        if "=" in line
+    assert text.startswith(f"# file: {file}\n")
+    assert dict(re.findall(r"^(\S+) = .* # (.*)$", text, re.MULTILINE)).items() >= {
+        ("nodes", "option: --entry-nb"),
+        ("watches", "file"),
+        ("level", "file"),
+        ("transactions", "default"),
+        ("socket", "option: --socket"),
     }
-    assert sources["nodes"] == "option: --entry-nb"
-    assert sources["watches"] == "file"
-    assert sources["level"] == "file"
-    assert sources["transactions"] == "default"
-    assert sources["socket"] == "option: --socket"
     file.write_bytes(result.out)
     found = read_file(file)
     assert found is not None
     assert (found["quota.nodes"], found["quota.watches"]) == (7, 6)
     assert found["daemon.socket"] == Path("/o/s")
-    assert set(SETTINGS) - set(found) == {
-        "daemon.pid-file",
-        "domains.control-event-channel",
-        "log.file",
-        "log.record",
-    }
-    assert "# pid-file is not set" in lines
+    unset = {each.key for each in SETTINGS.values() if each.default is None}
+    assert set(SETTINGS) - set(found) == unset
+    assert "\n# pid-file is not set\n" in text
 
 
 def test_a_variable_is_shown_as_one(
@@ -118,21 +116,6 @@ def test_a_variable_is_shown_as_one(
     assert re.search(r'\nrundir = "/r" +# environment: XENSTORED_RUNDIR\n', out)
     assert re.search(r'\nsocket = "/r/socket" +# environment: XENSTORED_RUNDIR\n', out)
     assert out.startswith("# file: none\n")
-    assert not file.exists()
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["-E", "x"], b"entry-nb: 'x' is no decimal number from 0 to 2147483647\n"),
-        (["cows"], b"no arguments expected, got 'cows'\n"),
-    ],
-)
-def test_a_wrong_option_is_status_2(
-    xsd: Run, file: Path, words: list[str], said: bytes
-) -> None:
-    """As of the daemon itself."""
-    assert xsd("config", "show", *words) == Result(b"", said, 2)
     assert not file.exists()
 
 
@@ -180,29 +163,3 @@ def test_the_example_sets_nothing_and_shows_everything(xsd: Run, file: Path) -> 
     assert set(found) == set(SETTINGS)
     for key, setting in SETTINGS.items():
         assert setting.default in (None, found[key])
-
-
-@pytest.mark.parametrize("words", [["--help"], ["show", "--help"], ["check", "-h"]])
-def test_help(xsd: Run, words: list[str]) -> None:
-    """Of the command and of each of its own."""
-    result = xsd("config", *words)
-
-    assert result.status == 0
-    assert result.out.startswith(b"usage: xsd config [-h] check|show|keys|example")
-    assert b"\nexamples:\n  xsd config check" in result.out
-
-
-@pytest.mark.parametrize("words", [[], ["nothing"], ["-x"]])
-def test_misuse_is_status_1(xsd: Run, words: list[str]) -> None:
-    """As of every command."""
-    result = xsd("config", *words)
-
-    assert (result.status, result.out) == (1, b"")
-    assert result.err.startswith(b"usage: xsd config ")
-
-
-def test_one_file_is_checked_at_a_time(xsd: Run) -> None:
-    """Two have no meaning together."""
-    assert xsd("config", "check", "a", "b") == Result(
-        b"", b"xsd config: check takes one file\n", 1
-    )

@@ -14,7 +14,7 @@ from typing import Final, final
 
 import pytest
 
-from tests.cli.conftest import Result, Run
+from tests.cli.conftest import Run
 from tests.support.daemons import client_environment
 from xsd.client import Client
 from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
@@ -23,6 +23,8 @@ from xsd.protocol.ops import Op
 COMMAND: Final = [sys.executable, "-m", "xsd", "health"]
 OK: Final = re.compile(rb"ok \([0-9]+\.[0-9] ms\)\n")
 SHORT: Final = ("--timeout", "0.2")
+
+Play = dict[Op, Callable[[Frame], Iterable[bytes]] | None]
 
 
 @final
@@ -40,7 +42,7 @@ class ActedDaemon:
 
     def __init__(self, directory: Path) -> None:
         self.path = str(directory / "socket")
-        self.play: dict[Op, Callable[[Frame], Iterable[bytes]] | None] = {}
+        self.play: Play = {}
         self.asked: list[Op] = []
         self.nodes: dict[bytes, bytes] = {b"/tool": b""}
         self.silent = threading.Event()
@@ -113,22 +115,19 @@ def acted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActedDaemon]:
     daemon.end()
 
 
-def tool(client: Client) -> list[bytes]:
-    """Return what is in /tool."""
-    return client.directory("/tool")
-
-
 def test_daemon_that_works_is_ok(xsd: Run, client: Client) -> None:
-    """In one line; the store is then as before."""
+    """In one line; the store is then as before, and so is its process."""
+    handler = signal.getsignal(signal.SIGTERM)
     client.watch("/", "all")
     client.next_event(10)
-    before = (client.directory("/"), tool(client))
+    before = (client.directory("/"), client.directory("/tool"))
 
     result = xsd("health")
 
     assert (result.status, result.err) == (0, b"")
     assert OK.fullmatch(result.out)
-    assert (client.directory("/"), tool(client)) == before
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert (client.directory("/"), client.directory("/tool")) == before
     written, removed = client.next_event(10), client.next_event(10)
     assert written == removed
     assert written is not None
@@ -137,7 +136,10 @@ def test_daemon_that_works_is_ok(xsd: Run, client: Client) -> None:
 
 def test_store_without_tool_stays_so(xsd: Run, client: Client) -> None:
     """A parent made for the check would be left behind."""
-    kept = [(b"/tool/" + name, client.read(b"/tool/" + name)) for name in tool(client)]
+    kept = [
+        (b"/tool/" + name, client.read(b"/tool/" + name))
+        for name in client.directory("/tool")
+    ]
     client.rm("/tool")
     before = client.directory("/")
     try:
@@ -155,7 +157,7 @@ def test_checks_at_the_same_time_do_not_meet(
     client: Client, daemon_socket: Path
 ) -> None:
     """Each has a node of its own."""
-    before = tool(client)
+    before = client.directory("/tool")
     environment = client_environment(daemon_socket)
     running = [
         subprocess.Popen(
@@ -170,7 +172,7 @@ def test_checks_at_the_same_time_do_not_meet(
 
     assert [(err, status) for _, err, status in results] == [(b"", 0)] * 8
     assert all(OK.fullmatch(out) for out, _, _ in results)
-    assert tool(client) == before
+    assert client.directory("/tool") == before
 
 
 def test_played_daemon_passes(xsd: Run, acted: ActedDaemon) -> None:
@@ -182,17 +184,67 @@ def test_played_daemon_passes(xsd: Run, acted: ActedDaemon) -> None:
     assert acted.nodes == {b"/tool": b""}
 
 
-@pytest.mark.parametrize("op", [Op.WATCH, Op.WRITE, Op.RM], ids=lambda op: op.name)
-def test_silence_is_told_in_time(xsd: Run, acted: ActedDaemon, op: Op) -> None:
-    """Whatever the daemon is silent about; the node does not outlive the check."""
-    acted.play = {op: None}
+def only_answers(frame: Frame) -> Iterable[bytes]:
+    """A daemon that fires no watches is sick as well."""
+    return [answer(frame, b"OK\0")]
 
-    result = xsd("--socket", acted.path, "health", *SHORT)
+
+# Whatever the daemon is silent about. The limit is for everything together, not for
+# each thing that comes.
+LATE: Final[dict[str, tuple[Play, str]]] = {
+    "no answer to WATCH": ({Op.WATCH: None}, "no answer within 0.2 s"),
+    "no answer to WRITE": ({Op.WRITE: None}, "no answer within 0.2 s"),
+    "no answer to RM": ({Op.RM: None}, "no answer within 0.2 s"),
+    "a trickle of events": (
+        {Op.WRITE: lambda _: repeat(event(b"/other", b"other"))},
+        "no answer within 0.2 s",
+    ),
+    "no first event": ({Op.WATCH: only_answers}, "no event of the new watch in time"),
+    "no event of WRITE": ({Op.WRITE: only_answers}, "no event of the write in time"),
+    "no event of RM": ({Op.RM: only_answers}, "no event of the removal in time"),
+}
+WRONG: Final[dict[str, tuple[Play, str]]] = {
+    "an event of another node": (
+        {Op.WRITE: lambda frame: [answer(frame, b"OK\0"), event(b"/b", b"")]},
+        "the event of the write names '/b'",
+    ),
+    "what is written is lost": (
+        {Op.READ: lambda frame: [answer(frame, b"x")]},
+        "wrote '[0-9a-f]{16}' and read 'x'",
+    ),
+    # As by a socket that is a guest's.
+    "a refusal": (
+        {
+            Op.WRITE: lambda frame: [
+                encode_frame(Op.ERROR, frame.req_id, 0, b"EACCES\0")
+            ]
+        },
+        "EACCES: WRITE refused.*",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "play", "told"),
+    [
+        *((SHORT, *row) for row in LATE.values()),
+        *(((), *row) for row in WRONG.values()),
+    ],
+    ids=[*LATE, *WRONG],
+)
+def test_what_is_wrong_is_told_in_time(
+    xsd: Run, acted: ActedDaemon, words: tuple[str, ...], play: Play, told: str
+) -> None:
+    """In one line; the node does not outlive the check."""
+    acted.play = play
+
+    result = xsd("--socket", acted.path, "health", *words)
     acted.end()
 
-    assert result == Result(b"", b"xsd health: no answer within 0.2 s\n", 1)
+    assert (result.out, result.status) == (b"", 1)
+    assert re.fullmatch(f"xsd health: {told}\n".encode(), result.err)
     assert acted.nodes == {b"/tool": b""}
-    assert acted.asked[-1] == (Op.WATCH if op == Op.WATCH else Op.RM)
+    assert acted.asked[-1] == (Op.WATCH if Op.WATCH in play else Op.RM)
 
 
 def test_daemon_that_hangs_is_sent_nothing_that_would_stay(
@@ -205,67 +257,6 @@ def test_daemon_that_hangs_is_sent_nothing_that_would_stay(
     acted.end()
 
     assert acted.asked == [Op.READ]
-
-
-def test_trickle_of_events_does_not_lengthen_the_time(
-    xsd: Run, acted: ActedDaemon
-) -> None:
-    """The limit is for everything together, not for each thing that comes."""
-    acted.play = {Op.WRITE: lambda _: repeat(event(b"/other", b"other"))}
-
-    result = xsd("--socket", acted.path, "health", *SHORT)
-
-    assert result == Result(b"", b"xsd health: no answer within 0.2 s\n", 1)
-
-
-@pytest.mark.parametrize("op", [Op.WATCH, Op.WRITE, Op.RM], ids=lambda op: op.name)
-def test_event_that_does_not_come_is_told(xsd: Run, acted: ActedDaemon, op: Op) -> None:
-    """A daemon that answers and fires no watches is sick as well."""
-    acted.play = {op: lambda frame: [answer(frame, b"OK\0")]}
-
-    result = xsd("--socket", acted.path, "health", *SHORT)
-    acted.end()
-
-    what = {Op.WATCH: "new watch", Op.WRITE: "write", Op.RM: "removal"}[op]
-    assert result == Result(
-        b"", f"xsd health: no event of the {what} in time\n".encode(), 1
-    )
-    assert acted.nodes == {b"/tool": b""}
-
-
-def test_event_of_another_node_is_told(xsd: Run, acted: ActedDaemon) -> None:
-    """With the node that it names."""
-    acted.play = {Op.WRITE: lambda frame: [answer(frame, b"OK\0"), event(b"/b", b"")]}
-
-    result = xsd("--socket", acted.path, "health")
-    acted.end()
-
-    assert result.err == b"xsd health: the event of the write names '/b'\n"
-    assert (result.status, acted.nodes) == (1, {b"/tool": b""})
-
-
-def test_wrong_value_is_told(xsd: Run, acted: ActedDaemon) -> None:
-    """A daemon that loses what is written is not healthy."""
-    acted.play = {Op.READ: lambda frame: [answer(frame, b"x")]}
-
-    result = xsd("--socket", acted.path, "health")
-    acted.end()
-
-    assert re.fullmatch(rb"xsd health: wrote '[0-9a-f]{16}' and read 'x'\n", result.err)
-    assert (result.status, acted.nodes) == (1, {b"/tool": b""})
-
-
-def test_refusal_is_told(xsd: Run, acted: ActedDaemon) -> None:
-    """As by a socket that is a guest's."""
-    refused = b"EACCES\0"
-    acted.play = {
-        Op.WRITE: lambda frame: [encode_frame(Op.ERROR, frame.req_id, 0, refused)]
-    }
-
-    result = xsd("--socket", acted.path, "health")
-
-    assert result.status == 1
-    assert result.err.startswith(b"xsd health: EACCES: WRITE refused")
 
 
 def test_terminated_check_removes_its_node(acted: ActedDaemon) -> None:
@@ -285,15 +276,6 @@ def test_terminated_check_removes_its_node(acted: ActedDaemon) -> None:
     assert (out, err, process.returncode) == (b"", b"", 128 + signal.SIGTERM)
     assert acted.asked[-1] == Op.RM
     assert acted.nodes == {b"/tool": b""}
-
-
-def test_signal_handler_is_given_back(xsd: Run) -> None:
-    """The check is a guest in its process."""
-    before = signal.getsignal(signal.SIGTERM)
-
-    assert xsd("health").status == 0
-
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "3601", "x", ""])

@@ -1,77 +1,43 @@
 r"""xsd.cli.ls: the layout of xenstore-ls."""
 
 import sys
+from collections.abc import Mapping
 from typing import Self
 
 import pytest
 
-from tests.cli.conftest import Result, Run
+from tests.cli.conftest import Follow, Result, Run
 from xsd.cli.ls import PERMISSIONS_COLUMN, Layout, line_width, walk
 from xsd.client import Client
 from xsd.protocol.errors import Errno, XenStoreError
 
-
-@pytest.fixture
-def nodes(client: Client) -> Client:
-    """A client of a store with some nodes below /t."""
-    client.write("/t/a/b", b"1")
-    client.write("/t/c", b'q"\n')
-    return client
-
-
-@pytest.mark.usefixtures("nodes")
-def test_names_are_indented_by_depth(xsd: Run) -> None:
-    """Parents first, children in the order of making, values escaped."""
-    assert xsd("ls", "/t") == Result(b'a = ""\n b = "1"\nc = "q"\\n"\n')
-
-
-def test_full_prints_whole_paths_and_values(xsd: Run, nodes: Client) -> None:
-    """Nothing is cut or aligned."""
-    nodes.write("/t/long", b"x" * 100)
-
-    assert xsd("ls", "-f", "/t/a", "/t") == Result(
-        b'/t/a/b = "1"\n/t/a = ""\n/t/a/b = "1"\n/t/c = "q"\\n"\n/t/long = "'
-        + b"x" * 100
-        + b'"\n'
-    )
+RULES: Mapping[str, str] = {
+    "parents come first, children in the order of making, values escaped": r"""
+        $ write /t/a '' /t/a/b 1 /t/c 'q"\n'
+        $ ls /t
+        a = ""
+         b = "1"
+        c = "q"\n"
+    """,
+    "permissions are aligned by dots in odd columns up to the 60th": rf"""
+        $ write /t/a/b 1 /t/c 'q"\n' /t/d 1
+        $ chmod /t/c n0 r5
+        $ ls -p /t
+        a = ""{" ." * 27}  (n0)
+         b = "1"{" ." * 26}  (n0)
+        c = "q"\n"{" ." * 25}  (n0,r5)
+        d = "1"  .{" ." * 25}  (n0)
+    """,
+}
 
 
-def test_permissions_are_aligned_by_dots(xsd: Run, nodes: Client) -> None:
-    """Dots in odd columns up to the 60th; none in full paths."""
-    nodes.set_permissions("/t/c", ["n0", "r5"])
-    nodes.write("/t/d", b"1")
-
-    assert xsd("ls", "-p", "/t") == Result(
-        b'a = ""' + b" ." * 27 + b"  (n0)\n"
-        b' b = "1"' + b" ." * 26 + b"  (n0)\n"
-        b'c = "q"\\n"' + b" ." * 25 + b"  (n0,r5)\n"
-        b'd = "1"  .' + b" ." * 25 + b"  (n0)\n"
-    )  # fmt: skip
-    assert xsd("ls", "-fp", "/t/a") == Result(b'/t/a/b = "1"   (n0)\n')
-
-
-@pytest.mark.usefixtures("nodes")
-def test_root_is_the_default(xsd: Run) -> None:
-    """Its children have one slash."""
-    assert b'\n/t/a = ""\n' in xsd("ls", "-f").out
-    assert xsd("ls").out == xsd("ls", "/").out
-
-
-@pytest.mark.usefixtures("nodes")
-def test_leaf_prints_nothing(xsd: Run) -> None:
-    """Only what is below a node is listed."""
-    assert xsd("ls", "/t/c") == Result(b"")
-
-
-@pytest.mark.usefixtures("nodes")
-def test_missing_node_fails(xsd: Run) -> None:
-    """With the C library's phrase; what was listed before is printed."""
-    assert xsd("ls", "/t/a", "/t/none") == Result(
-        b'b = "1"\n',
-        b"xsd ls: xs_directory (/t/none): No such file or directory\n",
-        1,
-    )
-    assert xsd("ls", "/t/").err == b"xsd ls: xs_directory (/t/): Invalid argument\n"
+@pytest.mark.parametrize("transcript", RULES.values(), ids=RULES)
+@pytest.mark.usefixtures("client")
+def test_nodes_are_listed_as_the_transcript_says(
+    follow: Follow, transcript: str
+) -> None:
+    """On a store without /t."""
+    follow(transcript)
 
 
 def test_deep_trees_are_walked(client: Client) -> None:
@@ -106,62 +72,59 @@ class RefusingClient:
         pass
 
 
+@pytest.mark.parametrize(
+    ("errno", "result"),
+    [
+        # Domains end at any time; their nodes are no error.
+        (Errno.ENOENT, Result(b"")),
+        (Errno.EACCES, Result(b"", b"xsd ls: EACCES: refused: /t/a\n", 1)),
+    ],
+)
 def test_node_that_vanishes_meanwhile_is_left_out(
-    xsd: Run, monkeypatch: pytest.MonkeyPatch
+    xsd: Run, monkeypatch: pytest.MonkeyPatch, errno: Errno, result: Result
 ) -> None:
-    """Domains end at any time; their nodes are no error."""
-    gone = RefusingClient(Errno.ENOENT)
-    monkeypatch.setattr("xsd.cli.ls.Client", lambda _path: gone)
+    """One that may not be read is not taken for it."""
+    client = RefusingClient(errno)
+    monkeypatch.setattr("xsd.cli.ls.Client", lambda _path: client)
 
-    assert xsd("ls", "/t") == Result(b"")
-
-
-def test_node_that_may_not_be_read_is_an_error(
-    xsd: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is not taken for a vanished one."""
-    forbidden = RefusingClient(Errno.EACCES)
-    monkeypatch.setattr("xsd.cli.ls.Client", lambda _path: forbidden)
-
-    assert xsd("ls", "/t") == Result(b"", b"xsd ls: EACCES: refused: /t/a\n", 1)
+    assert xsd("ls", "/t") == result
 
 
-def line(width: int | None, depth: int, name: bytes, value: bytes) -> bytes:
-    """Return a line without permissions."""
-    layout = Layout(width, full=False, permissions=False)
-    return layout.line(depth, b"/t/" + name, value)
+Line = tuple[int | None, int, bytes, bytes, bytes]
+
+LINES: dict[str, list[Line]] = {
+    # Eight columns are kept for ` = "` and `\..."`, with one to spare.
+    "a value that does not fit is cut": [
+        (80, 0, b"nn", b"v" * 70, b'nn = "' + b"v" * 70 + b'"'),
+        (80, 0, b"nn", b"v" * 71, b'nn = "' + b"v" * 70 + b'\\..."'),
+        (80, 3, b"nn", b"v" * 68, b'   nn = "' + b"v" * 67 + b'\\..."'),
+    ],
+    "the length before escaping decides": [
+        (80, 0, b"nn", b"\1" * 70, b'nn = "' + rb"\001" * 70 + b'"'),
+        (80, 0, b"nn", b"\1" * 71, b'nn = "' + (rb"\001" * 71)[:70] + b'\\..."'),
+    ],
+    "a name that does not fit is cut; only an empty value is shown then": [
+        (20, 1, b"n" * 12, b"v", b" " + b"n" * 11 + b' = "\\..."'),
+        (20, 1, b"n" * 12, b"", b" " + b"n" * 11 + b' = ""'),
+    ],
+    # Where indentation or frame alone are too wide, as xenstore-ls does.
+    "a line without room cuts nothing": [
+        (5, 0, b"nn", b"val", b'nn = "val\\..."'),
+        (10, 4, b"nn", b"val", b'    nn = "val\\..."'),
+    ],
+    "a terminal that does not tell its width sets no limit": [
+        (None, 1, b"nn", b"v" * 99, b' nn = "' + b"v" * 99 + b'"'),
+    ],
+}
 
 
-def test_value_that_does_not_fit_is_cut() -> None:
-    r"""Eight columns are kept for ` = "` and `\..."`, with one to spare."""
-    assert line(80, 0, b"nn", b"v" * 70) == b'nn = "' + b"v" * 70 + b'"'
-    assert line(80, 0, b"nn", b"v" * 71) == b'nn = "' + b"v" * 70 + b'\\..."'
-    assert line(80, 3, b"nn", b"v" * 68) == b'   nn = "' + b"v" * 67 + b'\\..."'
+@pytest.mark.parametrize("lines", LINES.values(), ids=LINES)
+def test_lines_are_cut_as_by_xenstore_ls(lines: list[Line]) -> None:
+    """By width, depth, name and value."""
+    for width, depth, name, value, shown in lines:
+        layout = Layout(width, full=False, permissions=False)
 
-
-def test_length_before_escaping_decides() -> None:
-    """A short value is whole even if its escapes make it long."""
-    assert line(80, 0, b"nn", b"\1" * 70) == b'nn = "' + rb"\001" * 70 + b'"'
-    assert (
-        line(80, 0, b"nn", b"\1" * 71) == b'nn = "' + (rb"\001" * 71)[:70] + b'\\..."'
-    )
-
-
-def test_name_that_does_not_fit_is_cut() -> None:
-    """Its value is not shown then, unless it is empty."""
-    assert line(20, 1, b"n" * 12, b"v") == b" " + b"n" * 11 + b' = "\\..."'
-    assert line(20, 1, b"n" * 12, b"") == b" " + b"n" * 11 + b' = ""'
-
-
-def test_line_without_room_cuts_nothing() -> None:
-    """Where indentation or frame alone are too wide, as xenstore-ls does."""
-    assert line(5, 0, b"nn", b"val") == b'nn = "val\\..."'
-    assert line(10, 4, b"nn", b"val") == b'    nn = "val\\..."'
-
-
-def test_line_of_any_width_is_whole() -> None:
-    """A terminal that does not tell its width sets no limit."""
-    assert line(None, 1, b"nn", b"v" * 99) == b' nn = "' + b"v" * 99 + b'"'
+        assert layout.line(depth, b"/t/" + name, value) == shown
 
 
 @pytest.mark.parametrize("width", [80, 40])

@@ -15,7 +15,7 @@ from xsd.cli.main import COMMANDS, ORIGINALS
 from xsd.client import Client
 from xsd.protocol.errors import Errno, XenStoreError
 
-CLIENTS = [name for name in COMMANDS if name not in {"serve", "config"}]
+CLIENTS = [name for name in COMMANDS if name not in {"serve", "config", "tape"}]
 WORDS = {
     "write": ["/t/a", "1"],
     "chmod": ["/t", "n0"],
@@ -34,14 +34,28 @@ def test_help_lists_the_commands(xsd: Run) -> None:
         assert re.search(rb"\n  %b +%b\n" % (name.encode(), text.encode()), result.out)
 
 
-@pytest.mark.parametrize("name", CLIENTS)
-def test_each_command_has_help_with_examples(xsd: Run, name: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "usage", "example"),
+    [
+        *((f"{name} --help", f"{name}", f"{name}") for name in CLIENTS),
+        *(
+            (f"config {words}", "config [-h] check|show|keys|example", "config check")
+            for words in ("--help", "show --help", "check -h")
+        ),
+        ("tape --help", "tape [-h] show|replay FILE\n", "tape show ./record\n"),
+        ("tape --help", "tape", "tape replay ./record\n"),
+    ],
+)
+def test_each_command_has_help_with_examples(
+    xsd: Run, words: str, usage: str, example: str
+) -> None:
     """And its own name in them."""
-    result = xsd(name, "--help")
+    result = xsd(*words.split())
 
     assert (result.status, result.err) == (0, b"")
-    assert result.out.startswith(b"usage: xsd " + name.encode())
-    assert b"\nexamples:\n  xsd " + name.encode() in result.out
+    assert result.out.startswith(f"usage: xsd {usage}".encode())
+    _, _, examples = result.out.partition(b"\nexamples:\n")
+    assert f"  xsd {example}".encode() in examples
 
 
 def test_version(xsd: Run) -> None:
@@ -49,13 +63,24 @@ def test_version(xsd: Run) -> None:
     assert xsd("--version") == Result(f"xsd {__version__}\n".encode())
 
 
-@pytest.mark.parametrize("words", [[], ["nothing"], ["--nothing", "read", "/t"]])
-def test_misuse_exits_with_status_1(xsd: Run, words: list[str]) -> None:
-    """As the xenstore-* tools do."""
-    result = xsd(*words)
+@pytest.mark.parametrize(
+    ("words", "usage"),
+    [
+        *((words, "") for words in ("", "nothing", "--nothing read /t")),
+        *((f"config {words}", "config ") for words in ("", "nothing", "-x")),
+        *(
+            (f"tape {words}", "tape [-h] show|replay FILE\n")
+            for words in ("", "show", "eat record")
+        ),
+        ("chmod /t/a", "chmod "),
+    ],
+)
+def test_misuse_exits_with_status_1(xsd: Run, words: str, usage: str) -> None:
+    """As the xenstore-* tools do; the usage is shown."""
+    result = xsd(*words.split())
 
     assert (result.status, result.out) == (1, b"")
-    assert result.err.startswith(b"usage: xsd ")
+    assert result.err.startswith(f"usage: xsd {usage}".encode())
 
 
 @pytest.mark.parametrize("name", CLIENTS)
@@ -128,22 +153,6 @@ def test_interrupt_is_status_130(xsd: Run, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Client, "read", interrupt)
 
     assert xsd("read", "/t") == Result(b"", b"", 130)
-
-
-def test_command_runs_as_a_module(client: Client, daemon_socket: Path) -> None:
-    """`python -m xsd` is `xsd`, in a process of its own."""
-    client.write("/t", b"1")
-
-    done = subprocess.run(
-        [sys.executable, "-m", "xsd", "read", "/t", "/t/none"],
-        capture_output=True,
-        check=False,
-        env=client_environment(daemon_socket),
-    )
-
-    assert Result(done.stdout, done.stderr, done.returncode) == Result(
-        b"1\n", b"xsd read: couldn't read path /t/none\n", 1
-    )
 
 
 def test_reader_that_has_enough_is_no_error_of_ours(

@@ -2,11 +2,12 @@
 
 import io
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Result, Run
+from tests.cli.conftest import Follow, Run
 from tests.support.daemons import client_environment
 from tests.support.terminal import run_on_terminal
 from xsd.cli.tree import ASCII, LINES, Drawing, tree
@@ -23,26 +24,51 @@ def nodes(client: Client) -> Client:
     return client
 
 
-def test_tree_is_drawn_with_lines(xsd: Run, nodes: Client) -> None:
-    """The node itself first; empty values are not shown."""
-    nodes.write("/t", b"top")
+RULES: Mapping[str, str] = {
+    "the node itself comes first; empty values are not shown": r"""
+        $ write /t top
+        $ tree /t
+        /t = "top"
+        ├── a
+        │   ├── b
+        │   │   └── c = "1"
+        │   └── d = "two\nlines"
+        └── e
+    """,
+    "ASCII can be had": r"""
+        $ tree --ascii /t/a /t/e
+        /t/a
+        |-- b
+        |   `-- c = "1"
+        `-- d = "two\nlines"
+        /t/e
+    """,
+    "permissions stand before the value, to be seen if the line is cut": """
+        $ chmod /t/a/b/c n0 r5
+        $ tree --ascii -p /t/a/b
+        /t/a/b (n0)
+        `-- c (n0,r5) = "1"
+    """,
+    "depth is limited, and children that are not shown are counted": """
+        $ tree --ascii -d 1 /t
+        /t
+        |-- a [+2]
+        `-- e
+        $ tree -d 0 /t
+        /t [+2]
+    """,
+    "a missing node fails with the C library's phrase": """
+        $ tree /t/none
+        ! xsd tree: cannot read /t/none: No such file or directory
+    """,
+}
 
-    assert xsd("tree", "/t").out.decode() == (
-        '/t = "top"\n'
-        "├── a\n"
-        "│   ├── b\n"
-        '│   │   └── c = "1"\n'
-        '│   └── d = "two\\nlines"\n'
-        "└── e\n"
-    )
 
-
+@pytest.mark.parametrize("transcript", RULES.values(), ids=RULES)
 @pytest.mark.usefixtures("nodes")
-def test_tree_can_be_drawn_in_ascii(xsd: Run) -> None:
-    """For those who asked for it."""
-    assert xsd("tree", "--ascii", "/t/a", "/t/e") == Result(
-        b'/t/a\n|-- b\n|   `-- c = "1"\n`-- d = "two\\nlines"\n/t/e\n'
-    )
+def test_tree_is_drawn_as_the_transcript_says(follow: Follow, transcript: str) -> None:
+    """With lines that a terminal has."""
+    follow(transcript)
 
 
 @pytest.mark.usefixtures("nodes")
@@ -59,34 +85,10 @@ def test_ascii_is_used_where_lines_cannot_be_encoded(
     assert output.read() == '/t/a/b\n`-- c = "1"\n'
 
 
-def test_permissions_stand_before_the_value(xsd: Run, nodes: Client) -> None:
-    """So that they are seen if the line is cut."""
-    nodes.set_permissions("/t/a/b/c", ["n0", "r5"])
-
-    assert xsd("tree", "--ascii", "-p", "/t/a/b") == Result(
-        b'/t/a/b (n0)\n`-- c (n0,r5) = "1"\n'
-    )
-
-
-@pytest.mark.usefixtures("nodes")
-def test_depth_is_limited_and_what_is_hidden_counted(xsd: Run) -> None:
-    """`[+1]` stands for one child that is not shown."""
-    assert xsd("tree", "--ascii", "-d", "1", "/t") == Result(b"/t\n|-- a [+2]\n`-- e\n")
-    assert xsd("tree", "-d", "0", "/t") == Result(b"/t [+2]\n")
-
-
 @pytest.mark.usefixtures("nodes")
 def test_root_is_the_default(xsd: Run) -> None:
     """It is drawn as `/`."""
     assert xsd("tree").out.startswith(b"/\n")
-
-
-@pytest.mark.usefixtures("nodes")
-def test_missing_node_fails(xsd: Run) -> None:
-    """With the C library's phrase."""
-    assert xsd("tree", "/t/none") == Result(
-        b"", b"xsd tree: cannot read /t/none: No such file or directory\n", 1
-    )
 
 
 def test_node_that_vanishes_meanwhile_is_left_out(nodes: Client) -> None:
@@ -123,7 +125,10 @@ def test_lines_on_a_terminal_are_cut(nodes: Client, daemon_socket: Path) -> None
     command = [sys.executable, "-m", "xsd", "tree", "--ascii", "/t/e"]
     environment = client_environment(daemon_socket)
 
-    assert run_on_terminal(command, 12, environment) == b'/t/e = "0...\n'
-    assert run_on_terminal(command, 19, environment) == b'/t/e = "0123456789"\n'
-    assert run_on_terminal(command, 2, environment) == b"..\n"
-    assert run_on_terminal(command, 0, environment) == b'/t/e = "0123456789"\n'
+    for width, line in (
+        (12, b'/t/e = "0...\n'),
+        (19, b'/t/e = "0123456789"\n'),
+        (2, b"..\n"),
+        (0, b'/t/e = "0123456789"\n'),
+    ):
+        assert run_on_terminal(command, width, environment) == line

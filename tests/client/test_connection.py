@@ -8,10 +8,21 @@ from types import FrameType
 import pytest
 
 from tests.support.scripted import ScriptedDaemon
-from xsd.client import DisconnectedError, Event
+from xsd.client import Client, DisconnectedError, Event
 from xsd.client.connection import Connection
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.ops import Op
+
+
+def header(op: Op, request_id: int, length: int = 0) -> bytes:
+    """The beginning of a frame outside of transactions."""
+    return struct.pack("=IIII", op, request_id, 0, length)
+
+
+def assert_closed(client: Client) -> None:
+    """Whatever is asked now, nobody is asked."""
+    with pytest.raises(DisconnectedError, match="the connection is closed"):
+        client.read("/a")
 
 
 def test_request_is_one_frame_with_ids_from_one(scripted: ScriptedDaemon) -> None:
@@ -21,67 +32,47 @@ def test_request_is_one_frame_with_ids_from_one(scripted: ScriptedDaemon) -> Non
 
     assert scripted.client.request(Op.READ, b"/a\0") == b"one"
     assert scripted.client.request(Op.READ, b"/b\0") == b"two"
-    sent = b"".join(frame.header + frame.payload for frame in scripted.requests())
-    assert sent == (
-        struct.pack("=IIII", 2, 1, 0, 3) + b"/a\0"
-        + struct.pack("=IIII", 2, 2, 0, 3) + b"/b\0"
-    )  # fmt: skip
+    sent = b"".join(frame.whole for frame in scripted.requests())
+    assert sent == header(Op.READ, 1, 3) + b"/a\0" + header(Op.READ, 2, 3) + b"/b\0"
 
 
-def test_error_reply_raises_its_errno(scripted: ScriptedDaemon) -> None:
-    """The exception has the errno, the request's type and its path."""
-    scripted.refuse(b"EACCES")
-
-    with pytest.raises(XenStoreError) as caught:
-        scripted.client.read("/a")
-
-    assert caught.value.errno == Errno.EACCES
-    assert str(caught.value) == "EACCES: READ refused: /a"
-
-
-def test_unknown_error_name_is_einval(scripted: ScriptedDaemon) -> None:
-    """As libxenstore does; the name itself is told."""
-    scripted.refuse(b"EQUOTA")
-
-    with pytest.raises(XenStoreError) as caught:
-        scripted.client.read("/a")
-
-    assert caught.value.errno == Errno.EINVAL
-    assert str(caught.value) == "EINVAL: READ refused with 'EQUOTA': /a"
-
-
-def test_connection_goes_on_after_an_error(scripted: ScriptedDaemon) -> None:
-    """A refusal is an answer like any other."""
-    scripted.refuse(b"ENOENT")
+@pytest.mark.parametrize(
+    ("name", "errno", "message"),
+    [
+        (b"EACCES", Errno.EACCES, "EACCES: READ refused: /a"),
+        # As libxenstore does; the name itself is told.
+        (b"EQUOTA", Errno.EINVAL, "EINVAL: READ refused with 'EQUOTA': /a"),
+    ],
+)
+def test_error_reply_raises_its_errno_or_einval(
+    scripted: ScriptedDaemon, name: bytes, errno: Errno, message: str
+) -> None:
+    """With the request's type and its path; the connection goes on."""
+    scripted.refuse(name)
     scripted.answer(Op.READ, b"1")
 
-    with pytest.raises(XenStoreError):
+    with pytest.raises(XenStoreError) as caught:
         scripted.client.read("/a")
+
+    assert (caught.value.errno, str(caught.value)) == (errno, message)
     assert scripted.client.read("/a") == b"1"
 
 
 def test_request_over_4096_bytes_is_refused_without_asking(
     scripted: ScriptedDaemon,
 ) -> None:
-    """The daemon would close the connection."""
-    scripted.answer(Op.READ, b"1")
+    """The daemon would close the connection; the limit itself fits."""
+    scripted.answer(Op.WRITE, b"OK\0")
 
     with pytest.raises(XenStoreError) as caught:
         scripted.client.write("/a", b"x" * 4094)
+    scripted.client.write("/a", b"x" * 4093)
 
     assert caught.value.errno == Errno.E2BIG
     assert str(caught.value) == (
         "E2BIG: WRITE request of 4097 bytes, at most 4096 fit: /a"
     )
-    assert scripted.client.read("/a") == b"1"
-    assert [frame.op for frame in scripted.requests()] == [Op.READ]
-
-
-def test_request_of_4096_bytes_is_sent(scripted: ScriptedDaemon) -> None:
-    """The limit itself fits."""
-    scripted.answer(Op.WRITE, b"OK\0")
-
-    scripted.client.write("/a", b"x" * 4093)
+    assert [len(frame.payload) for frame in scripted.requests()] == [4096]
 
 
 def test_events_before_a_reply_are_kept_in_order(scripted: ScriptedDaemon) -> None:
@@ -104,7 +95,7 @@ def test_events_before_a_reply_are_kept_in_order(scripted: ScriptedDaemon) -> No
 
 def test_event_in_pieces_is_one_event(scripted: ScriptedDaemon) -> None:
     """An event is handed out when its last byte has come."""
-    data = struct.pack("=IIII", Op.WATCH_EVENT, 0, 0, 5) + b"/a\0t\0"
+    data = header(Op.WATCH_EVENT, 0, 5) + b"/a\0t\0"
     scripted.send(data[:17])
 
     assert scripted.client.next_event(0) is None
@@ -125,8 +116,7 @@ def test_reply_that_does_not_come_closes_the_connection(directory: Path) -> None
         with pytest.raises(TimeoutError):
             scripted.client.read("/a")
 
-        with pytest.raises(DisconnectedError, match="the connection is closed"):
-            scripted.client.read("/a")
+        assert_closed(scripted.client)
 
 
 def test_interrupted_request_closes_the_connection(directory: Path) -> None:
@@ -142,29 +132,44 @@ def test_interrupted_request_closes_the_connection(directory: Path) -> None:
             with pytest.raises(KeyboardInterrupt):
                 scripted.client.read("/a")
 
-            with pytest.raises(DisconnectedError):
-                scripted.client.read("/a")
+            assert_closed(scripted.client)
     finally:
         signal.signal(signal.SIGALRM, before)
 
 
-def test_hang_up_while_waiting_for_a_reply(scripted: ScriptedDaemon) -> None:
-    """A daemon that dies is an error at once, with or without a time limit."""
+# A client that goes on with the wrong reply goes on with wrong data.
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        pytest.param(b"", "the daemon has closed", id="a daemon that dies"),
+        pytest.param(
+            header(Op.READ, 1, 4097), "4097", id="a length over 4096 cannot be followed"
+        ),
+        pytest.param(header(Op.READ, 2), "answered READ with", id="another id"),
+        pytest.param(header(Op.WRITE, 1), "answered READ with", id="another type"),
+    ],
+)
+def test_what_is_no_reply_ends_the_connection(
+    scripted: ScriptedDaemon, sent: bytes, reason: str
+) -> None:
+    """At once, with or without a time limit."""
+    scripted.send(sent)
+    if not sent:
+        scripted.hang_up()
+
+    with pytest.raises(DisconnectedError, match=reason):
+        scripted.client.read("/a")
+    assert_closed(scripted.client)
+
+
+def test_hang_up_with_a_request_unread(scripted: ScriptedDaemon) -> None:
+    """The reset that Linux then reports is a hang-up as well."""
+    scripted.answer(Op.READ, b"1")
+    scripted.client.read("/a")
     scripted.hang_up()
 
     with pytest.raises(DisconnectedError, match="the daemon has closed"):
-        scripted.client.read("/a")
-
-
-def test_hang_up_with_a_request_unread(directory: Path) -> None:
-    """The reset that Linux then reports is a hang-up as well."""
-    with ScriptedDaemon(directory) as scripted:
-        scripted.answer(Op.READ, b"1")
-        scripted.client.read("/a")
-        scripted.hang_up()
-
-        with pytest.raises(DisconnectedError, match="the daemon has closed"):
-            scripted.client.next_event(10)
+        scripted.client.next_event(10)
 
 
 def test_hang_up_while_waiting_for_an_event(scripted: ScriptedDaemon) -> None:
@@ -175,36 +180,6 @@ def test_hang_up_while_waiting_for_an_event(scripted: ScriptedDaemon) -> None:
     assert scripted.client.next_event() == Event(b"/a", b"t")
     with pytest.raises(DisconnectedError):
         scripted.client.next_event()
-
-
-def test_too_long_reply_ends_the_connection(scripted: ScriptedDaemon) -> None:
-    """A header with a length over 4,096 cannot be followed."""
-    scripted.send(struct.pack("=IIII", Op.READ, 1, 0, 4097))
-
-    with pytest.raises(DisconnectedError, match="4097"):
-        scripted.client.read("/a")
-    with pytest.raises(DisconnectedError, match="the connection is closed"):
-        scripted.client.read("/a")
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        struct.pack("=IIII", Op.READ, 2, 0, 0),
-        struct.pack("=IIII", Op.WRITE, 1, 0, 0),
-    ],
-    ids=["other id", "other type"],
-)
-def test_reply_to_something_else_ends_the_connection(
-    scripted: ScriptedDaemon, reply: bytes
-) -> None:
-    """A client that goes on with the wrong reply goes on with wrong data."""
-    scripted.send(reply)
-
-    with pytest.raises(DisconnectedError, match="answered READ with"):
-        scripted.client.read("/a")
-    with pytest.raises(DisconnectedError, match="the connection is closed"):
-        scripted.client.read("/a")
 
 
 def test_reply_nobody_asked_for_ends_the_connection(scripted: ScriptedDaemon) -> None:
@@ -219,8 +194,7 @@ def test_request_ids_stay_within_32_bits(scripted: ScriptedDaemon) -> None:
     """After the last one comes 1 again, never 0, which is the events' own."""
     connection: Connection = scripted.client._connection
     connection._last_id = 0xFFFFFFFE
-    scripted.send(struct.pack("=IIII", Op.READ, 0xFFFFFFFF, 0, 0))
-    scripted.send(struct.pack("=IIII", Op.READ, 1, 0, 0))
+    scripted.send(header(Op.READ, 0xFFFFFFFF) + header(Op.READ, 1))
 
     assert scripted.client.read("/a") == b""
     assert scripted.client.read("/a") == b""

@@ -1,7 +1,6 @@
 """Fixtures for the tests of the completion."""
 
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 import pytest
 
 from tests.cli.conftest import client, daemon_socket, xsd
+from tests.support.checks import ran
 from tests.support.daemons import environment
 
 __all__ = ["client", "daemon_socket", "xsd"]
@@ -32,7 +32,6 @@ Offered = Callable[..., list[str]]
 
 @pytest.fixture(scope="session")
 def bash() -> str:
-    """The shell."""
     found = shutil.which("bash")
     assert found
     return found
@@ -40,7 +39,6 @@ def bash() -> str:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
-    """An `xsd` that is the one under test."""
     path = tmp_path / "xsd"
     path.write_text(f'#!/bin/sh\nexec {sys.executable} -m xsd "$@"\n')
     path.chmod(0o755)
@@ -62,14 +60,9 @@ def offered(bash: str, program: Path, tmp_path: Path) -> Offered:
             "XENSTORED_PATH": str(socket or "/none"),
             "XSD_COMPLETION_SECONDS": seconds,
         }
-        done = subprocess.run(
-            [bash, "-c", _SCRIPT, "bash", COMPLETION, name or str(program), *words],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=tmp_path,
-            env={**environment(), **variables},
-        )
+        command = [bash, "-c", _SCRIPT, "bash", str(COMPLETION), name or str(program)]
+        environ = {**environment(), **variables}
+        done = ran([*command, *words], cwd=tmp_path, env=environ)
         assert done.stderr == ""
         return done.stdout.splitlines()
 

@@ -1,27 +1,22 @@
 """completion/xsd.bash: what bash offers."""
 
-import re
 import socket
-import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Run
 from tests.completion.conftest import COMPLETION, Offered
+from tests.support.checks import ran
 from tests.support.daemons import client_environment
+from tests.support.generated import names, options_in
 from xsd.cli.main import COMMANDS
 from xsd.client import Client
 from xsd.daemon.options import OPTIONS
-from xsd.daemon.settings import (
-    HYPERVISORS,
-    LOG_FORMATS,
-    LOG_LEVELS,
-    QUOTAS,
-    SOFT_QUOTAS,
-    TRACE_SWITCHES,
-)
+from xsd.daemon.setting import Choices
+from xsd.daemon.settings import ROWS
 
 OF_THE_DAEMON = sorted(
     name
@@ -29,7 +24,16 @@ OF_THE_DAEMON = sorted(
     if not option.gone
     for name in (f"--{option.name}", *(f"-{letter}" for letter in option.letters))
 )
-FREE = [option for option in OPTIONS if option.value == "n"]
+WORDS: dict[str, list[str]] = {}
+for row in ROWS.values():
+    for given in row.given:
+        for name in names(given.option):
+            if given.word:
+                begun = WORDS.setdefault(name, ["option nospace"])
+                begun.append(f"{given.word}=")
+            elif row.kind.words:
+                signs = "+-" if isinstance(row.kind, Choices) else [""]
+                WORDS[name] = [sign + it for it in row.kind.words for sign in signs]
 
 
 def test_the_commands_are_offered(offered: Offered) -> None:
@@ -44,46 +48,24 @@ def test_the_options_of_a_command_are_offered(
     offered: Offered, xsd: Run, command: str
 ) -> None:
     """Those of its help."""
-    text = xsd(command, "--help").out.decode()
-    lines = re.findall(r"^  (-.*?)(?:  .*)?$", text, re.MULTILINE)
-    known = re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", "\n".join(lines))
-
+    known = options_in(xsd(command, "--help").out.decode())
     assert known
     assert sorted(offered(command, "-")) == sorted(known)
 
 
-@pytest.mark.parametrize("before", [("serve",), ("config", "show")])
-def test_the_options_of_the_daemon_are_offered(
-    offered: Offered, before: tuple[str, ...]
-) -> None:
-    """By both commands that take them."""
-    assert sorted(offered(*before, "-")) == OF_THE_DAEMON
+def test_the_options_of_the_daemon_are_offered(offered: Offered) -> None:
+    """By both commands that take them, and by the names that it may have itself."""
+    assert sorted(offered("serve", "-")) == OF_THE_DAEMON
+    assert sorted(offered("config", "show", "-")) == OF_THE_DAEMON
+    for name in ("xenstored", "xsd-xenstored"):
+        assert sorted(offered("-", name=name)) == OF_THE_DAEMON
+        assert offered("--log-level", "d", name=f"/usr/sbin/{name}") == ["debug"]
 
 
-@pytest.mark.parametrize("name", ["xenstored", "xsd-xenstored"])
-def test_the_daemon_itself_has_completion(offered: Offered, name: str) -> None:
-    """By the names that it may have."""
-    assert sorted(offered("-", name=name)) == OF_THE_DAEMON
-    assert offered("--log-level", "d", name=f"/usr/sbin/{name}") == ["debug"]
-
-
-@pytest.mark.parametrize(
-    ("option", "words"),
-    [
-        ("--hypervisor", HYPERVISORS),
-        ("--log-level", LOG_LEVELS),
-        ("--log-format", LOG_FORMATS),
-        ("--trace-control", [f"{sign}{it}" for it in TRACE_SWITCHES for sign in "+-"]),
-        ("--quota", ["option nospace", *(f"{name}=" for name in QUOTAS)]),
-        ("-Q", ["option nospace", *(f"{name}=" for name in QUOTAS)]),
-        ("--quota-soft", ["option nospace", *(f"{name}=" for name in SOFT_QUOTAS)]),
-        ("--timeout", ["option nospace", "watch-event="]),
-    ],
-)
-def test_the_values_of_an_option_are_offered(
-    offered: Offered, option: str, words: list[str]
-) -> None:
+@pytest.mark.parametrize("option", WORDS)
+def test_the_values_of_an_option_are_offered(offered: Offered, option: str) -> None:
     """Behind a space, or an equals sign."""
+    words = WORDS[option]
     assert offered("serve", option, "") == list(words)
     if option.startswith("--"):
         assert offered("serve", option, "=") == list(words)
@@ -93,66 +75,79 @@ def test_the_values_of_an_option_are_offered(
         ]
 
 
-@pytest.mark.parametrize("option", FREE, ids=[option.name for option in FREE])
-def test_nothing_is_offered_for_a_number(offered: Offered, option: object) -> None:
-    """Least of all an option."""
-    name = str(option).rpartition("/")[2]
-
-    assert offered("serve", name, "") == []
-
-
-def test_every_option_with_a_value_is_known_to_have_one(offered: Offered) -> None:
-    """Behind it stands no other option."""
+def test_options_with_a_value_are_known_to_have_one(offered: Offered) -> None:
+    """Behind one stands no other option; for a number, nothing is offered."""
     for option in OPTIONS:
-        if option.value:
-            name = f"-{option.letters[0]}" if option.letters else f"--{option.name}"
-            assert "--help" not in offered("serve", name, ""), name
+        name = f"-{option.letters[0]}" if option.letters else f"--{option.name}"
+        found = offered("serve", name, "") if option.value else []
+        assert "--help" not in found, name
+        if option.value == "n":
+            assert found == [], name
 
 
-def test_files_are_offered_where_files_are_meant(
-    offered: Offered, tmp_path: Path
+FILE = ["option filenames", "xsd.toml"]
+NO_SPACE = "option nospace"
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        # Files, with slashes behind directories and quotes, which readline does.
+        ("config check xsd.", FILE),
+        ("serve --config xsd.", FILE),
+        ("read --socket xsd.", FILE),
+        ("--socket = xsd.", FILE),
+        ("tape show xsd.", FILE),
+        # What can be asked about the configuration and done with a tape.
+        ("config |", ["check", "show", "keys", "example", "-h", "--help", "--socket"]),
+        ("tape |", ["show", "replay", "-h", "--help", "--socket"]),
+        # Nothing behind what takes nothing, or no more.
+        ("config keys |", []),
+        ("config check a |", []),
+        ("tape replay record |", []),
+        # Nothing, and nothing said, without a daemon.
+        ("read /t", []),
+    ],
+)
+def test_words_are_offered(
+    offered: Offered, tmp_path: Path, words: str, wanted: list[str]
 ) -> None:
-    """With slashes behind directories and quotes, which readline does."""
+    """By the words before; the last, of which `|` is nothing, is to be completed."""
     (tmp_path / "xsd.toml").touch()
-
-    for words in (
-        ("config", "check"),
-        ("serve", "--config"),
-        ("read", "--socket"),
-        ("--socket", "="),
-    ):
-        assert offered(*words, "xsd.") == ["option filenames", "xsd.toml"]
+    assert offered(*words.replace("|", "").split(" ")) == wanted
 
 
-def test_what_can_be_asked_about_the_configuration_is_offered(
-    offered: Offered,
-) -> None:
-    """And nothing behind what takes nothing."""
-    assert offered("config", "") == [
-        *("check", "show", "keys", "example"),
-        *("-h", "--help", "--socket"),
-    ]
-    assert offered("config", "keys", "") == []
-    assert offered("config", "check", "a", "") == []
-
-
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        # One with children ends in a slash, and the cursor stays behind it.
+        ("read |", [NO_SPACE, "/"]),
+        ("ls /t", ["/t", "/tool"]),
+        ("read /t/o", ["/t/one", "/t/other"]),
+        ("rm -t /t/one", [NO_SPACE, "/t/one/"]),
+        ("list /t/one/", ["/t/one/a"]),
+        ("read /t/none", []),
+        ("tree -d 1 /t/x", ["/t/x"]),
+        # Values, permissions and numbers are no paths.
+        ("write /t/x", ["/t/x"]),
+        ("write /t/x /t/", []),
+        ("write /t/x 1 /t/x", ["/t/x"]),
+        ("chmod -r /t/x", ["/t/x"]),
+        ("chmod /t/x |", [NO_SPACE, "n", "r", "w", "b"]),
+        ("watch -n |", []),
+        ("watch -n 1 /t/x", ["/t/x"]),
+        ("watch @r", ["@releaseDomain"]),
+        ("health /t/", []),
+    ],
+)
 def test_paths_are_those_of_the_store(
-    offered: Offered, client: Client, daemon_socket: Path
+    offered: Offered, client: Client, daemon_socket: Path, words: str, wanted: list[str]
 ) -> None:
-    """One with children ends in a slash, and the cursor stays behind it."""
+    """Where a path is meant."""
     for path in ("/t/one/a", "/t/other", "/t/x"):
         client.write(path, b"")
-
-    def paths(*words: str) -> list[str]:
-        return offered(*words, socket=daemon_socket)
-
-    assert paths("read", "") == ["option nospace", "/"]
-    assert sorted(paths("ls", "/t")) == ["/t", "/tool"]
-    assert paths("read", "/t/o") == ["/t/one", "/t/other"]
-    assert paths("rm", "-t", "/t/one") == ["option nospace", "/t/one/"]
-    assert paths("list", "/t/one/") == ["/t/one/a"]
-    assert paths("read", "/t/none") == []
-    assert paths("tree", "-d", "1", "/t/x") == ["/t/x"]
+    found = offered(*words.replace("|", "").split(" "), socket=daemon_socket)
+    assert sorted(found) == sorted(wanted)
 
 
 def test_paths_are_those_of_the_daemon_that_is_named(
@@ -161,72 +156,45 @@ def test_paths_are_those_of_the_daemon_that_is_named(
     """By --socket, before the command or after it."""
     client.write("/t/x", b"")
     named = ("--socket", "=", str(daemon_socket))
-
     assert offered("read", "/t/") == []
     assert offered(*named, "read", "/t/") == ["/t/x"]
     assert offered("read", *named, "/t/") == ["/t/x"]
 
 
-def test_only_what_is_a_path_is_completed_as_one(
-    offered: Offered, client: Client, daemon_socket: Path
-) -> None:
-    """Values, permissions and numbers are not."""
-    client.write("/t/x", b"")
-
-    def paths(*words: str) -> list[str]:
-        return offered(*words, socket=daemon_socket)
-
-    assert paths("write", "/t/") == ["/t/x"]
-    assert paths("write", "/t/x", "/t/") == []
-    assert paths("write", "/t/x", "1", "/t/") == ["/t/x"]
-    assert paths("chmod", "-r", "/t/") == ["/t/x"]
-    assert paths("chmod", "/t/x", "") == ["option nospace", "n", "r", "w", "b"]
-    assert paths("watch", "-n", "") == []
-    assert paths("watch", "-n", "1", "/t/") == ["/t/x"]
-    assert paths("watch", "@r") == ["@releaseDomain"]
-    assert paths("health", "/t/") == []
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[socket.socket]:
+    """A socket on which nobody answers, if not the test."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        yield listener
 
 
-def test_without_a_daemon_nothing_is_offered_and_nothing_said(
-    offered: Offered,
-) -> None:
-    """The line that is being typed stays as it is."""
-    assert offered("read", "/t") == []
-
-
+@pytest.mark.usefixtures("server")
 def test_a_daemon_that_does_not_answer_is_not_waited_for(
     offered: Offered, tmp_path: Path
 ) -> None:
     """Neither an answer nor an end: it gives up by itself."""
-    path = tmp_path / "s"
-    with socket.socket(socket.AF_UNIX) as silent:
-        silent.bind(str(path))
-        silent.listen()
-
-        assert offered("read", "/t", socket=path, seconds="0.1") == []
+    assert offered("read", "/t", socket=tmp_path / "s", seconds="0.1") == []
 
 
-def test_names_in_the_store_are_not_run(offered: Offered, tmp_path: Path) -> None:
+def test_names_in_the_store_are_not_run(
+    offered: Offered, server: socket.socket, tmp_path: Path
+) -> None:
     """A daemon that allows more than letters in names cannot have them expanded."""
-    path = tmp_path / "s"
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
-        server.listen()
 
-        def answer() -> None:
-            names = b"$(touch${IFS}ran)\0a`touch\0"
-            for reply in (names, b""):
-                peer, _ = server.accept()
-                with peer:
-                    header = peer.recv(4096)[:12]
-                    peer.sendall(header + len(reply).to_bytes(4, "little") + reply)
+    def answer() -> None:
+        for reply in (b"$(touch${IFS}ran)\0a`touch\0", b""):
+            peer, _ = server.accept()
+            with peer:
+                header = peer.recv(4096)[:12]
+                peer.sendall(header + len(reply).to_bytes(4, "little") + reply)
 
-        thread = threading.Thread(target=answer, daemon=True)
-        thread.start()
-
-        assert offered("read", "/$", socket=path) == ["/$(touch${IFS}ran)"]
-        thread.join()
-        assert not (tmp_path / "ran").exists()
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    assert offered("read", "/$", socket=tmp_path / "s") == ["/$(touch${IFS}ran)"]
+    thread.join()
+    assert not (tmp_path / "ran").exists()
 
 
 def test_in_a_real_shell_tab_completes(
@@ -242,14 +210,7 @@ def test_in_a_real_shell_tab_completes(
         "TERM": "dumb",
     }
 
-    done = subprocess.run(
-        [bash, "--norc", "--noprofile", "-i"],
-        input=typed,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env=environment,
-    )
+    words = [bash, "--norc", "--noprofile", "-i"]
+    done = ran(words, check=False, input=typed, cwd=tmp_path, env=environment)
 
     assert "/t/tab: value\n" in done.stdout

@@ -4,6 +4,7 @@ What it expects stands in the test once, so a difference between the two fails i
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,14 +12,35 @@ from tests.conformance.programs import Tools
 from tests.differential.peers import Peer, start_reference, start_subject
 
 
-@pytest.fixture(scope="session", params=["xsd", "c"])
-def running(request: pytest.FixtureRequest) -> Iterator[Peer]:
-    """A daemon; the C one is skipped where `run-peer` is missing."""
-    peer = start_subject() if request.param == "xsd" else start_reference()
+@contextmanager
+def started(name: str) -> Iterator[Peer]:
+    """Our daemon, or C's, which is skipped where `run-peer` is missing."""
+    peer = start_subject() if name == "xsd" else start_reference()
     try:
         yield peer
     finally:
         peer.stop()
+
+
+@pytest.fixture(scope="session", params=["xsd", "c"])
+def running(request: pytest.FixtureRequest) -> Iterator[Peer]:
+    """A daemon for many tests."""
+    with started(request.param) as peer:
+        yield peer
+
+
+@pytest.fixture(params=["xsd", "c"])
+def fresh(request: pytest.FixtureRequest) -> Iterator[Peer]:
+    """A daemon of one's own, whose log may be sent elsewhere."""
+    with started(request.param) as peer:
+        yield peer
+
+
+@pytest.fixture
+def ours() -> Iterator[Peer]:
+    """The same, for what 4.17 cannot do or does worse."""
+    with started("xsd") as peer:
+        yield peer
 
 
 @pytest.fixture

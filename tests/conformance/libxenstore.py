@@ -105,21 +105,19 @@ class Handle:
     def read(self, path: bytes, tx: int = NONE) -> bytes:
         """Return a value."""
         size = c_uint()
-        found = self._checked(self._xs.xs_read(self._handle, tx, path, byref(size)))
-        return self._taken(found, size.value)
+        return self._taken(self._do("xs_read", tx, path, byref(size)), size.value)
 
     def write(self, path: bytes, value: bytes, tx: int = NONE) -> None:
         """Set a value."""
-        done = self._xs.xs_write(self._handle, tx, path, value, len(value))
-        self._checked(done)
+        self._do("xs_write", tx, path, value, len(value))
 
     def mkdir(self, path: bytes, tx: int = NONE) -> None:
         """Make a node."""
-        self._checked(self._xs.xs_mkdir(self._handle, tx, path))
+        self._do("xs_mkdir", tx, path)
 
     def rm(self, path: bytes, tx: int = NONE) -> None:
         """Remove a node."""
-        self._checked(self._xs.xs_rm(self._handle, tx, path))
+        self._do("xs_rm", tx, path)
 
     def directory(self, path: bytes, tx: int = NONE) -> list[bytes]:
         """Return the names of the children."""
@@ -139,22 +137,21 @@ class Handle:
     def set_permissions(self, path: bytes, perms: list[Perm], tx: int = NONE) -> None:
         """Set the permissions of a node."""
         array = (_Perm * len(perms))(*(_Perm(*perm) for perm in perms))
-        done = self._xs.xs_set_permissions(self._handle, tx, path, array, len(perms))
-        self._checked(done)
+        self._do("xs_set_permissions", tx, path, array, len(perms))
 
     def watch(self, path: bytes, token: bytes) -> None:
         """Ask for events."""
-        self._checked(self._xs.xs_watch(self._handle, path, token))
+        self._do("xs_watch", path, token)
 
     def unwatch(self, path: bytes, token: bytes) -> None:
         """Ask for no more events."""
-        self._checked(self._xs.xs_unwatch(self._handle, path, token))
+        self._do("xs_unwatch", path, token)
 
     def read_watch(self) -> tuple[bytes, bytes]:
         """Wait for an event and return its path and token."""
-        self.poll()
-        number = c_uint()
-        found = self._xs.xs_read_watch(self._handle, byref(number))
+        fd = self._xs.xs_fileno(self._handle)
+        assert select.select([fd], [], [], PATIENCE_S)[0] == [fd]
+        found = self._xs.xs_read_watch(self._handle, byref(c_uint()))
         path, token = self._words(found, 2)
         return path, token
 
@@ -166,35 +163,29 @@ class Handle:
         path, token = self._words(found, 2)
         return path, token
 
-    def poll(self) -> None:
-        """Wait until there is an event to read."""
-        fd = self._xs.xs_fileno(self._handle)
-        assert select.select([fd], [], [], PATIENCE_S)[0] == [fd]
-
     def start(self) -> int:
         """Begin a transaction."""
-        tx: int = self._checked(self._xs.xs_transaction_start(self._handle))
-        return tx
+        return self._do("xs_transaction_start")
 
     def end(self, tx: int, *, commit: bool = True) -> None:
         """End a transaction."""
-        self._checked(self._xs.xs_transaction_end(self._handle, tx, not commit))
+        self._do("xs_transaction_end", tx, not commit)
 
     def introduce(self, domid: int, gfn: int, port: int) -> None:
         """Introduce a domain."""
-        self._checked(self._xs.xs_introduce_domain(self._handle, domid, gfn, port))
+        self._do("xs_introduce_domain", domid, gfn, port)
 
     def release(self, domid: int) -> None:
         """Release a domain."""
-        self._checked(self._xs.xs_release_domain(self._handle, domid))
+        self._do("xs_release_domain", domid)
 
     def resume(self, domid: int) -> None:
         """Resume a domain."""
-        self._checked(self._xs.xs_resume_domain(self._handle, domid))
+        self._do("xs_resume_domain", domid)
 
     def set_target(self, domid: int, target: int) -> None:
         """Give a domain the rights of another one."""
-        self._checked(self._xs.xs_set_target(self._handle, domid, target))
+        self._do("xs_set_target", domid, target)
 
     def is_introduced(self, domid: int) -> bool:
         """Tell whether a domain is introduced."""
@@ -203,16 +194,15 @@ class Handle:
 
     def domain_path(self, domid: int) -> bytes:
         """Return a domain's home."""
-        return self._taken(
-            self._checked(self._xs.xs_get_domain_path(self._handle, domid))
-        )
+        return self._taken(self._do("xs_get_domain_path", domid))
 
     def control(self, command: bytes, arguments: bytes = b"") -> bytes:
         """Run a command of an operator."""
-        found = self._xs.xs_control_command(
-            self._handle, command, arguments, len(arguments)
-        )
-        return self._taken(self._checked(found))
+        found = self._do("xs_control_command", command, arguments, len(arguments))
+        return self._taken(found)
+
+    def _do(self, function: str, *arguments: object) -> int:
+        return self._checked(getattr(self._xs, function)(self._handle, *arguments))
 
     def _checked(self, result: int | bool | None) -> int:
         if not result:

@@ -1,7 +1,8 @@
 """Xen's own programs, run on a daemon's socket."""
 
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, final
 
@@ -36,6 +37,16 @@ def environment(socket: str) -> Mapping[str, str]:
     """Return the environment for a program that is to talk to a daemon."""
     # Messages of the C library are part of what is compared.
     return {**client_environment(Path(socket)), "LC_ALL": "C"}
+
+
+def at_once(*works: Callable[[], object]) -> None:
+    """Do all of these, each in a thread of its own."""
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
 
 
 @final

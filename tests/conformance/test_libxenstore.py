@@ -1,17 +1,18 @@
 """Programs that use Xen's own client library, as xl, QEMU and libvirt do."""
 
 import ctypes
-import errno
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from errno import EINVAL, ENOENT
+from functools import partial
 
 import pytest
 
 from tests.conformance.libxenstore import Handle, Perm, load
+from tests.conformance.programs import at_once
 from tests.differential.peers import Peer
-from tests.support.daemons import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +61,7 @@ def test_a_value_comes_back_as_it_was_written(xs: Handle, value: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("path", "number"),
-    [
-        (b"/none", errno.ENOENT),
-        (b"/t/", errno.EINVAL),
-        (b"/a b", errno.EINVAL),
-        (b"", errno.EINVAL),
-    ],
+    [(b"/none", ENOENT), (b"/t/", EINVAL), (b"/a b", EINVAL), (b"", EINVAL)],
 )
 def test_a_refused_read_sets_errno(xs: Handle, path: bytes, number: int) -> None:
     """To the daemon's answer."""
@@ -138,7 +134,7 @@ def test_permissions_are_a_list_of_domains_and_rights(xs: Handle) -> None:
 
 @pytest.mark.parametrize(
     ("path", "owner", "number"),
-    [(b"/none", 0, errno.ENOENT), (b"/t", 77, errno.ENOENT), (b"/t/", 0, errno.EINVAL)],
+    [(b"/none", 0, ENOENT), (b"/t", 77, ENOENT), (b"/t/", 0, EINVAL)],
 )
 def test_permissions_that_are_refused_set_errno(
     xs: Handle, path: bytes, owner: int, number: int
@@ -204,41 +200,35 @@ def test_a_transaction_is_seen_by_others_when_it_is_committed(
         xs.end(first)
 
 
+def increase(
+    handle: Handle, times: int, disturb: Callable[[int], None] = lambda _: None
+) -> int:
+    """Add to a counter, in a transaction each, repeated on conflicts; count these."""
+    attempts = done = 0
+    while done < times:
+        attempts += 1
+        tx = handle.start()
+        value = int(handle.read(b"/t", tx))
+        disturb(attempts)
+        handle.write(b"/t", b"%d" % (value + 1), tx)
+        with suppress(BlockingIOError):
+            handle.end(tx)
+            done += 1
+    return attempts
+
+
 def test_a_conflict_is_eagain_and_the_second_attempt_succeeds(
     xs: Handle, other: Handle
 ) -> None:
     """Between the read and the commit of the first attempt another one writes."""
     xs.write(b"/t", b"1")
-    attempts = 0
-    while True:
-        attempts += 1
-        tx = xs.start()
-        value = int(xs.read(b"/t", tx))
-        if attempts == 1:
+
+    def disturb(attempt: int) -> None:
+        if attempt == 1:
             other.write(b"/t", b"10")
-        xs.write(b"/t", b"%d" % (value + 1), tx)
-        try:
-            xs.end(tx)
-        except BlockingIOError:
-            continue
-        break
 
-    assert attempts == 2
+    assert increase(xs, 1, disturb) == 2
     assert xs.read(b"/t") == b"11"
-
-
-def increase(handle: Handle, times: int) -> None:
-    """Add to a counter, in a transaction each, repeated on conflicts."""
-    for _ in range(times):
-        while True:
-            tx = handle.start()
-            value = int(handle.read(b"/t", tx))
-            handle.write(b"/t", b"%d" % (value + 1), tx)
-            try:
-                handle.end(tx)
-            except BlockingIOError:
-                continue
-            break
 
 
 def test_two_threads_that_count_together_lose_nothing(
@@ -246,14 +236,8 @@ def test_two_threads_that_count_together_lose_nothing(
 ) -> None:
     """Each with a connection of its own; every commit is on top of the one before."""
     xs.write(b"/t", b"0")
-    threads = [
-        threading.Thread(target=increase, args=(handle, 200)) for handle in (xs, other)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
+
+    at_once(*[partial(increase, handle, 200) for handle in (xs, other)])
 
     assert xs.read(b"/t") == b"400"
 
@@ -263,19 +247,14 @@ def test_two_threads_share_one_connection(xs: Handle) -> None:
     xs.watch(b"/t", b"token")
     failures: list[bytes] = []
 
-    def work(name: bytes) -> None:
+    def work(path: bytes) -> None:
         for number in range(200):
-            xs.write(b"/t/" + name, b"%d" % number)
-            value = xs.read(b"/t/" + name)
+            xs.write(path, b"%d" % number)
+            value = xs.read(path)
             if value != b"%d" % number:
                 failures.append(value)
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in (b"a", b"b")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
+    at_once(partial(work, b"/t/a"), partial(work, b"/t/b"))
 
     assert failures == []
     assert xs.read_watch() == (b"/t", b"token")
@@ -334,7 +313,7 @@ def test_control_commands_reach_the_daemon(xs: Handle) -> None:
     """As those of xenstore-control, arguments with their NULs."""
     assert xs.control(b"check") == b"OK"
     assert xs.control(b"print", b"text\0") == b"OK"
-    with pytest.raises(OSError, match=os.strerror(errno.EINVAL)):
+    with pytest.raises(OSError, match=os.strerror(EINVAL)):
         xs.control(b"unknown")
 
 

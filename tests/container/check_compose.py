@@ -23,12 +23,8 @@ def test_the_guests_of_the_example_meet(engine: Engine) -> None:
             f"--volume={volume if source == 'xenstore' else source}{place}"
             for source, place in service.mounts
         ]
-        return engine.start(
-            *service.options,
-            *mounts,
-            command=service.command,
-            image=images[service.image],
-        )
+        options, image = (*service.options, *mounts), images[service.image]
+        return engine.start(*options, command=service.command, image=image)
 
     for service in read_compose(COMPOSE):
         running[service.name] = start(service)
@@ -38,8 +34,6 @@ def test_the_guests_of_the_example_meet(engine: Engine) -> None:
     shown = running["dom0"].logs()
     assert '/data/answer = "read: hello from guest-2"   (n1,r2)\n' in shown
     assert '/data/answer = "read: hello from guest-1"   (n2,r1)\n' in shown
-    assert sorted(running["guests"].logs().splitlines()) == [
-        "guest-1: poweroff",
-        "guest-2: poweroff",
-    ]
+    ends = sorted(running["guests"].logs().splitlines())
+    assert ends == ["guest-1: poweroff", "guest-2: poweroff"]
     assert running["xenstored"].stop(1) == 0

@@ -3,7 +3,6 @@
 import os
 import signal
 import stat
-import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.conftest import NeedProgram
 from tests.container.conftest import Serve
+from tests.support.checks import ran
 from tests.support.containers import CONFINED, Engine, wait_until_served
 from tests.support.daemons import client_environment
 from tests.support.processes import wait_until
@@ -27,7 +27,6 @@ TOOLS: Final = ("read", "write", "list", "ls", "rm", "chmod", "exists", "watch")
 
 
 def user_of(pid: int) -> int:
-    """Return the user that a process is, for all purposes."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("Uid:"):
             (user,) = set(line.split()[1:])
@@ -36,15 +35,7 @@ def user_of(pid: int) -> int:
 
 
 def host_tool(socket: Path, *words: str) -> str:
-    """Run one of the host's xenstore-* tools."""
-    return subprocess.run(
-        words,
-        check=True,
-        capture_output=True,
-        text=True,
-        env=client_environment(socket),
-        timeout=60,
-    ).stdout
+    return ran(words, env=client_environment(socket), timeout=60).stdout
 
 
 # What is in it
@@ -59,7 +50,6 @@ def test_image_holds_nothing_but_what_runs(engine: Engine) -> None:
             *("-o", "-name", "mypy", "-o", "-name", "*.whl", "-o", "-size", "+4M", ")"),
         )
     )
-
     assert found == ""
     assert engine.attempt("run", "--rm", engine.image, "gcc", "-v").returncode == 127
 
@@ -67,34 +57,18 @@ def test_image_holds_nothing_but_what_runs(engine: Engine) -> None:
 def test_core_is_compiled(engine: Engine) -> None:
     """The protocol, the store and the engine."""
     modules = "xsd.protocol.frame, xsd.store.store, xsd.engine.dispatch"
-
-    printed = engine.run(
-        command=(
-            *("python3", "-c"),
-            f"import {modules}; print(*(m.__file__ for m in ({modules})), sep='\\n')",
-        )
-    )
-
-    files = [Path(line).name.split(".") for line in printed.splitlines()]
-    assert [(name, kind) for name, *_, kind in files] == [
-        ("frame", "so"),
-        ("store", "so"),
-        ("dispatch", "so"),
-    ]
+    code = f"import {modules}; print(*(m.__file__ for m in ({modules})), sep='\\n')"
+    files = engine.run(command=("python3", "-c", code)).splitlines()
+    names = [Path(file).name.partition(".")[0] for file in files]
+    assert names == ["frame", "store", "dispatch"]
+    assert {Path(file).suffix for file in files} == {".so"}
 
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_image_has_the_tool(engine: Engine, tool: str) -> None:
     """Under its name, for scripts; without a daemon it says that there is none."""
-    container = engine.start(
-        *CONFINED,
-        command=(
-            f"xenstore-{tool}",
-            "/a",
-            *(["n0"] if tool in ("write", "chmod") else []),
-        ),
-    )
-
+    words = ("/a", "n0") if tool in ("write", "chmod") else ("/a",)
+    container = engine.start(*CONFINED, command=(f"xenstore-{tool}", *words))
     assert container.wait() == 1
     assert container.logs().startswith(f"xenstore-{tool}: no XenStore daemon listens")
 
@@ -102,36 +76,29 @@ def test_image_has_the_tool(engine: Engine, tool: str) -> None:
 def test_words_after_the_image_are_options_or_a_command(engine: Engine) -> None:
     """Options are the daemon's."""
     by_option = engine.run(command=("--version",))
-    by_command = engine.run(command=("xsd", "serve", "--version"))
-
-    assert by_option == by_command
+    assert by_option == engine.run(command=("xsd", "serve", "--version"))
     assert by_option.startswith("xsd serve (xsd) ")
 
 
 # Whose it is
 
 
-def test_daemon_is_the_owner_of_the_directory(engine: Engine, directory: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [(), (*CONFINED, f"--user={SOMEBODY}:{SOMEBODY}")],
+    ids=["by itself", "without any capability, by --user"],
+)
+def test_daemon_is_the_owner_of_the_directory(
+    engine: Engine, directory: Path, options: tuple[str, ...]
+) -> None:
     """So the host's user who made the directory can use the sockets in it."""
     os.chown(directory, SOMEBODY, SOMEBODY)
-
-    container = engine.start(f"--volume={directory}:/run/xenstored")
+    container = engine.start(f"--volume={directory}:/run/xenstored", *options)
     wait_until_served(directory / "socket")
-
     assert user_of(container.pid) == SOMEBODY
     found = (directory / "socket").stat()
     assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (SOMEBODY, 0o600)
-    assert container.execute("xsd", "health").startswith("ok")
-
-
-def test_daemon_is_the_user_it_is_told_to_be(serve: Serve, directory: Path) -> None:
-    """Which needs no capability; health checks are the same user."""
-    os.chown(directory, SOMEBODY, SOMEBODY)
-
-    container = serve(f"--user={SOMEBODY}:{SOMEBODY}")
-
-    assert user_of(container.pid) == SOMEBODY
-    assert (directory / "socket").stat().st_uid == SOMEBODY
+    # Health checks are the same user.
     assert container.execute("xsd", "health").startswith("ok")
 
 
@@ -139,12 +106,9 @@ def test_daemon_without_a_mount_is_not_root(engine: Engine) -> None:
     """It serves on a volume then, which other containers can share."""
     container = engine.start("--read-only", "--network=none")
     container.wait_until_healthy()
-
     assert user_of(container.pid) == NOBODY
-    assert (
-        engine.run(f"--volumes-from={container.name}", command=("xenstore-list", "/"))
-        == "tool\n"
-    )
+    volumes = f"--volumes-from={container.name}"
+    assert engine.run(volumes, command=("xenstore-list", "/")) == "tool\n"
 
 
 def test_root_without_capabilities_serves_in_roots_directory(
@@ -154,7 +118,6 @@ def test_root_without_capabilities_serves_in_roots_directory(
     container = serve()
     assert user_of(container.pid) == os.getuid()
     assert container.stop(1) == 0
-
     os.chown(directory, SOMEBODY, SOMEBODY)
     directory.chmod(0o777)
     container = serve()
@@ -164,9 +127,7 @@ def test_root_without_capabilities_serves_in_roots_directory(
 def test_daemon_that_cannot_serve_says_so(engine: Engine, directory: Path) -> None:
     """With the path, in the log that `logs` shows."""
     os.chown(directory, SOMEBODY, SOMEBODY)
-
     container = engine.start(f"--volume={directory}:/run/xenstored", *CONFINED)
-
     assert container.wait() == 1
     assert "/run/xenstored/socket" in container.logs()
     assert "Permission denied" in container.logs()
@@ -182,10 +143,8 @@ def test_tools_of_the_host_reach_it(
     need_program("xenstore-ls", "xenstore-utils")
     serve()
     socket = directory / "socket"
-
     host_tool(socket, "xenstore-write", "/local/domain/1/name", "demo")
     host_tool(socket, "xenstore-chmod", "/local/domain/1", "r0")
-
     assert host_tool(socket, "xenstore-read", "/local/domain/1/name") == "demo\n"
     listed = host_tool(socket, "xenstore-ls", "-fp", "/local")
     assert '/local/domain/1 = ""   (r0)\n' in listed
@@ -233,7 +192,6 @@ def test_guests_reach_it_from_the_host(serve: Serve, directory: Path) -> None:
 def test_healthcheck_of_the_image_passes(engine: Engine, serve: Serve) -> None:
     """As the engine runs it."""
     container = serve()
-
     if engine.program.endswith("podman"):
         assert engine.attempt("healthcheck", "run", container.name).returncode == 0
     assert "health" in container.inspect("{{.Config.Healthcheck.Test}}")
@@ -248,36 +206,25 @@ def test_daemon_that_hangs_is_not_healthy(serve: Serve) -> None:
         sick = container.attempt("xsd", "health", "--timeout=0.5")
     finally:
         os.kill(pid, signal.SIGCONT)
-
     assert (sick.returncode, sick.stdout) == (1, "")
     assert sick.stderr.startswith("xsd health: no answer within 0.5 s")
     assert container.execute("xsd", "health").startswith("ok")
     assert container.execute("xsd", "list", "/tool") == "xenstored"
 
 
-def test_log_is_json_a_line_each(serve: Serve) -> None:
-    """For what collects the logs of containers."""
-    container = serve()
-
-    (served,) = container.events()
-
-    assert served["event"] == "daemon.serving"
-    assert served["hypervisor"] == "emulated"
-
-
 # How it ends
 
 
 def test_stop_ends_it_within_a_second(serve: Serve, directory: Path) -> None:
-    """With exit code 0; the engine kills it after a second, which would be 137."""
+    """With exit code 0, not the 137 of being killed; all of the log is JSON."""
     container = serve()
     with Client(str(directory / "socket"), timeout=10) as client:
         client.watch("/", "token")
-
         assert container.stop(1) == 0
-
     assert list(directory.iterdir()) == []
-    assert [line["event"] for line in container.events()][-1] == "daemon.stopped"
+    served, *_, stopped = container.events()
+    assert (served["event"], served["hypervisor"]) == ("daemon.serving", "emulated")
+    assert stopped["event"] == "daemon.stopped"
 
 
 def test_daemon_that_is_killed_is_restarted(serve: Serve, directory: Path) -> None:

@@ -8,9 +8,8 @@ from typing import Final
 
 import pytest
 
-from tests.docs.follow import follow
 from tests.docs.pages import ROOT, blocks_of
-from tests.docs.terminal import Terminal, environment_of, prepare
+from tests.docs.terminal import Terminal, environment_of, follow, prepare
 from tests.support.containers import Engine
 
 PAGE: Final = ROOT / "docs" / "container.md"

@@ -13,7 +13,6 @@ from tests.support.containers import CONFINED, Container, Engine, wait_until_ser
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    """The engine that `run` has chosen; containers end with the test."""
     with Engine(os.environ["CONTAINER"], os.environ["XSD_IMAGE"]) as engine:
         yield engine
 
@@ -32,8 +31,6 @@ Serve = Callable[..., Container]
 
 @pytest.fixture
 def serve(engine: Engine, directory: Path) -> Serve:
-    """Start the daemon for the host's `directory`, as confined as it can be."""
-
     def start(*options: str, command: tuple[str, ...] = ()) -> Container:
         mount = f"--volume={directory}:/run/xenstored"
         container = engine.start(mount, *CONFINED, *options, command=command)

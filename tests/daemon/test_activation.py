@@ -4,7 +4,6 @@ import os
 import socket
 import stat
 import subprocess
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,14 +11,7 @@ import pytest
 
 from tests.support.processes import PATIENCE_S, Place, end_background
 from xsd.daemon import activation
-from xsd.daemon.activation import ActivationError, Passed, choose, take_passed
-
-
-@pytest.fixture
-def held() -> Iterator[ExitStack]:
-    """Closes what is left at the end."""
-    with ExitStack() as stack:
-        yield stack
+from xsd.daemon.activation import ActivationError, Adopted, Passed, choose, take_passed
 
 
 def listening(path: Path | str, mode: int = 0o600) -> int:
@@ -69,59 +61,52 @@ def test_descriptors_are_taken_with_their_names(first: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "names", "found"), [("2", "", ["", ""]), ("9", "a", ["a", ""])]
+    ("environ", "found"),
+    [
+        # Names, and descriptors that were only said to be there, are done without.
+        ({"LISTEN_FDS": "2", "LISTEN_PID": "5"}, ["", ""]),
+        ({"LISTEN_FDS": "9", "LISTEN_PID": "5", "LISTEN_FDNAMES": "a"}, ["a", ""]),
+        # A parent's variables are inherited with everything else.
+        ({}, []),
+        ({"LISTEN_FDS": "1"}, []),
+        ({"LISTEN_FDS": "1", "LISTEN_PID": "6"}, []),
+        ({"LISTEN_FDS": "-1", "LISTEN_PID": "5"}, []),
+        ({"LISTEN_FDS": "x", "LISTEN_PID": "5"}, []),
+        ({"LISTEN_PID": "5"}, []),
+    ],
 )
-def test_what_is_missing_is_done_without(
-    first: int, count: str, names: str, found: list[str]
+def test_what_is_missing_or_another_process_was_passed_is_done_without(
+    first: int, environ: dict[str, str], found: list[str]
 ) -> None:
-    """Names, and descriptors that were only said to be there."""
-    environ = {"LISTEN_FDS": count, "LISTEN_PID": "5", "LISTEN_FDNAMES": names}
-
+    """It is left as it is."""
     assert take_passed(environ, 5) == [
         Passed(first + index, name) for index, name in enumerate(found)
     ]
-
-
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {},
-        {"LISTEN_FDS": "1"},
-        {"LISTEN_FDS": "1", "LISTEN_PID": "6"},
-        {"LISTEN_FDS": "-1", "LISTEN_PID": "5"},
-        {"LISTEN_FDS": "x", "LISTEN_PID": "5"},
-        {"LISTEN_PID": "5"},
-    ],
-)
-def test_what_another_process_was_passed_is_left_alone(
-    first: int, environ: dict[str, str]
-) -> None:
-    """A parent's variables are inherited with everything else."""
-    assert take_passed(environ, 5) == []
-    assert os.get_inheritable(first)
+    assert os.get_inheritable(first) == (not found)
 
 
 # Which is taken.
 
 
+def taken(adopted: Adopted) -> int:
+    """Close the socket that was taken, and tell which it was."""
+    assert adopted.listener is not None
+    with adopted.listener:
+        return adopted.listener.fileno()
+
+
 @pytest.mark.parametrize("name", ["xenstored", "xenstored.socket"])
-def test_a_socket_is_found_by_its_name(
-    tmp_path: Path, held: ExitStack, name: str
-) -> None:
+def test_a_socket_is_found_by_its_name(tmp_path: Path, name: str) -> None:
     """Wherever it listens."""
     fd = listening(tmp_path / "s")
 
     adopted = choose([Passed(fd, name)], tmp_path / "other")
 
-    assert adopted.listener is not None
-    held.callback(adopted.listener.close)
-    assert adopted.listener.fileno() == fd
     assert adopted.others == ()
+    assert taken(adopted) == fd
 
 
-def test_a_socket_is_found_by_its_address_whatever_its_name(
-    tmp_path: Path, held: ExitStack
-) -> None:
+def test_a_socket_is_found_by_its_address_whatever_its_name(tmp_path: Path) -> None:
     """Before one that has the name, which is closed; a link leads there, too."""
     (tmp_path / "run").mkdir()
     (tmp_path / "var").symlink_to(tmp_path / "run")
@@ -132,11 +117,9 @@ def test_a_socket_is_found_by_its_address_whatever_its_name(
         [Passed(named, "xenstored"), Passed(there, "x")], tmp_path / "var" / "s"
     )
 
-    assert adopted.listener is not None
-    held.callback(adopted.listener.close)
-    assert adopted.listener.fileno() == there
     assert adopted.others == (f"'xenstored' at {tmp_path / 'named'}",)
     assert not is_open(named)
+    assert taken(adopted) == there
 
 
 def test_nothing_is_taken_that_is_not_meant_for_clients(
@@ -148,25 +131,19 @@ def test_nothing_is_taken_that_is_not_meant_for_clients(
     datagrams = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     network = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     network.listen()
-    fds = [
-        listening(tmp_path / "s"),
-        pair[0].detach(),
-        datagrams.detach(),
-        network.detach(),
-        os.open(os.devnull, os.O_RDONLY),
-    ]
-    names = ["metrics", "xenstored", "xenstored", "xenstored", "xenstored"]
+    other = listening(tmp_path / "s")
+    fds = [each.detach() for each in (pair[0], datagrams, network)]
+    fds.append(os.open(os.devnull, os.O_RDONLY))
+    passed = [Passed(other, "metrics"), *(Passed(fd, "xenstored") for fd in fds)]
 
-    adopted = choose(
-        [Passed(*each) for each in zip(fds, names, strict=True)], tmp_path / "other"
-    )
+    adopted = choose(passed, tmp_path / "other")
 
     assert adopted.listener is None
     assert set(adopted.others) == {
         f"'metrics' at {tmp_path / 's'}",
-        *(f"descriptor {fd} 'xenstored', no listening socket" for fd in fds[1:]),
+        *(f"descriptor {fd} 'xenstored', no listening socket" for fd in fds),
     }
-    assert not any(map(is_open, fds))
+    assert not any(map(is_open, (other, *fds)))
 
 
 @pytest.mark.parametrize("mode", [0o601, 0o610, 0o660, 0o604, 0o666])
@@ -198,9 +175,7 @@ def test_a_socket_without_a_file_is_refused(tmp_path: Path) -> None:
 # In a process.
 
 
-def start_with(
-    place: Place, words: list[str], *fds: int, **environ: str
-) -> "subprocess.Popen[str]":
+def start_with(place: Place, words: list[str], *fds: int) -> "subprocess.Popen[str]":
     """Start a daemon that finds descriptors from 3 on."""
     # The shell becomes the daemon, so its process id is the daemon's.
     moves = " ".join(f"{3 + index}<&{fd}" for index, fd in enumerate(fds))
@@ -211,15 +186,8 @@ def start_with(
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env=place.environ(LISTEN_FDNAMES="xenstored:o", **environ),
+        env=place.environ(LISTEN_FDNAMES="xenstored:o"),
     )
-
-
-@pytest.fixture
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A directory without a daemon yet."""
-    with Place(tmp_path_factory.mktemp("xs")) as found:
-        yield found
 
 
 @pytest.mark.slow

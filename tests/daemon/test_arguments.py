@@ -14,89 +14,62 @@ OPTIONS = (
 )
 
 
-def given(*words: str) -> list[tuple[str, str]]:
-    """Read words of which none is to be ignored."""
-    found = scan(words, OPTIONS)
-
-    assert found.ignored == []
-    return found.given
-
-
-def test_an_argument_may_be_attached_or_the_next_word() -> None:
-    """All four ways of writing it are in use in start scripts."""
-    expected = [("pid-file", "x")]
-
-    assert given("-F", "x") == expected
-    assert given("-Fx") == expected
-    assert given("--pid-file", "x") == expected
-    assert given("--pid-file=x") == expected
-
-
-def test_an_argument_may_look_like_an_option_or_be_empty() -> None:
-    """What an option's argument is depends on its place only."""
-    assert given("-F", "-N") == [("pid-file", "-N")]
-    assert given("--quota", "--") == [("quota", "--")]
-    assert given("--pid-file=", "-N") == [("pid-file", ""), ("no-fork", "")]
-
-
-def test_letters_may_be_joined() -> None:
-    """`-NF file` is `-N -F file`."""
-    assert given("-NF", "x") == [("no-fork", ""), ("pid-file", "x")]
-    assert given("-NFx") == [("no-fork", ""), ("pid-file", "x")]
-
-
-def test_an_option_may_have_two_letters() -> None:
-    """Both mean the same."""
-    assert given("-n") == given("-N")
-
-
-def test_a_long_name_may_be_cut_short_if_that_leaves_no_doubt() -> None:
-    """`--quota` is exact, `--quota-` can only be `--quota-soft`, `--quo` is open."""
-    assert given("--pid=x", "--quota=y") == [("pid-file", "x"), ("quota", "y")]
-    assert given("--quota-=z") == [("quota-soft", "z")]
-
-    assert scan(["--quo=y"], OPTIONS).ignored == ["ignored: unknown option '--quo=y'"]
-
-
-def test_the_order_of_options_is_kept() -> None:
-    """A later option overrides an earlier one, so order is meaning."""
-    found = given("-Q", "a=1", "-N", "-Q", "a=2")
-
-    assert found == [("quota", "a=1"), ("no-fork", ""), ("quota", "a=2")]
+READ: dict[str, dict[str, str]] = {
+    "an argument may be attached or the next word": {
+        "-F x": "pid-file=x",
+        "-Fx": "pid-file=x",
+        "--pid-file x": "pid-file=x",
+        "--pid-file=x": "pid-file=x",
+    },
+    "an argument may look like an option or be empty: its place counts": {
+        "-F -N": "pid-file=-N",
+        "--quota --": "quota=--",
+        "--pid-file= -N": "pid-file= no-fork=",
+    },
+    "letters may be joined": {
+        "-NF x": "no-fork= pid-file=x",
+        "-NFx": "no-fork= pid-file=x",
+    },
+    "an option may have two letters": {"-n": "no-fork=", "-N": "no-fork="},
+    "a long name may be cut short if that leaves no doubt": {
+        "--pid=x --quota=y": "pid-file=x quota=y",
+        "--quota-=z": "quota-soft=z",
+        "--quo=y": "| ignored: unknown option '--quo=y'",
+    },
+    "the order is kept, as a later option overrides an earlier one": {
+        "-Q a=1 -N -Q a=2": "quota=a=1 no-fork= quota=a=2",
+    },
+    # Another version's start script must still start the daemon.
+    "an unknown option is ignored and named": {
+        "--new -N": "no-fork= | ignored: unknown option '--new'",
+        "-X -N": "no-fork= | ignored: unknown option '-X' in '-X'",
+        "--new=5 -N": "no-fork= | ignored: unknown option '--new=5'",
+        "--=x -N": "no-fork= | ignored: unknown option '--=x'",
+    },
+    "letters before an unknown one count, those behind may be its argument": {
+        "-X5 -N": "no-fork= | ignored: unknown option '-X' in '-X5'",
+        "-NXN": "no-fork= | ignored: unknown option '-X' in '-NXN'",
+    },
+    "an option of older versions is ignored with a hint, letters behind it count": {
+        "-VN": "no-fork= | ignored: -V/--verbose has no effect any more",
+        "--verbose": "| ignored: -V/--verbose has no effect any more",
+    },
+    # `-I off` of older versions.
+    "a word after an ignored option may be its argument": {
+        "--new 5 -N": "no-fork= | ignored: unknown option '--new'"
+        " | ignored: '5' after an ignored option",
+    },
+}
 
 
-@pytest.mark.parametrize("words", [["--new"], ["-X"], ["--new=5"], ["-X5"], ["--=x"]])
-def test_an_unknown_option_is_ignored_and_named(words: list[str]) -> None:
-    """Another version's start script must still start the daemon."""
-    found = scan([*words, "-N"], OPTIONS)
+@pytest.mark.parametrize("lines", READ.values(), ids=READ)
+def test_a_command_line_is_read_as_by_getopt_long(lines: dict[str, str]) -> None:
+    """What is given in its order, and what is ignored."""
+    for line, expected in lines.items():
+        found = scan(line.split(), OPTIONS)
 
-    assert found.given == [("no-fork", "")]
-    assert len(found.ignored) == 1
-    assert words[0] in found.ignored[0]
-
-
-def test_letters_before_an_unknown_one_count() -> None:
-    """What comes after it may be its argument and does not."""
-    found = scan(["-NXN"], OPTIONS)
-
-    assert found.given == [("no-fork", "")]
-    assert found.ignored == ["ignored: unknown option '-X' in '-NXN'"]
-
-
-def test_an_option_of_older_versions_is_ignored_with_a_hint() -> None:
-    """The letters joined to it still count."""
-    found = scan(["-VN", "--verbose"], OPTIONS)
-
-    assert found.given == [("no-fork", "")]
-    assert found.ignored == ["ignored: -V/--verbose has no effect any more"] * 2
-
-
-def test_a_word_after_an_ignored_option_is_ignored_too() -> None:
-    """It may be that option's argument: `-I off` of older versions."""
-    found = scan(["--new", "5", "-N"], OPTIONS)
-
-    assert found.given == [("no-fork", "")]
-    assert found.ignored[1] == "ignored: '5' after an ignored option"
+        given = " ".join(f"{name}={value}" for name, value in found.given)
+        assert " | ".join([given, *found.ignored]).lstrip() == expected
 
 
 @pytest.mark.parametrize(

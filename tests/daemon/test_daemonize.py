@@ -64,17 +64,6 @@ def wait_for_end(pid: int) -> None:
         assert select.select([process], [], [], 30)[0] == [process]
 
 
-def test_the_foreground_returns_once_the_daemon_serves(
-    spawn: Spawn, tmp_path: Path
-) -> None:
-    """What the daemon did before is done by then, and it goes on."""
-    done = spawn("note('started', 1)", "ready()", "signal.pause()")
-
-    assert done.returncode == 0
-    assert (tmp_path / "started").read_text() == "1"
-    os.kill(int((tmp_path / "pid").read_text()), 0)
-
-
 def test_the_daemon_has_no_terminal_directory_or_output(
     spawn: Spawn, tmp_path: Path
 ) -> None:
@@ -115,20 +104,42 @@ def test_a_closed_standard_stream_becomes_dev_null(
     os.close(filled)
 
 
-def test_a_failed_start_is_told_with_its_exit_code(spawn: Spawn) -> None:
-    """The reason is on standard error of the foreground."""
-    done = spawn("raise StartError('no socket\\n for us', 7)")
+EARLY = "xenstored: the daemon ended before it could serve\n"
+STARTS: dict[str, tuple[str, int, str]] = {
+    "a failed start is told with its exit code": (
+        r"raise StartError('no socket\n for us', 7)",
+        7,
+        "xenstored: no socket\n for us\n",
+    ),
+    # `launch-xenstore` takes it for success if another daemon serves.
+    "one that is not needed returns 0 with its reason": (
+        "raise StartError('another serves', code=0)",
+        0,
+        "xenstored: another serves\n",
+    ),
+    "who ends before serving has failed": ("return 0", 1, EARLY),
+    "even if it cannot tell any more": (
+        "os.kill(os.getpid(), signal.SIGKILL)",
+        1,
+        EARLY,
+    ),
+    # The foreground has returned, and the report is made once.
+    "a failure after the start does not reach the foreground": (
+        "ready(); raise StartError('late')",
+        0,
+        "",
+    ),
+}
 
-    assert done.returncode == 7
-    assert done.stderr == "xenstored: no socket\n for us\n"
 
+@pytest.mark.parametrize(("body", "code", "said"), STARTS.values(), ids=STARTS)
+def test_the_foreground_tells_how_the_start_went(
+    spawn: Spawn, body: str, code: int, said: str
+) -> None:
+    """With what the service manager looks at."""
+    done = spawn(body)
 
-def test_a_start_that_is_not_needed_returns_0_with_its_reason(spawn: Spawn) -> None:
-    """`launch-xenstore` takes it for success if another daemon serves."""
-    done = spawn("raise StartError('another serves', code=0)")
-
-    assert done.returncode == 0
-    assert done.stderr == "xenstored: another serves\n"
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", said)
 
 
 def test_a_defect_at_the_start_is_told(spawn: Spawn) -> None:
@@ -139,30 +150,12 @@ def test_a_defect_at_the_start_is_told(spawn: Spawn) -> None:
     assert "xenstored: KeyError: 'nothing'\n" in done.stderr
 
 
-@pytest.mark.parametrize("body", ["return 0", "os.kill(os.getpid(), signal.SIGKILL)"])
-def test_a_daemon_that_ends_before_it_serves_is_a_failure(
-    spawn: Spawn, body: str
-) -> None:
-    """Even if it thinks otherwise or cannot tell any more."""
-    done = spawn(body)
-
-    assert done.returncode == 1
-    assert done.stderr == "xenstored: the daemon ended before it could serve\n"
-
-
 def test_a_long_reason_is_cut(spawn: Spawn) -> None:
     """What the pipe takes at once is told: the daemon never waits for a reader."""
     done = spawn("raise StartError('x' * 100_000)")
 
     assert done.returncode == 1
     assert len(done.stderr) < 5000
-
-
-def test_a_failure_after_the_start_does_not_reach_the_foreground(spawn: Spawn) -> None:
-    """It has returned, and the report is made once."""
-    done = spawn("ready()", "raise StartError('late')")
-
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_daemon_serves_although_nobody_waits_for_it(

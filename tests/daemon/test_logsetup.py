@@ -5,16 +5,15 @@ import io
 import json
 import os
 import syslog
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis.strategies import binary, text
 
-from xsd.daemon.config import Config
 from xsd.daemon.logsetup import (
     FileSink,
     StreamSink,
@@ -23,9 +22,11 @@ from xsd.daemon.logsetup import (
     open_sink,
     printable,
 )
+from xsd.daemon.settings import Config
 
 EVIL = b"/a\nlevel=info event=forged\x1b[2J\xff\\"
 EVIL_PRINTED = r"/a\nlevel=info event=forged\x1b[2J\xff\\"
+LEVELS = ["debug", "info", "warning", "error", "critical"]
 
 
 class Terminal(io.StringIO):
@@ -35,44 +36,22 @@ class Terminal(io.StringIO):
         return True
 
 
-def refuse(reason: str) -> None:
-    """Raise an error with a text of somebody else's."""
-    raise ValueError(reason)
+def lines(log: io.StringIO) -> list[dict[str, Any]]:
+    """What was logged in JSON."""
+    return [json.loads(line) for line in log.getvalue().splitlines()]
 
 
-@pytest.fixture(autouse=True)
-def _structlog_as_before() -> Iterator[None]:
-    """Other tests find structlog's own configuration."""
-    yield
-    structlog.reset_defaults()
-
-
-def test_a_line_of_json_has_event_level_time_and_fields() -> None:
-    """`auto` means JSON where there is no terminal."""
-    stream = io.StringIO()
-    configure(StreamSink(stream))
-
+def test_a_line_of_json_has_event_level_time_and_fields(log: io.StringIO) -> None:
+    """`auto` means JSON where there is no terminal; the time is ISO 8601 in UTC."""
     structlog.get_logger().info("connection.opened", domid=5, ring=True, path=None)
 
-    line = json.loads(stream.getvalue())
-    assert datetime.fromisoformat(line.pop("timestamp")).tzinfo is UTC
-    assert line == {
-        "event": "connection.opened",
-        "level": "info",
-        "domid": 5,
-        "ring": True,
-        "path": None,
-    }
-
-
-def test_the_time_is_iso_8601_in_utc() -> None:
-    """It ends in Z, so that nobody has to guess."""
-    stream = io.StringIO()
-    configure(StreamSink(stream))
-
-    structlog.get_logger().info("x")
-
-    assert json.loads(stream.getvalue())["timestamp"].endswith("Z")
+    (line,) = lines(log)
+    timestamp = line.pop("timestamp")
+    assert datetime.fromisoformat(timestamp).tzinfo is UTC
+    # So that nobody has to guess.
+    assert timestamp.endswith("Z")
+    fields = {"domid": 5, "ring": True, "path": None}
+    assert line == {"event": "connection.opened", "level": "info", **fields}
 
 
 def test_what_a_full_pipe_does_not_take_is_lost() -> None:
@@ -81,9 +60,8 @@ def test_what_a_full_pipe_does_not_take_is_lost() -> None:
     with os.fdopen(reader, "rb") as end, os.fdopen(writer, "w") as stream:
         fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 8192)
         sink = StreamSink(stream)
-        sink.write("info", "first")
-        sink.write("info", "x" * 20_000)
-        sink.write("info", "lost")
+        for line in ("first", "x" * 20_000, "lost"):
+            sink.write("info", line)
         taken = os.read(reader, 8192)
         sink.write("info", "last")
         stream.close()
@@ -94,46 +72,37 @@ def test_what_a_full_pipe_does_not_take_is_lost() -> None:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_guest_cannot_inject_a_line(log_format: str) -> None:
-    """Neither in a field, nor in the event, nor inside a list or a key."""
+    """Neither in a field, nor in the event, nor inside a list or a key.
+
+    Nor by the text of an exception: on a terminal it is indented.
+    """
     stream = io.StringIO()
     configure(StreamSink(stream), log_format=log_format)
+    log = structlog.get_logger()
 
-    structlog.get_logger().info(
+    log.info(
         EVIL.decode("latin-1"), path=EVIL, names=[EVIL, (EVIL,)], by={EVIL: {EVIL}}
     )
+    try:
+        raise ValueError("first\nforged\x1b[2J")  # noqa: TRY301
+    except ValueError:
+        log.exception("request.failed")
 
-    assert stream.getvalue().count("\n") == 1
+    _, failed, *more = stream.getvalue().splitlines()
+    assert "request.failed" in failed
+    assert all(line.startswith("    ") for line in more)
+    assert bool(more) == (log_format == "console")
     assert stream.getvalue().isascii()
     assert "\x1b" not in stream.getvalue()
+    assert "forged" in "\n".join([failed, *more])
 
 
-def test_a_value_in_json_reads_back_as_its_escaped_form() -> None:
+def test_a_value_in_json_reads_back_as_its_escaped_form(log: io.StringIO) -> None:
     """Bytes of a path appear as `printable` writes them."""
-    stream = io.StringIO()
-    configure(StreamSink(stream))
-
     structlog.get_logger().info("x", path=EVIL, error=ValueError("a\nb"))
 
-    line = json.loads(stream.getvalue())
-    assert line["path"] == EVIL_PRINTED
-    assert line["error"] == r"a\nb"
-
-
-@pytest.mark.parametrize("log_format", ["json", "console"])
-def test_an_exception_cannot_inject_a_line_either(log_format: str) -> None:
-    """Its text may have a guest's bytes; on a terminal it is indented."""
-    stream = io.StringIO()
-    configure(StreamSink(stream), log_format=log_format)
-    try:
-        refuse("first\nforged\x1b[2J")
-    except ValueError:
-        structlog.get_logger().exception("request.failed")
-
-    first, *more = stream.getvalue().splitlines()
-    assert "request.failed" in first
-    assert all(line.startswith("    ") for line in more)
-    assert "\x1b" not in stream.getvalue()
-    assert "forged" in stream.getvalue()
+    (line,) = lines(log)
+    assert (line["path"], line["error"]) == (EVIL_PRINTED, r"a\nb")
 
 
 @given(binary() | text())
@@ -151,51 +120,29 @@ def test_printable_tells_different_values_apart(one: bytes, other: bytes) -> Non
     assert (printable(one) == printable(other)) == (one == other)
 
 
-def test_a_terminal_gets_the_console_format() -> None:
-    """`auto` asks the stream."""
+@pytest.mark.parametrize(("log_format", "is_json"), [("auto", False), ("json", True)])
+def test_a_terminal_gets_the_console_format(log_format: str, *, is_json: bool) -> None:
+    """`auto` asks the stream; the setting wins over the guess."""
     stream = Terminal()
-    configure(StreamSink(stream))
+    configure(StreamSink(stream), log_format=log_format)
 
     structlog.get_logger().info("daemon.serving")
 
-    assert not stream.getvalue().startswith("{")
+    assert stream.getvalue().startswith("{") == is_json
     assert "daemon.serving" in stream.getvalue()
 
 
-def test_json_can_be_had_on_a_terminal() -> None:
-    """The setting wins over the guess."""
-    stream = Terminal()
-    configure(StreamSink(stream), log_format="json")
-
-    structlog.get_logger().info("daemon.serving")
-
-    assert json.loads(stream.getvalue())["event"] == "daemon.serving"
-
-
-def test_levels_below_the_wanted_one_are_not_written() -> None:
-    """Of five levels two remain."""
-    stream = io.StringIO()
-    configure(StreamSink(stream), log_level="error")
-    log = structlog.get_logger()
-
-    for level in ("debug", "info", "warning", "error", "critical"):
-        getattr(log, level)(level)
-
-    events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
-    assert events == ["error", "critical"]
-
-
-def test_all_levels_can_be_written() -> None:
+@pytest.mark.parametrize(("level", "written"), [("error", 2), ("debug", 5)])
+def test_levels_below_the_wanted_one_are_not_written(level: str, written: int) -> None:
     """Debug shows everything."""
     stream = io.StringIO()
-    configure(StreamSink(stream), log_level="debug")
-    log = structlog.get_logger()
+    configure(StreamSink(stream), log_level=level)
 
-    for level in ("debug", "info", "warning", "error", "critical"):
-        getattr(log, level)(level)
+    for each in LEVELS:
+        getattr(structlog.get_logger(), each)(each)
 
-    levels = [json.loads(line)["level"] for line in stream.getvalue().splitlines()]
-    assert levels == ["debug", "info", "warning", "error", "critical"]
+    told = [(line["event"], line["level"]) for line in lines(stream)]
+    assert told == [(each, each) for each in LEVELS[-written:]]
 
 
 def test_a_stream_that_is_gone_does_not_stop_the_daemon() -> None:
@@ -224,34 +171,23 @@ def test_a_file_is_appended_to_and_private(tmp_path: Path) -> None:
 
 
 def test_a_rotated_file_is_reopened_under_its_name(tmp_path: Path) -> None:
-    """The way of logrotate: rename, then SIGHUP."""
+    """The way of logrotate: rename, then SIGHUP. No line is lost if that fails."""
     path = tmp_path / "log"
     sink = FileSink(path)
     sink.write("info", "old")
     path.rename(tmp_path / "log.1")
-    sink.write("info", "late")
+    path.mkdir()
 
+    with pytest.raises(IsADirectoryError):
+        sink.reopen()
+    sink.write("info", "late")
+    path.rmdir()
     sink.reopen()
     sink.write("info", "new")
     sink.close()
 
     assert (tmp_path / "log.1").read_text() == "old\nlate\n"
     assert path.read_text() == "new\n"
-
-
-def test_a_file_that_cannot_be_reopened_stays_in_use(tmp_path: Path) -> None:
-    """No line is lost for it."""
-    path = tmp_path / "log"
-    sink = FileSink(path)
-    path.rename(tmp_path / "log.1")
-    path.mkdir()
-
-    with pytest.raises(IsADirectoryError):
-        sink.reopen()
-    sink.write("info", "line")
-    sink.close()
-
-    assert (tmp_path / "log.1").read_text() == "line\n"
 
 
 def test_a_full_disk_does_not_stop_the_daemon() -> None:
@@ -283,7 +219,7 @@ def test_a_daemon_without_standard_error_logs_to_syslog(
 def test_the_log_goes_to_the_trace_file_or_to_standard_error(tmp_path: Path) -> None:
     """In the foreground; a trace file wins always."""
     path = tmp_path / "trace"
-    traced = open_sink(Config(trace_file=path))
+    traced = open_sink(Config(trace_file=path, foreground=True))
     shown = open_sink(Config(foreground=True))
     traced.close()
     shown.close()

@@ -2,89 +2,24 @@
 
 import pytest
 
-from xsd.daemon.config import Config, gather, load
-from xsd.daemon.options import OPTIONS, parse
-from xsd.daemon.settings import SETTINGS
+from xsd.daemon.config import load
+from xsd.daemon.options import parse
+from xsd.daemon.settings import Config
 
-VALUES = {
-    "hypervisor": "xen",
-    "timeout": "watch-event=5",
-    "quota": "nodes=5",
-    "quota-soft": "memory=5",
-    "trace-control": "+acc",
-    "log-level": "debug",
-    "log-format": "json",
-}
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["-F", "/run/x.pid"],
-        ["-N"],
-        ["-T", "trace"],
-        ["--trace-control=-io"],
-        ["-E5"],
-        ["-S5"],
-        ["-W5"],
-        ["-t5"],
-        ["-A5"],
-        ["-M5"],
-        ["-Q", "nodes=5"],
-        ["-q", "memory=5"],
-        ["-w", "watch-event=5"],
-        ["-K"],
-        ["--event", "5"],
-        ["--master-domid", "5"],
-        ["--priv-domid", "5"],
-    ],
+OF_C = (
+    "-F /run/x.pid, -N, -T trace, --trace-control=-io, -E6, -S6, -W6, -t6, -A6, -M6,"
+    " -Q nodes=6, -q memory=6, -w watch-event=6, -K, --event 6, --master-domid 6,"
+    " --priv-domid 6"
 )
-def test_each_option_of_the_c_daemon_reaches_the_configuration(
-    words: list[str],
-) -> None:
+
+
+@pytest.mark.parametrize("words", OF_C.split(", "))
+def test_each_option_of_the_c_daemon_reaches_the_configuration(words: str) -> None:
     """None is taken and then forgotten."""
-    line = parse(words)
+    line = parse(words.split())
 
     assert line.ignored == ()
     assert load({}, line.settings) != Config()
-
-
-NO_SETTINGS = {"config", "help", "version"}
-
-
-@pytest.mark.parametrize(
-    "option", [o.name for o in OPTIONS if not o.gone and o.name not in NO_SETTINGS]
-)
-def test_each_option_has_a_setting(option: str) -> None:
-    """The table of options and the table of settings have the same keys."""
-    known = next(o for o in OPTIONS if o.name == option)
-    words = [f"--{option}", VALUES.get(option, "5")] if known.value else [f"--{option}"]
-    line = parse(words)
-
-    assert load({}, line.settings) != Config()
-
-
-def test_the_options_in_the_table_of_settings_are_those_of_the_command_line() -> None:
-    """The documentation is made from it."""
-    described = {
-        option.split()[0] for each in SETTINGS.values() for option in each.options
-    }
-    known = {option.name for option in OPTIONS if not option.gone}
-
-    assert described == known - NO_SETTINGS - {"live-update"}
-
-
-def test_an_option_makes_the_setting_that_the_table_says() -> None:
-    """As one can see by its source."""
-    for setting in SETTINGS.values():
-        for option in setting.options:
-            name, _, value = option.partition(" ")
-            number = value.replace("=n", "=5").replace("=s", "=5")
-            given = number or VALUES.get(name, "5")
-
-            settings = gather(None, {}, {}, [(name, given)])
-
-            assert settings.sources[setting.key] == f"--{name}"
 
 
 def test_the_file_of_settings_is_named() -> None:

@@ -1,146 +1,170 @@
-"""The recording of what comes in."""
+"""The recording of what changes the state."""
 
-import asyncio
-import json
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from tests.support.services import serve
+from tests.support.processes import wait_until
+from tests.support.services import on_uvloop, serve_client, serving
 from xsd.client import Client
-from xsd.daemon.config import Config
 from xsd.daemon.daemonize import StartError
-from xsd.daemon.record import FileRecorder
+from xsd.daemon.record import FileTape
 from xsd.daemon.service import Service
-from xsd.engine import Connection, Engine
+from xsd.daemon.settings import Config
+from xsd.engine import Engine
+from xsd.engine.inputs import CAME, DOMAINS, LIMIT, ORPHANS, REQUEST, WENT, Input
+from xsd.engine.replay import replay
+from xsd.persistence.tape import Recorded, TapeReader
+from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.store import Store
 from xsd.testing.guests import PretendedHost
 
 
-@pytest.fixture
-def connection() -> Connection:
-    """A client of dom0."""
-    engine = Engine(Store())
-    return engine.connect(engine.store.privileged.caller)
-
-
-def lines_of(path: Path) -> list[dict[str, object]]:
-    """Read a recording, without its times."""
-    lines = [json.loads(line) for line in path.read_text("ascii").splitlines()]
-    times = [line.pop("at") for line in lines]
+def read(path: Path) -> list[Recorded]:
+    """Read a recording."""
+    with path.open("rb") as lines:
+        found = list(TapeReader(lines))
+    times = [each.at_ms for each in found]
     assert times == sorted(times)
-    return lines
+    return found
 
 
-def test_each_byte_comes_back(tmp_path: Path, connection: Connection) -> None:
-    """Whatever a client sends, and each line is there at once."""
-    path = tmp_path / "record"
-    recorder = FileRecorder(path)
-    recorder.opened(connection)
-    recorder.received(connection, bytes(range(256)))
-    recorder.closed(connection)
+def test_inputs_of_a_turn_are_there_before_its_replies_leave(tmp_path: Path) -> None:
+    """Links are only told after the turn, and the file is whole by then."""
+    tape = FileTape(tmp_path / "record", 0)
+    engine = Engine(Store())
+    engine.tape = tape
+    connection = engine.connect(0)
+    engine.feed(connection, encode_frame(Op.WRITE, 1, 0, b"/a\0" + bytes(range(256))))
+    engine.turn(1)
 
-    who = {"connection": connection.id, "domid": 0}
-    text = bytes(range(256)).decode("latin-1")
-    assert lines_of(path) == [
-        who | {"what": "open"},
-        who | {"what": "data", "bytes": text},
-        who | {"what": "close"},
-    ]
-    recorder.close()
+    assert engine.take_dirty() == [connection]
+    came, request = [each.entry for each in read(tmp_path / "record")]
+    assert (came.kind, came.connection, came.domid) == (CAME, connection.id, 0)
+    assert request.kind == REQUEST
+    assert request.frame is not None
+    assert request.frame.payload == b"/a\0" + bytes(range(256))
+    tape.close()
 
 
-def test_only_its_owner_reads_it(tmp_path: Path) -> None:
-    """There may be passwords in it."""
-    FileRecorder(tmp_path / "record").close()
+def test_what_came_after_the_last_turn_is_there_in_the_end(tmp_path: Path) -> None:
+    """Clients that go while the daemon ends, for instance."""
+    tape = FileTape(tmp_path / "record", 3)
+    tape.take(Input(WENT, 1, connection=1))
+    tape.close()
 
+    assert [each.entry.kind for each in read(tmp_path / "record")] == [WENT]
+
+
+def test_only_its_owner_reads_it_and_a_link_is_not_followed(tmp_path: Path) -> None:
+    """There may be passwords in it.
+
+    A link may have been put there to have a file of ours emptied.
+    """
+    FileTape(tmp_path / "record", 0).close()
+    (tmp_path / "file").write_text("kept", "ascii")
+    (tmp_path / "link").symlink_to("file")
+
+    with pytest.raises(OSError, match="symbolic links"):
+        FileTape(tmp_path / "link", 0)
+    assert (tmp_path / "file").read_text("ascii") == "kept"
     assert (tmp_path / "record").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_link_is_not_followed(tmp_path: Path) -> None:
-    """Somebody else may have put it there, to have a file of ours emptied."""
-    (tmp_path / "file").write_text("kept", "ascii")
-    (tmp_path / "record").symlink_to("file")
-
-    with pytest.raises(OSError, match="symbolic links"):
-        FileRecorder(tmp_path / "record")
-    assert (tmp_path / "file").read_text("ascii") == "kept"
-
-
-def test_after_the_end_nothing_is_written(
-    tmp_path: Path, connection: Connection
-) -> None:
+def test_after_the_end_nothing_is_written(tmp_path: Path) -> None:
     """Its descriptor may be a client's by then."""
-    recorder = FileRecorder(tmp_path / "record")
-    recorder.close()
-    recorder.close()
-    recorder.received(connection, b"late")
+    tape = FileTape(tmp_path / "record", 0)
+    tape.close()
+    tape.close()
+    tape.take(Input(WENT, 1, connection=1))
+    tape.end_turn()
 
-    assert lines_of(tmp_path / "record") == []
+    assert read(tmp_path / "record") == []
 
 
-def test_a_full_disk_ends_the_recording_only(connection: Connection) -> None:
-    """It is told once, and the daemon goes on."""
-    recorder = FileRecorder(Path("/dev/full"))
+def test_a_full_disk_ends_the_recording_only() -> None:
+    """It is told once, and requests are answered as before."""
     with capture_logs() as logs:
-        recorder.received(connection, b"one")
-        recorder.received(connection, b"two")
+        tape = FileTape(Path("/dev/full"), 0)
+    engine = Engine(Store())
+    engine.tape = tape
+    connection = engine.connect(0)
+    engine.feed(connection, encode_frame(Op.MKDIR, 1, 0, b"/a\0"))
+    with capture_logs() as later:
+        engine.turn(1)
+        engine.feed(connection, encode_frame(Op.MKDIR, 2, 0, b"/b\0"))
+        engine.turn(2)
 
-    assert [line["event"] for line in logs] == ["record.failed"]
+    assert [line["event"] for line in (*logs, *later)] == ["record.failed"]
+    assert bytes(connection.outbox.peek()) == (
+        encode_frame(Op.MKDIR, 1, 0, b"OK\0") + encode_frame(Op.MKDIR, 2, 0, b"OK\0")
+    )
 
 
 # In the daemon.
 
 
-def test_what_comes_in_is_recorded_if_wanted(tmp_path: Path) -> None:
-    """From sockets and from rings, in one order, until the end."""
+def test_what_changes_the_state_is_recorded_if_wanted(tmp_path: Path) -> None:
+    """The settings, and all that comes of sockets, rings and domains, to the end."""
     path, file = tmp_path / "socket", tmp_path / "record"
 
-    def talk() -> None:
+    def talk(dom0: Client) -> None:
         with (
-            Client(str(path), timeout=20) as dom0,
             PretendedHost(f"{path}.hypervisor", timeout=20) as host,
             host.create(5) as guest,
         ):
             dom0.introduce(5, 1, guest.port)
             assert guest.request(Op.GET_DOMAIN_PATH, b"5\0") == b"/local/domain/5\0"
+            host.kill(5)
+            wait_until(lambda: not dom0.is_domain_introduced(5), "the end of dom5")
 
-    async def work(_: Service) -> None:
-        await asyncio.to_thread(talk)
+    config = Config(
+        socket=path,
+        hypervisor="emulated",
+        record_file=file,
+        quota_nodes=500,
+        keep_orphans=True,
+    )
+    serve_client(config, talk)
 
-    serve(Config(socket=path, hypervisor="emulated", record_file=file), work)
+    found = [each.entry for each in read(file)]
+    requests = [each for each in found if each.kind == REQUEST]
+    limits = [(each.name, each.numbers) for each in found if each.kind == LIMIT]
+    assert ("nodes", (500,)) in limits
+    assert [each.kind for each in found][: len(limits) + 1] == [
+        *[LIMIT] * len(limits),
+        ORPHANS,
+    ]
+    assert (CAME, 0) in [(each.kind, each.domid) for each in found]
+    assert [each.frame and each.frame.op for each in requests] == [Op.INTRODUCE]
+    assert DOMAINS in [each.kind for each in found]
+    assert replay(Engine(Store()), found) == len(found)
 
-    lines = [json.loads(line) for line in file.read_text("ascii").splitlines()]
-    whats = [(line["domid"], line["what"]) for line in lines]
-    assert whats[:4] == [(0, "open"), (0, "data"), (5, "open"), (5, "data")]
-    assert sorted(whats[4:]) == [(0, "close"), (5, "close")]
 
-
-def test_a_recording_that_cannot_be_made_is_no_start(tmp_path: Path) -> None:
+@on_uvloop
+async def test_a_recording_that_cannot_be_made_is_no_start(tmp_path: Path) -> None:
     """Whoever asked for it would miss it later."""
     path, file = tmp_path / "socket", tmp_path / "missing" / "record"
     config = Config(socket=path, hypervisor="emulated", record_file=file)
 
-    async def run() -> None:
-        with pytest.raises(StartError, match=f"cannot record to {file}: No such file"):
-            Service(config).start()
+    with pytest.raises(StartError, match=f"cannot record to {file}: No such file"):
+        Service(config).start()
 
-    asyncio.run(run())
-
-    assert list(tmp_path.iterdir()) == []
+    assert list(path.parent.iterdir()) == []
 
 
-def test_a_start_that_fails_leaves_the_recording_of_the_other(tmp_path: Path) -> None:
+@on_uvloop
+async def test_a_start_that_fails_leaves_the_recording_of_the_other(
+    tmp_path: Path,
+) -> None:
     """Two daemons that are started with the same words."""
     path, file = tmp_path / "socket", tmp_path / "record"
     config = Config(socket=path, hypervisor="emulated", record_file=file)
 
-    async def work(_: Service) -> None:
+    async with serving(config):
         file.write_text("recorded", "ascii")
         with pytest.raises(OSError, match="another xenstored is serving there"):
             Service(config).start()
         assert file.read_text("ascii") == "recorded"
-
-    serve(config, work)

@@ -1,22 +1,21 @@
 """SIGHUP: what changed in the configuration changes in the daemon, or is named."""
 
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
 import pytest
 import structlog
 
-from tests.support.processes import PATIENCE_S, Place, end
+from tests.daemon.conftest import Manager
+from tests.support.processes import Place, end
 from xsd.client import Client
 from xsd.daemon.config import Origin
 from xsd.daemon.reload import Reloader
-from xsd.daemon.settings import Value
+from xsd.daemon.setting import Value
 from xsd.protocol.ops import Op
 
 
@@ -59,84 +58,65 @@ def file(tmp_path: Path) -> Path:
     return found
 
 
-def test_what_has_changed_is_made_and_logged(file: Path) -> None:
-    """From what to what; what is as it was is not touched."""
+NODES_6 = "[quota]\nnodes = 6\n"
+RESTART = '[quota]\nnodes = 5\n[daemon]\npid-file = "/p"\n'
+WRONG = NODES_6 + 'watches = true\n[log]\nlevel = "x"\n'
+
+Changes = list[dict[str, Value]]
+
+RULES: dict[str, tuple[list[str], Changes]] = {
+    "what has changed is made, what is as it was is not touched": (
+        [NODES_6 + "watches = 128\n"],
+        [{"quota.nodes": 6}],
+    ),
+    # As after a restart.
+    "what is no longer set is the default again": ([""], [{"quota.nodes": 1000}]),
+    # What an operator has changed meanwhile by other means stays.
+    "the next reload compares with the last one": (
+        [NODES_6, NODES_6 + "watches = 7\n"],
+        [{"quota.nodes": 6}, {"quota.watches": 7}],
+    ),
+    "what takes a restart is not made": ([RESTART], [{}]),
+    "a file with a mistake changes nothing, not even what is right in it": (
+        [WRONG, "[quota]\nnodes = 7\n"],
+        [{"quota.nodes": 7}],
+    ),
+}
+
+
+@pytest.mark.parametrize(("texts", "changes"), RULES.values(), ids=RULES)
+def test_a_reload_makes_what_has_changed(
+    file: Path, texts: list[str], changes: Changes
+) -> None:
+    """And nothing else; the log is as it was."""
     running = Running(file)
 
-    lines = running.reload("[quota]\nnodes = 6\nwatches = 128\n")
-
-    assert running.changes == [{"quota.nodes": 6}]
-    assert running.logs == []
-    assert lines == [
-        {
-            "event": "config.changed",
-            "log_level": "info",
-            "setting": "quota.nodes",
-            "before": "5",
-            "after": "6",
-            "source": str(file),
-        },
-        {
-            "event": "config.reloaded",
-            "log_level": "info",
-            "changed": 1,
-            "file": str(file),
-        },
-    ]
-
-
-def test_what_is_no_longer_set_is_the_default_again(file: Path) -> None:
-    """As after a restart."""
-    running = Running(file)
-
-    lines = running.reload("")
-
-    assert running.changes == [{"quota.nodes": 1000}]
-    assert lines[0]["source"] == "default"
-
-
-def test_the_next_reload_compares_with_the_last_one(file: Path) -> None:
-    """What an operator has changed meanwhile by other means stays."""
-    running = Running(file)
-
-    for text in ("[quota]\nnodes = 6\n", "[quota]\nnodes = 6\nwatches = 7\n"):
+    for text in texts:
         running.reload(text)
 
-    assert running.changes == [{"quota.nodes": 6}, {"quota.watches": 7}]
+    assert (running.changes, running.logs) == (changes, [])
 
 
-def test_what_takes_a_restart_is_named_each_time(file: Path) -> None:
-    """It is not made, and so is still to be done after the next reload."""
+def test_a_reload_is_logged(file: Path) -> None:
+    """From what to what, and what takes a restart, each time; or all mistakes."""
     running = Running(file)
+    info = {"log_level": "info"}
+    nodes = {"event": "config.changed", **info, "setting": "quota.nodes"}
+    done = {"event": "config.reloaded", **info, "file": str(file)}
+    restart = {"event": "config.needs_restart", "log_level": "warning"}
+    pid_file = {"setting": "daemon.pid-file", "before": "(not set)", "after": '"/p"'}
 
-    for _ in range(2):
-        lines = running.reload('[quota]\nnodes = 5\n[daemon]\npid-file = "/p"\n')
-
-        assert running.changes.pop() == {}
-        assert lines[0] == {
-            "event": "config.needs_restart",
-            "log_level": "warning",
-            "setting": "daemon.pid-file",
-            "before": "(not set)",
-            "after": '"/p"',
-        }
-
-
-def test_a_file_with_a_mistake_changes_nothing(file: Path) -> None:
-    """Not even what is right in it; the reasons are logged, all of them."""
-    running = Running(file)
-
-    lines = running.reload('[quota]\nnodes = 6\nwatches = true\n[log]\nlevel = "x"\n')
-
-    assert (running.changes, running.logs) == ([], [])
-    (line,) = lines
-    assert (line["event"], line["log_level"]) == ("config.not_reloaded", "error")
-    assert [problem.split(": ")[1] for problem in line["problems"]] == [
-        "quota.watches",
-        "log.level",
+    assert running.reload(NODES_6) == [
+        {**nodes, "before": "5", "after": "6", "source": str(file)},
+        {**done, "changed": 1},
     ]
-    running.reload("[quota]\nnodes = 7\n")
-    assert running.changes == [{"quota.nodes": 7}]
+    assert running.reload("")[0]["source"] == "default"
+    assert running.reload(RESTART)[0] == {**restart, **pid_file}
+    assert running.reload(RESTART) == [{**restart, **pid_file}, {**done, "changed": 0}]
+    (line,) = running.reload(WRONG)
+    assert (line["event"], line["log_level"]) == ("config.not_reloaded", "error")
+    problems = [problem.split(": ")[1] for problem in line["problems"]]
+    assert problems == ["quota.watches", "log.level"]
 
 
 def test_a_file_that_is_gone_changes_nothing(file: Path) -> None:
@@ -155,7 +135,7 @@ def test_the_command_line_still_wins(file: Path) -> None:
     """As at the start."""
     running = Running(file, ("entry-nb", "9"))
 
-    lines = running.reload("[quota]\nnodes = 6\n")
+    lines = running.reload(NODES_6)
 
     assert running.changes == [{}]
     assert [line["event"] for line in lines] == ["config.reloaded"]
@@ -180,50 +160,6 @@ def test_a_change_of_the_level_is_logged_at_the_lower_one(
 # In a process.
 
 
-@final
-class Manager:
-    """A service manager that listens.
-
-    Attributes:
-        address: What NOTIFY_SOCKET is to be.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.address = str(path)
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._sock.bind(str(path))
-        self._sock.settimeout(PATIENCE_S)
-
-    def hear(self) -> str:
-        """Return the next message."""
-        return self._sock.recv(1000).decode()
-
-    def hear_until(self, beginning: str) -> str:
-        """Return the next message with that beginning."""
-        while not (message := self.hear()).startswith(beginning):
-            pass
-        return message
-
-    def close(self) -> None:
-        """Listen no more."""
-        self._sock.close()
-
-
-@pytest.fixture
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A directory without a daemon yet."""
-    with Place(tmp_path_factory.mktemp("xs")) as found:
-        yield found
-
-
-@pytest.fixture
-def manager(place: Place) -> Iterator[Manager]:
-    """A service manager."""
-    found = Manager(place.path / "notify")
-    yield found
-    found.close()
-
-
 def quota(client: Client, name: str) -> int:
     """Return a quota as the daemon has it."""
     return int(client.request(Op.GET_QUOTA, name.encode() + b"\0")[:-1])
@@ -238,13 +174,13 @@ def hang_up(process: "subprocess.Popen[bytes]", manager: Manager) -> int:
 
 
 @pytest.mark.slow
-def test_a_daemon_reloads_what_it_can(place: Place, manager: Manager) -> None:
+def test_a_daemon_reloads_what_it_can(
+    place: Place, manager: Manager, file: Path
+) -> None:
     """Quotas, time-outs, orphans, the log; what an operator has set stays."""
-    file = place.path / "xsd.toml"
     file.write_text("[quota]\nnodes = 5\nwatches = 6\n")
-    process = place.start(
-        "--config", str(file), "-t", "3", NOTIFY_SOCKET=manager.address
-    )
+    words = ("--config", str(file), "-t", "3")
+    process = place.start(*words, NOTIFY_SOCKET=manager.address)
     with place.client() as client:
         client.request(Op.SET_QUOTA, b"watches\x0066\0")
         file.write_text(
@@ -280,11 +216,9 @@ def test_a_daemon_reloads_what_it_can(place: Place, manager: Manager) -> None:
 
 @pytest.mark.slow
 def test_a_daemon_goes_on_with_what_it_has_if_the_file_is_wrong(
-    place: Place, manager: Manager
+    place: Place, manager: Manager, file: Path
 ) -> None:
     """And is ready again for its service manager."""
-    file = place.path / "xsd.toml"
-    file.write_text("[quota]\nnodes = 5\n")
     process = place.start(XSD_CONFIG=str(file), NOTIFY_SOCKET=manager.address)
     file.write_text("[quota]\nnodes = 6\nwatches\n")
 
@@ -298,38 +232,16 @@ def test_a_daemon_goes_on_with_what_it_has_if_the_file_is_wrong(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fork", [[], ["-N"]])
-def test_a_daemon_does_not_start_with_a_wrong_file(
-    place: Place, fork: list[str]
-) -> None:
-    """Code 2, and a line for each mistake."""
-    file = place.path / "xsd.toml"
-    file.write_text("[quota]\nnodes = -1\n[log]\nfiel = 1\n")
-
-    done = place.run(*fork, "--config", str(file))
-
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"xenstored: {file}: quota.nodes: -1 is not a whole number from 0 to"
-        f" 2147483647\nxenstored: {file}: log.fiel: no such key;"
-        " did you mean log.file?\n"
-    )
-    assert not place.socket.exists()
-
-
-@pytest.mark.slow
 def test_a_daemon_tells_a_manager_that_wants_it_that_it_lives(
     place: Place, manager: Manager
 ) -> None:
     """From the start on and as long as it answers; what it has to do, too."""
-    with ExitStack() as held:
-        process = place.start(NOTIFY_SOCKET=manager.address, WATCHDOG_USEC="30000")
-        manager.hear_until("READY=1")
-        manager.hear_until("WATCHDOG=1\nSTATUS=connections: 0, guests: 0")
-        held.enter_context(place.client())
+    process = place.start(NOTIFY_SOCKET=manager.address, WATCHDOG_USEC="30000")
+    manager.hear_until("READY=1")
+    manager.hear_until("WATCHDOG=1\nSTATUS=connections: 0, guests: 0")
+    with place.client():
         manager.hear_until("WATCHDOG=1\nSTATUS=connections: 1, guests: 0")
-        process.send_signal(signal.SIGABRT)
-        assert process.wait(PATIENCE_S) == -signal.SIGABRT
+        assert end(process, signal.SIGABRT) == -signal.SIGABRT
     said = place.text().partition("Fatal Python error: Aborted")
     place.log.write_text(said[0])
 

@@ -1,37 +1,72 @@
 """xsd.daemon.service: what a running daemon is put together from."""
 
 import asyncio
+import dataclasses
 import errno
 import io
 import json
 import os
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import ClassVar, final
 
 import pytest
-import structlog
 
-from tests.support.services import serve
+from tests.support.services import on_uvloop, serve_client, serving, with_client
 from xsd.client import Client
-from xsd.daemon.config import Config
+from xsd.daemon.daemonize import StartError
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import FileSink, StreamSink, configure
 from xsd.daemon.service import Service, log_notice, make_store
-from xsd.daemon.settings import SETTINGS, SOCKET_PATH_MAX
-from xsd.engine import Engine, Notice
+from xsd.daemon.settings import SETTINGS, SOCKET_PATH_MAX, Config
+from xsd.engine import Notice
 from xsd.hypervisor.base import Channel, DomainState, Hypervisor, PortIn
 from xsd.protocol.errors import XenStoreError
 from xsd.store import Store
 from xsd.testing.guests import PretendedHost
 
 
-def test_clients_and_pretended_domains_are_served(tmp_path: Path) -> None:
-    """On the socket, on a ring and on the domain's own socket."""
-    path = tmp_path / "socket"
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    """Where the socket is to be; nothing may be left behind."""
+    yield tmp_path / "socket"
+    assert list(tmp_path.iterdir()) == []
 
-    def talk() -> None:
+
+@pytest.fixture
+def config(path: Path) -> Config:
+    """Without Xen."""
+    return Config(socket=path, hypervisor="emulated")
+
+
+@on_uvloop
+async def start_fails(config: Config, reason: str) -> None:
+    """Start a service that cannot; it may be stopped all the same."""
+    service = Service(config)
+    with pytest.raises(StartError, match=reason):
+        service.start()
+    service.stop()
+
+
+def limits(store: Store) -> dict[str, int]:
+    """What every domain may have at most."""
+    return {name: store.quotas.get(-1, name) for name in store.quotas.names()}
+
+
+def make_orphan(dom0: Client) -> None:
+    """Have a domain leave a node to others."""
+    dom0.introduce(5, 1, 1)
+    dom0.write("/own", b"")
+    dom0.set_permissions("/own", [b"n5"])
+    dom0.release(5)
+
+
+def test_clients_and_pretended_domains_are_served(path: Path, config: Config) -> None:
+    """On the socket, on a ring and on the domain's own socket."""
+
+    def talk(dom0: Client) -> None:
         with (
-            Client(str(path), timeout=20) as dom0,
             PretendedHost(f"{path}.hypervisor", timeout=20) as host,
             host.create(5) as guest,
         ):
@@ -44,79 +79,78 @@ def test_clients_and_pretended_domains_are_served(tmp_path: Path) -> None:
             assert dom0.read("/local/domain/5/x") == b"2"
             host.kill(5)
 
-    async def work(service: Service) -> None:
-        assert service.hypervisor == "emulated"
-        await asyncio.to_thread(talk)
-
-    serve(Config(socket=path, hypervisor="emulated"), work)
-
-    assert list(tmp_path.iterdir()) == []
+    serve_client(config, talk)
 
 
-def test_a_start_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+@on_uvloop
+async def test_a_start_that_fails_leaves_nothing_behind(config: Config) -> None:
     """Another daemon's socket least of all."""
-    path = tmp_path / "socket"
-    config = Config(socket=path, hypervisor="emulated")
-
-    async def work(_: Service) -> None:
+    async with serving(config):
         with pytest.raises(OSError, match="another xenstored is serving there"):
             Service(config).start()
-        assert path.exists()
-
-    serve(config, work)
+        assert config.socket.exists()
 
 
-def test_a_hypervisor_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_hypervisor_that_is_not_there_is_an_error(path: Path) -> None:
     """Who asks for Xen does not get something else."""
-
-    async def start() -> None:
-        with pytest.raises(OSError, match=r"."):
-            Service(Config(socket=tmp_path / "socket", hypervisor="xen")).start()
-
-    asyncio.run(start())
-
-    assert list(tmp_path.iterdir()) == []
+    start_fails(
+        Config(socket=path, hypervisor="xen"), r"^cannot serve domains on Xen: "
+    )
 
 
-def test_a_hypervisor_that_cannot_be_had_leaves_no_socket(tmp_path: Path) -> None:
+def test_a_hypervisor_that_says_nothing_is_an_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not the socket that is at fault."""
+
+    def domains(_: StandIn) -> list[int]:
+        raise OSError(errno.EIO, "no answer")
+
+    monkeypatch.setattr(StandIn, "made", [])
+    monkeypatch.setattr(StandIn, "domains", domains)
+    monkeypatch.setattr("xsd.hypervisor.xen.XenHypervisor", StandIn)
+
+    start_fails(
+        Config(socket=path, hypervisor="xen"), r"^cannot serve domains: .*no answer"
+    )
+
+    assert [each.closed for each in StandIn.made] == [True]
+
+
+def test_a_hypervisor_that_cannot_be_had_leaves_no_socket(
+    path: Path, config: Config
+) -> None:
     """Clients would wait for guests that nobody serves."""
-    control = tmp_path / "socket.hypervisor"
+    control = path.with_suffix(".hypervisor")
     control.write_text("in the way")
 
-    async def start() -> None:
-        service = Service(Config(socket=tmp_path / "socket", hypervisor="emulated"))
-        with pytest.raises(OSError, match=r"."):
-            service.start()
-        service.stop()
+    start_fails(config, f"^cannot listen on {control}: ")
 
-    asyncio.run(start())
-
-    assert list(tmp_path.iterdir()) == [control]
+    assert not path.exists()
+    control.unlink()
 
 
-def test_pretended_domains_are_not_needed_unless_they_are_demanded(
-    tmp_path_factory: pytest.TempPathFactory,
+@on_uvloop
+async def test_pretended_domains_are_not_needed_unless_they_are_demanded(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A socket's path may be so long that those named after it cannot be made."""
     directory = tmp_path_factory.mktemp("xs")
     path = directory / ("s" * (SOCKET_PATH_MAX - len(str(directory)) - 1))
+    config = Config(socket=path)
+    monkeypatch.setattr("xsd.hypervisor.xen.available", lambda: False)
 
-    def talk() -> None:
-        with Client(str(path), timeout=20) as dom0:
-            dom0.introduce(5, 1, 1)
-            dom0.release(5)
+    def talk(dom0: Client) -> None:
+        dom0.introduce(5, 1, 1)
+        dom0.release(5)
 
-    async def work(service: Service) -> None:
+    async with serving(config) as service:
         assert service.hypervisor == "none"
-        await asyncio.to_thread(talk)
+        await asyncio.to_thread(with_client, config, talk)
+    with pytest.raises(StartError, match="hypervisor: AF_UNIX path too long"):
+        Service(dataclasses.replace(config, hypervisor="emulated")).start()
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xsd.hypervisor.xen.available", lambda: False)
-        serve(Config(socket=path), work)
-    with pytest.raises(OSError, match="too long"):
-        serve(Config(socket=path, hypervisor="emulated"), work)
-
-    assert list(directory.iterdir()) == []
+    assert list(path.parent.iterdir()) == []
 
 
 @final
@@ -178,8 +212,9 @@ class StandIn(Hypervisor):
         ("emulated", True, "emulated"),
     ],
 )
-def test_xen_is_used_if_it_is_there_or_demanded(
-    tmp_path: Path,
+@on_uvloop
+async def test_xen_is_used_if_it_is_there_or_demanded(
+    path: Path,
     monkeypatch: pytest.MonkeyPatch,
     wanted: str,
     used: str,
@@ -190,192 +225,101 @@ def test_xen_is_used_if_it_is_there_or_demanded(
     monkeypatch.setattr(StandIn, "made", [])
     monkeypatch.setattr("xsd.hypervisor.xen.XenHypervisor", StandIn)
     monkeypatch.setattr("xsd.hypervisor.xen.available", lambda: available)
-    path = tmp_path / "socket"
 
-    def talk() -> None:
-        with Client(str(path), timeout=20) as dom0:
-            if used == "emulated":
-                dom0.introduce(5, 1, 1)
-            else:
-                with pytest.raises(XenStoreError, match="EINVAL"):
-                    dom0.introduce(5, 1, 1)
+    def introduce(dom0: Client) -> None:
+        dom0.introduce(5, 1, 1)
 
-    async def work(service: Service) -> None:
+    config = Config(socket=path, hypervisor=wanted)
+    refused = used == "xen"
+    async with serving(config) as service:
         assert service.hypervisor == used
-        await asyncio.to_thread(talk)
-
-    serve(Config(socket=path, hypervisor=wanted), work)
+        with pytest.raises(XenStoreError, match="EINVAL") if refused else nullcontext():
+            await asyncio.to_thread(with_client, config, introduce)
 
     assert [each.closed for each in StandIn.made] == [True] * (used == "xen")
-    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("keep", "owner"), [(True, b"n0"), (False, None)])
-def test_orphans_are_kept_if_that_is_wanted(
-    tmp_path: Path, owner: bytes | None, *, keep: bool
-) -> None:
+@pytest.mark.parametrize("keep", [True, False])
+def test_orphans_are_kept_if_that_is_wanted(config: Config, *, keep: bool) -> None:
     """Else they go with their owner."""
-    path = tmp_path / "socket"
 
-    def talk() -> None:
-        with Client(str(path), timeout=20) as dom0:
-            dom0.introduce(5, 1, 1)
-            dom0.write("/own", b"")
-            dom0.set_permissions("/own", [b"n5"])
-            dom0.release(5)
-            if owner is None:
-                assert not dom0.exists("/own")
-            else:
-                assert dom0.get_permissions("/own") == [owner]
-
-    async def work(_: Service) -> None:
-        await asyncio.to_thread(talk)
-
-    serve(Config(socket=path, hypervisor="emulated", keep_orphans=keep), work)
-
-
-@pytest.mark.parametrize("timeout_s", [0, 7])
-def test_unread_events_are_looked_for_unless_they_may_wait_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout_s: int
-) -> None:
-    """At the start and then again and again, until the end."""
-    looked: list[int] = []
-
-    def look(_: Engine, now_ms: int, after_ms: int) -> None:
-        assert now_ms >= 0
-        looked.append(after_ms)
-
-    monkeypatch.setattr(Engine, "expire_events", look)
-    monkeypatch.setattr("xsd.daemon.service.PERIOD_S", 0.0)
-
-    async def work(_: Service) -> None:
-        for _turn in range(100):
-            await asyncio.sleep(0)
-
-    config = Config(
-        socket=tmp_path / "socket",
-        hypervisor="emulated",
-        watch_event_timeout_s=timeout_s,
-    )
-    serve(config, work)
-
-    assert set(looked) == ({7000} if timeout_s else set())
-    assert len(looked) != 1
-
-
-def test_the_time_that_events_may_wait_can_be_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It holds from then on; for ever, too, and no longer for ever."""
-    looked: list[int] = []
-
-    def look(_: Engine, now_ms: int, after_ms: int) -> None:
-        assert now_ms >= 0
-        looked.append(after_ms)
-
-    monkeypatch.setattr(Engine, "expire_events", look)
-    monkeypatch.setattr("xsd.daemon.service.PERIOD_S", 0.0)
-
-    async def turns() -> set[int]:
-        looked.clear()
-        for _turn in range(100):
-            await asyncio.sleep(0)
-        return set(looked)
-
-    async def work(service: Service) -> None:
-        for seconds in (7, 8, 0, 9):
-            service.change({"timeout.watch-event": seconds})
-            assert await turns() == ({seconds * 1000} if seconds else set())
-            # One timer, however often it has been changed.
-            assert len(looked) <= 101
-
-    serve(Config(socket=tmp_path / "socket", hypervisor="emulated"), work)
-
-
-def test_limits_and_orphans_can_be_changed(tmp_path: Path) -> None:
-    """Each by its key; the others stay as they are."""
-    path = tmp_path / "socket"
-
-    def talk() -> None:
-        with Client(str(path), timeout=20) as dom0:
-            dom0.introduce(5, 1, 1)
-            dom0.write("/own", b"")
-            dom0.set_permissions("/own", [b"n5"])
-            dom0.release(5)
+    def talk(dom0: Client) -> None:
+        make_orphan(dom0)
+        assert dom0.exists("/own") == keep
+        if keep:
             assert dom0.get_permissions("/own") == [b"n0"]
 
-    async def work(service: Service) -> None:
-        names = service.store.quotas.names()
-        before = {name: service.store.quotas.get(-1, name) for name in names}
-        service.change(
-            {
-                "quota.memory": 8,
-                "quota.soft.memory": 9,
-                "domains.keep-orphans": True,
-            }
-        )
-        after = {name: service.store.quotas.get(-1, name) for name in names}
-        assert after == {**before, "memory": 8, "soft-memory": 9}
-        await asyncio.to_thread(talk)
-
-    serve(Config(socket=path, hypervisor="emulated"), work)
+    serve_client(dataclasses.replace(config, keep_orphans=keep), talk)
 
 
-def test_a_setting_that_cannot_be_changed_is_a_defect(tmp_path: Path) -> None:
+@on_uvloop
+async def test_the_time_that_events_may_wait_can_be_changed(config: Config) -> None:
+    """It is the configuration's at first, and holds from then on; 0 is for ever."""
+    config = dataclasses.replace(config, watch_event_timeout_s=7)
+    async with serving(config) as service:
+        core = service._engine.core
+        assert core.event_timeout_ms == 7000
+        for seconds in (8, 0, 9):
+            service.change({"timeout.watch-event": seconds})
+            assert core.event_timeout_ms == seconds * 1000
+
+
+@on_uvloop
+async def test_limits_and_orphans_can_be_changed(config: Config) -> None:
+    """Each by its key; the others stay as they are."""
+
+    def talk(dom0: Client) -> None:
+        make_orphan(dom0)
+        assert dom0.get_permissions("/own") == [b"n0"]
+
+    async with serving(config) as service:
+        before = limits(service.store)
+        changes = {"quota.memory": 8, "quota.soft.memory": 9}
+        service.change({**changes, "domains.keep-orphans": True})
+        assert limits(service.store) == {**before, "memory": 8, "soft-memory": 9}
+        await asyncio.to_thread(with_client, config, talk)
+
+
+@on_uvloop
+async def test_a_setting_that_cannot_be_changed_is_a_defect(config: Config) -> None:
     """Whoever makes one reloadable has to say here what is to be done."""
-
-    async def work(service: Service) -> None:
+    async with serving(config) as service:
         for setting in SETTINGS.values():
             if setting.live and setting.section != "log":
                 service.change({setting.key: setting.default})
         with pytest.raises(AssertionError, match=r"daemon\.socket"):
             service.change({"daemon.socket": Path("/s")})
 
-    serve(Config(socket=tmp_path / "socket", hypervisor="emulated"), work)
 
-
-def test_a_service_may_be_stopped_twice(tmp_path: Path) -> None:
+@on_uvloop
+async def test_a_service_may_be_stopped_twice(config: Config) -> None:
     """Or before it has been started."""
-
-    async def work(service: Service) -> None:
+    async with serving(config) as service:
         service.stop()
         service.stop()
 
-    serve(Config(socket=tmp_path / "socket", hypervisor="emulated"), work)
 
+def test_notices_reach_the_log(log: io.StringIO) -> None:
+    """With their level, their fields made printable, and what went wrong."""
+    log_notice(Notice("error", "request.failed", {"domid": 5}, KeyError("nothing")))
+    log_notice(Notice("warning", "request.refused", {"path": b"/a\n", "domid": 5}))
 
-def test_notices_reach_the_log() -> None:
-    """With their level, their fields and what went wrong."""
-    error = ValueError("a defect")
-    with structlog.testing.capture_logs() as lines:
-        log_notice(Notice("error", "request.failed", {"domid": 5}, error))
-        log_notice(Notice("debug", "request.refused", {"path": b"/a"}))
-
-    assert lines == [
-        {
-            "event": "request.failed",
-            "log_level": "error",
-            "domid": 5,
-            "exc_info": error,
-        },
-        {
-            "event": "request.refused",
-            "log_level": "debug",
-            "path": b"/a",
-            "exc_info": None,
-        },
-    ]
+    failed, refused = (json.loads(line) for line in log.getvalue().splitlines())
+    assert "KeyError: 'nothing'" in failed.pop("exception")
+    for line, expected in (
+        (failed, {"event": "request.failed", "level": "error"}),
+        (refused, {"event": "request.refused", "level": "warning", "path": r"/a\n"}),
+    ):
+        del line["timestamp"]
+        assert line == {**expected, "domid": 5}
 
 
 def test_what_an_operator_asked_for_is_written_whatever_the_level() -> None:
     """Traces are for debugging, and have been switched on."""
     stream = io.StringIO()
     configure(StreamSink(stream), log_level="error")
-    try:
-        log_notice(Notice("debug", "io.request", {"payload": b"/a\n"}, wanted=True))
-        log_notice(Notice("debug", "request.refused", {"path": b"/a"}))
-    finally:
-        structlog.reset_defaults()
+    log_notice(Notice("debug", "io.request", {"payload": b"/a\n"}, wanted=True))
+    log_notice(Notice("debug", "request.refused", {"path": b"/a"}))
 
     (line,) = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert (line["event"], line["level"]) == ("io.request", "debug")
@@ -383,35 +327,33 @@ def test_what_an_operator_asked_for_is_written_whatever_the_level() -> None:
 
 
 @pytest.mark.parametrize("is_file", [True, False])
-def test_it_is_traced_from_the_start_if_the_log_is_a_file(
+@on_uvloop
+async def test_it_is_traced_from_the_start_if_the_log_is_a_file(
     tmp_path: Path, *, is_file: bool
 ) -> None:
     """What the settings say; else once somebody switches it on."""
-    path, trace = tmp_path / "socket", tmp_path / "trace"
+    trace = tmp_path / "trace"
     config = Config(
-        socket=path, hypervisor="emulated", trace_switches=frozenset({"tdb"})
+        socket=tmp_path / "socket",
+        hypervisor="emulated",
+        trace_switches=frozenset({"tdb"}),
     )
     stream = io.StringIO()
     kept = Log(FileSink(trace) if is_file else StreamSink(stream))
 
-    def talk() -> None:
-        with Client(str(path), timeout=20) as dom0:
-            dom0.write("/first", b"")
-            dom0.control("log", "on")
-            dom0.write("/second", b"")
+    def talk(dom0: Client) -> None:
+        dom0.write("/first", b"")
+        dom0.control("log", "on")
+        dom0.write("/second", b"")
 
-    async def run() -> None:
-        service = Service(config)
-        service.keep_log(kept)
-        service.start()
-        try:
-            await asyncio.to_thread(talk)
-        finally:
-            service.stop()
-            kept.close()
-            structlog.reset_defaults()
-
-    asyncio.run(run())
+    service = Service(config)
+    service.keep_log(kept)
+    service.start()
+    try:
+        await asyncio.to_thread(with_client, config, talk)
+    finally:
+        service.stop()
+        kept.close()
 
     text = trace.read_text() if is_file else stream.getvalue()
     told = [json.loads(line) for line in text.splitlines()]
@@ -420,18 +362,13 @@ def test_it_is_traced_from_the_start_if_the_log_is_a_file(
     assert {line["event"] for line in told} == {"tdb.changed"}
 
 
-def test_limits_reach_the_store_hard_and_soft() -> None:
-    """What is not set is as it always is."""
-    quotas = make_store(Config(quotas={"nodes": 0}, soft_quotas={"memory": 9})).quotas
-
-    assert quotas.get(-1, "nodes") == 0
-    assert quotas.get(-1, "soft-memory") == 9
-    assert quotas.get(-1, "watches") == Store().quotas.get(-1, "watches")
-
-
 def test_settings_reach_the_store() -> None:
-    """Limits by name, and who is privileged."""
-    store = make_store(Config(quotas={"nodes": 7}, control_domid=3))
+    """Limits, hard and soft, and who is privileged; others are as they always are."""
+    config = Config(quota_nodes=7, quota_transactions=0, soft_memory=8, control_domid=3)
 
+    store = make_store(config)
+
+    changed = {"nodes": 7, "transactions": 0, "soft-memory": 8}
+    assert limits(store) == {**limits(Store()), **changed}
     assert store.quotas.limit(5, "nodes") == 7
-    assert store.privileged.domid == 3
+    assert (store.privileged.domid, store.privileged.caller.domid) == (3, 3)

@@ -1,48 +1,106 @@
-"""The table of settings, and what a value of the file may be."""
+"""The table of settings: each row is found wherever settings are named."""
 
+import ast
+import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from xsd.daemon.settings import (
-    INT_MAX,
-    QUOTAS,
-    SECTIONS,
-    SETTINGS,
-    SOFT_QUOTAS,
-    Kind,
-    Setting,
-    render,
-)
+from tests.support.generated import FILES, ROOT, names, renewed, roff, row, sentence
+from xsd.cli.config import described, example, shown
+from xsd.daemon.arguments import usage
+from xsd.daemon.config import Settings, gather
+from xsd.daemon.options import CONFIG, OPTIONS
+from xsd.daemon.setting import Choice, Choices, Number, Setting
+from xsd.daemon.settings import LIMITS, ROWS, SECTIONS, SETTINGS, Config
+from xsd.store import Store
 
-SWITCH = Setting("a.switch", Kind.SWITCH, default=False, text="")
-NUMBER = Setting("a.number", Kind.NUMBER, 1, "", high=9)
-PATH = Setting("a.path", Kind.PATH, None, "")
-CHOICE = Setting("a.choice", Kind.CHOICE, "x", "", allowed=("x", "y"))
-CHOICES = Setting("a.choices", Kind.CHOICES, frozenset(), "", allowed=("x", "y"))
+TEXTS = {name: (ROOT / name).read_text() for name in FILES}
+
+
+@pytest.mark.parametrize("setting", ROWS.values(), ids=ROWS)
+def test_each_setting_is_described(setting: Setting) -> None:
+    """A sentence, a unit for numbers, words for choices, a default that is allowed."""
+    kind = setting.kind
+    assert setting.text.endswith(".")
+    assert setting.text[0].isupper()
+    assert bool(kind.unit) == isinstance(kind, Number)
+    assert bool(kind.words) == isinstance(kind, Choice | Choices)
+    assert setting.given or setting.variable
+    if setting.default is not None:
+        written = tomllib.loads(f"x = {kind.render(setting.default)}")["x"]
+        assert kind.check(written) == setting.default
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
-def test_each_setting_is_described(setting: Setting) -> None:
-    """A sentence, a unit for numbers, words for choices, a default that is allowed."""
-    assert setting.text.endswith(".")
-    assert setting.text[0].isupper()
-    assert bool(setting.unit) == (setting.kind is Kind.NUMBER)
-    assert bool(setting.allowed) == (setting.kind in {Kind.CHOICE, Kind.CHOICES})
-    assert setting.options or setting.variable
-    if setting.default is not None:
-        written = tomllib.loads(f"x = {render(setting.default)}")["x"]
-        assert setting.check(written) == setting.default
+def test_each_setting_is_in_all_that_is_made_of_the_table(setting: Setting) -> None:
+    """`xsd config`, --help, both manual pages, completion, documentation.
+
+    That it can be in the file is tested with the example of `xsd config`.
+    """
+    page = TEXTS["man/xsd.toml.5"].partition(f".SS [{setting.section}]")[2]
+
+    assert hasattr(Settings().config(), setting.field)
+    assert setting.key in described()
+    assert any(line.startswith(f"#{setting.name} = ") for line in example())
+    assert any(setting.name in line.split() for line in shown(Settings()))
+    assert sentence(setting.text) in page
+    assert row(setting) in TEXTS["docs/configuration.md"].splitlines()
+    for given in setting.given:
+        text = TEXTS["completion/xsd.bash"]
+        assert f"--{given.option.name}" in usage("xenstored", OPTIONS)
+        assert roff(f"--{given.option.name}") in TEXTS["man/xenstored.8"]
+        assert set(names(given.option)) <= set(re.split(r"[\s\"]+", text))
 
 
-def test_each_quota_is_a_setting() -> None:
-    """Hard and soft ones, by their names."""
-    names = [each.name for each in SETTINGS.values() if each.section == "quota"]
-    soft = [each.name for each in SETTINGS.values() if each.section == "quota.soft"]
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_made_of_the_table_is_as_it_is(name: str) -> None:
+    """After a change: make tables."""
+    assert TEXTS[name] == renewed(name)
 
-    assert names == list(QUOTAS)
-    assert soft == list(SOFT_QUOTAS)
+
+@pytest.mark.parametrize("option", OPTIONS, ids=str)
+def test_each_option_belongs_to_a_setting(option: object) -> None:
+    """Or is of older versions, or asks for something else than a daemon."""
+    used = {given.option for row in ROWS.values() for given in row.given}
+    others = {option for option in OPTIONS if option.gone or option is CONFIG}
+    others |= {option for option in OPTIONS if option.name in {"help", "version"}}
+
+    assert (option in used) != (option in others)
+    assert len(used | others) == len(OPTIONS)
+
+
+def test_options_make_the_settings_that_the_table_says() -> None:
+    """As one can see by the source."""
+    for key, setting in ROWS.items():
+        for given in setting.given:
+            value = (setting.kind.words or ("5",))[-1]
+            sign = "+" if isinstance(setting.kind, Choices) else ""
+            word = f"{given.word}=" if given.word else ""
+
+            found = gather(None, {}, {}, [(given.option.name, word + sign + value)])
+
+            assert found.sources[key] == f"--{given.option.name}"
+            assert found.values[key] not in (None, setting.default) or value == "5"
+
+
+def test_places_in_the_text_for_help_are_no_ones_twice() -> None:
+    """A new option has one of its own."""
+    places = [option.place for option in OPTIONS if not option.gone]
+
+    assert places == sorted(set(places) - {0})
+
+
+def test_each_quota_is_a_setting_with_the_stores_default() -> None:
+    """Hard and soft ones, by their names, in the store's order."""
+    quotas = Store().quotas
+    keys = [key for key in SETTINGS if key.startswith("quota.")]
+
+    assert keys == list(LIMITS)
+    assert list(LIMITS.values()) == quotas.names()
+    assert Config().limits == {name: quotas.get(-1, name) for name in quotas.names()}
 
 
 def test_sections_come_in_the_order_of_the_file() -> None:
@@ -50,103 +108,48 @@ def test_sections_come_in_the_order_of_the_file() -> None:
     assert SECTIONS == ("daemon", "domains", "log", "quota", "quota.soft", "timeout")
 
 
-@pytest.mark.parametrize(
-    ("setting", "value", "read"),
-    [
-        (SWITCH, True, True),
-        (SWITCH, False, False),
-        (NUMBER, 0, 0),
-        (NUMBER, 9, 9),
-        (PATH, "/a/b", Path("/a/b")),
-        (CHOICE, "y", "y"),
-        (CHOICES, ["y", "x", "y"], frozenset({"x", "y"})),
-        (CHOICES, [], frozenset()),
-    ],
-)
-def test_a_value_becomes_what_the_daemon_uses(
-    setting: Setting, value: object, read: object
-) -> None:
-    """Of the same type for every kind."""
-    found = setting.check(value)
+def test_settings_without_effect_are_named_by_the_page() -> None:
+    """They are read for the sake of the C daemon's scripts."""
+    page = TEXTS["docs/configuration.md"].replace("\n", " ")
+    said = re.search(r"(\w+) settings have no effect yet, .*?: (.*?)\. ", page)
+    idle = [each.name for each in SETTINGS.values() if each.idle]
 
-    assert found == read
-    assert type(found) is type(read)
+    assert said
+    assert said.groups() == ("Two", " and ".join(f"`{name}`" for name in idle))
 
 
-@pytest.mark.parametrize(
-    ("setting", "value", "problem"),
-    [
-        (SWITCH, 1, "1 is not true or false"),
-        (SWITCH, "yes", '"yes" is not true or false'),
-        (NUMBER, True, "true is not a whole number from 0 to 9"),
-        (NUMBER, -1, "-1 is not a whole number from 0 to 9"),
-        (NUMBER, 10, "10 is not a whole number from 0 to 9"),
-        (NUMBER, 1.0, "1.0 is not a whole number from 0 to 9"),
-        (NUMBER, "1", '"1" is not a whole number from 0 to 9'),
-        (NUMBER, {}, "a section is not a whole number from 0 to 9"),
-        (PATH, "", '"" is not an absolute path'),
-        (PATH, "a/b", '"a/b" is not an absolute path'),
-        (PATH, "/a\0", r'"/a\u0000" is not an absolute path'),
-        (PATH, 5, "5 is not an absolute path"),
-        (CHOICE, "z", '"z" is not one of "x", "y"'),
-        (CHOICE, ["x"], '["x"] is not one of "x", "y"'),
-        (CHOICES, "x", '"x" is not a list of "x", "y"'),
-        (CHOICES, ["x", "z"], '["x", "z"] is not a list of "x", "y"'),
-        (CHOICES, [["x"]], '[["x"]] is not a list of "x", "y"'),
-    ],
-)
-def test_another_value_is_refused_with_what_was_expected(
-    setting: Setting, value: object, problem: str
-) -> None:
-    """And with the value as the file has it."""
-    with pytest.raises(ValueError, match="is not") as refused:
-        setting.check(value)
-
-    assert str(refused.value) == problem
+def test_a_live_update_is_no_setting_of_the_file() -> None:
+    """A daemon says it to its successor."""
+    assert gather(None, {}, {}, [("live-update", "")]).config().live_update
+    assert set(ROWS) - set(SETTINGS) == {"live-update"}
 
 
-def test_numbers_end_where_those_of_the_command_line_do() -> None:
-    """The daemon's own limit."""
-    nodes = SETTINGS["quota.nodes"]
-
-    assert nodes.check(INT_MAX) == INT_MAX
-    with pytest.raises(ValueError, match="from 0 to 2147483647"):
-        nodes.check(INT_MAX + 1)
-
-
-@pytest.mark.parametrize("text", ['a"\\b', "a\n\x1b[2J\x7f", "ä€\U0001f600", ""])
-def test_text_is_written_as_toml_reads_it(text: str) -> None:
-    """Nothing in it moves a terminal."""
-    written = render(text)
-
-    assert tomllib.loads(f"x = {written}")["x"] == text
-    assert written.isprintable()
+def strings_together(path: Path) -> Iterator[set[str]]:
+    """Find the strings that stand together in a tuple, list, set or dictionary."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        inside: list[ast.expr | None] = []
+        if isinstance(node, ast.Tuple | ast.List | ast.Set):
+            inside = list(node.elts)
+        elif isinstance(node, ast.Dict):
+            inside = [*node.keys, *node.values]
+        yield {str(each.value) for each in inside if isinstance(each, ast.Constant)}
 
 
-def test_switches_are_written_in_one_order() -> None:
-    """Whatever the order of a set."""
-    assert render(frozenset({"io", "obj", "acc"})) == '["obj", "io", "acc"]'
-    assert render(None) == "(not set)"
+def test_no_other_list_names_settings() -> None:
+    """One to be kept in step by hand would be forgotten."""
+    known = {*ROWS, *(option.name for option in OPTIONS if not option.gone)}
+    known |= {each.name for each in SETTINGS.values() if "-" in each.name}
+    known |= {each.field for each in ROWS.values()}
+    by_hand = [
+        (str(path.relative_to(ROOT)), *sorted(found & known))
+        for path in (ROOT / "xsd").rglob("*.py")
+        for found in strings_together(path)
+        if len(found & known) > 2
+    ]
+    outside = re.sub(
+        r"# begin: made.*?# end\n", "", TEXTS["completion/xsd.bash"], flags=re.DOTALL
+    )
 
-
-def test_the_documentation_has_the_table() -> None:
-    """A row for each setting, in the order of the file."""
-    page = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
-    lines = page.read_text().splitlines()
-    documented = [line for line in lines if line.startswith(("| `", "### `["))]
-
-    expected = []
-    for section in SECTIONS:
-        expected.append(f"### `[{section}]`")
-        expected += [row(each) for each in SETTINGS.values() if each.section == section]
-    assert [line for line in documented if line in expected] == expected
-
-
-def row(setting: Setting) -> str:
-    """Return a setting's line in the table of the documentation."""
-    default = "" if setting.default is None else f"`{render(setting.default)}`"
-    expected = setting.expected + (f", {setting.unit}" if setting.unit else "")
-    options = ", ".join(f"`--{option}`" for option in setting.options)
-    live = "yes" if setting.live else "no"
-    cells = [f"`{setting.name}`", expected, default, options, live, setting.text]
-    return f"| {' | '.join(cells)} |"
+    assert by_hand == []
+    assert "--log-level" in TEXTS["completion/xsd.bash"]
+    assert "--log-level" not in outside

@@ -2,16 +2,15 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import final
 
 import pytest
-import uvloop
 
-from tests.support.processes import PATIENCE_S
-from xsd.daemon.config import Config
-from xsd.daemon.service import Service
+from tests.support.services import on_uvloop, serving
+from xsd.daemon.settings import Config
 from xsd.daemon.watchdog import BEATS, Watchdog, watchdog_period_s
 from xsd.protocol.frame import FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
@@ -55,12 +54,13 @@ class Server:
     def start(self) -> None:
         self.watchdog.start(self._take)
 
-    def listen(self) -> None:
-        """Receive what there is."""
+    def listen(self) -> list[int]:
+        """Receive what there is; return the requests that were not answered yet."""
         assert self._sock is not None
         for frame in self._decoder.feed(self._sock.recv(4096)):
             assert (frame.op, frame.payload) == (Op.GET_DOMAIN_PATH, b"0\0")
             self.asked.append(frame.req_id)
+        return self.asked
 
     def reply(self, op: int = Op.GET_DOMAIN_PATH) -> None:
         """Answer the last request."""
@@ -79,15 +79,15 @@ class Server:
         self.replies += 1
 
 
-def run(work: Callable[[], Awaitable[None]]) -> None:
-    """Run a coroutine on a loop as the daemon has it."""
-
-    async def body() -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            await work()
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(body())
+@asynccontextmanager
+async def started(request_id: int = 0) -> AsyncIterator[Server]:
+    """A server whose watchdog has made some requests."""
+    server = Server()
+    server.watchdog._request_id = request_id
+    server.start()
+    yield server
+    server.watchdog.stop()
+    server.close()
 
 
 async def turns(count: int) -> None:
@@ -102,53 +102,38 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0)
 
 
-def test_a_request_that_is_not_answered_tells_nothing_and_is_not_repeated() -> None:
+@on_uvloop
+async def test_a_request_that_is_not_answered_tells_nothing_and_is_not_repeated() -> (
+    None
+):
     """A daemon that is late has enough to do."""
-
-    async def work() -> None:
-        server = Server()
-        server.start()
+    async with started() as server:
         await turns(20)
-        server.listen()
-
-        assert server.asked == [1]
+        assert server.listen() == [1]
         assert server.replies == 0
 
         server.reply()
         await until(lambda: server.replies == 1)
         await turns(20)
-        server.listen()
-        assert server.asked == [2]
+        assert server.listen() == [2]
         assert server.replies == 1
-        server.watchdog.stop()
-        server.close()
-
-    run(work)
 
 
-def test_a_refusal_is_no_reply() -> None:
+@on_uvloop
+async def test_a_refusal_is_no_reply() -> None:
     """A daemon that only refuses does not serve."""
-
-    async def work() -> None:
-        server = Server()
-        server.start()
+    async with started() as server:
         server.listen()
         server.reply(Op.ERROR)
         await turns(20)
 
         assert server.replies == 0
-        server.watchdog.stop()
-        server.close()
-
-    run(work)
 
 
-def test_a_connection_that_the_daemon_ends_ends_the_watchdog() -> None:
+@on_uvloop
+async def test_a_connection_that_the_daemon_ends_ends_the_watchdog() -> None:
     """Nothing is told any more, and nothing is left."""
-
-    async def work() -> None:
-        server = Server()
-        server.start()
+    async with started() as server:
         server.listen()
         server.close()
         await turns(20)
@@ -156,42 +141,26 @@ def test_a_connection_that_the_daemon_ends_ends_the_watchdog() -> None:
         assert server.watchdog._sock is None
         assert server.watchdog._timer is None
         assert server.replies == 0
-        server.watchdog.stop()
-
-    run(work)
 
 
-def test_request_ids_begin_anew_before_they_have_33_bits() -> None:
+@on_uvloop
+async def test_request_ids_begin_anew_before_they_have_33_bits() -> None:
     """After some thousand years."""
-
-    async def work() -> None:
-        server = Server()
-        server.watchdog._request_id = 2**32 - 2
-        server.start()
+    async with started(2**32 - 2) as server:
         server.listen()
         server.reply()
         await until(lambda: server.replies == 1)
         await turns(20)
-        server.listen()
-        assert server.asked == [1]
-        server.watchdog.stop()
-        server.close()
-
-    run(work)
+        assert server.listen() == [1]
 
 
-def test_a_service_answers_itself(tmp_path: Path) -> None:
+@on_uvloop
+async def test_a_service_answers_itself(tmp_path: Path) -> None:
     """Over and over; its own connection is not counted, and ends with it."""
-
-    async def work() -> None:
-        service = Service(Config(socket=tmp_path / "s", hypervisor="emulated"))
-        service.start()
-        heard: list[str] = []
+    heard: list[str] = []
+    async with serving(Config(socket=tmp_path / "s", hypervisor="emulated")) as service:
         service.watch_over(0.0, lambda: heard.append(service.status))
         await until(lambda: len(heard) == 3)
-        service.stop()
 
-        assert set(heard) == {"connections: 0, guests: 0"}
-        assert service._pump.engine.connections == []
-
-    run(work)
+    assert set(heard) == {"connections: 0, guests: 0"}
+    assert service._engine.connections == []

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,58 +10,69 @@ import pytest
 from xsd import __version__
 from xsd.daemon import xenstored
 
-
-def run_main(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    """Call `xenstored` with words, as the console script does."""
-    monkeypatch.setattr(sys, "argv", ["/usr/sbin/xenstored", *words])
-    return xenstored.main()
+Command = Callable[..., tuple[int, str, str]]
 
 
-def test_help_is_printed_and_nothing_started(
+@pytest.fixture
+def command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Each option has a line of at most 80 columns."""
-    code = run_main(monkeypatch, "--help")
+) -> Command:
+    """Call `xenstored` with words, as the console script does."""
 
-    out = capsys.readouterr().out
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["/usr/sbin/xenstored", *words])
+        return (xenstored.main(), *capsys.readouterr())
+
+    return run
+
+
+def test_help_is_printed_and_nothing_started(command: Command) -> None:
+    """Each option has a line of at most 80 columns."""
+    code, out, _ = command("--help")
+
     assert code == 0
     assert out.startswith("Usage: xenstored [option]...\n")
     assert "-F, --pid-file <file>" in out
     assert max(len(line) for line in out.splitlines()) <= 80
 
 
-def test_version_is_printed_and_nothing_started(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_version_is_printed_and_nothing_started(command: Command) -> None:
     """Scripts can ask which xenstored this is."""
-    code = run_main(monkeypatch, "--version")
-
-    assert code == 0
-    assert capsys.readouterr().out == f"xenstored (xsd) {__version__}\n"
+    assert command("--version") == (0, f"xenstored (xsd) {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["stop"], "xenstored: no arguments expected, got 'stop'\n"),
-        (["-F"], "xenstored: -F/--pid-file needs an argument: <file>\n"),
-        (
-            ["-E", "many"],
-            "xenstored: entry-nb: 'many' is no decimal number from 0 to 2147483647\n",
-        ),
+        ("stop", "no arguments expected, got 'stop'"),
+        ("-F", "-F/--pid-file needs an argument: <file>"),
+        ("-E many", "entry-nb: 'many' is no decimal number from 0 to 2147483647"),
     ],
 )
 def test_a_wrong_command_line_is_told_and_nothing_started(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: list[str],
-    message: str,
+    command: Command, words: str, message: str
 ) -> None:
     """One line that begins with the program, exit code 2."""
-    code = run_main(monkeypatch, *words)
+    assert command(*words.split()) == (2, "", f"xenstored: {message}\n")
 
-    assert code == 2
-    assert capsys.readouterr().err == message
+
+@pytest.mark.parametrize("fork", [[], ["-N"]])
+def test_a_daemon_does_not_start_with_a_wrong_file(
+    command: Command, tmp_path: Path, fork: list[str]
+) -> None:
+    """Code 2, and a line for each mistake."""
+    file, path = tmp_path / "xsd.toml", tmp_path / "socket"
+    file.write_text("[quota]\nnodes = -1\n[log]\nfiel = 1\n")
+
+    told = command(*fork, "--config", str(file), "--socket", str(path))
+
+    assert told[:2] == (2, "")
+    assert told[2].replace(f"xenstored: {file}: ", "").splitlines() == [
+        "quota.nodes: -1 is not a whole number from 0 to 2147483647",
+        "log.fiel: no such key; did you mean log.file?",
+    ]
+    assert told[2].count(f"xenstored: {file}: ") == 2
+    assert not path.exists()
 
 
 def test_messages_of_xsd_serve_begin_with_its_name(
@@ -90,7 +102,7 @@ def test_xsd_serve_stays_in_the_foreground_and_names_ignored_options(
 
 
 def test_sigterm_ends_a_daemon_that_does_not_serve_yet(
-    monkeypatch: pytest.MonkeyPatch,
+    command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also as process 1 of a container, which has no default for signals."""
     before = signal.getsignal(signal.SIGTERM)
@@ -102,7 +114,7 @@ def test_sigterm_ends_a_daemon_that_does_not_serve_yet(
     monkeypatch.setattr("xsd.daemon.main.run", run)
     try:
         with pytest.raises(SystemExit) as stopped:
-            run_main(monkeypatch, "-N")
+            command("-N")
     finally:
         signal.signal(signal.SIGTERM, before)
 

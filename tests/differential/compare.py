@@ -42,14 +42,8 @@ _EAGAIN: Final = b"ERROR EAGAIN\0"
 
 _IN_TRANSACTION: Final = frozenset(
     {
-        Op.READ,
-        Op.DIRECTORY,
-        Op.DIRECTORY_PART,
-        Op.GET_PERMS,
-        Op.WRITE,
-        Op.MKDIR,
-        Op.RM,
-        Op.SET_PERMS,
+        *(Op.READ, Op.DIRECTORY, Op.DIRECTORY_PART, Op.GET_PERMS),
+        *(Op.WRITE, Op.MKDIR, Op.RM, Op.SET_PERMS),
     }
 )
 _CHANGING: Final = frozenset({Op.WRITE, Op.MKDIR, Op.RM, Op.SET_PERMS, Op.RELEASE})

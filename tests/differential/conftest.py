@@ -1,11 +1,26 @@
-"""Tells at the end which differences came up that are meant."""
+"""Pairs of daemons, and at the end which differences came up that are meant."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
 from tests.differential.compare import ROWS
-from tests.differential.peers import USED
+from tests.differential.peers import USED, Pair, pair
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[Pair]:
+    """C and ours."""
+    with pair() as daemons:
+        yield daemons
+
+
+@pytest.fixture(scope="module")
+def twins() -> Iterator[Pair]:
+    """C and C."""
+    with pair(against_itself=True) as daemons:
+        yield daemons
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

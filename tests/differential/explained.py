@@ -102,9 +102,7 @@ ENOSPC: Final = b"ERROR ENOSPC\0"
 ENOSYS: Final = b"ERROR ENOSYS\0"
 OK: Final = b"OK\0"
 
-_ONE_PATH: Final = frozenset(
-    {Op.READ, Op.DIRECTORY, Op.GET_PERMS, Op.MKDIR, Op.RM},
-)
+_ONE_PATH: Final = frozenset({Op.READ, Op.DIRECTORY, Op.GET_PERMS, Op.MKDIR, Op.RM})
 _DOMID_ARGUMENTS: Final[dict[int, int]] = {
     Op.INTRODUCE: 1,
     Op.RELEASE: 1,
@@ -130,18 +128,31 @@ def _answer(messages: list[Message]) -> bytes:
 
 def _changes_something(case: Case) -> bool:
     return case.succeeded() and case.request.op not in {
-        Op.READ,
-        Op.DIRECTORY,
-        Op.DIRECTORY_PART,
-        Op.GET_PERMS,
-        Op.GET_DOMAIN_PATH,
-        Op.IS_DOMAIN_INTRODUCED,
-        Op.RESUME,
-        Op.CONTROL,
+        *(Op.READ, Op.DIRECTORY, Op.DIRECTORY_PART, Op.GET_PERMS, Op.CONTROL),
+        *(Op.GET_DOMAIN_PATH, Op.IS_DOMAIN_INTRODUCED, Op.RESUME),
     }
 
 
+EXPLAINED: Final[list[Explained]] = []
+"""The rows that `explain` applies, the first that accepts."""
+
+
+def _row(
+    row: str, source: str, ends: Predicate = _never
+) -> Callable[[Predicate], Predicate]:
+    """Make a row of a predicate, whose docstring says why."""
+
+    def add(accepts: Predicate) -> Predicate:
+        why = (accepts.__doc__ or "").removesuffix(".")
+        EXPLAINED.append(Explained(row, source, why, accepts, ends))
+        return accepts
+
+    return add
+
+
+@_row("malformed-path-payload", NEWEST)
 def _malformed_path_payload(case: Case) -> bool:
+    """4.17 answers a malformed one-path payload with an errno left over."""
     theirs, ours = case.answers
     payload = case.request.payload
     return (
@@ -152,7 +163,9 @@ def _malformed_path_payload(case: Case) -> bool:
     )
 
 
+@_row("unwatch-invalid-path", NEWEST)
 def _unwatch_of_no_path(case: Case) -> bool:
+    """4.17 answers UNWATCH of what is no path with ENOENT."""
     return (
         case.request.op == Op.UNWATCH
         and case.answers == (ENOENT, EINVAL)
@@ -164,14 +177,18 @@ def _no_domid(text: bytes) -> bool:
     return not text.isdigit() or int(text) > 0xFFFF
 
 
+@_row("domid-syntax", NEWEST, _changes_something)
 def _domid_syntax(case: Case) -> bool:
+    """4.17 reads a domain id in arguments as atoi does."""
     count = _DOMID_ARGUMENTS.get(case.request.op, 0)
     return case.answers[1] == EINVAL and any(
         _no_domid(text) for text in case.strings[:count]
     )
 
 
+@_row("path-length", NEWEST, _changes_something)
 def _long_path(case: Case) -> bool:
+    """4.17 holds socket clients to 2,048 bytes of path too."""
     theirs, ours = case.answers
     if case.request.op == Op.UNWATCH:
         return False
@@ -179,7 +196,9 @@ def _long_path(case: Case) -> bool:
     return len(path) > _PATH_LIMIT and theirs == EINVAL and ours != EINVAL
 
 
+@_row("special-permissions", NEWEST)
 def _permissions_of_special_names(case: Case) -> bool:
+    """4.17 has no GET_PERMS of special names, and EINVAL for unknown ones."""
     theirs, ours = case.answers
     name = case.strings[0] if case.strings else b""
     if not name.startswith(b"@") or theirs != EINVAL:
@@ -189,7 +208,9 @@ def _permissions_of_special_names(case: Case) -> bool:
     return case.request.op in {Op.GET_PERMS, Op.SET_PERMS} and ours == ENOENT
 
 
+@_row("watch-depth", NEWEST, _changes_something)
 def _watch_depth(case: Case) -> bool:
+    """4.17 has no depth of watches."""
     return (
         case.request.op == Op.WATCH
         and len(case.strings) == 3
@@ -198,14 +219,28 @@ def _watch_depth(case: Case) -> bool:
     )
 
 
+@_row("features-and-quotas", NEWEST)
 def _features_and_quotas(case: Case) -> bool:
+    """4.17 has no GET_FEATURE, SET_FEATURE, GET_QUOTA, SET_QUOTA."""
     return (
         case.request.op in {Op.GET_FEATURE, Op.SET_FEATURE, Op.GET_QUOTA, Op.SET_QUOTA}
         and case.answers[0] == ENOSYS
     )
 
 
+@_row("control-help", OURS)
+def _control_help(case: Case) -> bool:
+    """CONTROL help lists the commands that there are."""
+    return (
+        case.request.op == Op.CONTROL
+        and case.strings == [b"help"]
+        and not any(answer.startswith(b"ERROR ") for answer in case.answers)
+    )
+
+
+@_row("control-quota", OURS)
 def _control_text(case: Case) -> bool:
+    """CONTROL quota shows other quotas in other words."""
     return (
         case.request.op == Op.CONTROL
         and case.strings[0] in {b"quota", b"quota-soft"}
@@ -214,16 +249,10 @@ def _control_text(case: Case) -> bool:
     )
 
 
-def _control_help(case: Case) -> bool:
-    return (
-        case.request.op == Op.CONTROL
-        and case.strings == [b"help"]
-        and not any(answer.startswith(b"ERROR ") for answer in case.answers)
-    )
-
-
+@_row("control-log", NEWEST)
 def _control_log(case: Case) -> bool:
-    """4.17 knows on and off only."""
+    """4.17 cannot show and set single trace switches."""
+    # 4.17 knows on and off only.
     theirs, ours = case.answers
     words = b" ".join(case.strings)
     if case.request.op != Op.CONTROL or theirs != EINVAL:
@@ -233,8 +262,10 @@ def _control_log(case: Case) -> bool:
     return ours == OK and _SWITCH.fullmatch(words) is not None
 
 
+@_row("control-files", OURS)
 def _control_file(case: Case) -> bool:
-    """A file that cannot be had, of which C says nothing."""
+    """A file that logfile or memreport cannot write is an error."""
+    # A file that cannot be had, of which C says nothing.
     theirs, ours = case.answers
     if case.request.op != Op.CONTROL or theirs != OK or len(case.strings) != 2:
         return False
@@ -242,7 +273,9 @@ def _control_file(case: Case) -> bool:
     return refused or (case.strings[0] == b"memreport" and ours == ENOSPC)
 
 
+@_row("control-commands", OURS)
 def _control_command_not_there(case: Case) -> bool:
+    """Live-update is not there."""
     return (
         case.request.op == Op.CONTROL
         and case.strings[:1] == [b"live-update"]
@@ -250,49 +283,9 @@ def _control_command_not_there(case: Case) -> bool:
     )
 
 
-def _event_of_a_release(case: Case) -> bool:
-    """The same messages, but C's reply is before the requester's own events."""
-    number = case.step.connection
-    theirs = case.reference.get(number, [])
-    ours = case.subject.get(number, [])
-    return (
-        case.request.op == Op.RELEASE
-        and {**case.reference, number: []} == {**case.subject, number: []}
-        and [*theirs[1:], *theirs[:1]] == ours
-        and all(m.op == Op.WATCH_EVENT for m in theirs[1:])
-    )
-
-
-def _reply_before_bad_frame(case: Case) -> bool:
-    """Ours answers everything before the bad header, theirs less; both close."""
-    if not case.step.raw or set(case.subject) != set(case.reference):
-        return False
-    theirs = case.reference[case.step.connection]
-    ours = case.subject[case.step.connection]
-    return (
-        theirs[-1].op == ours[-1].op == CLOSED
-        and len(ours) > len(theirs)
-        and ours[: len(theirs) - 1] == theirs[:-1]
-    )
-
-
-def _equal_events_waiting(case: Case) -> bool:
-    """The same messages, but for events that repeat one before them."""
-    if len(case.step.requests) < 2 or set(case.subject) != set(case.reference):
-        return False
-    return all(
-        _once(case.reference[number]) == _once(case.subject[number])
-        for number in case.reference
-    )
-
-
-def _once(messages: list[Message]) -> tuple[list[Message], list[Message]]:
-    replies = [m for m in messages if m.op != Op.WATCH_EVENT]
-    events = [m for m in messages if m.op == Op.WATCH_EVENT]
-    return replies, list(dict.fromkeys(events))
-
-
+@_row("permission-for-all", OURS, _changes_something)
 def _permission_for_all(case: Case) -> bool:
+    """A socket client can give rights to all domains."""
     return (
         case.request.op == Op.SET_PERMS
         and any(entry[1:] == _EVERY_DOMAIN for entry in case.strings[1:])
@@ -300,7 +293,9 @@ def _permission_for_all(case: Case) -> bool:
     )
 
 
+@_row("domain-after-release", OURS, _changes_something)
 def _owner_not_introduced(case: Case) -> bool:
+    """A domain that is not introduced is unknown as an owner."""
     owner = case.strings[1][1:] if case.strings[1:] else b""
     return (
         case.request.op == Op.SET_PERMS
@@ -311,7 +306,9 @@ def _owner_not_introduced(case: Case) -> bool:
     )
 
 
+@_row("released-rights", OURS)
 def _rights_of_the_released(case: Case) -> bool:
+    """4.17 leaves released domains in permission lists."""
     theirs, ours = (answer.split(b"\0") for answer in case.answers)
     return (
         case.request.op == Op.GET_PERMS
@@ -326,12 +323,51 @@ def _rights_of_the_released(case: Case) -> bool:
     )
 
 
-def _large_domid(case: Case) -> bool:
-    if case.request.op != Op.GET_PERMS:
+@_row("event-of-release", OURS)
+def _event_of_a_release(case: Case) -> bool:
+    """C answers RELEASE before its events if it had the two connections in a row."""
+    # The same messages, but C's reply is before the requester's own events.
+    number = case.step.connection
+    theirs = case.reference.get(number, [])
+    ours = case.subject.get(number, [])
+    return (
+        case.request.op == Op.RELEASE
+        and {**case.reference, number: []} == {**case.subject, number: []}
+        and [*theirs[1:], *theirs[:1]] == ours
+        and all(m.op == Op.WATCH_EVENT for m in theirs[1:])
+    )
+
+
+@_row("reply-before-bad-frame", OURS)
+def _reply_before_bad_frame(case: Case) -> bool:
+    """C loses the reply to a request that a bad frame follows at once."""
+    # Ours answers everything before the bad header, theirs less; both close.
+    if not case.step.raw or set(case.subject) != set(case.reference):
         return False
-    theirs, ours = (answer.split(b"\0") for answer in case.answers)
-    return len(theirs) == len(ours) and all(
-        a == b or _same_entry(a, b) for a, b in zip(theirs, ours, strict=True)
+    theirs = case.reference[case.step.connection]
+    ours = case.subject[case.step.connection]
+    return (
+        theirs[-1].op == ours[-1].op == CLOSED
+        and len(ours) > len(theirs)
+        and ours[: len(theirs) - 1] == theirs[:-1]
+    )
+
+
+def _once(messages: list[Message]) -> tuple[list[Message], list[Message]]:
+    replies = [m for m in messages if m.op != Op.WATCH_EVENT]
+    events = [m for m in messages if m.op == Op.WATCH_EVENT]
+    return replies, list(dict.fromkeys(events))
+
+
+@_row("equal-events-waiting", OURS)
+def _equal_events_waiting(case: Case) -> bool:
+    """Of requests sent in one piece, which events still wait to be merged differs."""
+    # The same messages, but for events that repeat one before them.
+    if len(case.step.requests) < 2 or set(case.subject) != set(case.reference):
+        return False
+    return all(
+        _once(case.reference[number]) == _once(case.subject[number])
+        for number in case.reference
     )
 
 
@@ -340,127 +376,16 @@ def _same_entry(theirs: bytes, ours: bytes) -> bool:
     return len(theirs) == _ENTRY_SIZE and ours.startswith(theirs)
 
 
-EXPLAINED: Final = (
-    Explained(
-        "malformed-path-payload",
-        NEWEST,
-        "4.17 answers a malformed one-path payload with an errno left over",
-        _malformed_path_payload,
-    ),
-    Explained(
-        "unwatch-invalid-path",
-        NEWEST,
-        "4.17 answers UNWATCH of what is no path with ENOENT",
-        _unwatch_of_no_path,
-    ),
-    Explained(
-        "domid-syntax",
-        NEWEST,
-        "4.17 reads a domain id in arguments as atoi does",
-        _domid_syntax,
-        _changes_something,
-    ),
-    Explained(
-        "path-length",
-        NEWEST,
-        "4.17 holds socket clients to 2,048 bytes of path too",
-        _long_path,
-        _changes_something,
-    ),
-    Explained(
-        "special-permissions",
-        NEWEST,
-        "4.17 has no GET_PERMS of special names, and EINVAL for unknown ones",
-        _permissions_of_special_names,
-    ),
-    Explained(
-        "watch-depth",
-        NEWEST,
-        "4.17 has no depth of watches",
-        _watch_depth,
-        _changes_something,
-    ),
-    Explained(
-        "features-and-quotas",
-        NEWEST,
-        "4.17 has no GET_FEATURE, SET_FEATURE, GET_QUOTA, SET_QUOTA",
-        _features_and_quotas,
-    ),
-    Explained(
-        "control-help",
-        OURS,
-        "CONTROL help lists the commands that there are",
-        _control_help,
-    ),
-    Explained(
-        "control-quota",
-        OURS,
-        "CONTROL quota shows other quotas in other words",
-        _control_text,
-    ),
-    Explained(
-        "control-log",
-        NEWEST,
-        "4.17 cannot show and set single trace switches",
-        _control_log,
-    ),
-    Explained(
-        "control-files",
-        OURS,
-        "a file that logfile or memreport cannot write is an error",
-        _control_file,
-    ),
-    Explained(
-        "control-commands",
-        OURS,
-        "live-update is not there",
-        _control_command_not_there,
-    ),
-    Explained(
-        "permission-for-all",
-        OURS,
-        "a socket client can give rights to all domains",
-        _permission_for_all,
-        _changes_something,
-    ),
-    Explained(
-        "domain-after-release",
-        OURS,
-        "a domain that is not introduced is unknown as an owner",
-        _owner_not_introduced,
-        _changes_something,
-    ),
-    Explained(
-        "released-rights",
-        OURS,
-        "4.17 leaves released domains in permission lists",
-        _rights_of_the_released,
-    ),
-    Explained(
-        "event-of-release",
-        OURS,
-        "C answers RELEASE before its events if it had the two connections in a row",
-        _event_of_a_release,
-    ),
-    Explained(
-        "reply-before-bad-frame",
-        OURS,
-        "C loses the reply to a request that a bad frame follows at once",
-        _reply_before_bad_frame,
-    ),
-    Explained(
-        "equal-events-waiting",
-        OURS,
-        "of requests sent in one piece, which events still wait to be merged differs",
-        _equal_events_waiting,
-    ),
-    Explained(
-        "large-domid",
-        OURS,
-        "C cuts an entry of GET_PERMS to 11 characters",
-        _large_domid,
-    ),
-)
+@_row("large-domid", OURS)
+def _large_domid(case: Case) -> bool:
+    """C cuts an entry of GET_PERMS to 11 characters."""
+    if case.request.op != Op.GET_PERMS:
+        return False
+    theirs, ours = (answer.split(b"\0") for answer in case.answers)
+    return len(theirs) == len(ours) and all(
+        a == b or _same_entry(a, b) for a, b in zip(theirs, ours, strict=True)
+    )
+
 
 CONFLICT_BY_FACET: Final = Explained(
     "conflict-by-facet",

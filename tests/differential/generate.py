@@ -10,9 +10,9 @@ from typing import Final, final
 
 from hypothesis import strategies as st
 
-from tests.differential.model import Client, Sequence, Step, c0, c1, c2
+from tests.differential.model import Sequence, Step, ask, script, together
 
-_CLIENTS: Final = (c0, c1, c2)
+_CLIENTS: Final = 3
 _PATHS: Final = (
     *("/a", "/a/b", "/a/b/c", "/a/b/c/d", "/a/b/e", "/a/f", "/a/f/b"),
     *("/g", "/g/b", "h", "/local/domain/0/h/i", "/"),
@@ -46,19 +46,11 @@ _ACTIONS: Final = (
     "reset or close",
 )
 
-_SIMPLE: Final = {
-    "read": Client.read,
-    "rm": Client.rm,
-    "mkdir": Client.mkdir,
-    "ls": Client.ls,
-    "get_perms": Client.get_perms,
-}
-
 Choice = tuple[int, str, int, int]
 """Connection, action, a path or another thing, and a transaction."""
 
 _choices: Final = st.tuples(
-    st.integers(0, len(_CLIENTS) - 1),
+    st.integers(0, _CLIENTS - 1),
     st.sampled_from(_ACTIONS),
     st.integers(0, len(_DRAWN) * len(_VALUES) - 1),
     st.integers(0, 4 * _OPEN_MAX - 1),
@@ -77,18 +69,16 @@ class _Author:
     def step(self, choice: Choice) -> Step:
         """The step that a choice stands for."""
         number, action, thing, which = choice
-        client = _CLIENTS[number]
         mine = self._open.setdefault(number, [])
         if action == "start" and len(mine) < _OPEN_MAX:
             self._started += 1
             mine.append(f"t{self._started}")
-            return client.start(mine[-1])
+            return ask(number, "start", mine[-1])
         if action in {"commit", "abort"} and mine:
-            name = mine.pop(which % len(mine))
-            return client.commit(name) if action == "commit" else client.abort(name)
+            return ask(number, action, mine.pop(which % len(mine)))
         if action == "reset or close":
             mine.clear()
-            return client.close() if thing % 2 else client.reset_watches()
+            return ask(number, *(["close"] if thing % 2 else ["RESET_WATCHES", "\0"]))
         tx = mine[which % len(mine)] if mine and which > 0 else 0
         path = _DRAWN[thing % len(_DRAWN)]
         if action == "revive":
@@ -96,48 +86,43 @@ class _Author:
             path = self._removed.get(tx, "/a") + ("/b" if thing % 2 else "")
         elif action == "rm" and path != "/":
             self._removed[tx] = path
-        return _on_a_path(client, action, path, thing // len(_DRAWN), tx)
+        return _on_a_path(number, action, path, thing // len(_DRAWN), tx)
 
     def rest(self) -> list[Step]:
         """Commits of all transactions that are still open."""
         return [
-            _CLIENTS[number].commit(name)
+            ask(number, "commit", name)
             for number, names in self._open.items()
             for name in names
         ]
 
 
-def _on_a_path(
-    client: Client, action: str, path: str, other: int, tx: str | int
-) -> Step:
-    simple = _SIMPLE.get(action)
-    if simple:
-        return simple(client, path, tx=tx)
-    if action == "part":
-        return client.part(path, other, tx=tx)
-    if action == "set_perms":
-        return client.set_perms(path, *_LISTS[other % len(_LISTS)], tx=tx)
+def _on_a_path(number: int, action: str, path: str, other: int, tx: str | int) -> Step:
     if action in {"watch", "unwatch"}:
-        token = _TOKENS[other % len(_TOKENS)]
-        say = client.watch if action == "watch" else client.unwatch
-        return say(path, token)
-    return client.write(path, _VALUES[other % len(_VALUES)], tx=tx)
+        return ask(number, action, path, _TOKENS[other % len(_TOKENS)])
+    words: tuple[str, ...] = ()
+    if action == "part":
+        words = (str(other),)
+    elif action == "set_perms":
+        words = _LISTS[other % len(_LISTS)]
+    elif action in {"write", "start", "commit", "abort", "revive"}:
+        action, words = "write", (_VALUES[other % len(_VALUES)],)
+    return ask(number, action, path, *words, tx=tx)
 
 
 def _sequence(choices: list[Choice]) -> Sequence:
     author = _Author()
     steps = [author.step(choice) for choice in choices]
     everything = [
-        ask(path) for path in _PATHS for ask in (c0.read, c0.ls, c0.get_perms)
+        ask(0, verb, path) for path in _PATHS for verb in ("read", "ls", "get_perms")
     ]
     # Without these there would be little to remove, and few events to miss.
     begin = [
-        c2.together(*[c2.write(path, path) for path in _LEAVES]),
-        c2.watch("/", "all"),
-        c1.watch("/a/b", "some"),
+        together(*[ask(2, "write", path, path) for path in _LEAVES]),
+        *script("2 watch / all; 1 watch /a/b some"),
     ]
     return Sequence(
-        "by chance", (*begin, *steps, *author.rest(), c0.together(*everything))
+        "by chance", (*begin, *steps, *author.rest(), together(*everything))
     )
 
 

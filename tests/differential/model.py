@@ -2,17 +2,19 @@
 
     sequence(
         "write in a transaction is unseen until the commit",
-        c0.start("t"),
-        c0.write("/a", "1", tx="t"),
-        c1.read("/a"),
-        c0.commit("t"),
-        c1.read("/a"),
+        "start t; t: write /a 1; 1 read /a; commit t; 1 read /a",
     )
 
-`c0`, `c1` and `c2` are connections, each opened at its first request. A
-transaction has a name, which stands for the id that the daemon at hand gave.
+A request is named as `ask` says; the words are its strings. Before it stand the
+number of its connection (0 if left out; each is opened at its first request) and, with
+a colon, its transaction: an id, or a name, which stands for the id that the daemon at
+hand gave. `watch_each` watches each path with a token of its own. Requests with `+`
+between them are sent in one piece. Words with blanks, or without anything, stand in
+single quotes; escapes are Python's.
 """
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -103,132 +105,125 @@ class Sequence:
         return "\n".join(lines)
 
 
-def sequence(title: str, *steps: Step, domains: tuple[int, ...] = ()) -> Sequence:
-    """Make a sequence of steps."""
-    return Sequence(title, steps, domains)
+VERBS: Final[dict[str, Op]] = {
+    "control": Op.CONTROL,
+    "domain_path": Op.GET_DOMAIN_PATH,
+    "get_perms": Op.GET_PERMS,
+    "introduce": Op.INTRODUCE,
+    "is_introduced": Op.IS_DOMAIN_INTRODUCED,
+    "ls": Op.DIRECTORY,
+    "mkdir": Op.MKDIR,
+    "part": Op.DIRECTORY_PART,
+    "read": Op.READ,
+    "release": Op.RELEASE,
+    "resume": Op.RESUME,
+    "rm": Op.RM,
+    "set_perms": Op.SET_PERMS,
+    "set_target": Op.SET_TARGET,
+    "unwatch": Op.UNWATCH,
+    "watch": Op.WATCH,
+}
+"""Requests whose payload is strings, each with its NUL."""
+
+_REQUEST: Final = re.compile(r"(?:(\d) )?(?:(\w+): )?(\w+)((?: .+)?)")
+_WORD: Final = re.compile(r"'([^']*)'|([^ ]+)")
 
 
-@final
-class Client:
-    """Says in short what one connection asks for; each method makes a step."""
+def ask(connection: int, verb: str, *words: Text, tx: str | int = 0) -> Step:
+    """Return the step in which a connection makes one request.
 
-    __slots__ = ("number",)
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def request(
-        self, op: int, payload: bytes = b"", *, tx: str | int = 0, starts: str = ""
-    ) -> Step:
-        """Any message."""
-        return Step(self.number, (Request(op, payload, tx, starts),))
-
-    def strings(self, op: int, *strings: Text, tx: str | int = 0) -> Step:
-        """A message with strings, each with its NUL."""
-        return self.request(op, joined(strings), tx=tx)
-
-    def together(self, *steps: Step) -> Step:
-        """Requests of several steps, sent in one piece."""
-        return Step(self.number, tuple(r for step in steps for r in step.requests))
-
-    def raw(self, data: bytes, *before: Step) -> Step:
-        """Bytes, after the requests of other steps, in one piece."""
-        requests = tuple(r for step in before for r in step.requests)
-        return Step(self.number, requests, raw=data)
-
-    def close(self) -> Step:
-        """The client goes."""
-        return Step(self.number, closes=True)
-
-    def read(self, path: Text, *, tx: str | int = 0) -> Step:
-        """READ."""
-        return self.strings(Op.READ, path, tx=tx)
-
-    def ls(self, path: Text, *, tx: str | int = 0) -> Step:
-        """DIRECTORY."""
-        return self.strings(Op.DIRECTORY, path, tx=tx)
-
-    def part(self, path: Text, offset: Text | int, *, tx: str | int = 0) -> Step:
-        """DIRECTORY_PART."""
-        text = str(offset) if isinstance(offset, int) else offset
-        return self.strings(Op.DIRECTORY_PART, path, text, tx=tx)
-
-    def write(self, path: Text, value: Text = b"", *, tx: str | int = 0) -> Step:
-        """WRITE."""
-        return self.request(Op.WRITE, joined([path]) + as_bytes(value), tx=tx)
-
-    def mkdir(self, path: Text, *, tx: str | int = 0) -> Step:
-        """MKDIR."""
-        return self.strings(Op.MKDIR, path, tx=tx)
-
-    def rm(self, path: Text, *, tx: str | int = 0) -> Step:
-        """RM."""
-        return self.strings(Op.RM, path, tx=tx)
-
-    def get_perms(self, path: Text, *, tx: str | int = 0) -> Step:
-        """GET_PERMS."""
-        return self.strings(Op.GET_PERMS, path, tx=tx)
-
-    def set_perms(self, path: Text, *entries: Text, tx: str | int = 0) -> Step:
-        """SET_PERMS."""
-        return self.strings(Op.SET_PERMS, path, *entries, tx=tx)
-
-    def watch(self, path: Text, token: Text, *more: Text) -> Step:
-        """WATCH; a third string is the depth."""
-        return self.strings(Op.WATCH, path, token, *more)
-
-    def unwatch(self, path: Text, token: Text) -> Step:
-        """UNWATCH."""
-        return self.strings(Op.UNWATCH, path, token)
-
-    def reset_watches(self, *, tx: str | int = 0) -> Step:
-        """RESET_WATCHES."""
-        return self.strings(Op.RESET_WATCHES, "", tx=tx)
-
-    def start(self, name: str) -> Step:
-        """TRANSACTION_START; the transaction is called by the name then."""
-        return self.request(Op.TRANSACTION_START, b"\0", starts=name)
-
-    def commit(self, tx: str | int) -> Step:
-        """TRANSACTION_END with T."""
-        return self.strings(Op.TRANSACTION_END, "T", tx=tx)
-
-    def abort(self, tx: str | int) -> Step:
-        """TRANSACTION_END with F."""
-        return self.strings(Op.TRANSACTION_END, "F", tx=tx)
-
-    def control(self, *words: Text, tx: str | int = 0) -> Step:
-        """CONTROL."""
-        return self.strings(Op.CONTROL, *words, tx=tx)
-
-    def introduce(self, domid: int) -> Step:
-        """INTRODUCE with the port that the domain's event channel has."""
-        return self.strings(Op.INTRODUCE, str(domid), "4096", str(100 + domid))
-
-    def release(self, domid: Text | int) -> Step:
-        """RELEASE."""
-        return self.strings(Op.RELEASE, _number(domid))
-
-    def is_introduced(self, domid: Text | int) -> Step:
-        """IS_DOMAIN_INTRODUCED."""
-        return self.strings(Op.IS_DOMAIN_INTRODUCED, _number(domid))
-
-    def domain_path(self, domid: Text | int) -> Step:
-        """GET_DOMAIN_PATH."""
-        return self.strings(Op.GET_DOMAIN_PATH, _number(domid))
-
-    def resume(self, domid: Text | int) -> Step:
-        """RESUME."""
-        return self.strings(Op.RESUME, _number(domid))
-
-    def set_target(self, domid: Text | int, target: Text | int) -> Step:
-        """SET_TARGET."""
-        return self.strings(Op.SET_TARGET, _number(domid), _number(target))
+    Args:
+        connection: Its number.
+        verb: One of VERBS; `write` with a path and bytes; `start`, `commit` and
+            `abort` with a transaction; `introduce` with a domain alone, for the port
+            that its event channel has; a message type in capitals with the payload;
+            `type` with a number and the payload; `close`.
+        words: What belongs to the verb.
+        tx: The transaction in which the request is made.
+    """
+    told = [as_bytes(word) for word in words]
+    starts = ""
+    if verb == "close":
+        return Step(connection, closes=True)
+    if verb == "start":
+        op, payload, starts = Op.TRANSACTION_START, b"\0", told[0].decode()
+    elif verb in {"commit", "abort"}:
+        op, payload = Op.TRANSACTION_END, b"T\0" if verb == "commit" else b"F\0"
+        tx = _transaction(told[0].decode())
+    elif verb == "write":
+        op, payload = Op.WRITE, joined(told[:1]) + b"".join(told[1:])
+    elif verb == "type":
+        return Step(connection, (Request(int(told[0]), b"".join(told[1:]), tx),))
+    elif verb.isupper():
+        op, payload = Op[verb], b"".join(told)
+    else:
+        if verb == "introduce" and len(told) == 1:
+            told += [b"4096", b"%d" % (100 + int(told[0]))]
+        op, payload = VERBS[verb], joined(told)
+    return Step(connection, (Request(op, payload, tx, starts),))
 
 
-c0: Final = Client(0)
-c1: Final = Client(1)
-c2: Final = Client(2)
+def together(*steps: Step, raw: bytes = b"") -> Step:
+    """Requests of several steps, and then perhaps other bytes, sent in one piece."""
+    requests = tuple(request for step in steps for request in step.requests)
+    return Step(steps[0].connection, requests, raw)
+
+
+def script(text: str) -> list[Step]:
+    """Return the steps of a script; one a line, or with semicolons between them."""
+    return [
+        step
+        for line in text.splitlines()
+        for part in line.split(";")
+        if part.strip()
+        for step in _spoken(part.strip())
+    ]
+
+
+def said(text: str) -> Step:
+    """Return the only step of a script."""
+    (step,) = script(text)
+    return step
+
+
+def sequence(title: str, *steps: Step | str, domains: tuple[int, ...] = ()) -> Sequence:
+    """Make a sequence of steps and of scripts."""
+    done = [
+        step
+        for each in steps
+        for step in (script(each) if isinstance(each, str) else [each])
+    ]
+    return Sequence(title, tuple(done), domains)
+
+
+def scripts(text: str, domains: tuple[int, ...] = ()) -> Iterator[Sequence]:
+    """Make sequences of scripts that stand indented, each below its title."""
+    for block in re.split(r"\n(?! )", text)[1:-1]:
+        title, steps = block.split("\n", 1)
+        yield sequence(title, steps, domains=domains)
+
+
+def _spoken(part: str) -> list[Step]:
+    if " + " in part:
+        return [together(*map(said, part.split(" + ")))]
+    found = _REQUEST.fullmatch(part)
+    if found is None:
+        raise ValueError(part)
+    number, tx, verb, rest = found.groups()
+    connection = int(number or 0)
+    words = [_unescaped(quoted or word) for quoted, word in _WORD.findall(rest)]
+    if verb == "watch_each":
+        # Each with a token of its own.
+        return [ask(connection, "watch", word, b"at " + word) for word in words]
+    return [ask(connection, verb, *words, tx=_transaction(tx or "0"))]
+
+
+def _unescaped(text: str) -> bytes:
+    return text.encode("latin-1").decode("unicode_escape").encode("latin-1")
+
+
+def _transaction(text: str) -> str | int:
+    return int(text) if text.isdigit() else text
 
 
 def as_bytes(text: Text) -> bytes:
@@ -236,9 +231,9 @@ def as_bytes(text: Text) -> bytes:
     return text if isinstance(text, bytes) else text.encode()
 
 
-def joined(strings: list[Text] | tuple[Text, ...]) -> bytes:
+def joined(strings: list[bytes]) -> bytes:
     """Strings as they stand in a payload, each with its NUL."""
-    return b"".join([as_bytes(text) + b"\0" for text in strings])
+    return b"".join([text + b"\0" for text in strings])
 
 
 def op_name(op: int) -> str:
@@ -259,7 +254,3 @@ def shorten(data: bytes) -> str:
 def encode(request: Request, req_id: int, tx_id: int) -> bytes:
     """A request as a frame; unlike a client's, its length is not checked."""
     return encode_frame(request.op, req_id, tx_id, request.payload)
-
-
-def _number(value: Text | int) -> bytes:
-    return b"%d" % value if isinstance(value, int) else as_bytes(value)

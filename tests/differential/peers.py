@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final, final
 
 from tests.differential.compare import Comparison, Report
-from tests.differential.model import Client, Step
 from tests.differential.model import Sequence as Steps
+from tests.differential.model import Step, ask
 from tests.differential.session import CLOSED, SILENT, Lens, Session
 from tests.support.daemons import Daemon, start_c_peer, start_xsd
 from xsd.protocol.ops import Op
@@ -22,7 +22,7 @@ USED: Final[list[str]] = []
 _RING_SIZE: Final = 4096
 _VIRQ_RECORD: Final = 0xFFFFFFFF
 _VIRQ_DOM_EXC: Final = 3
-_janitor: Final = Client(-1)
+_JANITOR: Final = -1
 
 
 @final
@@ -71,18 +71,18 @@ class Peer:
         session = Session(self.socket)
         try:
             for domid in domids:
-                session.perform(_janitor.release(domid))
-            names = _reply(session, _janitor.ls("/")).split(b"\0")[:-1]
+                session.perform(ask(_JANITOR, "release", str(domid)))
+            names = _reply(session, ask(_JANITOR, "ls", "/")).split(b"\0")[:-1]
             # The last one leaves C with another errno than after a success: 4.17
             # tells a client about leftovers, and ends itself where there is none.
             steps = [
-                *[_janitor.rm(b"/" + name) for name in names],
-                _janitor.write("/tool/xenstored"),
-                _janitor.write("/"),
-                _janitor.set_perms("/", "n0"),
+                *[ask(_JANITOR, "rm", b"/" + name) for name in names],
+                ask(_JANITOR, "write", "/tool/xenstored"),
+                ask(_JANITOR, "write", "/"),
+                ask(_JANITOR, "set_perms", "/", "n0"),
             ]
             replies = [_reply(session, step) for step in steps]
-            _reply(session, _janitor.read("/nothing"))
+            _reply(session, ask(_JANITOR, "read", "/nothing"))
         finally:
             session.close()
             self.remove_domains(domids)

@@ -6,28 +6,22 @@ and events that the daemon merges while they wait cannot depend on timing.
 """
 
 import contextlib
-import socket
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, final
 
-from tests.differential.model import (
-    SYNC_ID,
-    Request,
-    Step,
-    encode,
-    op_name,
-    shorten,
-)
-from xsd.protocol.frame import FrameDecoder, encode_frame
+from tests.differential.model import SYNC_ID, Request, Step, encode, op_name, shorten
+from xsd.client import DisconnectedError
+from xsd.client.transport import SocketTransport
+from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
+from xsd.testing import Session as Client
+from xsd.testing.session import header
 
 PATIENCE_S: Final = 10.0
 """After this time without a byte, an answer is taken to be missing."""
 
 _NO_SUCH_TX: Final = 0x7FFFFFFF
-_RECEIVE: Final = 65536
 
 _Raw = tuple[int, int, int, bytes]
 _Sent = tuple[int, Request, int]
@@ -113,10 +107,7 @@ class Session:
         return outcome
 
     def _collect(
-        self,
-        links: dict[int, "_Link"],
-        sent: dict[int, _Sent],
-        outcome: Outcome,
+        self, links: dict[int, "_Link"], sent: dict[int, _Sent], outcome: Outcome
     ) -> None:
         """Add what connections receive until they are synchronised."""
         for link in links.values():
@@ -190,21 +181,19 @@ class Session:
 
 @final
 class _Link:
-    """A connection: frames in, frames out, and the end of it."""
+    """A connection: what it is sent is not looked at before the comparison."""
 
     def __init__(self, path: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(PATIENCE_S)
-        self._socket.connect(path)
-        self._decoder = FrameDecoder()
+        transport = SocketTransport(path, PATIENCE_S)
+        self._session = Client(transport, timeout=PATIENCE_S)
         self.over = False
         self._wants_sync = False
 
     def send(self, data: bytes) -> None:
         """Send, unless the daemon has closed the connection."""
         # What was received before is still to be read.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._socket.sendall(data)
+        with contextlib.suppress(DisconnectedError):
+            self._session.send(data)
 
     def ask_for_sync(self) -> None:
         """Ask for something, after whose answer everything queued has come."""
@@ -215,34 +204,25 @@ class _Link:
     def receive_until_sync(self) -> list[_Raw]:
         """All messages before the answer to `ask_for_sync`."""
         got: list[_Raw] = []
-        while self._wants_sync:
-            try:
-                data = self._socket.recv(_RECEIVE)
-            except ConnectionResetError:
-                data = b""
-            except TimeoutError:
-                self._end(got, SILENT)
-                break
-            if not data:
-                self._end(got, CLOSED)
-                break
-            for frame in self._decoder.feed(data):
+        try:
+            while self._wants_sync:
+                (frame,) = self._session.frames(1)
                 if frame.req_id == SYNC_ID:
                     self._wants_sync = False
                 else:
                     got.append((frame.op, frame.req_id, frame.tx_id, frame.payload))
+        except (DisconnectedError, TimeoutError) as error:
+            why = SILENT if isinstance(error, TimeoutError) else CLOSED
+            got.append((why, 0, 0, b""))
+            self._wants_sync = False
+            self.over = True
         return got
-
-    def _end(self, got: list[_Raw], why: int) -> None:
-        got.append((why, 0, 0, b""))
-        self._wants_sync = False
-        self.over = True
 
     def close(self) -> None:
         """Close our end."""
         self._wants_sync = False
         self.over = True
-        self._socket.close()
+        self._session.close()
 
 
 def without_numbers(messages: list[Message]) -> list[Message]:
@@ -258,4 +238,4 @@ def without_numbers(messages: list[Message]) -> list[Message]:
 
 def announced(length: int) -> bytes:
     """Header of a READ that announces a payload of this length."""
-    return struct.pack("=IIII", Op.READ, 1, 0, length)
+    return header(Op.READ, length)

@@ -3,10 +3,12 @@
 Sessions are scripted here, so no daemon is needed.
 """
 
-from typing import final
+from typing import Final, final
+
+import pytest
 
 from tests.differential.compare import Comparison, Report
-from tests.differential.model import Step, c0, c1, sequence
+from tests.differential.model import Step, sequence
 from tests.differential.session import CLOSED, Message, Outcome
 from xsd.protocol.ops import Op
 
@@ -43,9 +45,9 @@ class Scripted:
         return self._outcomes.pop(0)
 
 
-def compare(theirs: Scripted, ours: Scripted, *steps: Step) -> Report:
+def compare(script: str, theirs: Scripted, ours: Scripted) -> Report:
     """Compare the two for some steps."""
-    return Comparison(theirs, ours).run(sequence("steps", *steps))
+    return Comparison(theirs, ours).run(sequence("steps", script))
 
 
 def of(*messages: Message) -> Outcome:
@@ -65,11 +67,77 @@ def value(text: bytes) -> Outcome:
     return of(reply(Op.READ, text))
 
 
+ONE, TWO = value(b"1"), value(b"2")
+BEFORE = of(event("/a"), reply(Op.WRITE))
+CLOSES = of(reply(Op.WRITE), Message(CLOSED, (0, True), b""))
+IN_VAIN = (STARTED, ONE, CHANGED, REFUSED)
+
+Row = tuple[str, tuple[Outcome, ...], tuple[Outcome, ...], str]
+"""A script, what C says and what ours, and what the report says of it."""
+
+DIFFERENCES: Final[dict[str, Row]] = {
+    "an event after the reply": (
+        *("write /a", (BEFORE,), (of(reply(Op.WRITE), event("/a")),)),
+        "differs",
+    ),
+    "an event to another connection than the one that C tells": (
+        "write /a",
+        ({**WRITTEN, 1: [event("/a")]},),
+        ({**WRITTEN, 2: [event("/a")]},),
+        "differs",
+    ),
+    "a closed connection, also when the reply came before": (
+        *("write /a", (WRITTEN,), (CLOSES,)),
+        "(connection closed)",
+    ),
+    "a transaction id that is not echoed": (
+        *("write /a", (WRITTEN,), (of(Message(Op.WRITE, (0, False), OK)),)),
+        "with other ids",
+    ),
+    "a commit that only C refuses, and done again reads something else": (
+        "start t; t: read /a; 1 write /a; commit t",
+        (*IN_VAIN, STARTED, TWO, COMMITTED),
+        (STARTED, ONE, CHANGED, COMMITTED),
+        "does the same again",
+    ),
+    "a commit that only C refuses, and done again has other events": (
+        "start t; t: write /a; 1 write /b; commit t",
+        (
+            *(STARTED, WRITTEN, CHANGED, REFUSED),
+            *(STARTED, WRITTEN, {**COMMITTED, 2: [event("/a")]}),
+        ),
+        (STARTED, WRITTEN, CHANGED, COMMITTED),
+        "differs",
+    ),
+    "a refused commit without any change outside": (
+        "start t; t: read /a; commit t",
+        *((STARTED, ONE, REFUSED), (STARTED, ONE, COMMITTED)),
+        "differs",
+    ),
+    "two good commits that read different things": (
+        "start t; 1 write /a; t: read /a; commit t",
+        *((STARTED, CHANGED, TWO, COMMITTED), (STARTED, CHANGED, ONE, COMMITTED)),
+        "both commits succeed",
+    ),
+    "different reads although nothing has changed outside": (
+        "start t; t: read /a; abort t",
+        *((STARTED, TWO, COMMITTED), (STARTED, ONE, COMMITTED)),
+        "differs",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_what_differs_is_reported(name: str) -> None:
+    """Order, every connection and the header count; nobody is refused for nothing."""
+    script, theirs, ours, text = DIFFERENCES[name]
+
+    assert text in compare(script, Scripted(*theirs), Scripted(*ours)).text
+
+
 def test_equal_outcomes_are_no_difference() -> None:
     """Counted all the same, to see that something was compared."""
-    outcome = of(event("/a"), reply(Op.WRITE))
-
-    report = compare(Scripted(outcome), Scripted(outcome), c0.write("/a"))
+    report = compare("write /a", Scripted(BEFORE), Scripted(BEFORE))
 
     assert (report.text, report.compared, report.events) == ("", 1, 1)
 
@@ -77,10 +145,7 @@ def test_equal_outcomes_are_no_difference() -> None:
 def test_another_payload_is_a_difference() -> None:
     """The text has the whole history and both outcomes."""
     report = compare(
-        Scripted(WRITTEN, value(b"1")),
-        Scripted(WRITTEN, value(b"2")),
-        c0.write("/a", "1"),
-        c0.read("/a"),
+        "write /a 1; read /a", Scripted(WRITTEN, ONE), Scripted(WRITTEN, TWO)
     )
 
     assert report.text.splitlines() == [
@@ -96,53 +161,10 @@ def test_another_payload_is_a_difference() -> None:
     ]
 
 
-def test_an_event_after_the_reply_is_a_difference() -> None:
-    """Order is behaviour."""
-    first = of(event("/a"), reply(Op.WRITE))
-    last = of(reply(Op.WRITE), event("/a"))
-
-    report = compare(Scripted(first), Scripted(last), c0.write("/a"))
-
-    assert "differs" in report.text
-
-
-def test_an_event_to_another_connection_is_a_difference() -> None:
-    """Every connection is compared, not only the one that asks."""
-    theirs = {0: [reply(Op.WRITE)], 1: [event("/a")]}
-    ours = {0: [reply(Op.WRITE)], 2: [event("/a")]}
-
-    report = compare(Scripted(theirs), Scripted(ours), c0.write("/a"))
-
-    assert "differs" in report.text
-
-
-def test_a_closed_connection_is_a_difference() -> None:
-    """Also when the reply came before."""
-    theirs = of(reply(Op.WRITE))
-    ours = of(reply(Op.WRITE), Message(CLOSED, (0, True), b""))
-
-    report = compare(Scripted(theirs), Scripted(ours), c0.write("/a"))
-
-    assert "(connection closed)" in report.text
-
-
-def test_a_transaction_id_that_is_not_echoed_is_a_difference() -> None:
-    """The header counts too."""
-    ours = of(Message(Op.WRITE, (0, False), OK))
-
-    report = compare(Scripted(WRITTEN), Scripted(ours), c0.write("/a"))
-
-    assert "with other ids" in report.text
-
-
 def test_after_an_explained_difference_that_changes_state_nothing_is_compared() -> None:
     """The rest would differ for the same reason."""
-    report = compare(
-        Scripted(of(error("EINVAL"))),
-        Scripted(of(reply(Op.WATCH), event("/a"))),
-        c0.watch("/a", "t", "1"),
-        c0.write("/a"),
-    )
+    theirs, ours = of(error("EINVAL")), of(reply(Op.WATCH), event("/a"))
+    report = compare("watch /a t 1; write /a", Scripted(theirs), Scripted(ours))
 
     assert (report.text, report.compared) == ("", 0)
     assert [row.row for row in report.used] == ["watch-depth"]
@@ -150,16 +172,10 @@ def test_after_an_explained_difference_that_changes_state_nothing_is_compared() 
 
 def test_a_commit_that_only_c_refuses_is_done_again_by_c() -> None:
     """It must be good then: same replies, same events."""
-    theirs = Scripted(
-        *(STARTED, value(b"1"), CHANGED, REFUSED),
-        *(STARTED, value(b"1"), COMMITTED),
-    )
-    ours = Scripted(STARTED, value(b"1"), CHANGED, COMMITTED)
+    theirs = Scripted(*IN_VAIN, STARTED, ONE, COMMITTED)
+    ours = Scripted(STARTED, ONE, CHANGED, COMMITTED)
 
-    report = compare(
-        *(theirs, ours),
-        *(c0.start("t"), c0.read("/a", tx="t"), c1.write("/b"), c0.commit("t")),
-    )
+    report = compare("start t; t: read /a; 1 write /b; commit t", theirs, ours)
 
     assert report.text == ""
     assert [row.row for row in report.used] == ["conflict-by-facet"]
@@ -171,94 +187,23 @@ def test_a_commit_that_only_c_refuses_is_done_again_by_c() -> None:
     assert theirs.extra_starts == {0: 1}
 
 
-def test_a_commit_that_only_c_refuses_and_for_a_reason_is_a_difference() -> None:
-    """Done again, the transaction reads something else: ours should have refused."""
-    theirs = Scripted(
-        *(STARTED, value(b"1"), CHANGED, REFUSED),
-        *(STARTED, value(b"2"), COMMITTED),
-    )
-    ours = Scripted(STARTED, value(b"1"), CHANGED, COMMITTED)
-
-    report = compare(
-        *(theirs, ours),
-        *(c0.start("t"), c0.read("/a", tx="t"), c1.write("/a"), c0.commit("t")),
-    )
-
-    assert "does the same again" in report.text
-
-
-def test_a_commit_that_only_c_refuses_with_other_events_is_a_difference() -> None:
-    """The events of the repeated commit are compared with ours."""
-    theirs = Scripted(
-        *(STARTED, WRITTEN, CHANGED, REFUSED),
-        *(STARTED, WRITTEN, {**COMMITTED, 2: [event("/a")]}),
-    )
-    ours = Scripted(STARTED, WRITTEN, CHANGED, COMMITTED)
-
-    report = compare(
-        *(theirs, ours),
-        *(c0.start("t"), c0.write("/a", tx="t"), c1.write("/b"), c0.commit("t")),
-    )
-
-    assert "differs" in report.text
-
-
 def test_a_commit_that_only_ours_refuses_is_done_again_by_ours() -> None:
     """The same rule the other way round."""
-    theirs = Scripted(STARTED, CHANGED, value(b"2"), COMMITTED)
-    ours = Scripted(
-        *(STARTED, CHANGED, value(b"1"), REFUSED), *(STARTED, value(b"2"), COMMITTED)
-    )
+    theirs = Scripted(STARTED, CHANGED, TWO, COMMITTED)
+    ours = Scripted(STARTED, CHANGED, ONE, REFUSED, STARTED, TWO, COMMITTED)
 
-    report = compare(
-        *(theirs, ours),
-        *(c0.start("t"), c1.write("/a"), c0.read("/a", tx="t"), c0.commit("t")),
-    )
+    report = compare("start t; 1 write /a; t: read /a; commit t", theirs, ours)
 
     assert report.text == ""
     assert [row.row for row in report.used] == ["conflict-since-start"]
 
 
-def test_a_refused_commit_without_any_change_outside_is_a_difference() -> None:
-    """Nobody may be refused for nothing."""
-    report = compare(
-        Scripted(STARTED, value(b"1"), REFUSED),
-        Scripted(STARTED, value(b"1"), COMMITTED),
-        *(c0.start("t"), c0.read("/a", tx="t"), c0.commit("t")),
-    )
-
-    assert "differs" in report.text
-
-
-def test_two_good_commits_that_read_different_things_are_a_difference() -> None:
-    """One of them has seen what was not so at its commit."""
-    report = compare(
-        Scripted(STARTED, CHANGED, value(b"2"), COMMITTED),
-        Scripted(STARTED, CHANGED, value(b"1"), COMMITTED),
-        *(c0.start("t"), c1.write("/a"), c0.read("/a", tx="t"), c0.commit("t")),
-    )
-
-    assert "both commits succeed" in report.text
-
-
 def test_reads_inside_may_differ_if_the_transaction_comes_to_nothing() -> None:
     """One saw the store as at its start, the other as at its first look."""
-    report = compare(
-        Scripted(STARTED, CHANGED, value(b"2"), COMMITTED),
-        Scripted(STARTED, CHANGED, value(b"1"), COMMITTED),
-        *(c0.start("t"), c1.write("/a"), c0.read("/a", tx="t"), c0.abort("t")),
-    )
+    theirs = Scripted(STARTED, CHANGED, TWO, COMMITTED)
+    ours = Scripted(STARTED, CHANGED, ONE, COMMITTED)
+
+    report = compare("start t; 1 write /a; t: read /a; abort t", theirs, ours)
 
     assert report.text == ""
     assert [row.row for row in report.used] == ["snapshot-at-start"]
-
-
-def test_reads_inside_may_not_differ_if_nothing_has_changed_outside() -> None:
-    """There is only one state to see."""
-    report = compare(
-        Scripted(STARTED, value(b"2"), COMMITTED),
-        Scripted(STARTED, value(b"1"), COMMITTED),
-        *(c0.start("t"), c0.read("/a", tx="t"), c0.abort("t")),
-    )
-
-    assert "differs" in report.text

@@ -1,12 +1,12 @@
 """A daemon that errs is found: C against a C whose answers are falsified."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from tests.differential.model import c0, c1, c2, sequence
-from tests.differential.peers import Pair, pair
+from tests.differential.model import sequence
+from tests.differential.peers import Pair
 from tests.differential.session import CLOSED, SILENT, Lens, Message
 from xsd.protocol.ops import Op
 
@@ -14,30 +14,14 @@ Falsify = Callable[[list[Message]], list[Message]]
 
 LIVELY = sequence(
     "something of everything",
-    c0.watch("/", "own"),
-    c1.watch("/a/b", "other"),
-    c1.watch("/", "one more"),
-    c0.write("/a/b/c", "1"),
-    c0.write("/a/b/d", "2"),
-    c0.read("/a/b/c"),
-    c0.read("/missing"),
-    c0.ls("/a/b"),
-    c0.part("/a/b", 0),
-    c0.get_perms("/a/b"),
-    c2.start("t"),
-    c2.write("/a/b/c", "3", tx="t"),
-    c0.write("/a/b/d", "4"),
-    c2.commit("t"),
-    c0.rm("/a/b"),
+    """
+        watch / own; 1 watch /a/b other; 1 watch / 'one more'; write /a/b/c 1
+        write /a/b/d 2; read /a/b/c; read /missing; ls /a/b; part /a/b 0; get_perms /a/b
+        2 start t; 2 t: write /a/b/c 3; write /a/b/d 4; 2 commit t; rm /a/b
+    """,
 )
-
 CONFLICT = sequence(
-    "a conflict",
-    c0.write("/a", "0"),
-    c0.start("t"),
-    c0.read("/a", tx="t"),
-    c1.write("/a", "1"),
-    c0.commit("t"),
+    "a conflict", "write /a 0; start t; t: read /a; 1 write /a 1; commit t"
 )
 
 
@@ -121,13 +105,6 @@ FALSIFICATIONS: dict[str, Falsify] = {
     "a closed connection": close_the_connection,
     "silence": say_nothing,
 }
-
-
-@pytest.fixture(scope="module")
-def twins() -> Iterator[Pair]:
-    """C and C."""
-    with pair(against_itself=True) as daemons:
-        yield daemons
 
 
 def lens(falsify: Falsify) -> Lens:

@@ -1,30 +1,15 @@
 """Sequences by chance, on Xen's C daemon and on ours."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.differential.generate import minimal, sequences
 from tests.differential.model import Sequence
-from tests.differential.peers import Pair, pair
+from tests.differential.peers import Pair
 
 EXAMPLES = 300
-
-
-@pytest.fixture(scope="module")
-def both() -> Iterator[Pair]:
-    """C and ours."""
-    with pair() as daemons:
-        yield daemons
-
-
-@pytest.fixture(scope="module")
-def twins() -> Iterator[Pair]:
-    """C and C."""
-    with pair(against_itself=True) as daemons:
-        yield daemons
 
 
 def run_many(daemons: Pair, examples: int) -> Counter[str]:

@@ -1,50 +1,21 @@
 """Sequences by hand, on Xen's C daemon and on ours."""
 
-from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
 
 from tests.differential.model import Sequence
-from tests.differential.peers import Pair, pair
-from tests.differential.sequences import (
-    commits,
-    conflicts,
-    control,
-    directories,
-    domains,
-    frames,
-    nodes,
-    paths,
-    permissions,
-    transactions,
-    watches,
-)
+from tests.differential.peers import Pair
 
-TOPICS = {
-    "commits": commits.SEQUENCES,
-    "conflicts": conflicts.SEQUENCES,
-    "control": control.SEQUENCES,
-    "directories": directories.SEQUENCES,
-    "domains": domains.SEQUENCES,
-    "frames": frames.SEQUENCES,
-    "nodes": nodes.SEQUENCES,
-    "paths": paths.SEQUENCES,
-    "permissions": permissions.SEQUENCES,
-    "transactions": transactions.SEQUENCES,
-    "watches": watches.SEQUENCES,
-}
+TOPICS = (
+    *("commits", "conflicts", "control", "directories", "domains", "frames", "nodes"),
+    *("paths", "permissions", "transactions", "watches"),
+)
 ALL = [
     pytest.param(each, id=f"{topic}: {each.title}")
-    for topic, sequences in TOPICS.items()
-    for each in sequences
+    for topic in TOPICS
+    for each in import_module(f"tests.differential.sequences.{topic}").SEQUENCES
 ]
-
-
-@pytest.fixture(scope="module")
-def both() -> Iterator[Pair]:
-    """C and ours."""
-    with pair() as daemons:
-        yield daemons
 
 
 @pytest.mark.parametrize("each", ALL)

@@ -56,15 +56,7 @@ _SLUG: Final = re.compile(r"[^\w\- ]")
 
 
 class Block(NamedTuple):
-    """A fence of a page.
-
-    Attributes:
-        page: Its file.
-        line: Where it begins, from 1.
-        language: The word behind the backticks.
-        text: What it holds.
-        note: The comment before it, or nothing.
-    """
+    """A fence of a page."""
 
     page: Path
     line: int
@@ -74,13 +66,15 @@ class Block(NamedTuple):
 
     @property
     def where(self) -> str:
-        """How a failure calls it."""
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
     @property
     def is_directive(self) -> bool:
-        """Whether it is a word to the site's generator."""
         return self.language.startswith("{")
+
+    @property
+    def is_needy(self) -> bool:
+        return self.note.startswith("needs ")
 
     def noted(self, what: str) -> str | None:
         """What stands behind the colon of a note of this kind; None for others."""
@@ -89,19 +83,11 @@ class Block(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A command of a block.
-
-    Attributes:
-        text: As it is typed; of several lines maybe.
-        printed: What is to come of it.
-    """
-
     text: str
     printed: str
 
 
 def tokens_of(page: Path) -> list[Token]:
-    """The page in markdown's terms."""
     markdown = MarkdownIt("commonmark").enable("table")
     return markdown.parse(page.read_text(encoding="utf-8"))
 
@@ -120,11 +106,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def commands_of(block: Block) -> list[Command]:
-    """Take a block of commands apart.
-
-    Raises:
-        ValueError: If it does not begin with a command.
-    """
+    """Take a block of commands apart."""
     found: list[Command] = []
     for line in block.text.splitlines():
         if line.startswith("$ "):
@@ -139,7 +121,6 @@ def commands_of(block: Block) -> list[Command]:
 
 
 def links_of(page: Path) -> list[str]:
-    """Targets of the links and pictures of a page."""
     found = []
     for token in tokens_of(page):
         for child in token.children or []:
@@ -150,7 +131,6 @@ def links_of(page: Path) -> list[str]:
 
 
 def anchors_of(page: Path) -> set[str]:
-    """Anchors of the headings, as repositories and the site make them."""
     tokens = tokens_of(page)
     titles = [
         "".join(child.content for child in inline.children or [])

@@ -15,7 +15,7 @@ from typing import Final, Self, final
 import pytest
 
 from tests.conftest import find_program
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, Block, Command, commands_of
 from tests.support.daemons import environment
 
 PATIENCE_S: Final = 60.0
@@ -43,12 +43,7 @@ _NOT_COPIED: Final = shutil.ignore_patterns(
 
 
 def prepare(scratch: Path, text: str) -> None:
-    """Make a directory look like a checkout whose `make serve` has been run once.
-
-    Args:
-        scratch: An empty directory.
-        text: Of the page; what it does not name is not made.
-    """
+    """Make a directory look like a checkout whose `make serve` has been run once."""
     if any(word in text for word in ("make ", "benchmarks", "examples/", "systemd/")):
         shutil.copytree(
             ROOT, scratch, symlinks=True, ignore=_NOT_COPIED, dirs_exist_ok=True
@@ -72,7 +67,6 @@ def _write_program(path: Path, words: str) -> None:
 
 
 def environment_of(scratch: Path) -> dict[str, str]:
-    """Return the environment of a page's shells."""
     kept = {
         name: value
         for name, value in environment().items()
@@ -103,12 +97,7 @@ def pattern_of(expected: str) -> re.Pattern[str]:
 
 @final
 class Terminal:
-    """A shell in a directory; leaving it ends everything that it has started.
-
-    Args:
-        scratch: Where it is.
-        environ: Its environment.
-    """
+    """A shell in a directory; leaving it ends everything that it has started."""
 
     def __init__(self, scratch: Path, environ: dict[str, str]) -> None:
         self._shell = subprocess.Popen(
@@ -141,11 +130,6 @@ class Terminal:
                 stream.close()
 
     def run(self, command: str) -> tuple[str, int]:
-        """Type a command and wait for its end.
-
-        Returns:
-            What it has printed, and its exit status.
-        """
         self._count += 1
         end = f"--- end of {self._count}: "
         self._type(f"{command}\nprintf '\\n{end}%d\\n' $?\n")
@@ -189,3 +173,39 @@ class Terminal:
         if not select.select([self._shell.stdout], [], [], PATIENCE_S)[0]:
             return b""
         return os.read(self._shell.stdout.fileno(), 65536)
+
+
+def follow(block: Block, scratch: Path, terminals: dict[str, Terminal]) -> None:
+    other = block.noted("in another terminal")
+    seen = block.noted("seen there")
+    name = block.noted("file")
+    if seen is not None:
+        terminals[seen].expect(block.text)
+    elif other is not None:
+        leave(terminals[other], block)
+    elif block.language == "console":
+        for command in commands_of(block):
+            type_in(terminals[""], block, command)
+    elif name is not None:
+        (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+        (scratch / name).write_text(block.text)
+    elif block.language == "python" and block.noted("excerpt") is None:
+        (scratch / ".block.py").write_text(block.text)
+        type_in(terminals[""], block, Command("python .block.py", ""))
+
+
+def type_in(terminal: Terminal, block: Block, command: Command) -> None:
+    """Run a command and compare what it prints."""
+    printed, status = terminal.run(command.text)
+    assert status == 0, f"{block.where}: {command.text}: {status}\n{printed}"
+    assert pattern_of(command.printed).fullmatch(printed), (
+        f"{block.where}: {command.text}\nprints:\n{printed}"
+        f"and the page says:\n{command.printed}"
+    )
+
+
+def leave(terminal: Terminal, block: Block) -> None:
+    *others, last = commands_of(block)
+    for command in others:
+        type_in(terminal, block, command)
+    terminal.leave(last.text, last.printed)

@@ -9,33 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.docs import pages
-from tests.docs.follow import follow
 from tests.docs.pages import NEEDS, PAGES, ROOT, TEXT, Block, Command
-from tests.docs.terminal import Terminal, environment_of, pattern_of, prepare
+from tests.docs.terminal import Terminal, environment_of, follow, pattern_of, prepare
 from tests.support.daemons import start_xsd
 from tests.support.processes import wait_until
 
 ALL = [block for page in PAGES for block in pages.blocks_of(page)]
 KNOWN = {"with a daemon", "in another terminal", "seen there", "file", "excerpt"}
-
-
-def need_of(block: Block) -> str | None:
-    """What a block needs that is not here, or None."""
-    return block.note.removeprefix("needs ") if is_needy(block) else None
-
-
-def is_needy(block: Block) -> bool:
-    """Whether a target of its own runs a block."""
-    return block.note.startswith("needs ")
-
-
-def sources_of(places: tuple[str, ...]) -> str:
-    """The texts of a target's programs."""
-    found = [ROOT / place for place in places]
-    files = [path for path in found if path.is_file()]
-    for directory in found:
-        files += [path for path in directory.rglob("*") if path.is_file()]
-    return "\n".join(path.read_text("utf-8", "replace") for path in files)
 
 
 @pytest.fixture
@@ -53,7 +33,7 @@ def scratch() -> Iterator[Path]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_can_be_typed(page: Path, scratch: Path) -> None:
     """All its blocks in their order, in one directory and one shell."""
-    blocks = [block for block in pages.blocks_of(page) if not is_needy(block)]
+    blocks = [block for block in pages.blocks_of(page) if not block.is_needy]
     prepare(scratch, "\n".join(block.text for block in blocks))
     environ = environment_of(scratch)
     with contextlib.ExitStack() as held:
@@ -75,62 +55,44 @@ def test_a_page_can_be_typed(page: Path, scratch: Path) -> None:
 
 @pytest.mark.parametrize("block", ALL, ids=lambda block: block.where)
 def test_no_block_is_passed_over(block: Block) -> None:
-    """Each is run, is written down, stands somewhere else, or is no more than text."""
+    """Each is run, here or by a target, stands somewhere else, or is no commands."""
     assert fault_of(block) == ""
 
 
 def fault_of(block: Block) -> str:
-    """Why a block would be passed over, or nothing."""
+    """Why a block would be passed over, or is not what it says, or nothing."""
     noted = block.note.partition(":")[0].strip()
+    commands = [line for line in block.text.splitlines() if line.startswith("$ ")]
+    fault = ""
     if block.is_directive:
         return ""
     if not block.language:
-        return "indented, or a fence without a language"
-    if noted and noted not in KNOWN and not is_needy(block):
-        return f"unknown: {block.note}"
-    if block.language == "console":
-        return "" if pages.commands_of(block) else "no command"
-    if block.language == TEXT:
-        commands = [line for line in block.text.splitlines() if line.startswith("$ ")]
-        return (
-            "commands in a text" if commands or noted not in {"", "seen there"} else ""
-        )
-    is_used = block.language == "python" or noted in {"file", "excerpt"}
-    return "" if is_used else f"nothing is done with {block.language}"
+        fault = "indented, or a fence without a language"
+    elif noted and noted not in KNOWN and not block.is_needy:
+        fault = f"unknown: {block.note}"
+    elif block.language == "console":
+        fault = "" if pages.commands_of(block) else "no command"
+    elif block.language == TEXT:
+        is_text = not commands and noted in {"", "seen there"}
+        fault = "" if is_text else "commands in a text"
+    elif block.language != "python" and noted not in {"file", "excerpt"}:
+        fault = f"nothing is done with {block.language}"
+    if block.is_needy:
+        return fault or unknown_of(block)
+    if noted == "excerpt" and not stands_in(block.noted("excerpt") or "", block.text):
+        return "no excerpt"
+    return fault
 
 
-@pytest.mark.parametrize(
-    ("language", "text", "note", "fault"),
-    [
-        ("console", "$ true\n", "", ""),
-        ("python", "pass\n", "", ""),
-        ("toml", "[log]\n", "file: xsd.toml", ""),
-        ("{toctree}", "x\n", "", ""),
-        ("", "xsd ls\n", "", "indented, or a fence without a language"),
-        ("console", "", "", "no command"),
-        ("console", "$ true\n", "skip this", "unknown: skip this"),
-        ("text", "$ true\n", "", "commands in a text"),
-        ("sh", "true\n", "", "nothing is done with sh"),
-    ],
-)
-def test_what_would_be_passed_over_is_found(
-    language: str, text: str, note: str, fault: str
-) -> None:
-    """Else a page could say what nobody has tried."""
-    assert fault_of(Block(PAGES[0], 1, language, text, note)) == fault
-
-
-@pytest.mark.parametrize(
-    "block", [block for block in ALL if is_needy(block)], ids=lambda block: block.where
-)
-def test_what_cannot_be_run_here_is_run_by_a_target(block: Block) -> None:
-    """By one that there is, whose programs know each option and name of the block."""
-    assert unknown_of(block) == ""
+def stands_in(name: str, text: str) -> bool:
+    lines = [line.strip() for line in (ROOT / name).read_text().splitlines()]
+    wanted = [line.strip() for line in text.splitlines()]
+    return any(lines[at : at + len(wanted)] == wanted for at in range(len(lines)))
 
 
 def unknown_of(block: Block) -> str:
-    """What is not known of a block that is not run here, or nothing."""
-    need, _, target = (need_of(block) or "").partition(": ")
+    """What its target and the target's programs do not know of a block, or nothing."""
+    need, _, target = block.note.removeprefix("needs ").partition(": ")
     if need not in NEEDS:
         return f"need: {need}"
     usual, places = NEEDS[need]
@@ -139,7 +101,10 @@ def unknown_of(block: Block) -> str:
         return f"target: {target}"
     if name != usual and need != "minutes":
         return f"target of {need}: {target}"
-    known = sources_of(places)
+    files = [ROOT / place for place in places]
+    files += [path for place in files for path in place.rglob("*")]
+    texts = [path.read_text("utf-8", "replace") for path in files if path.is_file()]
+    known = "\n".join(texts)
     if f'ROOT / "docs" / "{block.page.name}"' in known:
         return ""  # those programs type the page as it stands
     words = [telling_words(each.text) for each in pages.commands_of(block)]
@@ -148,30 +113,6 @@ def unknown_of(block: Block) -> str:
         for word in sorted(set().union(*words))
         if word not in known and f'"{word.lstrip("-")}"' not in known
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "note", "unknown"),
-    [
-        ("$ make soak\n", "needs minutes: make soak", ""),
-        ("$ make nothing\n", "needs minutes: make test", "\nnothing:"),
-        ("$ true\n", "needs time: make test", "need: time"),
-        ("$ true\n", "needs minutes: make nothing", "target: make nothing"),
-        (
-            "$ true\n",
-            "needs root and systemd: make soak",
-            "target of root and systemd: make soak",
-        ),
-        (
-            "$ docker run --read-only --no-such-option xsd\n",
-            "needs a container engine: make test-container",
-            "--no-such-option",
-        ),
-    ],
-)
-def test_what_no_target_knows_is_found(text: str, note: str, unknown: str) -> None:
-    """An option that was never given, a target that is not there."""
-    assert unknown_of(Block(PAGES[0], 1, "console", text, note)) == unknown
 
 
 def telling_words(command: str) -> set[str]:
@@ -190,42 +131,47 @@ def telling_words(command: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    "block",
-    [
-        block
-        for page in PAGES
-        for block in pages.blocks_of(page)
-        if block.noted("excerpt") is not None
-    ],
-    ids=lambda block: block.where,
-)
-def test_an_excerpt_stands_where_it_is_from(block: Block) -> None:
-    """Line by line, indented otherwise maybe."""
-    source = (ROOT / (block.noted("excerpt") or "")).read_text()
-    lines = [line.strip() for line in source.splitlines()]
-    wanted = [line.strip() for line in block.text.splitlines()]
+CONTAINER = "needs a container engine: make test-container"
+SYSTEMD = "needs root and systemd: make soak"
 
-    assert any(
-        lines[start : start + len(wanted)] == wanted for start in range(len(lines))
-    )
+
+@pytest.mark.parametrize(
+    ("language", "text", "note", "fault"),
+    [
+        ("console", "$ true\n", "", ""),
+        ("python", "pass\n", "", ""),
+        ("toml", "[log]\n", "file: xsd.toml", ""),
+        ("{toctree}", "x\n", "", ""),
+        ("", "xsd ls\n", "", "indented, or a fence without a language"),
+        ("console", "", "", "no command"),
+        ("console", "$ true\n", "skip this", "unknown: skip this"),
+        ("text", "$ true\n", "", "commands in a text"),
+        ("sh", "true\n", "", "nothing is done with sh"),
+        ("make", "all:\n", "excerpt: Makefile", "no excerpt"),
+        ("make", "lint: .venv/.develop\n", "excerpt: Makefile", ""),
+        ("console", "$ make soak\n", "needs minutes: make soak", ""),
+        ("console", "$ make nothing\n", "needs minutes: make test", "\nnothing:"),
+        ("console", "$ true\n", "needs time: make test", "need: time"),
+        ("console", "$ true\n", "needs minutes: make nothing", "target: make nothing"),
+        ("console", "$ true\n", SYSTEMD, "target of root and systemd: make soak"),
+        ("console", "$ docker run --no-such xsd\n", CONTAINER, "--no-such"),
+    ],
+)
+def test_what_would_be_passed_over_is_found(
+    language: str, text: str, note: str, fault: str
+) -> None:
+    """Else a page could say what nobody has tried, or what no target knows."""
+    assert fault_of(Block(PAGES[0], 1, language, text, note)) == fault
 
 
 # What these tests rest on.
 
 
-def test_commands_are_told_from_what_they_print(tmp_path: Path) -> None:
-    """With their further lines."""
-    block = Block(tmp_path, 1, "console", "$ a \\\n> b\nx\n> y\n$ c\n", "")
-
-    assert pages.commands_of(block) == [
-        Command("a \\\nb", "x\n> y\n"),
-        Command("c", ""),
-    ]
-
-
-def test_a_block_begins_with_a_command() -> None:
-    """Else it is no block of commands."""
+def test_commands_are_told_from_what_they_print() -> None:
+    """With their further lines; without a command at its begin it is no such block."""
+    block = Block(PAGES[0], 1, "console", "$ a \\\n> b\nx\n> y\n$ c\n", "")
+    found = pages.commands_of(block)
+    assert found == [Command("a \\\nb", "x\n> y\n"), Command("c", "")]
     with pytest.raises(ValueError, match="no command before: x"):
         pages.commands_of(Block(PAGES[0], 1, "console", "x\n$ a\n", ""))
 
@@ -237,7 +183,6 @@ def test_blocks_have_the_notes_before_them(tmp_path: Path) -> None:
         "<!-- file: a -->\n```toml\nx\n```\n\n<!-- b -->\nwords\n\n"
         "```console\n$ y\n```\n\ntext\n\n    z\n"
     )
-
     found = [(each.language, each.text, each.note) for each in pages.blocks_of(page)]
     assert found == [
         ("toml", "x\n", "file: a"),
@@ -282,7 +227,6 @@ def test_what_a_terminal_has_started_ends_with_it(scratch: Path) -> None:
         terminal.leave("echo $$ >shell; echo begun; sleep 1000", "begun\n")
         group = int((scratch / "shell").read_text())
         assert running(group)
-
     wait_until(lambda: not running(group), "something goes on")
 
 

@@ -21,7 +21,6 @@ def test_links_lead_somewhere(page: Path) -> None:
         inside = target.is_file() and target.is_relative_to(ROOT)
         if not inside or (anchor and anchor not in anchors_of(target)):
             broken.append(link)
-
     assert not broken
 
 
@@ -32,5 +31,4 @@ def test_every_page_is_linked_from_the_index() -> None:
         for link in links_of(DOCS / "index.md")
     }
     found = {page for page in PAGES if page.parent == DOCS} - {DOCS / "index.md"}
-
     assert found - linked == set()

@@ -6,16 +6,28 @@ import pytest
 
 from tests.engine.support import Client
 from xsd.engine import Engine
+from xsd.engine.inputs import MemoryTape
+from xsd.engine.replay import replay
+from xsd.engine.state import describe, differences
 from xsd.store import Store
 from xsd.store.check import verify
 
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    """An engine; its store is looked over at the end, also after all clients left."""
+    """An engine; its store is looked over at the end, also after all clients left.
+
+    Its inputs are carried out once more and have to make an equal one, unless the test
+    takes the tape away because it goes past the inputs.
+    """
     engine = Engine(Store())
+    tape = engine.tape = MemoryTape()
     yield engine
     assert verify(engine.store) == []
+    if engine.tape is not None:
+        again = Engine(Store())
+        replay(again, tape.inputs)
+        assert differences(describe(engine), describe(again)) == []
     for connection in engine.connections:
         engine.disconnect(connection)
     assert verify(engine.store) == []

@@ -2,65 +2,35 @@
 
 import pytest
 
-from tests.engine.support import OK, Client, guest_of
-from tests.xsa.support import guest_at_home
+from tests.engine.script import play
+from tests.engine.support import OK, Client, guest_at_home, guest_of
 from xsd.engine import Engine
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
-from xsd.store import Store
 
-EINVAL, ENOENT = Errno.EINVAL, Errno.ENOENT
-
-
-def command(*words: bytes) -> bytes:
-    """The payload of a command."""
-    return b"".join([word + b"\0" for word in words])
+EINVAL = Errno.EINVAL
 
 
 def run(dom0: Client, *words: bytes) -> str:
     """Run a command; its text without the NUL at the end."""
-    op, text = dom0.reply(Op.CONTROL, command(*words))
+    op, text = dom0.reply(Op.CONTROL, b"".join([word + b"\0" for word in words]))
     assert op == Op.CONTROL
     assert text.endswith(b"\0")
     return text[:-1].decode()
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        b"",
-        b"\0",
-        b"help",
-        b"unknown\0",
-        b"HELP\0",
-        b"help\0x\0",
-        b"help\0\0",
-        b"check\0x\0",
-        b"print\0",
-        b"print\0hello",
-        b"print\0a\0b\0",
-        b"quota\0\0",
-        b"quota\0x\0",
-        b"quota\0max\0x\0",
-        b"quota\0max\0-r\0-r\0",
-        b"quota\x005\x006\0",
-        b"quota\0set\0",
-        b"quota\0set\0nodes\0",
-        b"quota\0set\0nodes\x000\0",
-        b"quota\0set\0nodes\0x\0",
-        b"quota\0set\0nodes\0-5\0",
-        b"quota\0set\0nodes\x001\x002\0",
-        b"quota\0set\0no\x005\0",
-        b"quota\0set\0\xff\x005\0",
-        b"quota-soft\x000\0",
-        b"quota-soft\0set\0",
-        b"quota-soft\0set\0nodes\x005\0",
-        b"quota-soft\0set\0memory\x000\0",
-    ],
-)
-def test_unknown_command_or_wrong_argument_is_einval(
-    dom0: Client, payload: bytes
-) -> None:
+WRONG = (
+    b"|\0|help|unknown\0|HELP\0|help\0x\0|help\0\0|check\0x\0|print\0|print\0hello|"
+    b"print\0a\0b\0|quota\0\0|quota\0x\0|quota\0max\0x\0|quota\0max\0-r\0-r\0|"
+    b"quota\x005\x006\0|quota\0set\0|quota\0set\0nodes\0|quota\0set\0nodes\x000\0|"
+    b"quota\0set\0nodes\0x\0|quota\0set\0nodes\0-5\0|quota\0set\0nodes\x001\x002\0|"
+    b"quota\0set\0no\x005\0|quota\0set\0\xff\x005\0|quota-soft\x000\0|"
+    b"quota-soft\0set\0|quota-soft\0set\0nodes\x005\0|quota-soft\0set\0memory\x000\0"
+).split(b"|")
+
+
+@pytest.mark.parametrize("payload", WRONG)
+def test_what_is_no_command_is_einval(dom0: Client, payload: bytes) -> None:
     """And changes nothing."""
     before = run(dom0, b"quota") + run(dom0, b"quota-soft")
 
@@ -68,67 +38,68 @@ def test_unknown_command_or_wrong_argument_is_einval(
     assert run(dom0, b"quota") + run(dom0, b"quota-soft") == before
 
 
-def test_guest_has_no_control(engine: Engine) -> None:
-    """Not even help."""
-    assert guest_of(engine).errno(Op.CONTROL, b"help\0") is Errno.EACCES
+RULES = {
+    "guest has no control, not even help": "1 control help -> EACCES",
+    # The common one, from 1 on; what follows the digits is ignored, as by C.
+    "quota is set": "control quota set nodes 5x; get_quota nodes -> 5,",
+    "soft quota is set, of memory only": """
+        control quota-soft set memory 5; get_quota soft-memory -> 5,
+        get_quota memory -> 2621440,
+    """,
+    "quota of an unknown domain is enoent": "control quota 7 -> ENOENT",
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_commands(engine: Engine, rule: str) -> None:
+    """Each rule as the script that shows it."""
+    play(engine, RULES[rule])
 
 
 def test_help_lists_every_command(dom0: Client) -> None:
     """One a line, with a tabulator before the arguments, as C does."""
     text = run(dom0, b"help")
 
-    assert [line.split("\t")[0] for line in text.splitlines()] == [
-        "check",
-        "log",
-        "logfile",
-        "memreport",
-        "print",
-        "quota",
-        "quota-soft",
-        "help",
-    ]
+    names = [line.split("\t")[0] for line in text.splitlines()]
+    assert " ".join(names) == (
+        "check log logfile memreport print quota quota-soft help"
+    )
 
 
 def test_check_of_a_sound_store_is_ok(dom0: Client) -> None:
     """The log has that it was done."""
-    assert dom0.reply(Op.CONTROL, b"check\0") == (Op.CONTROL, OK)
+    dom0.ok(Op.CONTROL, b"check\0")
     (notice,) = dom0.engine.take_notices()
     assert (notice.level, notice.event) == ("info", "store.checked")
     assert notice.fields == {"connection": 1, "faults": 0}
 
 
-def test_check_tells_the_log_each_fault() -> None:
-    """The client is told OK, as by C."""
-    dom0 = Client(Engine(Store()))
-    dom0.engine.store.usage.nodes.add(5, 3)
-
-    assert dom0.reply(Op.CONTROL, b"check\0") == (Op.CONTROL, OK)
-    fault, checked = dom0.engine.take_notices()
-    assert (fault.level, fault.event) == ("error", "store.inconsistent")
-    assert "5: 3" in str(fault.fields["fault"])
-    assert checked.fields["faults"] == 1
-
-
-def test_check_recounts_what_waits_for_guests(engine: Engine) -> None:
-    """The store does not know what has not been sent."""
-    dom0, guest = Client(engine), guest_of(engine, 5)
+def test_check_tells_the_log_each_fault(engine: Engine, dom0: Client) -> None:
+    """The client is told OK, as by C. What has not been sent is recounted, too."""
+    guest = guest_of(engine, 5)
     for _ in range(3):
-        guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"1\0"))
-    bytes(guest.connection.outbox.peek(1))
-    guest.connection.outbox.sent(1)
+        guest.post(Op.GET_DOMAIN_PATH, b"1\0")
+    guest.connection.outbox.peek(1)
+    engine.sent(guest.connection, 1)
     dom0.ok(Op.CONTROL, b"check\0")
     assert [each.level for each in engine.take_notices()] == ["info"]
-    kept = engine.store.usage.unsent.of(5)
-    for account in (engine.store.usage.unsent, engine.store.usage.memory):
-        account.add(5, 1)
+    usage = engine.store.usage
+    kept = usage.unsent.of(5)
+    usage.unsent.add(5, 1)
+    usage.nodes.add(5, 3)
     dom0.ok(Op.CONTROL, b"check\0")
-    for account in (engine.store.usage.unsent, engine.store.usage.memory):
-        account.add(5, -1)
+    usage.unsent.add(5, -1)
+    usage.nodes.add(5, -3)
+    engine.tape = None
 
-    fault = engine.take_notices()[0].fields["fault"]
-    assert (
-        fault == f"unsent bytes by domain are {{5: {kept}}}, kept as {{5: {kept + 1}}}"
+    nodes, unsent, checked = engine.take_notices()
+    for fault in (nodes, unsent):
+        assert (fault.level, fault.event) == ("error", "store.inconsistent")
+    assert "5: 3" in str(nodes.fields["fault"])
+    assert unsent.fields["fault"] == (
+        f"unsent bytes by domain are {{5: {kept}}}, kept as {{5: {kept + 1}}}"
     )
+    assert checked.fields["faults"] == 2
 
 
 def test_print_puts_a_line_into_the_log(dom0: Client) -> None:
@@ -144,41 +115,33 @@ def test_quota_shows_all_limits(dom0: Client) -> None:
     heading, *lines = run(dom0, b"quota").splitlines()
 
     assert heading == "Quota settings:"
-    assert [line.split()[0].rstrip(":") for line in lines] == [
-        "nodes",
-        "watches",
-        "outstanding",
-        "memory",
-        "transactions",
-        "transaction-nodes",
-        "node-permissions",
-        "path-max",
-        "node-size",
-    ]
+    assert " ".join([line.split()[0].rstrip(":") for line in lines]) == (
+        "nodes watches outstanding memory transactions transaction-nodes "
+        "node-permissions path-max node-size"
+    )
     assert lines[0] == "nodes            :     1000 Nodes a domain may own"
-
-
-def test_quota_is_set(dom0: Client) -> None:
-    """The common one, from 1 on; what follows the digits is ignored, as by C."""
-    assert dom0.reply(Op.CONTROL, b"quota\0set\0nodes\x005x\0") == (Op.CONTROL, OK)
-    assert dom0.reply(Op.GET_QUOTA, b"nodes\0") == (Op.GET_QUOTA, b"5\0")
+    dom0.ok(Op.CONTROL, b"quota\0set\0nodes\x005\0")
     assert "nodes            :        5 " in run(dom0, b"quota")
 
 
+def test_quota_soft_shows_the_only_one(dom0: Client) -> None:
+    """A heading and a line."""
+    assert run(dom0, b"quota-soft") == (
+        "Quota settings:\nmemory           :  2097152 Bytes a domain may occupy\n"
+    )
+
+
 def test_quota_of_a_domain_shows_what_it_uses(engine: Engine) -> None:
-    """ENOENT for an unknown one."""
-    dom0 = Client(engine)
-    guest = guest_of(engine, 5)
+    """And the most that it ever did; memory with what waits for it."""
+    dom0, guest = Client(engine), guest_of(engine, 5)
     guest.ask(Op.WATCH, b"/a\0t\0")
     guest.start()
     guest.start()
-
-    assert dom0.errno(Op.CONTROL, b"quota\x007\0") is ENOENT
     guest.ask(Op.UNWATCH, b"/a\0t\0")
-    size = engine.store.usage.memory.of(5)
-    most = engine.store.usage.memory.most[5]
-    assert 0 == size < most
-    assert run(dom0, b"quota", b"5") == (
+    usage = engine.store.usage
+    most = usage.memory.most[5]
+    assert 0 == usage.memory.of(5) < most
+    shown = (
         "Domain 5:\n"
         "nodes            :        0 (max        0)\n"
         "watches          :        0 (max        1)\n"
@@ -190,7 +153,13 @@ def test_quota_of_a_domain_shows_what_it_uses(engine: Engine) -> None:
         "path-max         :        - (max        2)\n"
         "node-size        :        - (max        0)\n"
     )
+    assert run(dom0, b"quota", b"5") == shown
     assert "nodes            :        5 " in run(dom0, b"quota", b"0")
+    for _ in range(9):
+        guest.post(Op.GET_DOMAIN_PATH, b"5\0")
+    now = usage.memory_of(5)
+    assert now > most
+    assert f"memory           : {now:8} (max {now:8})" in run(dom0, b"quota", b"5")
 
 
 def test_every_quota_has_its_maximum(engine: Engine) -> None:
@@ -225,28 +194,16 @@ def test_every_quota_has_its_maximum(engine: Engine) -> None:
 
 def test_maxima_begin_anew_once_they_were_shown(engine: Engine) -> None:
     """With what is in use at that time; also those of domains that are gone."""
-    dom0 = Client(engine)
-    guest = guest_at_home(engine, 5)
-    guest.ok(Op.MKDIR, b"a/b\0")
-    guest.ok(Op.RM, b"a\0")
-    other = guest_at_home(engine, 6)
-    other.ok(Op.MKDIR, b"a/b/c\0")
-    dom0.ok(Op.RELEASE, b"6\0")
 
-    assert "nodes            :        4 " in run(dom0, b"quota", b"max")
-    assert "nodes            :        4 " in run(dom0, b"quota", b"max", b"-r")
-    assert "nodes            :        1 " in run(dom0, b"quota", b"max")
-    assert "path-max         :        0 " in run(dom0, b"quota", b"max")
+    def maxima(_engine: Engine, client: Client, words: list[str]) -> str:
+        text = run(client, b"quota", b"max", *map(str.encode, words))
+        found = dict(line.split(":") for line in text.splitlines()[1:])
+        return " ".join(
+            found[f"{name:<17}"].split()[0] for name in ("nodes", "path-max")
+        )
 
-
-def test_soft_quota_is_shown_and_set(dom0: Client) -> None:
-    """There is one of memory only."""
-    assert run(dom0, b"quota-soft") == (
-        "Quota settings:\nmemory           :  2097152 Bytes a domain may occupy\n"
-    )
-    assert dom0.reply(Op.CONTROL, b"quota-soft\0set\0memory\x005\0") == (
-        Op.CONTROL,
-        OK,
-    )
-    assert dom0.reply(Op.GET_QUOTA, b"soft-memory\0") == (Op.GET_QUOTA, b"5\0")
-    assert dom0.reply(Op.GET_QUOTA, b"memory\0") == (Op.GET_QUOTA, b"2621440\0")
+    script = """
+        homes 5 6; 5 mkdir a/b; 5 rm a; 6 mkdir a/b/c; release 6
+        max -> 4 5; max -r -> 4 5; max -> 1 0
+    """
+    play(engine, script, {"max": maxima})

@@ -4,33 +4,26 @@ from typing import final
 
 import pytest
 
-from tests.engine.support import Client, guest_of
+from tests.engine.script import Verb, play
+from tests.engine.support import Client, guest_of, told
 from xsd.engine import Engine
 from xsd.engine.logbook import Logbook
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.ops import Op
-from xsd.protocol.reply import OK
-
-EINVAL = Errno.EINVAL
 
 
 @final
 class Kept(Logbook):
-    """A log whose keeper remembers what was wanted, and can refuse it.
+    """A log whose keeper remembers what was wanted, and can refuse it."""
 
-    Attributes:
-        wanted: What was.
-        refusal: With which errno it is refused.
-    """
-
-    def __init__(self, *, is_file: bool = True) -> None:
-        self._is_file = is_file
+    def __init__(self) -> None:
+        self.file = True
         self.wanted: list[tuple[bytes, str]] = []
         self.refusal: Errno | None = None
 
     @property
     def is_file(self) -> bool:
-        return self._is_file
+        return self.file
 
     def redirect(self, name: bytes) -> None:
         self.append(name, "")
@@ -60,175 +53,142 @@ def shown(dom0: Client) -> list[str]:
     return text[:-2].decode().split("\n")
 
 
-def events(engine: Engine) -> list[str]:
-    """Names of what the log was told since the last call."""
-    return [notice.event for notice in engine.take_notices()]
+def state(dom0: Client) -> str:
+    """Whether anything is traced, and the switches that are on."""
+    first, *switches = shown(dom0)
+    is_on = first == "Tracing is on, its switches are:"
+    assert is_on or first == "Tracing is off, its switches are:"
+    on = [line.split()[0] for line in switches if line.endswith(": on")]
+    return " ".join(["on" if is_on else "off", *on])
 
 
-OTHERS_OFF = ["wrl     : off", "acc     : off", "tdb     : off"]
+RULES = {
+    "log on and off leave the switches": """
+        state -> off obj io; control log on; state -> on obj io
+        control log -io; state -> on obj; control log off; state -> off obj
+    """,
+    # Twice does no harm, and tracing as a whole stays as it is.
+    "each switch is switched on and off": "control log -obj; control log -io"
+    + "".join(
+        f"""
+        control log +{name}; state -> off {name}; control log +{name}
+        state -> off {name}; control log -{name}; state -> off; control log -{name}
+        """
+        for name in ("obj", "io", "wrl", "acc", "tdb")
+    ),
+    # From the next request on; the reply to `log off` is still told.
+    "switches have an effect once tracing is on": """
+        control log +io; write /a; log -> -
+        control log on; write /a; log -> io.request io.reply
+        control log off; write /a; log -> io.request
+    """,
+    # What is traced holds what others wrote.
+    "guests have no say": """
+        1 control log -> EACCES; log -> request.refused; 1 control log +tdb -> EACCES
+        1 control logfile /l -> EACCES; 1 control memreport /r -> EACCES; wanted -> 0
+        state -> off obj io; 1 control log on -> EACCES; state -> off obj io
+    """,
+    # The log has its name if that is worth telling; nothing is traced that was not.
+    **{
+        f"{command} to a file that cannot be had says why": f"""
+            refuse ENOENT; control {command} /no/such -> ENOENT; paths -> -
+            refuse EACCES; control {command} /no/such -> EACCES; paths -> /no/such
+            refuse EINVAL; control {command} /no/such -> EINVAL; paths -> /no/such
+            refuse ENOSPC; control {command} /no/such -> ENOSPC; paths -> /no/such
+            state -> off obj io
+        """
+        for command in ("logfile", "memreport")
+    },
+    # As C's without a trace file.
+    "memreport needs a file if the log is none": """
+        no_file; control memreport -> EINVAL; log -> request.refused
+        control memreport /report; wanted -> 1
+    """,
+}
 
 
-def test_log_shows_what_is_traced(dom0: Client) -> None:
-    """Each switch, in C's order, and whether they have any effect."""
-    assert shown(dom0) == [
-        "Tracing is off, its switches are:",
-        "obj     : on",
-        "io      : on",
-        *OTHERS_OFF,
-    ]
+@pytest.mark.parametrize("rule", RULES)
+def test_log(engine: Engine, kept: Kept, rule: str) -> None:
+    """Each rule as the script that shows it."""
+
+    def paths(engine: Engine, _client: Client, _words: list[str]) -> str:
+        found = [each.fields["path"] for each in engine.take_notices()]
+        return " ".join(
+            str(each, "latin-1") for each in found if isinstance(each, bytes)
+        )
+
+    verbs: dict[str, Verb] = {
+        "state": lambda _, client, __: state(client),
+        "wanted": lambda *_: str(len(kept.wanted)),
+        "refuse": lambda _, __, words: setattr(kept, "refusal", Errno[words[0]]),
+        "no_file": lambda *_: setattr(kept, "file", False),
+        "paths": paths,
+    }
+    play(engine, RULES[rule], verbs)
 
 
-def test_log_on_and_off_leave_the_switches(dom0: Client) -> None:
-    """They say whether there are traces at all."""
-    assert dom0.reply(Op.CONTROL, b"log\0on\0") == (Op.CONTROL, OK)
-    assert shown(dom0)[0] == "Tracing is on, its switches are:"
-    assert dom0.reply(Op.CONTROL, b"log\0-io\0") == (Op.CONTROL, OK)
-    assert dom0.reply(Op.CONTROL, b"log\0off\0") == (Op.CONTROL, OK)
-    assert shown(dom0)[:3] == [
-        "Tracing is off, its switches are:",
-        "obj     : on",
-        "io      : off",
-    ]
+def test_log_shows_each_switch_in_c_s_order(dom0: Client, engine: Engine) -> None:
+    """Also if its argument has no NUL and so is none, as for every command."""
+    expected = (
+        "Tracing is off, its switches are:\n"
+        "obj     : on\nio      : on\nwrl     : off\nacc     : off\ntdb     : off\n"
+    )
+    for payload in (b"log\0", b"log\0on"):
+        reply = dom0.reply(Op.CONTROL, payload)
+        assert reply == (Op.CONTROL, expected.encode() + b"\0")
+    assert told(engine) == []
 
 
-@pytest.mark.parametrize("name", ["obj", "io", "wrl", "acc", "tdb"])
-def test_each_switch_is_switched_on_and_off(dom0: Client, name: str) -> None:
-    """Twice does no harm, and tracing as a whole stays as it is."""
-    for sign, state in (("+", "on"), ("+", "on"), ("-", "off"), ("-", "off")):
-        words = f"log\0{sign}{name}\0".encode()
-        assert dom0.reply(Op.CONTROL, words) == (Op.CONTROL, OK)
-        assert f"{name:<8}: {state}" in shown(dom0)
-        assert shown(dom0)[0] == "Tracing is off, its switches are:"
+WRONG = (
+    b"log\0\0|log\0x\0|log\0ON\0|log\0io\0|log\0+\0|log\0-\0|log\0+nothing\0|log\0+IO\0|"
+    b"log\0 +io\0|log\0+\xff\0|log\0on\0off\0|log\0+io\0+acc\0|logfile\0|"
+    b"logfile\0a\0b\0|memreport\0a\0b\0"
+).split(b"|")
 
 
-def test_switches_have_an_effect_once_tracing_is_on(
-    dom0: Client, engine: Engine
-) -> None:
-    """From the next request on; the reply to `log off` is still told."""
-    dom0.ok(Op.CONTROL, b"log\0+io\0")
-    dom0.ok(Op.WRITE, b"/a\0")
-    assert events(engine) == []
-
-    dom0.ok(Op.CONTROL, b"log\0on\0")
-    dom0.ok(Op.WRITE, b"/a\0")
-    assert events(engine) == ["io.request", "io.reply"]
-
-    dom0.ok(Op.CONTROL, b"log\0off\0")
-    dom0.ok(Op.WRITE, b"/a\0")
-    assert events(engine) == ["io.request"]
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        b"log\0\0",
-        b"log\0x\0",
-        b"log\0ON\0",
-        b"log\0io\0",
-        b"log\0+\0",
-        b"log\0-\0",
-        b"log\0+nothing\0",
-        b"log\0+IO\0",
-        b"log\0 +io\0",
-        b"log\0+\xff\0",
-        b"log\0on\0off\0",
-        b"log\0+io\0+acc\0",
-        b"logfile\0",
-        b"logfile\0a\0b\0",
-        b"memreport\0a\0b\0",
-    ],
-)
+@pytest.mark.parametrize("payload", WRONG)
 def test_what_is_no_such_command_is_einval(
     dom0: Client, engine: Engine, kept: Kept, payload: bytes
 ) -> None:
     """And changes nothing."""
     before = shown(dom0)
 
-    assert dom0.errno(Op.CONTROL, payload) is EINVAL
+    assert dom0.errno(Op.CONTROL, payload) is Errno.EINVAL
     assert shown(dom0) == before
     assert kept.wanted == []
-    assert events(engine) == ["request.refused"]
+    assert told(engine) == ["request.refused"]
 
 
-def test_an_argument_without_its_nul_is_none(dom0: Client, engine: Engine) -> None:
-    """As for every command: `log` alone shows the switches."""
-    before = shown(dom0)
-
-    _op, text = dom0.reply(Op.CONTROL, b"log\0on")
-    assert text[:-2].decode().split("\n") == before == shown(dom0)
-    assert events(engine) == []
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [b"log\0", b"log\0on\0", b"log\0+tdb\0", b"logfile\0/log\0", b"memreport\0/r\0"],
-)
-def test_guests_have_no_say(engine: Engine, kept: Kept, payload: bytes) -> None:
-    """What is traced holds what others wrote."""
-    guest = guest_of(engine)
-
-    assert guest.errno(Op.CONTROL, payload) is Errno.EACCES
-    assert kept.wanted == []
-    guest.start()
-    assert events(engine) == ["request.refused"]
-
-
-def test_logfile_hands_the_name_on_and_traces(
-    dom0: Client, engine: Engine, kept: Kept
-) -> None:
+def test_logfile_hands_the_name_on_and_traces(dom0: Client, kept: Kept) -> None:
     """As C's, whose log has nothing but traces."""
     dom0.ok(Op.CONTROL, b"logfile\0a \xff\nfile\0")
     assert kept.wanted == [(b"a \xff\nfile", "")]
-    assert shown(dom0)[0] == "Tracing is on, its switches are:"
-    assert events(engine) == ["io.request", "io.reply"]
+    assert state(dom0) == "on obj io"
+    assert told(dom0.engine) == ["io.request", "io.reply"]
 
 
-@pytest.mark.parametrize("errno", [Errno.ENOENT, Errno.EACCES, EINVAL])
-def test_logfile_that_fails_says_why(dom0: Client, kept: Kept, errno: Errno) -> None:
-    """And nothing is traced that was not."""
-    kept.refusal = errno
-
-    assert dom0.errno(Op.CONTROL, b"logfile\0/no/such\0") is errno
-    assert shown(dom0)[0] == "Tracing is off, its switches are:"
-
-
-def test_without_a_keeper_there_is_no_file(dom0: Client) -> None:
+def test_without_a_keeper_there_is_no_file(engine: Engine) -> None:
     """An engine on its own writes none."""
-    assert dom0.errno(Op.CONTROL, b"logfile\0/log\0") is EINVAL
-    assert dom0.errno(Op.CONTROL, b"memreport\0/report\0") is EINVAL
-    assert dom0.errno(Op.CONTROL, b"memreport\0") is EINVAL
+    for command in ("logfile /log", "memreport /report", "memreport"):
+        play(engine, f"control {command} -> EINVAL")
 
 
-def test_memreport_goes_into_a_log_that_is_a_file(
-    dom0: Client, engine: Engine, kept: Kept
-) -> None:
+def test_memreport_goes_into_a_log_that_is_a_file(dom0: Client, kept: Kept) -> None:
     """Whatever its level: totals, and a line for each domain."""
+    engine = dom0.engine
     guest_of(engine, 5)
     dom0.ok(Op.CONTROL, b"memreport\0")
     total, *domains = engine.take_notices()
 
     assert all(n.wanted and n.level == "info" for n in (total, *domains))
+    names = ("connection", "resident_bytes", "nodes", "connections")
     assert total.event == "memory.report"
-    assert total.fields["connection"] == dom0.connection.id
-    assert total.fields["resident_bytes"] == 4096
-    assert (total.fields["nodes"], total.fields["connections"]) == (5, 2)
-    assert [n.event for n in domains] == ["memory.domain"] * 2
-    assert [n.fields["domid"] for n in domains] == [0, 5]
-    assert [n.fields["nodes"] for n in domains] == [5, 0]
+    assert [total.fields[name] for name in names] == [dom0.connection.id, 4096, 5, 2]
+    assert [(n.event, n.fields["domid"], n.fields["nodes"]) for n in domains] == [
+        ("memory.domain", 0, 5),
+        ("memory.domain", 5, 0),
+    ]
     assert kept.wanted == []
-
-
-def test_memreport_needs_a_file_if_the_log_is_none(
-    dom0: Client, engine: Engine
-) -> None:
-    """As C's without a trace file."""
-    kept = Kept(is_file=False)
-    engine.keep_log(kept)
-
-    assert dom0.errno(Op.CONTROL, b"memreport\0") is EINVAL
-    assert events(engine) == ["request.refused"]
-    dom0.ok(Op.CONTROL, b"memreport\0/report\0")
-    assert len(kept.wanted) == 1
 
 
 def test_memreport_to_a_file_is_text(dom0: Client, engine: Engine, kept: Kept) -> None:
@@ -238,16 +198,4 @@ def test_memreport_to_a_file_is_text(dom0: Client, engine: Engine, kept: Kept) -
     ((name, text),) = kept.wanted
     assert name == b"a \xfffile"
     assert text.startswith("resident_bytes   :         4096\n\n")
-    assert events(engine) == []
-
-
-@pytest.mark.parametrize("errno", [EINVAL, Errno.ENOSPC])
-def test_memreport_that_fails_says_why(
-    dom0: Client, engine: Engine, kept: Kept, errno: Errno
-) -> None:
-    """The log has the name of the file."""
-    kept.refusal = errno
-
-    assert dom0.errno(Op.CONTROL, b"memreport\0/no/such\0") is errno
-    (notice,) = engine.take_notices()
-    assert notice.fields["path"] == b"/no/such"
+    assert told(engine) == []

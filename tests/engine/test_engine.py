@@ -3,12 +3,21 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.engine.support import OK, Client, event, guest_of, refusal, take_bytes
-from xsd.engine import HIGH_WATER, Engine
-from xsd.engine.engine import GUEST_TURN, TURN
+from tests.engine.script import Verb, lines_of, play, request
+from tests.engine.support import (
+    Client,
+    guest_of,
+    refusal,
+    run,
+    take_bytes,
+    told,
+)
+from xsd.engine import HIGH_WATER, Connection, Engine
+from xsd.engine.engine import GUEST_TURN, TURN, TURN_OF_ALL
+from xsd.engine.state import describe
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
@@ -18,91 +27,153 @@ from xsd.store.check import verify
 BAD_HEADER = b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x01\x10\0\0"
 """READ with a payload of 4,097 bytes."""
 
+ONE = encode_frame(Op.GET_DOMAIN_PATH, 1, 0, b"5\0")
+"""A request that anybody may make, and that changes nothing."""
 
-def test_connections_are_numbered_in_the_order_in_which_they_come(
-    engine: Engine,
-) -> None:
-    """A number is never used again."""
-    first, second = Client(engine).connection, Client(engine).connection
-    engine.disconnect(first)
-    third = Client(engine).connection
-
-    assert [first.id, second.id, third.id] == [1, 2, 3]
-    assert engine.connections == [second, third]
+REPLY = encode_frame(Op.GET_DOMAIN_PATH, 1, 0, b"/local/domain/5\0")
 
 
-def test_many_frames_in_one_piece_are_answered_in_order(dom0: Client) -> None:
-    """One reply for each, whatever becomes of it (measured on C)."""
-    dom0.send(
-        dom0.frame(Op.WRITE, b"/a\x001")
-        + dom0.frame(Op.READ, b"/a\0")
-        + dom0.frame(Op.RM, b"/a\0")
-        + dom0.frame(Op.READ, b"/a\0")
-        + dom0.frame(99)
-    )
+ASK = "feed get_domain_path 5;"
+PATHS = "get_domain_path=/local/domain/5, "
 
-    assert dom0.take() == [
-        (Op.WRITE, OK),
-        (Op.READ, b"1"),
-        (Op.RM, OK),
-        refusal(Errno.ENOENT),
-        refusal(Errno.ENOSYS),
-    ]
+# `dirty` are the connections whose links are to be told, by number; dom0's is 1, a 2.
+RULES = {
+    "connections are numbered as they come, and a number is never used again": """
+        a hear; a leave; come 0; connections -> 1 3
+    """,
+    # Those that a request has given something to send.
+    "dirty connections are told once": """
+        a watch /a t -> OK /a:t; b hear; dirty -> 2; feed write /a 1; feed read /a; turn
+        dirty -> 2 1; dirty -> -; a hear -> /a:t
+    """,
+    # Not even what looks like a request, and it is told once, to link and log.
+    "nothing is read after a bad header": """
+        bad_header; turn; dirty -> 1; log -> connection.broken
+        post write /a v; end_input; log -> -; a read /a -> ENOENT
+    """,
+    "bad header behind a backlog waits for it": f"""
+        {ASK * (TURN + 1)} bad_header; one_turn; state -> open
+        one_turn; state -> closing; hear -> {PATHS * (TURN + 1)}
+    """,
+    # Then the link is told once more, and what still comes is not read.
+    **{
+        f"end of input waits for the last of {count} replies": f"""
+            {ASK * count} end_input; {ASK} turn; dirty -> 1; state -> closing
+            backlog -> 0; hear -> {PATHS * count or "-"}
+        """
+        for count in (0, 1, TURN, TURN + 1)
+    },
+    # Neither what waits nor what still comes, and its link is not told any more.
+    "disconnected client is not served": f"""
+        {f"a {ASK}" * (TURN + 1)} one_turn; a leave; a backlog -> 0
+        a state -> closing lost; a hear -> -; a post write /b v; dirty -> -
+        read /b -> ENOENT
+    """,
+    # A transport may meet the end of a connection twice, or begin a lost one anew.
+    "second disconnect does nothing": """
+        a hear; a leave; a leave; a anew; connections -> 1; log -> -
+    """,
+    # Whatever becomes of it (measured on C).
+    "many requests at once are answered in order, one reply for each": """
+        feed write /a 1; feed read /a; feed rm /a; feed read /a; feed mkdir /a/; turn
+        hear -> write=OK read=1 rm=OK ENOENT EINVAL
+    """,
+    "what comes while others wait is answered after them": f"""
+        {ASK * (TURN + 1)} one_turn; feed get_domain_path 6; turn
+        hear -> {PATHS * (TURN + 1)} get_domain_path=/local/domain/6,
+    """,
+    # The transport logs them after each turn.
+    "notices are taken once": "rm / -> EINVAL; log -> request.refused; log -> -",
+    # Until its transport ends it, what still comes is thrown away.
+    "lost connection is not read": """
+        1 hear; release 1; 1 state -> lost; 1 post get_domain_path 1
+        1 backlog -> 0; 1 hear -> -
+    """,
+    "half a request is no request when its client leaves": """
+        a half write /a v; a leave; read /a -> ENOENT
+    """,
+    # Nothing of an open transaction was ever seen by others.
+    "disconnect takes watches and transactions away": """
+        1 watch /a t -> OK /a:t; 1 watch @releaseDomain t -> OK @releaseDomain:t
+        1 start -> 1,; 1 start -> 2,; 1 t1 read /a -> EACCES; 1 uses -> 2 2
+        1 leave; 1 uses -> 0 0; faults -> -; write /a v; 1 hear -> -
+    """,
+}
 
 
-def test_request_may_come_byte_by_byte(dom0: Client) -> None:
-    """The last one brings the reply."""
-    request = dom0.frame(Op.READ, b"/tool\0")
-    for index in range(len(request) - 1):
-        dom0.send(request[index : index + 1])
-        assert dom0.take() == []
-    dom0.send(request[-1:])
-
-    assert dom0.take() == [(Op.READ, b"")]
+def half(engine: Engine, client: Client, words: list[str]) -> None:
+    """All of a request but its end."""
+    engine.feed(client.connection, client.frame(*request(" ".join(words)))[:-1])
+    run(engine)
 
 
+def uses(engine: Engine, client: Client, _words: list[str]) -> str:
+    """How many watches and transactions a domain has."""
+    usage = engine.store.usage
+    return f"{usage.watches.of(client.domid)} {usage.transactions.of(client.domid)}"
+
+
+VERBS: dict[str, Verb] = {
+    "half": half,
+    "uses": uses,
+    "one_turn": lambda engine, _, __: engine.turn(0),
+    "bad_header": lambda engine, client, _: engine.feed(client.connection, BAD_HEADER),
+    "end_input": lambda engine, client, _: engine.end_input(client.connection),
+    "backlog": lambda _, client, __: str(len(client.connection.backlog)),
+    "faults": lambda engine, _, __: " ".join(map(str, verify(engine.store))),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_connections(engine: Engine, rule: str) -> None:
+    """Each rule as the script that shows it."""
+    play(engine, RULES[rule], VERBS)
+
+
+def test_nothing_is_answered_before_the_turn(engine: Engine, dom0: Client) -> None:
+    """What comes is queued; that there is something says `busy`."""
+    queued = [engine.busy]
+    engine.feed(dom0.connection, ONE)
+    queued.append(engine.busy)
+
+    assert queued == [False, True]
+    assert (dom0.connection.outbox.size, engine.take_dirty()) == (0, [])
+    engine.turn(0)
+    assert (engine.take_dirty(), engine.busy) == ([dom0.connection], False)
+
+
+REQUESTS = "watch /a t; write /a 1; read /a; directory /; read /no; reset"
 STREAM = b"".join(
     encode_frame(op, number, 0, payload)
-    for number, (op, payload) in enumerate(
-        [
-            (Op.WATCH, b"/a\0t\0"),
-            (Op.WRITE, b"/a\x001"),
-            (Op.READ, b"/a\0"),
-            (Op.DIRECTORY, b"/\0"),
-            (Op.READ, b"/no\0"),
-            (Op.RESET_WATCHES, b""),
-        ]
-    )
+    for number, (op, payload) in enumerate(map(request, lines_of(REQUESTS)))
 )
 
 
 def answers(pieces: list[bytes]) -> bytes:
     """What a new engine answers in all to a stream that comes in pieces."""
     engine = Engine(Store())
-    connection = engine.connect(engine.store.privileged.caller)
+    connection = engine.connect(0)
     out = b""
     for piece in pieces:
-        engine.receive(connection, piece, 0)
-        out += take_bytes(connection)
+        engine.feed(connection, piece)
+        run(engine)
+        out += take_bytes(engine, connection)
     return out
 
 
-@settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, len(STREAM)), max_size=10))
+@example(cuts=list(range(len(STREAM))))
 def test_where_the_stream_is_cut_does_not_change_the_replies(cuts: list[int]) -> None:
     """Only events may be more, when the equal one before has been taken already."""
     edges = [0, *sorted(cuts), len(STREAM)]
-    pieces = [STREAM[a:b] for a, b in pairwise(edges)]
     one_event = encode_frame(Op.WATCH_EVENT, 0, 0, b"/a\0t\0")
 
-    whole, cut = answers([STREAM]), answers(pieces)
+    whole, cut = answers([STREAM]), answers([STREAM[a:b] for a, b in pairwise(edges)])
     assert cut.replace(one_event, b"") == whole.replace(one_event, b"")
     assert cut.count(one_event) in (1, 2)
 
 
-def test_bad_header_ends_a_connection_once_all_before_it_is_answered(
-    dom0: Client,
-) -> None:
+def test_bad_header_ends_a_connection_once_all_before_is_answered(dom0: Client) -> None:
     """The stream cannot be understood any further; C loses such replies."""
     good = dom0.frame(Op.READ, b"/tool\0") + dom0.frame(Op.READ, b"/no\0")
     dom0.send(good + BAD_HEADER + b"what follows")
@@ -121,79 +192,41 @@ def test_bad_header_ends_a_connection_once_all_before_it_is_answered(
     }
 
 
-def test_nothing_is_read_after_a_bad_header(dom0: Client) -> None:
-    """Not even what looks like a request, and it is told once."""
-    dom0.send(BAD_HEADER)
-    dom0.engine.take_notices()
-    dom0.send(encode_frame(Op.WRITE, 1, 0, b"/a\0v"))
-    dom0.engine.resume(dom0.connection, 0)
-
-    assert dom0.take() == []
-    assert dom0.engine.take_notices() == []
-
-
-def test_bad_header_behind_a_held_back_backlog_waits_for_it(dom0: Client) -> None:
-    """The connection is closing only after the last reply."""
-    frames = [dom0.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(TURN + 1)]
-    dom0.send(b"".join(frames) + BAD_HEADER)
-
-    closing = [dom0.connection.closing]
-    dom0.engine.resume(dom0.connection, 0)
-    closing.append(dom0.connection.closing)
-
-    assert closing == [False, True]
-    assert len(dom0.take()) == TURN + 1
-
-
-def test_a_guests_turn_is_shorter(engine: Engine) -> None:
-    """Somebody else may be waiting behind each of many guests."""
-    guest = guest_of(engine, 5)
-    frames = [guest.frame(Op.READ, b"/no%d\0" % n) for n in range(GUEST_TURN + 3)]
-    guest.send(b"".join(frames))
-
-    assert len(guest.take()) == GUEST_TURN
-    assert engine.is_ready(guest.connection)
-    engine.resume(guest.connection, 0)
-    assert len(guest.take()) == 3
-    assert not engine.is_ready(guest.connection)
-
-
-def test_turn_is_limited_and_goes_on_later(dom0: Client) -> None:
-    """A client with a thousand requests lets others in between."""
-    engine, connection = dom0.engine, dom0.connection
-    frames = [dom0.frame(Op.GET_DOMAIN_PATH, b"%d\0" % n) for n in range(2 * TURN + 3)]
-    replies = [
-        (Op.GET_DOMAIN_PATH, b"/local/domain/%d\0" % n) for n in range(2 * TURN + 3)
-    ]
-    dom0.send(b"".join(frames))
-
-    assert len(connection.backlog) == TURN + 3
-    assert engine.is_ready(connection)
-    assert dom0.take() == replies[:TURN]
-    engine.resume(connection, 0)
-    assert len(connection.backlog) == 3
-    assert dom0.take() == replies[TURN : 2 * TURN]
-    engine.resume(connection, 0)
-    assert dom0.take() == replies[2 * TURN :]
-    assert connection.backlog == []
-    assert not engine.is_ready(connection)
-
-
-def test_what_comes_while_others_wait_is_answered_after_them(dom0: Client) -> None:
-    """The order of a connection's requests is the order of their replies."""
-    first = [dom0.frame(Op.GET_DOMAIN_PATH, b"1\0") for _ in range(TURN + 1)]
-    dom0.send(b"".join(first))
-    last = dom0.frame(Op.GET_DOMAIN_PATH, b"2\0")
-    dom0.send(last)
-
-    messages = dom0.take()
-    assert messages[-1] == (Op.GET_DOMAIN_PATH, b"/local/domain/2\0")
-    assert len(messages) == TURN + 2
-
-
-def test_client_that_does_not_read_is_not_answered_beyond_high_water(
-    dom0: Client,
+@pytest.mark.parametrize(("is_guest", "turn"), [(False, TURN), (True, GUEST_TURN)])
+def test_turn_is_limited_and_goes_on_later(
+    engine: Engine, turn: int, *, is_guest: bool
 ) -> None:
+    """A client with a thousand requests lets others in between; a guest even more."""
+    connection = guest_of(engine).connection if is_guest else engine.connect(0)
+    engine.set_limit(-1, "outstanding", 0)
+    engine.feed(connection, ONE * (2 * turn + 3))
+    left = []
+    while engine.busy:
+        engine.turn(0)
+        left.append(len(connection.backlog))
+
+    assert left == [turn + 3, 3, 0]
+    assert take_bytes(engine, connection) == REPLY * (2 * turn + 3)
+
+
+def test_a_turn_is_limited_over_all_clients_of_dom0(engine: Engine) -> None:
+    """The others come first in the next one; guests have a budget of their own."""
+    count = TURN_OF_ALL // TURN + 2
+    connections = [engine.connect(0) for _ in range(count)]
+    guest = guest_of(engine).connection
+    for each in (*connections, guest):
+        engine.feed(each, ONE * (TURN + 1))
+    engine.turn(0)
+    left = [len(each.backlog) for each in connections]
+    assert left == [1] * (count - 2) + [TURN + 1] * 2
+    assert len(guest.backlog) == TURN + 1 - GUEST_TURN
+    engine.turn(0)
+
+    left = [len(each.backlog) for each in connections]
+    assert left == [0] * (count - 2) + [1] * 2
+
+
+def test_who_does_not_read_is_not_answered_beyond_high_water(dom0: Client) -> None:
     """Its requests wait until it has read some, then all are answered."""
     engine, connection = dom0.engine, dom0.connection
     dom0.ok(Op.WRITE, b"/a\0" + b"x" * 4000)
@@ -202,96 +235,44 @@ def test_client_that_does_not_read_is_not_answered_beyond_high_water(
     assert HIGH_WATER < connection.outbox.size <= HIGH_WATER + 4016
     waiting = len(connection.backlog)
     assert waiting > 0
-    assert not engine.is_ready(connection)
-    engine.resume(connection, 0)
+    run(engine)
     assert len(connection.backlog) == waiting
-
     connection.outbox.peek()
     assert len(dom0.take()) == 100 - waiting
-    assert engine.is_ready(connection)
-    engine.resume(connection, 0)
+    run(engine)
     assert len(dom0.take()) == waiting
 
 
-def test_dirty_connections_are_told_once(engine: Engine) -> None:
-    """Those that a request has given something to send."""
-    writer, watcher, idle = Client(engine), Client(engine), Client(engine)
-    watcher.ask(Op.WATCH, b"/a\0t\0")
-    engine.take_dirty()
-    writer.send(writer.frame(Op.WRITE, b"/a\x001") + writer.frame(Op.READ, b"/a\0"))
-
-    assert engine.take_dirty() == [watcher.connection, writer.connection]
-    assert engine.take_dirty() == []
-    assert idle.connection.outbox.size == 0
-    assert watcher.take() == [event(b"/a", b"t")]
-
-
-def test_disconnect_takes_watches_and_transactions_away(engine: Engine) -> None:
-    """Nothing of an open transaction was ever seen by others."""
-    gone, other = guest_of(engine), Client(engine)
-    gone.ask(Op.WATCH, b"/a\0t\0")
-    gone.ask(Op.WATCH, b"@releaseDomain\0t\0")
-    tx = gone.start()
-    gone.start()
-    assert gone.reply(Op.READ, b"/a\0", tx) == refusal(Errno.EACCES)
-    assert engine.store.usage.watches.of(1) == 2
-    assert engine.store.usage.transactions.of(1) == 2
-
-    engine.disconnect(gone.connection)
-
-    assert engine.store.usage.watches.of(1) == 0
-    assert engine.store.usage.transactions.of(1) == 0
-    assert engine.store.watches.count == 0
-    assert verify(engine.store) == []
-    other.ok(Op.WRITE, b"/a\0v")
-    assert gone.take() == []
-
-
-def test_disconnected_client_is_not_served(dom0: Client) -> None:
-    """Neither what waits nor what still comes, and not dirty any more."""
-    engine, connection = dom0.engine, dom0.connection
-    dom0.send(b"".join([dom0.frame(Op.MKDIR, b"/a\0") for _ in range(TURN + 1)]))
-    engine.disconnect(connection)
-    before = connection.outbox.size
-    dom0.send(encode_frame(Op.WRITE, 1, 0, b"/b\0v"))
-    engine.resume(connection, 0)
-
-    assert connection.backlog == []
-    assert connection.closing
-    assert connection.lost
-    assert connection.outbox.size == before
-    assert engine.take_dirty() == []
-    assert engine.connections == []
-
-
-def test_second_disconnect_does_nothing(engine: Engine) -> None:
-    """A transport may meet the end of a connection twice."""
-    client, other = Client(engine), Client(engine)
-    engine.disconnect(client.connection)
-    engine.disconnect(client.connection)
-
-    assert engine.connections == [other.connection]
-    assert engine.take_notices() == []
-
-
-def test_disconnect_in_the_middle_of_a_frame_leaves_nothing(engine: Engine) -> None:
-    """Half a request is no request."""
-    client, other = Client(engine), Client(engine)
-    client.send(encode_frame(Op.WRITE, 1, 0, b"/a\0v")[:-1])
-    engine.disconnect(client.connection)
-
-    assert other.errno(Op.READ, b"/a\0") is Errno.ENOENT
-
-
-def test_lost_connection_is_not_read(engine: Engine) -> None:
-    """Until its transport ends it, what still comes is thrown away."""
+@pytest.mark.parametrize("how", ["restarted", "introduced again"])
+def test_a_channel_begun_anew_has_nothing_of_before(engine: Engine, how: str) -> None:
+    """Neither watches nor transactions nor what is under way (C); it reads again."""
     guest, dom0 = guest_of(engine), Client(engine)
-    dom0.ok(Op.RELEASE, b"1\0")
-    guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"1\0"))
+    connection = guest.connection
+    guest.ask(Op.WATCH, b"@introduceDomain\0t\0")
+    guest.start()
+    engine.feed(connection, ONE * 9 + ONE[:7])
+    engine.turn(0)
+    assert connection.outbox.size > 0
+    connection.paused, connection.waited_for = True, 1
+    engine.take_dirty()
+    if how == "restarted":
+        engine.restart(connection)
+    else:
+        dom0.ok(Op.INTRODUCE, b"1\x001\x001\0")
 
-    assert guest.connection.lost
-    assert guest.connection.backlog == []
-    assert guest.take() == []
+    assert connection in engine.take_dirty()
+    assert connection.wants_input
+    assert not connection.lost
+    assert (connection.backlog, connection.waited_for) == ([], 0)
+    assert (connection.outbox.size, connection.decoder.pending) == (0, b"")
+    assert (connection.watches, connection.transactions) == ({}, {})
+    usage = engine.store.usage
+    assert (usage.watches.of(1), usage.transactions.of(1)) == (0, 0)
+    dom0.ok(Op.INTRODUCE, b"9\x001\x001\0")
+    assert take_bytes(engine, connection) == b""
+    engine.feed(connection, ONE)
+    run(engine)
+    assert take_bytes(engine, connection) == REPLY
 
 
 @pytest.mark.pure_only
@@ -310,9 +291,52 @@ def test_requests_behind_the_one_that_ends_the_connection_are_not_answered(
     assert Client(engine).errno(Op.READ, b"/b\0") is Errno.ENOENT
 
 
-def test_notices_are_taken_once(dom0: Client) -> None:
-    """The transport logs them after each turn."""
-    dom0.errno(99)
+@pytest.mark.pure_only
+@pytest.mark.parametrize("is_guest", [False, True])
+def test_a_connection_that_cannot_be_served_concerns_nobody_else(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, *, is_guest: bool
+) -> None:
+    """It ends; the log has the defect, and who comes after it is served."""
+    make = guest_of if is_guest else Client
+    broken, other = make(engine), make(engine)
+    serve = Engine._serve
 
-    assert len(dom0.engine.take_notices()) == 1
-    assert dom0.engine.take_notices() == []
+    def fails(self: Engine, connection: Connection, turn: int) -> int:
+        if connection is broken.connection:
+            raise ZeroDivisionError
+        return serve(self, connection, turn)
+
+    monkeypatch.setattr(Engine, "_serve", fails)
+    for each in (broken, other):
+        engine.feed(each.connection, ONE)
+    run(engine)
+
+    assert told(engine) == ["connection.failed"]
+    assert broken.connection.lost
+    assert broken.connection in engine.take_dirty()
+    assert take_bytes(engine, other.connection) == REPLY
+
+
+@pytest.mark.pure_only
+def test_to_ask_changes_nothing(engine: Engine) -> None:
+    """Whatever is asked of it, however often, the next turn does the same."""
+    guest, dom0 = guest_of(engine), Client(engine)
+    for each in (guest, dom0):
+        engine.feed(each.connection, ONE * (TURN + 9))
+    engine.turn(0)
+    schedule = engine.core.schedule
+
+    names = [*Connection.__slots__, "wants_input"]
+
+    def state() -> list[str]:
+        queues = (schedule.privileged, schedule.guests, schedule.times)
+        values = [getattr(each, name) for each in engine.connections for name in names]
+        return [*map(str, queues), *map(str, values)]
+
+    before = state()
+    for _ in range(3):
+        asked = (engine.busy, engine.next_ms, engine.connections, engine.tape)
+        assert asked[0] is True
+        describe(engine)
+        assert not any(each.wants_input for each in engine.connections)
+    assert state() == before

@@ -2,122 +2,119 @@
 
 import pytest
 
+from tests.engine.script import play
 from tests.engine.support import OK, Client, event, guest_of
 from xsd.engine import Engine
 from xsd.protocol.errors import Errno
-from xsd.protocol.frame import encode_frame
-from xsd.protocol.ops import FEATURE_ERROR, Op
+from xsd.protocol.ops import Op
 from xsd.protocol.perms import Caller
 from xsd.store import Store
 
-EINVAL, ENOENT, EACCES = Errno.EINVAL, Errno.ENOENT, Errno.EACCES
-IN, OUT = b"@introduceDomain", b"@releaseDomain"
+EINVAL, ENOENT = Errno.EINVAL, Errno.ENOENT
+OUT = b"@releaseDomain"
+INTRODUCE, RELEASE, READ, WATCH = Op.INTRODUCE, Op.RELEASE, Op.READ, Op.WATCH
+GET_FEATURE, PATH_OF = Op.GET_FEATURE, Op.GET_DOMAIN_PATH
+
+WATCHES = """
+    a watch @introduceDomain i -> OK @introduceDomain:i
+    a watch @releaseDomain o -> OK @releaseDomain:o
+"""
+QUOTAS = (
+    "nodes watches outstanding memory transactions transaction-nodes "
+    "node-permissions path-max node-size soft-memory,"
+)
+
+RULES: dict[str, str] = {
+    # To introduce it again only changes its event channel.
+    "introduced domain is known and told once": f"""
+        {WATCHES}; is_domain_introduced 5 -> F,
+        introduce 5 4101 105; is_domain_introduced 5 -> T,; a hear -> @introduceDomain:i
+        introduce 5 x 106 extra; a hear -> -
+    """,
+    # The name alone would not say which one; depth 0 is told nothing.
+    "domain is told to watches with a depth by its number": """
+        a watch @introduceDomain 0 0 -> OK @introduceDomain:0
+        a watch @introduceDomain 1 1 -> OK @introduceDomain:1
+        a watch @introduceDomain/5 own -> OK @introduceDomain/5:own; introduce 5 1 1
+        a hear -> @introduceDomain/5:1 @introduceDomain/5:own
+    """,
+    # Sockets are dom0's, but not its connection.
+    "introducing dom0 again leaves its clients alone": """
+        a watch /a t -> OK /a:t; introduce 0 1 1; write /a v; a hear -> /a:t
+    """,
+    # No hypervisor has such a domain; DOMID_ANY would be everybody's owner.
+    "reserved number cannot be introduced": "\n".join(
+        f"introduce {domid} 1 1 -> EINVAL; release {domid} -> ENOENT"
+        for domid in (32752, 32753, 32756, 32757, 65535)
+    ),
+    "self and dom0 count as introduced, other reserved numbers do not": """
+        is_domain_introduced 0 -> T,; is_domain_introduced 32752 -> T,
+        is_domain_introduced 32753 -> F,
+    """,
+    # With events, before the name itself; rights elsewhere too.
+    "released domain is gone with all it had": f"""
+        {WATCHES}; introduce 5 1 1
+        write /own/child v; write /other v; perms /own n5; perms /other n0 r5
+        a watch / r -> @introduceDomain:i OK /:r; release 5
+        a hear -> /own:r @releaseDomain:o; is_domain_introduced 5 -> F,
+        read /own/child -> ENOENT; get_perms /other -> n0,; release 5 -> ENOENT
+    """,
+    "resume of a known domain is ok, after a failed suspend": """
+        introduce 5 1 1; resume 5
+    """,
+    # A stub domain works for the guest it serves.
+    "domain has the rights of its target": """
+        5 read /a -> EACCES; write /a v; perms /a n5; 6 read /a -> EACCES
+        set_target 6 5; 6 read /a -> v; set_target 6 7 -> ENOENT
+        set_target 7 6 -> ENOENT
+    """,
+    "path of a domain need not exist, and anyone may ask for anyone's": "\n".join(
+        f"{who} get_domain_path {domid} -> /local/domain/{domid},"
+        for who in (0, 1)
+        for domid in (0, 7, 65535)
+    ),
+    # ERROR, WATCH_DEPTH and DOMID_ANY. C reads one NUL as domain 0.
+    "features are the caller's own, and for dom0 others' too": """
+        get_feature -> 15,; 5 get_feature -> 15,; 5 get_feature 0 -> EACCES
+        5 get_feature 5 -> EACCES; 5 get_feature '' -> EINVAL; get_feature 5 -> 15,
+        get_feature 7 -> ENOENT; get_feature '' -> EINVAL
+    """,
+    # Afterwards it is EBUSY, of an unknown domain ENOENT.
+    "features are set before a domain is introduced": """
+        come 5; set_feature 5 16 -> EINVAL; set_feature 5 17 -> EINVAL; set_feature 5 2
+        get_feature 5 -> 2,; introduce 5 1 1; get_feature 5 -> 2,
+        set_feature 5 14 -> EBUSY; set_feature 7 14 -> ENOENT
+    """,
+    "quotas have names, all in one string": f"get_quota -> {QUOTAS}",
+    "quota that is not set for a domain is the common one": """
+        5 get_feature -> 15,; get_quota nodes -> 1000,; set_quota nodes 7
+        set_quota 5 watches 8; set_quota 5 soft-memory 9; get_quota nodes -> 7,
+        get_quota 5 nodes -> 7,; get_quota 5 watches -> 8,
+        get_quota 5 soft-memory -> 9,; get_quota watches -> 128,
+    """,
+    # ENOENT for the domain, EINVAL for the name, which may be any bytes.
+    "unknown domain or quota": "\n".join(
+        f"{op} 7 nodes {rest} -> ENOENT\n"
+        + "\n".join(
+            f"{op} {name} {rest} -> EINVAL; {op} 0 {name} {rest} -> EINVAL"
+            for name in ("no", "Nodes", "soft-nodes", "soft-", "\xff\xfe")
+        )
+        for op, rest in (("get_quota", ""), ("set_quota", "5"))
+    ),
+}
 
 
-@pytest.fixture
-def watcher(engine: Engine) -> Client:
-    """A client of dom0 that is told of domains."""
-    client = Client(engine)
-    client.ask(Op.WATCH, IN + b"\0i\0")
-    client.ask(Op.WATCH, OUT + b"\0o\0")
-    return client
+@pytest.mark.parametrize("rule", RULES)
+def test_domains(engine: Engine, rule: str) -> None:
+    """Each rule as the script that shows it."""
+    play(engine, RULES[rule])
 
 
-def is_introduced(client: Client, domid: int) -> bool:
-    """IS_DOMAIN_INTRODUCED."""
-    op, answer = client.reply(Op.IS_DOMAIN_INTRODUCED, b"%d\0" % domid)
-    assert op == Op.IS_DOMAIN_INTRODUCED
-    assert answer in (b"T\0", b"F\0")
-    return answer == b"T\0"
-
-
-def test_introduced_domain_is_known_and_told(dom0: Client, watcher: Client) -> None:
-    """Once: to introduce it again only changes its event channel."""
-    assert not is_introduced(dom0, 5)
-    assert dom0.reply(Op.INTRODUCE, b"5\x004101\x00105\0") == (Op.INTRODUCE, OK)
-    assert is_introduced(dom0, 5)
-    assert watcher.take() == [event(IN, b"i")]
-
-    assert dom0.reply(Op.INTRODUCE, b"5\0x\x00106\0extra\0") == (Op.INTRODUCE, OK)
-    assert dom0.engine.store.known(5).port == 106
-    assert watcher.take() == []
-
-
-def test_domain_is_told_to_watches_with_a_depth_by_its_number(engine: Engine) -> None:
-    """The name alone would not say which one; depth 0 is told nothing."""
-    reader, dom0 = Client(engine), Client(engine)
-    for depth in (b"0", b"1"):
-        reader.ask(Op.WATCH, IN + b"\0" + depth + b"\0" + depth + b"\0")
-    reader.ask(Op.WATCH, IN + b"/5\0own\0")
-    dom0.ok(Op.INTRODUCE, b"5\x001\x001\0")
-
-    assert reader.take() == [event(IN + b"/5", b"1"), event(IN + b"/5", b"own")]
-
-
-def test_domain_that_is_introduced_again_begins_anew(engine: Engine) -> None:
-    """Watches, transactions, unsent output and half a request are gone (C)."""
-    guest, dom0 = guest_of(engine, 5), Client(engine)
-    guest.ask(Op.WATCH, b"/a\0t\0")
-    guest.start()
-    guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"5\0"))
-    guest.send(encode_frame(Op.READ, 9, 0, b"/a\0")[:10])
-    assert guest.connection.outbox.size > 0
-
-    dom0.ok(Op.INTRODUCE, b"5\x001\x001\0")
-
-    connection = guest.connection
-    assert connection.outbox.size == 0
-    assert connection.decoder.pending == b""
-    assert (connection.watches, connection.transactions) == ({}, {})
-    assert engine.store.usage.watches.of(5) == 0
-    assert engine.store.usage.transactions.of(5) == 0
-    assert not connection.lost
-    again = encode_frame(Op.GET_DOMAIN_PATH, 1, 0, b"5\0")
-    engine.receive(connection, again, 0)
-    assert connection.outbox.peek() == encode_frame(
-        Op.GET_DOMAIN_PATH, 1, 0, b"/local/domain/5\0"
-    )
-
-
-def test_introducing_dom0_again_leaves_its_clients_alone(engine: Engine) -> None:
-    """Sockets are dom0's, but not its connection."""
-    dom0, other = Client(engine), Client(engine)
-    other.ask(Op.WATCH, b"/a\0t\0")
-    dom0.ok(Op.INTRODUCE, b"0\x001\x001\0")
-    dom0.ok(Op.WRITE, b"/a\0v")
-
-    assert other.take() == [event(b"/a", b"t")]
-
-
-@pytest.mark.parametrize("domid", [b"32752", b"32753", b"32756", b"32757", b"65535"])
-def test_reserved_number_cannot_be_introduced(dom0: Client, domid: bytes) -> None:
-    """No hypervisor has such a domain; DOMID_ANY would be everybody's owner."""
-    assert dom0.errno(Op.INTRODUCE, domid + b"\x001\x001\0") is EINVAL
-    assert dom0.errno(Op.RELEASE, domid + b"\0") is ENOENT
-
-
-def test_self_counts_as_introduced(dom0: Client) -> None:
-    """So does dom0; other reserved numbers do not."""
-    assert is_introduced(dom0, 0)
-    assert is_introduced(dom0, 32752)
-    assert not is_introduced(dom0, 32753)
-
-
-def test_released_domain_is_gone_with_all_it_had(dom0: Client, watcher: Client) -> None:
-    """Its nodes, with events, before the name itself; rights elsewhere too."""
-    dom0.ok(Op.INTRODUCE, b"5\x001\x001\0")
-    for path in (b"/own/child", b"/other"):
-        dom0.ok(Op.WRITE, path + b"\0v")
-    dom0.ok(Op.SET_PERMS, b"/own\0n5\0")
-    dom0.ok(Op.SET_PERMS, b"/other\0n0\0r5\0")
-    watcher.ask(Op.WATCH, b"/\0r\0")
-
-    assert dom0.reply(Op.RELEASE, b"5\0") == (Op.RELEASE, OK)
-    assert watcher.take() == [event(b"/own", b"r"), event(OUT, b"o")]
-    assert not is_introduced(dom0, 5)
-    assert dom0.errno(Op.READ, b"/own/child\0") is ENOENT
-    assert dom0.reply(Op.GET_PERMS, b"/other\0") == (Op.GET_PERMS, b"n0\0")
-    assert dom0.errno(Op.RELEASE, b"5\0") is ENOENT
+def test_port_is_that_of_the_last_introduction(engine: Engine, dom0: Client) -> None:
+    """The domain is the same."""
+    for port in (105, 106):
+        dom0.ok(INTRODUCE, b"5\x001\0%d\0" % port)
+        assert engine.store.known(5).port == port
 
 
 @pytest.mark.parametrize("place", ["next", "previous", "both"])
@@ -128,13 +125,13 @@ def test_connection_of_a_released_domain_ends(engine: Engine, place: str) -> Non
     if place in ("next", "both"):
         guests.append(guest_of(engine, 5))
     for client in (*guests, other):
-        client.ask(Op.WATCH, b"/local/domain/5\0t\0")
-        client.ask(Op.WATCH, OUT + b"\0t\0")
+        client.ask(WATCH, b"/local/domain/5\0t\0")
+        client.ask(WATCH, OUT + b"\0t\0")
         client.start()
     engine.take_dirty()
-    dom0.send(dom0.frame(Op.RELEASE, b"5\0") + dom0.frame(Op.READ, b"/tool\0"))
+    dom0.send(dom0.frame(RELEASE, b"5\0") + dom0.frame(READ, b"/tool\0"))
 
-    assert dom0.take() == [(Op.RELEASE, OK), (Op.READ, b"")]
+    assert dom0.take() == [(RELEASE, OK), (READ, b"")]
     assert other.take() == [event(OUT, b"t")]
     dirty = engine.take_dirty()
     for guest in guests:
@@ -143,139 +140,26 @@ def test_connection_of_a_released_domain_ends(engine: Engine, place: str) -> Non
         assert guest.take() == []
         assert guest.connection.watches == {}
         engine.disconnect(guest.connection)
-    assert engine.store.usage.watches.of(5) == 0
-    assert engine.store.usage.transactions.of(5) == 0
+    usage = engine.store.usage
+    assert (usage.watches.of(5), usage.transactions.of(5)) == (0, 0)
     assert engine.connections == [dom0.connection, other.connection]
 
 
-@pytest.mark.parametrize("op", [Op.RELEASE, Op.RESUME])
+@pytest.mark.parametrize("op", [RELEASE, Op.RESUME])
 def test_own_domain_cannot_be_released_or_resumed(op: Op) -> None:
     """The privileged domain's, whatever its number is; others may be unknown."""
     for domid, other in ((0, 1), (3, 0)):
         client = Client(Engine(Store(domid)))
 
         assert client.errno(op, b"%d\0" % domid) is EINVAL
-        assert client.errno(op, b"%d\0" % other) is ENOENT
-        assert client.errno(op, b"32752\0") is ENOENT
+        for unknown in (other, 32752):
+            assert client.errno(op, b"%d\0" % unknown) is ENOENT
 
 
-def test_resume_of_a_known_domain_is_ok(dom0: Client) -> None:
-    """It runs again after a failed suspend."""
-    dom0.ok(Op.INTRODUCE, b"5\x001\x001\0")
-
-    assert dom0.reply(Op.RESUME, b"5\0") == (Op.RESUME, OK)
-
-
-def test_domain_has_the_rights_of_its_target(engine: Engine) -> None:
-    """A stub domain works for the guest it serves."""
-    stub, dom0 = guest_of(engine, 6), Client(engine)
-    guest_of(engine, 5)
-    dom0.ok(Op.WRITE, b"/a\0v")
-    dom0.ok(Op.SET_PERMS, b"/a\0n5\0")
-    assert stub.errno(Op.READ, b"/a\0") is EACCES
-
-    assert dom0.reply(Op.SET_TARGET, b"6\x005\0") == (Op.SET_TARGET, OK)
-    assert stub.reply(Op.READ, b"/a\0") == (Op.READ, b"v")
-    assert dom0.errno(Op.SET_TARGET, b"6\x007\0") is ENOENT
-    assert dom0.errno(Op.SET_TARGET, b"7\x006\0") is ENOENT
-
-
-def test_path_of_a_domain_need_not_exist(engine: Engine) -> None:
-    """Anyone may ask for anyone's."""
-    for client in (Client(engine), guest_of(engine)):
-        for domid in (b"0", b"7", b"65535"):
-            assert client.reply(Op.GET_DOMAIN_PATH, domid + b"\0") == (
-                Op.GET_DOMAIN_PATH,
-                b"/local/domain/" + domid + b"\0",
-            )
-
-
-def test_features_of_the_caller_and_of_others(engine: Engine) -> None:
-    """ERROR, WATCH_DEPTH and DOMID_ANY; of others only for dom0."""
-    guest, dom0 = guest_of(engine, 5), Client(engine)
-
-    for client in (guest, dom0):
-        assert client.reply(Op.GET_FEATURE) == (Op.GET_FEATURE, b"15\0")
-    assert guest.errno(Op.GET_FEATURE, b"0\0") is EACCES
-    assert guest.errno(Op.GET_FEATURE, b"5\0") is EACCES
-    assert dom0.reply(Op.GET_FEATURE, b"5\0") == (Op.GET_FEATURE, b"15\0")
-    assert dom0.errno(Op.GET_FEATURE, b"7\0") is ENOENT
-
-
-def test_one_nul_is_no_domain_to_get_features_of(engine: Engine) -> None:
-    """C reads it as domain 0."""
-    for client in (Client(engine), guest_of(engine)):
-        assert client.errno(Op.GET_FEATURE, b"\0") is EINVAL
-
-
-def test_features_are_those_of_all_for_a_caller_that_is_not_known(
-    engine: Engine,
-) -> None:
+def test_a_caller_that_is_not_known_has_the_features_of_all(engine: Engine) -> None:
     """Such as one whose domain was released a moment ago."""
-    client = Client(engine, Caller(9, privileged=False))
+    engine.tape = None
+    connection = engine.core.connect(Caller(9, privileged=False))
 
-    assert client.reply(Op.GET_FEATURE) == (Op.GET_FEATURE, b"15\0")
-
-
-def test_features_are_set_before_a_domain_is_introduced(engine: Engine) -> None:
-    """Afterwards it is EBUSY, of an unknown domain ENOENT."""
-    dom0 = Client(engine)
-    engine.store.domains.know(5, engine.store.generation)
-
-    assert dom0.errno(Op.SET_FEATURE, b"5\x0016\0") is EINVAL
-    assert dom0.errno(Op.SET_FEATURE, b"5\x0017\0") is EINVAL
-    assert dom0.reply(Op.SET_FEATURE, b"5\x002\0") == (Op.SET_FEATURE, OK)
-    assert dom0.reply(Op.GET_FEATURE, b"5\0") == (Op.GET_FEATURE, b"2\0")
-    assert guest_of(engine, 5).reply(Op.GET_FEATURE) == (Op.GET_FEATURE, b"2\0")
-    assert engine.store.known(5).features == FEATURE_ERROR
-    assert dom0.errno(Op.SET_FEATURE, b"5\x0014\0") is Errno.EBUSY
-    assert dom0.errno(Op.SET_FEATURE, b"7\x0014\0") is ENOENT
-
-
-def test_quotas_have_names(dom0: Client) -> None:
-    """All in one string."""
-    assert dom0.reply(Op.GET_QUOTA) == (
-        Op.GET_QUOTA,
-        (
-            b"nodes watches outstanding memory transactions transaction-nodes "
-            b"node-permissions path-max node-size soft-memory\0"
-        ),
-    )
-
-
-def test_quota_of_all_and_of_one_domain(engine: Engine) -> None:
-    """One that is not set for a domain is the common one."""
-    dom0 = Client(engine)
-    guest_of(engine, 5)
-
-    assert dom0.reply(Op.GET_QUOTA, b"nodes\0")[1] == b"1000\0"
-    assert dom0.reply(Op.SET_QUOTA, b"nodes\x007\0") == (Op.SET_QUOTA, OK)
-    assert dom0.reply(Op.SET_QUOTA, b"5\0watches\x008\0") == (Op.SET_QUOTA, OK)
-    assert dom0.reply(Op.SET_QUOTA, b"5\0soft-memory\x009\0") == (Op.SET_QUOTA, OK)
-    assert dom0.reply(Op.GET_QUOTA, b"nodes\0")[1] == b"7\0"
-    assert dom0.reply(Op.GET_QUOTA, b"5\0nodes\0")[1] == b"7\0"
-    assert dom0.reply(Op.GET_QUOTA, b"5\0watches\0")[1] == b"8\0"
-    assert dom0.reply(Op.GET_QUOTA, b"5\0soft-memory\0")[1] == b"9\0"
-    assert dom0.reply(Op.GET_QUOTA, b"watches\0")[1] == b"128\0"
-
-
-@pytest.mark.parametrize(("op", "rest"), [(Op.GET_QUOTA, b""), (Op.SET_QUOTA, b"5\0")])
-def test_unknown_domain_or_quota(dom0: Client, op: Op, rest: bytes) -> None:
-    """ENOENT for the domain, EINVAL for the name, which may be any bytes."""
-    assert dom0.errno(op, b"7\0nodes\0" + rest) is ENOENT
-    for name in (b"no", b"Nodes", b"soft-nodes", b"soft-", b"\xff\xfe"):
-        assert dom0.errno(op, name + b"\0" + rest) is EINVAL
-        assert dom0.errno(op, b"0\0" + name + b"\0" + rest) is EINVAL
-
-
-def test_quota_that_is_set_holds_at_once(engine: Engine) -> None:
-    """And for the domain it was set for."""
-    guest, dom0 = guest_of(engine, 5), Client(engine)
-    dom0.ok(Op.WRITE, b"/a\0")
-    dom0.ok(Op.SET_PERMS, b"/a\0n5\0")
-    dom0.ok(Op.SET_QUOTA, b"5\0nodes\x002\0")
-    guest.ok(Op.WRITE, b"/a/b\0")
-
-    assert guest.errno(Op.WRITE, b"/a/c\0") is Errno.ENOSPC
-    dom0.ok(Op.SET_QUOTA, b"5\0nodes\x000\0")
-    guest.ok(Op.WRITE, b"/a/c\0")
+    assert engine.core.features(connection) == 15
+    assert engine.store.domains.get(9) is None

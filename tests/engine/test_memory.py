@@ -1,23 +1,29 @@
-"""A guest's memory: what is refused, lost and remarked on when it has none left."""
+"""xsd.engine.memory: what is refused, lost, too old and remarked on."""
 
 from collections import Counter
 
 import pytest
 
-from tests.engine.support import OK, Client, event
-from tests.xsa.support import guest_at_home, home
+from tests.engine.script import Verb, play
+from tests.engine.support import Client, guest_at_home, home, run
 from xsd.engine import Engine, Notice
-from xsd.engine.core import REMARK_MS
+from xsd.engine.memory import REMARK_EVERY_MS, REMARK_MS
+from xsd.engine.schedule import EXPIRE
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.protocol.path import parse_path
 from xsd.store.quota import MEMORY
 from xsd.store.usage import MESSAGE_BYTES
 
+SOFT = "soft-memory"
+HOME = "/local/domain/1"
+X50, X300, X600, X1000 = ("x" * count for count in (50, 300, 600, 1000))
+OVER, BELOW = "memory.over_soft_quota", "memory.below_soft_quota"
+
 
 def room(engine: Engine, more: int) -> None:
     """Give domain 1 exactly so much room beyond what it has."""
-    engine.store.quotas.set(1, MEMORY, engine.store.usage.memory.of(1) + more)
+    engine.set_limit(1, MEMORY, engine.store.usage.memory_of(1) + more)
 
 
 def remarks(engine: Engine) -> list[Notice]:
@@ -26,7 +32,141 @@ def remarks(engine: Engine) -> list[Notice]:
     return [each for each in notices if each.event.startswith(("quota.", "memory."))]
 
 
-# Refused.
+def quiet(engine: Engine, _: Client, words: list[str]) -> str:
+    """Look at the log each second from one to another; what it was told."""
+    seen = []
+    for second in range(int(words[0]), int(words[1]) + 1):
+        run(engine, second * 1000)
+        seen += [f"{second}:{each.event}" for each in remarks(engine)]
+    return " ".join(seen)
+
+
+def timers(engine: Engine, _client: Client, _words: list[str]) -> str:
+    """When events are looked at."""
+    times = [each[0] for each in engine.core.schedule.times if each[1] == EXPIRE]
+    return " ".join(map(str, sorted(times)))
+
+
+VERBS: dict[str, Verb] = {
+    "timers": timers,
+    "expires": lambda _, client, __: str(client.connection.expires_ms),
+    "has": lambda _, client, __: str(client.connection.outbox.size > 0),
+    "what": lambda engine, _, __: " ".join(
+        str(each.fields.get("what")) for each in remarks(engine)
+    ),
+    "room": lambda engine, _, words: room(engine, int(words[0])),
+    "expire": lambda engine, _, words: engine.expire_events_after(int(words[0])),
+    "unsent": lambda engine, _, __: str(engine.store.usage.unsent.of(1) > 200),
+    "remarks": lambda engine, _, __: " ".join(each.event for each in remarks(engine)),
+    "seconds": quiet,
+}
+
+# Events of a node wait for a guest and for dom0's client a.
+WATCHED = "node /a r0; 1 watch /a t -> OK /a:t; a watch /a t -> OK /a:t"
+
+RULES = {
+    # Whether a request is refused must not depend on what its client has read.
+    "what waits for a guest refuses nothing": f"""
+        homes 1; 1 watch a t -> OK a:t; mkdir {HOME}/a; unsent -> True
+        room 100; 1 write b {X50} -> a:t OK
+    """,
+    # One of the guest itself; dom0 and its request are not concerned.
+    **{
+        f"an event that {name} is {what}": f"""
+            homes 1 2; 1 watch @releaseDomain t -> OK @releaseDomain:t
+            2 watch @releaseDomain t -> OK @releaseDomain:t; introduce 9 1 1
+            room {16 + len("@releaseDomain,t,") + MESSAGE_BYTES + more}; release 9
+            1 hear -> {"@releaseDomain:t" if not more else "-"}
+            2 hear -> @releaseDomain:t; what -> {log}
+        """
+        for name, what, more, log in (
+            ("just fits", "told", 0, "-"),
+            ("does not fit", "lost, which is logged", -1, "events are lost"),
+        )
+    },
+    "who reads is told again, since the memory of what was read is free": f"""
+        homes 1; 1 watch a t -> OK a:t; room {2 * (MESSAGE_BYTES + 40)}
+        mkdir {HOME}/a; mkdir {HOME}/a/b; mkdir {HOME}/a/c; mkdir {HOME}/a/d
+        1 hear -> a:t; mkdir {HOME}/a/e; 1 hear -> a/e:t
+    """,
+    "an event that waits already is not lost, however full the memory": f"""
+        homes 1; 1 watch a t -> OK a:t; write {HOME}/a; limit 1 memory 1
+        write {HOME}/a; remarks -> -; 1 hear -> a:t
+    """,
+    # What waits for it can become less in no other way.
+    "a guest at its quota is not served until it has read": f"""
+        homes 1; room 1; 1 send get_domain_path 1; 1 send get_domain_path 2
+        1 wants_input -> False; busy -> False
+        1 hear -> get_domain_path={HOME},; turn
+        1 hear -> get_domain_path=/local/domain/2,
+    """,
+    # A limit that was lowered must not lock it out.
+    "a guest far over its quota can give memory back": f"""
+        homes 1; 1 write a {X1000}; 1 watch b t -> OK b:t; limit 1 memory 1
+        1 mkdir c -> ENOMEM; 1 read a -> {X1000}; 1 unwatch b t; 1 rm a
+    """,
+    # The next is looked for when one has expired.
+    "each event has its own time": f"""
+        {WATCHED}; expire 20000; write /a/0 v; turn 5; write /a/5 v
+        turn 9; write /a/9 v; turn 20007; 1 hear -> /a/9:t; log -> events.expired
+    """,
+    # Each that an event waits for is one timer; the second has none to do any more.
+    "a time that is set again and again is kept once": f"""
+        {WATCHED}; expire 9000; write /a v; expire 7000; write /a v; expire 8000
+        write /a v; turn 100; write /a/b v; turn 8050; 1 hear -> /a/b:t
+        timers -> 8100 9000; turn 9000; 1 expires -> 0
+    """,
+    # 0 ends it.
+    **{
+        f"a time that is set holds for what waits already, {name}": f"""
+            {WATCHED}; expire {before}; write /a v; expire 100; turn 100; 1 hear -> -
+            write /a v; expire 0; turn 90000; 1 hear -> /a:t
+        """
+        for name, before in (("if there was none", 0), ("if it was longer", 50_000))
+    },
+    # They are not in its way any more.
+    "who waits for its own reading goes on when events expire": f"""
+        {WATCHED}; expire 20000; write /a v; limit 1 memory 1; 1 send read /a
+        1 unanswered -> 1; turn 20000; 1 hear -> read=v
+    """,
+    # Once over it and once below it again, however many requests come.
+    "a soft quota is remarked on both ways": f"""
+        homes 1; limit 1 {SOFT} 500
+        1 write a {X300}; 1 write b {X300}; 1 write c {X300}; remarks -> {OVER}
+        turn {REMARK_MS}; 1 rm a; remarks -> -
+        1 rm b; turn {REMARK_MS + REMARK_EVERY_MS}; remarks -> {BELOW}
+    """,
+    # Then nobody looks any more.
+    "what may not be told yet is told later without a request": f"""
+        homes 1; limit 1 {SOFT} 500; 1 write a {X600}; 1 rm a; remarks -> {OVER}
+        seconds 1 10 -> 10:{BELOW}
+        1 write a {X600}; seconds 11 20 -> 20:{OVER}
+        1 rm a; seconds 21 31 -> 30:{BELOW}; next -> 0
+    """,
+    # Though it asks for nothing itself; the privileged domain has no limit.
+    "what others give a domain is noticed in time": f"""
+        found 1; limit -1 {SOFT} 100; node /a n1; write /a {X1000}; remarks -> -
+        turn {REMARK_EVERY_MS}; remarks -> {OVER}; turn {5 * REMARK_MS}; remarks -> -
+    """,
+    # Nothing of the one that had its id before is known.
+    "a later domain is remarked on anew": f"""
+        limit -1 {SOFT} 100
+        found 1; write /a {X1000}; perms /a n1
+        turn {REMARK_EVERY_MS}; remarks -> {OVER}; release 1
+        found 1; write /a {X1000}; perms /a n1
+        turn {2 * REMARK_EVERY_MS}; remarks -> {OVER}; release 1
+    """,
+    "a soft quota of 0 is none": f"""
+        homes 1; limit 1 {SOFT} 0; 1 write a {X1000}
+        turn {REMARK_EVERY_MS}; remarks -> -
+    """,
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_memory(engine: Engine, rule: str) -> None:
+    """Each rule as the script that shows it."""
+    play(engine, RULES[rule], VERBS)
 
 
 def test_a_refusal_for_memory_is_enomem_and_logged_once(engine: Engine) -> None:
@@ -43,165 +183,19 @@ def test_a_refusal_for_memory_is_enomem_and_logged_once(engine: Engine) -> None:
     assert (fields["domid"], fields["quota"]) == (1, "memory")
     assert fields["limit"] == engine.store.quotas.limit(1, MEMORY)
     assert fields["path"] == home(1) + b"/a"
-    assert engine._core.over_quota == {(1, "memory"): 4}
+    assert engine.core.over_quota == {(1, "memory"): 4}
 
 
-# Lost.
-
-
-@pytest.mark.parametrize(("more", "is_told"), [(0, True), (-1, False)])
-def test_an_event_that_does_not_fit_is_lost(
-    engine: Engine, dom0: Client, more: int, *, is_told: bool
-) -> None:
-    """It is one of the guest itself; dom0 and its request are not concerned."""
-    guest = guest_at_home(engine, 1)
-    other = guest_at_home(engine, 2)
-    for each in (guest, other):
-        each.ok(Op.WATCH, b"@releaseDomain\0t\0")
-    dom0.ok(Op.INTRODUCE, b"9\x001\x001\0")
-    expected = event(b"@releaseDomain", b"t")
-    room(engine, 16 + len(expected[1]) + MESSAGE_BYTES + more)
-    dom0.ok(Op.RELEASE, b"9\0")
-
-    assert guest.take() == ([expected] if is_told else [])
-    assert other.take() == [expected]
-    lost = [each.fields.get("what") for each in remarks(engine)]
-    assert lost == ([] if is_told else ["events are lost"])
-
-
-def test_who_reads_is_told_again(engine: Engine, dom0: Client) -> None:
-    """The memory of what was read is free."""
-    guest = guest_at_home(engine, 1)
-    guest.ok(Op.WATCH, b"a\0t\0")
-    room(engine, 2 * (MESSAGE_BYTES + 40))
-    for name in (b"a", b"a/b", b"a/c", b"a/d"):
-        dom0.ok(Op.MKDIR, home(1) + b"/" + name + b"\0")
-    assert 0 < len(guest.take()) < 4
-    dom0.ok(Op.MKDIR, home(1) + b"/a/e\0")
-
-    assert guest.take() == [event(b"a/e", b"t")]
-
-
-# Left alone.
-
-
-def test_a_guest_at_its_quota_is_not_read_from_until_it_has_read(
-    engine: Engine,
-) -> None:
-    """What waits for it can become less in no other way."""
-    guest = guest_at_home(engine, 1)
-    room(engine, 1)
-    guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"1\0"))
-    guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"2\0"))
-
-    assert not engine.has_room(guest.connection)
-    assert guest.unanswered == 2
-    assert guest.take() == [(Op.GET_DOMAIN_PATH, home(1) + b"\0")]
-    assert engine.take_ready() == [guest.connection]
-    engine.resume(guest.connection, 0)
-    assert guest.take() == [(Op.GET_DOMAIN_PATH, home(2) + b"\0")]
-
-
-def test_a_guest_far_over_its_quota_can_give_memory_back(engine: Engine) -> None:
-    """A limit that was lowered must not lock it out."""
-    guest = guest_at_home(engine, 1)
-    guest.ok(Op.WRITE, b"a\0" + b"x" * 1000)
-    guest.ok(Op.WATCH, b"b\0t\0")
-    engine.store.quotas.set(1, MEMORY, 1)
-
-    assert guest.errno(Op.MKDIR, b"c\0") is Errno.ENOMEM
-    assert guest.reply(Op.READ, b"a\0") == (Op.READ, b"x" * 1000)
-    assert guest.reply(Op.UNWATCH, b"b\0t\0") == (Op.UNWATCH, OK)
-    assert guest.reply(Op.RM, b"a\0") == (Op.RM, OK)
-
-
-# Remarked on.
-
-
-def test_a_soft_quota_is_remarked_on_both_ways(engine: Engine) -> None:
-    """Once over it and once below it again, however many requests come."""
-    guest = guest_at_home(engine, 1)
-    engine.store.quotas.set(1, "soft-memory", 500)
-    for name in (b"a", b"b", b"c"):
-        guest.ok(Op.WRITE, name + b"\0" + b"x" * 300)
-    (over,) = remarks(engine)
-    assert (over.level, over.event) == ("warning", "memory.over_soft_quota")
-    assert over.fields["domid"] == 1
-    assert over.fields["limit"] == 500
-    assert isinstance(used := over.fields["used"], int)
-    assert used > 500
-    engine.receive(guest.connection, guest.frame(Op.RM, b"a\0"), REMARK_MS)
-    assert remarks(engine) == []
-    engine.receive(guest.connection, guest.frame(Op.RM, b"b\0"), REMARK_MS)
-    guest.take()
-    engine.look_at_memory(REMARK_MS)
-    (below,) = remarks(engine)
-    assert (below.level, below.event) == ("info", "memory.below_soft_quota")
-
-
-def test_remarks_on_one_domain_are_ten_seconds_apart(engine: Engine) -> None:
-    """It may go to and fro as it likes."""
-    guest = guest_at_home(engine, 1)
-    engine.store.quotas.set(1, "soft-memory", 500)
-    count = 0
-    for second in range(60):
-        request = (b"a\0" + b"x" * 600) if second % 2 == 0 else b"a\0"
-        frame = guest.frame(Op.WRITE, request)
-        engine.receive(guest.connection, frame, second * 1000)
-        guest.take()
-        engine.look_at_memory(second * 1000)
-        count += len(remarks(engine))
-
-    assert 5 <= count <= 6
-
-
-def test_what_others_give_a_domain_is_noticed_in_time(
-    engine: Engine, dom0: Client
-) -> None:
-    """By whoever looks at memory now and then; the privileged domain has no limit."""
-    engine.store.introduce(1, 1)
-    engine.store.quotas.set(-1, "soft-memory", 100)
-    dom0.ok(Op.WRITE, b"/a\0" + b"x" * 1000)
-    dom0.ok(Op.SET_PERMS, b"/a\0n1\0")
-    assert remarks(engine) == []
-    engine.look_at_memory(0)
-    assert [each.fields["domid"] for each in remarks(engine)] == [1]
-    engine.look_at_memory(5 * REMARK_MS)
-    assert remarks(engine) == []
-
-
-def test_a_later_domain_is_remarked_on_anew(engine: Engine, dom0: Client) -> None:
-    """Nothing of the one that had its id before is known."""
-    engine.store.quotas.set(-1, "soft-memory", 100)
-    for _ in range(2):
-        engine.store.introduce(1, 1)
-        dom0.ok(Op.WRITE, b"/a\0" + b"x" * 1000)
-        dom0.ok(Op.SET_PERMS, b"/a\0n1\0")
-        engine.look_at_memory(0)
-        assert [each.event for each in remarks(engine)] == ["memory.over_soft_quota"]
-        dom0.ok(Op.RELEASE, b"1\0")
-
-
-def test_no_soft_quota_is_no_remark(engine: Engine) -> None:
-    """0 is no limit."""
-    guest = guest_at_home(engine, 1)
-    engine.store.quotas.set(1, "soft-memory", 0)
-    guest.ok(Op.WRITE, b"a\0" + b"x" * 1000)
-    engine.look_at_memory(0)
-
-    assert remarks(engine) == []
-
-
-def test_a_commit_makes_no_more_events_than_a_guest_has_room_for(
-    engine: Engine, dom0: Client
-) -> None:
+def test_a_commit_makes_no_more_events_than_a_guest_has_room_for(dom0: Client) -> None:
     """A hundred thousand would hold everybody up; who has room is told them all."""
+    engine = dom0.engine
     guest = guest_at_home(engine, 1)
     other = guest_at_home(engine, 2)
     guest.ok(Op.SET_PERMS, home(1) + b"\0n1\0r2\0")
     for number in range(3):
         for client in (guest, other, dom0):
             client.ok(Op.WATCH, home(1) + b"\0%d\0" % number)
+    engine.tape = None
     transaction = engine.store.start(engine.store.privileged.caller)
     for node in range(100):
         path = parse_path(home(1) + b"/%d" % node)
@@ -210,18 +204,51 @@ def test_a_commit_makes_no_more_events_than_a_guest_has_room_for(
     events = engine.store.commit(transaction)
     count = Counter(each.watch.caller.domid for each in events)
 
-    free = engine.store.quotas.limit(1, MEMORY) - engine.store.usage.memory.of(1)
+    free = engine.store.quotas.limit(1, MEMORY) - engine.store.usage.memory_of(1)
     assert 0 < free < 300 * MESSAGE_BYTES
     assert count == {0: 300, 1: free // MESSAGE_BYTES + 1, 2: 300}
 
 
-def test_an_event_that_waits_already_is_not_lost(engine: Engine, dom0: Client) -> None:
-    """However full the memory of its watcher is."""
-    guest = guest_at_home(engine, 1)
-    guest.ok(Op.WATCH, b"a\0t\0")
-    dom0.ok(Op.WRITE, home(1) + b"/a\0")
-    engine.store.quotas.set(1, MEMORY, 1)
-    dom0.ok(Op.WRITE, home(1) + b"/a\0")
+def test_events_that_a_guest_does_not_fetch_are_dropped_in_time(engine: Engine) -> None:
+    """Those of dom0 never are; a link need not be told; and it is logged."""
+    play(
+        engine,
+        f"""
+        {WATCHED}; expire 20000; write /a v; turn 19999; 1 has -> True; turn 20000
+        1 hear -> -; a hear -> /a:t
+        """,
+        VERBS,
+    )
+    (notice,) = engine.take_notices()
+    assert (notice.level, notice.event) == ("warning", "events.expired")
+    assert notice.fields["what"] == 1
 
-    assert remarks(engine) == []
-    assert guest.take() == [event(b"a", b"t")]
+
+def test_remarks_on_one_domain_are_ten_seconds_apart(engine: Engine) -> None:
+    """It may go to and fro as it likes."""
+    guest = guest_at_home(engine, 1)
+    engine.set_limit(1, SOFT, 500)
+    count = 0
+    for second in range(60):
+        run(engine, second * 1000)
+        value = b"x" * 600 if second % 2 == 0 else b""
+        guest.ok(Op.WRITE, b"a\0" + value)
+        count += len(remarks(engine))
+
+    assert 5 <= count <= 6
+
+
+def test_a_remark_has_its_particulars(engine: Engine) -> None:
+    """A warning with domain, limit and use; below the limit it is no warning."""
+    guest = guest_at_home(engine, 1)
+    engine.set_limit(1, SOFT, 500)
+    guest.ok(Op.WRITE, b"a\0" + b"x" * 600)
+    guest.ok(Op.RM, b"a\0")
+    for now_ms in (REMARK_MS, REMARK_MS + REMARK_EVERY_MS):
+        run(engine, now_ms)
+    over, below = remarks(engine)
+
+    assert (over.level, below.level) == ("warning", "info")
+    assert (over.fields["domid"], over.fields["limit"]) == (1, 500)
+    assert isinstance(used := over.fields["used"], int)
+    assert used > 500

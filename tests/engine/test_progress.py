@@ -2,13 +2,12 @@
 
 import pytest
 
-from tests.engine.support import Client, guest_of
+from tests.engine.script import Verb, play
+from tests.engine.support import OK, Client, guest_of, run
 from xsd.engine import Engine
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.protocol.errors import Errno
-from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
-from xsd.protocol.reply import OK
 
 
 def attempt(reader: Client, writer: Client) -> bool:
@@ -16,15 +15,178 @@ def attempt(reader: Client, writer: Client) -> bool:
     tx = reader.start()
     reader.ask(Op.READ, b"/a\0", tx)
     reader.ok(Op.WRITE, b"/b\0v", tx)
-    writer.send(writer.frame(Op.WRITE, b"/a\0other"))
+    writer.post(Op.WRITE, b"/a\0other")
     return reader.reply(Op.TRANSACTION_END, b"T\0", tx)[0] == Op.TRANSACTION_END
 
 
-def fail_often_enough(reader: Client, writer: Client) -> None:
+def fail_often_enough(
+    reader: Client, writer: Client, times: int = PROTECT_AFTER
+) -> None:
     """Bring a client to where its next transaction is protected."""
-    for _ in range(PROTECT_AFTER):
+    for _ in range(times):
         assert not attempt(reader, writer)
         writer.take()
+
+
+def fail(engine: Engine, reader: Client, words: list[str]) -> None:
+    """Have a client fail often enough or so often, since another one writes."""
+    writer = Client(engine)
+    fail_often_enough(reader, writer, *map(int, words))
+    engine.disconnect(writer.connection)
+
+
+def flood(_engine: Engine, client: Client, _words: list[str]) -> None:
+    """Ask more than is answered without being read."""
+    for _ in range(100):
+        client.post(Op.GET_DOMAIN_PATH, b"1\0")
+
+
+VERBS: dict[str, Verb] = {
+    "flood": flood,
+    "protected": lambda engine, _, __: str(engine.core.protection is not None),
+    "start_another": lambda _, client, __: client.send(
+        client.frame(Op.TRANSACTION_START)
+    ),
+    "fail": fail,
+    "broken": lambda _, client, __: client.send(b"\xff" * 16),
+    "conflicts": lambda _, client, __: str(client.connection.conflicts),
+    "now": lambda engine, _, __: str(engine.core.now_ms),
+    "later": lambda engine, _, __: str(engine.next_ms > PROTECT_MS + 1),
+}
+
+NODES = "node /a b0; node /b b0; 1 hear; 2 hear"
+# A transaction of dom0's client a, or of guest 1, is protected.
+NEXT = PROTECT_AFTER + 1
+PROTECTED = f"{NODES}; a fail; a start -> {NEXT},"
+GUESTS = f"{NODES}; 1 fail; 1 start -> {NEXT},"
+
+RULES = {
+    # Neither refused nor lost.
+    "the write that waited is carried out afterwards, and what is behind it": f"""
+        {PROTECTED}; a t{NEXT} read /a -> other
+        post write /a late; post read /a; busy -> False
+        a t{NEXT} end T; hear -> write=OK read=late
+    """,
+    # What broke the last attempt waits from the start: the same is read again.
+    **{
+        f"{verb} of what it may read waits": f"{PROTECTED}; post {verb} /a {rest}"
+        for verb, rest in (("write", "v"), ("rm", ""), ("perms", "n0"))
+    },
+    "what cannot break it does not wait": f"""
+        {PROTECTED}; write /elsewhere v; read /a -> other; write /a/below v
+        write // v -> EINVAL
+    """,
+    "a commit of another waits too, if it changes what was read": f"""
+        {NODES}; a fail; start -> 1,; start -> 2,; t1 write /c v; t2 write /a v
+        a start -> {NEXT},; t1 end T; t2 post end T
+    """,
+    # And the slow client has to fail as often again first.
+    "nobody waits longer than the limit": f"""
+        {PROTECTED}; post write /a late; next -> {PROTECT_MS}
+        turn {PROTECT_MS - 1}; hear -> -
+        turn {PROTECT_MS}; hear -> write=OK; a conflicts -> 0
+    """,
+    **{
+        f"nobody waits for a client {who}": f"""
+            {GUESTS}; 1 t{NEXT} read /a -> other; 2 post write /a late
+            {end}; turn; 2 hear -> write=OK; now -> 0
+        """
+        for who, end in (
+            ("that commits", f"1 t{NEXT} end T"),
+            ("that aborts", f"1 t{NEXT} end F"),
+            ("that resets its watches", "1 reset ''"),
+            ("that leaves", "1 leave"),
+            ("that begins anew", "1 anew"),
+            ("whose domain ends", "gone 1"),
+            # Its link reads the end of the stream and ends it when all is sent.
+            ("whose stream is broken", "1 broken; 1 leave"),
+        )
+    },
+    "a guest cannot make dom0 wait, only other guests": f"""
+        {GUESTS}; write /a v; 2 post write /a v
+    """,
+    # It may name any node, and rely on its being refused.
+    "nobody waits at what a guest has no right to": f"""
+        {GUESTS}; node /secret n2
+        1 t{NEXT} read /secret -> EACCES; 2 write /secret v
+    """,
+    # Two that wait for each other would do so until the limit.
+    "one transaction is protected at a time": f"""
+        {NODES}; a fail; b fail; a start -> {NEXT},; b start -> {NEXT},
+        a t{NEXT} write /a v; a t{NEXT} end T
+    """,
+    # Its own takes that one's place, and guests wait for it.
+    "dom0 does not wait until a guest's protection is over": f"""
+        {NODES}; 1 fail; a fail; 1 start -> {NEXT},; 3 post write /a late
+        a start -> {NEXT},; a t{NEXT} read /a -> other
+        3 post write /a later; 2 post write /a later
+        a t{NEXT} end T; 3 hear -> write=OK write=OK; 2 hear -> write=OK
+    """,
+    "a guest waits for every protection of dom0, also after a guest's": f"""
+        {NODES}; 1 fail; a fail; 1 start -> {NEXT},; 1 t{NEXT} read /a -> other
+        2 post write /a late; a start -> {NEXT},; a t{NEXT} read /a -> other
+        turn; 2 hear -> -
+        a t{NEXT} write /b v; a t{NEXT} end T; 2 hear -> write=OK
+    """,
+    # Only conflicts in a row are a sign of starving.
+    "a commit in between begins the count anew": f"""
+        {NODES}; a fail {PROTECT_AFTER - 1}; a start -> {PROTECT_AFTER},
+        a t{PROTECT_AFTER} end T; a conflicts -> 0; a fail
+    """,
+    # Or a guest could have one transaction after another protected (XSA-206).
+    "reset_watches begins the count anew": f"""
+        {GUESTS}; 1 t{NEXT} read /a -> other; 2 post write /a new
+        1 reset ''; 2 hear -> write=OK
+        1 start -> {NEXT + 1},; 1 t{NEXT + 1} read /a -> new; 2 write /a new
+        1 reset ''; 1 start -> {NEXT + 2},; 1 t{NEXT + 2} read /a -> new
+        2 write /a new
+    """,
+    # Nobody else is the cause of them, and others would pay.
+    **{
+        f"conflicts with one's own {what} earn no protection": "homes 1 2\n"
+        + "\n".join(
+            f"""
+            1 write x 0; 1 start -> {tx},; 1 t{tx} read x -> 0
+            {own.format(tx + 1)}; 1 t{tx} end T -> EAGAIN
+            """
+            for tx in range(1, (NEXT + 1) * step + 1, step)
+        )
+        + "1 conflicts -> 0; 1 start_another; protected -> False; 2 write own v"
+        for what, own, step in (
+            ("write", "1 write /local/domain/1/x 1", 1),
+            ("write by a relative path", "1 write x 1", 1),
+            ("rm", "1 rm /local/domain/1/x", 1),
+            ("commit", "1 start -> {0},; 1 t{0} write x 1; 1 t{0} end T", 2),
+        )
+    },
+    # What others break counts, though the client has written meanwhile.
+    "one's own writes elsewhere do not hide a conflict": NODES
+    + "\n".join(
+        f"""
+        a start -> {tx},; a t{tx} read /a -> v; a write /c v; write /a v
+        a t{tx} write /b v; a t{tx} end T -> EAGAIN
+        """
+        for tx in range(1, NEXT)
+    )
+    + f"a start -> {NEXT},; protected -> True",
+    "a protection that is over keeps nobody busy, though its client is held up": f"""
+        {GUESTS}; 1 flood; 1 wants_input -> False
+        next -> {PROTECT_MS}; turn {PROTECT_MS + 1}; busy -> False; later -> True
+    """,
+    # By an event that has nothing to do with it.
+    "who waits goes on waiting when it is asked again": f"""
+        {GUESTS}; 2 post write /a late
+        limit 2 nodes 1; busy -> True; turn; 2 hear -> -; busy -> False
+        limit 2 nodes 2; busy -> True; turn; 2 hear -> -; busy -> False
+        1 t{NEXT} end F; 2 hear -> write=OK
+    """,
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_protection(engine: Engine, rule: str) -> None:
+    """Each rule as the script that shows it."""
+    play(engine, RULES[rule], VERBS)
 
 
 def two(engine: Engine) -> tuple[Client, Client]:
@@ -34,9 +196,7 @@ def two(engine: Engine) -> tuple[Client, Client]:
     return reader, writer
 
 
-def test_a_transaction_commits_after_a_bounded_number_of_conflicts(
-    engine: Engine,
-) -> None:
+def test_a_transaction_commits_after_so_many_conflicts(engine: Engine) -> None:
     """Whoever writes between all its reads and its end is made to wait."""
     reader, writer = two(engine)
     attempts = 1
@@ -44,224 +204,36 @@ def test_a_transaction_commits_after_a_bounded_number_of_conflicts(
         attempts += 1
 
     assert attempts == PROTECT_AFTER + 1
-
-
-def test_the_write_that_waited_is_carried_out_afterwards(engine: Engine) -> None:
-    """It is neither refused nor lost, and the requests behind it keep their order."""
-    reader, writer = two(engine)
-    fail_often_enough(reader, writer)
-    tx = reader.start()
-    reader.ask(Op.READ, b"/a\0", tx)
-    writer.send(writer.frame(Op.WRITE, b"/a\0late"))
-    writer.send(writer.frame(Op.READ, b"/a\0"))
-
-    assert writer.take() == []
-    assert not engine.is_ready(writer.connection)
-    assert engine.take_ready() == []
-
-    reader.ok(Op.TRANSACTION_END, b"T\0", tx)
-    assert engine.take_ready() == [writer.connection]
-    engine.resume(writer.connection, 0)
-    assert [payload for _, payload in writer.take()] == [OK, b"late"]
-
-
-@pytest.mark.parametrize(
-    ("op", "payload"),
-    [
-        (Op.WRITE, b"/elsewhere\0v"),
-        (Op.READ, b"/a\0"),
-        (Op.WRITE, b"/a/below\0v"),
-        (Op.WRITE, b"//\0v"),
-    ],
-)
-def test_what_cannot_break_it_does_not_wait(
-    engine: Engine, op: int, payload: bytes
-) -> None:
-    """Only writes into what it read, or what its last attempt read, have to."""
-    reader, writer = two(engine)
-    fail_often_enough(reader, writer)
-    reader.start()
-    writer.send(writer.frame(op, payload))
-
-    assert len(writer.take()) == 1
-
-
-@pytest.mark.parametrize(
-    ("op", "payload"),
-    [
-        (Op.WRITE, b"/a\0v"),
-        (Op.RM, b"/a\0"),
-        (Op.SET_PERMS, b"/a\0n0\0"),
-    ],
-)
-def test_what_broke_the_last_attempt_waits_from_the_start(
-    engine: Engine, op: int, payload: bytes
-) -> None:
-    """The client is about to read the same again."""
-    reader, writer = two(engine)
-    fail_often_enough(reader, writer)
-    reader.start()
-    writer.send(writer.frame(op, payload))
-
-    assert writer.take() == []
-
-
-def test_a_commit_of_another_waits_too(engine: Engine) -> None:
-    """What it has changed is what counts."""
-    reader, writer = two(engine)
-    fail_often_enough(reader, writer)
-    harmless, harmful = writer.start(), writer.start()
-    writer.ok(Op.WRITE, b"/c\0v", harmless)
-    writer.ok(Op.WRITE, b"/a\0v", harmful)
-    reader.start()
-
-    writer.ok(Op.TRANSACTION_END, b"T\0", harmless)
-    writer.send(writer.frame(Op.TRANSACTION_END, b"T\0", harmful))
-    assert writer.take() == []
-
-
-def test_nobody_waits_longer_than_the_limit(engine: Engine) -> None:
-    """And the slow client has to fail as often again first."""
-    reader, writer = two(engine)
-    fail_often_enough(reader, writer)
-    reader.start()
-    writer.send(writer.frame(Op.WRITE, b"/a\0late"))
-    assert engine.held_until_ms == PROTECT_MS
-
-    engine.look_at_clock(PROTECT_MS - 1)
-    assert engine.take_ready() == []
-    engine.look_at_clock(PROTECT_MS)
-    assert engine.take_ready() == [writer.connection]
-    assert engine.held_until_ms == 0
     assert reader.connection.conflicts == 0
-
-
-@pytest.mark.parametrize("end", ["aborts", "leaves"])
-def test_nobody_waits_for_a_client_that_gives_up(engine: Engine, end: str) -> None:
-    """With its transaction or with its connection."""
-    reader, writer = two(engine)
-    fail_often_enough(reader, writer)
-    tx = reader.start()
-    writer.send(writer.frame(Op.WRITE, b"/a\0late"))
-    if end == "aborts":
-        reader.ok(Op.TRANSACTION_END, b"F\0", tx)
-    else:
-        engine.disconnect(reader.connection)
-
-    assert engine.take_ready() == [writer.connection]
-
-
-def test_a_guest_cannot_make_dom0_wait(engine: Engine) -> None:
-    """It waits for other guests only."""
-    guest, other, dom0 = guest_of(engine, 5), guest_of(engine, 6), Client(engine)
-    dom0.ok(Op.WRITE, b"/a\0v")
-    dom0.ok(Op.SET_PERMS, b"/a\0b0\0")
-    for _ in range(PROTECT_AFTER):
-        tx = guest.start()
-        guest.ask(Op.READ, b"/a\0", tx)
-        dom0.ok(Op.WRITE, b"/a\0v")
-        assert guest.errno(Op.TRANSACTION_END, b"T\0", tx) == Errno.EAGAIN
-    guest.start()
-
-    dom0.ok(Op.WRITE, b"/a\0v")
-    other.send(encode_frame(Op.WRITE, 9, 0, b"/a\0v"))
-    assert other.take() == []
-
-
-def test_one_transaction_is_protected_at_a_time(engine: Engine) -> None:
-    """Two that wait for each other would do so until the limit."""
-    reader, writer = two(engine)
-    third = Client(engine)
-    fail_often_enough(reader, writer)
-    fail_often_enough(third, writer)
-    first = reader.start()
-    third.start()
-
-    reader.ok(Op.WRITE, b"/a\0v", first)
-    reader.ok(Op.TRANSACTION_END, b"T\0", first)
-
-
-def test_a_commit_in_between_begins_the_count_anew(engine: Engine) -> None:
-    """Only conflicts in a row are a sign of starving."""
-    reader, writer = two(engine)
-    for _ in range(PROTECT_AFTER - 1):
-        attempt(reader, writer)
-    tx = reader.start()
-    reader.ok(Op.TRANSACTION_END, b"T\0", tx)
-
-    assert reader.connection.conflicts == 0
-    assert not attempt(reader, writer)
-
-
-def guests_of(engine: Engine) -> tuple[Client, Client]:
-    """Two guests that may write the node of `attempt`."""
-    dom0 = Client(engine)
-    reader, writer = guest_of(engine, 1), guest_of(engine, 2)
-    for node in (b"/a", b"/b"):
-        dom0.ok(Op.WRITE, node + b"\0v")
-        dom0.ok(Op.SET_PERMS, node + b"\0b0\0")
-    return reader, writer
-
-
-def test_dom0_does_not_wait_until_a_guests_protection_is_over(engine: Engine) -> None:
-    """Its own takes that one's place, and guests wait for it."""
-    guest, other = guests_of(engine)
-    fail_often_enough(guest, other)
-    dom0 = Client(engine)
-    fail_often_enough(dom0, other)
-    guest.start()
-    waiting = guest_of(engine, 3)
-    waiting.send(waiting.frame(Op.WRITE, b"/a\0late"))
-    assert attempt(dom0, other)
-    dom0.take()
-
-    assert len(other.take()) == 0
-    engine.look_at_clock(0)
-    assert other.connection in engine.take_ready()
-
-
-def test_a_guest_waits_for_every_protection_of_dom0(engine: Engine) -> None:
-    """Also a request that has waited for a guest's before."""
-    guest, other = guests_of(engine)
-    fail_often_enough(guest, other)
-    dom0 = Client(engine)
-    fail_often_enough(dom0, other)
-    tx = guest.start()
-    guest.ask(Op.READ, b"/a\0", tx)
-    other.send(other.frame(Op.WRITE, b"/a\0late"))
-    assert other.take() == []
-    protected = dom0.start()
-    dom0.ask(Op.READ, b"/a\0", protected)
-    engine.resume(other.connection, 0)
-    assert other.take() == []
-    dom0.ok(Op.WRITE, b"/b\0v", protected)
-
-    assert dom0.reply(Op.TRANSACTION_END, b"T\0", protected)[1] == OK
-    engine.resume(other.connection, 0)
-    assert other.take() == [(Op.WRITE, OK)]
 
 
 def test_a_guests_request_waits_for_one_guest_only(engine: Engine) -> None:
     """Or two of them could make it wait for ever."""
-    guest, other = guests_of(engine)
-    third = guest_of(engine, 3)
-    fail_often_enough(guest, other)
-    fail_often_enough(third, other)
+    play(engine, "node /a b0; node /b b0")
+    guest, other, third = (guest_of(engine, domid) for domid in (1, 2, 3))
+    for each in (guest, third):
+        fail_often_enough(each, other)
     tx = guest.start()
     guest.ask(Op.READ, b"/a\0", tx)
-    other.send(other.frame(Op.WRITE, b"/a\0late"))
+    other.post(Op.WRITE, b"/a\0late")
     assert other.take() == []
-    guest.ok(Op.TRANSACTION_END, b"F\0", tx)
-    tx = third.start()
-    third.ask(Op.READ, b"/a\0", tx)
-    engine.resume(other.connection, 0)
+    # Both at once: the next is protected before the one that waits has its turn.
+    end = guest.frame(Op.TRANSACTION_END, b"F\0", tx)
+    start = third.frame(Op.TRANSACTION_START, b"\0")
+    engine.core.schedule.queue(other.connection)
+    for client, data in ((guest, end), (third, start)):
+        engine.feed(client.connection, data)
+    engine.core.schedule.guests.rotate(-1)
+    run(engine)
 
+    assert engine.core.protection is not None
+    assert engine.core.protection.connection is third.connection
     assert other.take() == [(Op.WRITE, OK)]
 
 
-@pytest.mark.parametrize(("late", "attempts"), [(False, 1), (True, PROTECT_AFTER + 1)])
+@pytest.mark.parametrize("late", [False, True])
 def test_who_failed_although_protected_is_protected_again(
-    engine: Engine, attempts: int, *, late: bool
+    engine: Engine, *, late: bool
 ) -> None:
     """Unless it took too long, and so made others wait for nothing."""
     reader, writer = two(engine)
@@ -270,33 +242,15 @@ def test_who_failed_although_protected_is_protected_again(
     reader.ask(Op.READ, b"/a\0", tx)
     reader.ok(Op.WRITE, b"/b\0v", tx)
     # What must not happen as long as others wait: here it does.
-    writer.connection.waited_for = engine._core.protection
-    engine._core.protection, kept = None, engine._core.protection
+    engine.core.protection, kept = None, engine.core.protection
     writer.ok(Op.WRITE, b"/a\0other")
-    engine._core.protection = kept
-    end = reader.frame(Op.TRANSACTION_END, b"T\0", tx)
-    engine.receive(reader.connection, end, PROTECT_MS if late else 0)
-    assert reader.take() == [(Op.ERROR, b"EAGAIN\0")]
+    engine.core.protection = kept
+    if late:
+        run(engine, PROTECT_MS)
+    assert reader.errno(Op.TRANSACTION_END, b"T\0", tx) is Errno.EAGAIN
     count = 1
     while not attempt(reader, writer):
         count += 1
         writer.take()
 
-    assert count == attempts - late
-
-
-def test_a_protection_that_is_over_wakes_nobody_again_and_again(
-    engine: Engine,
-) -> None:
-    """Though who is held up for another reason has not asked anything since."""
-    guest, other = guests_of(engine)
-    fail_often_enough(guest, other)
-    guest.start()
-    for _ in range(100):
-        guest.send(guest.frame(Op.GET_DOMAIN_PATH, b"1\0"))
-    assert not engine.has_room(guest.connection)
-    assert engine.held_until_ms == PROTECT_MS
-    engine.look_at_clock(PROTECT_MS + 1)
-
-    assert engine.take_ready() == []
-    assert engine.held_until_ms == 0
+    assert count == (PROTECT_AFTER if late else 1)

@@ -6,15 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.engine.script import play
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
-from xsd.engine.core import Core
 from xsd.engine.report import (
+    ABOUT_BYTES,
     BYTES,
-    CONNECTION_BYTES,
-    NODE_BYTES,
-    TRANSACTION_BYTES,
-    WATCH_BYTES,
     Report,
     as_text,
     report,
@@ -23,24 +20,14 @@ from xsd.protocol.ops import Op
 from xsd.store.node import Node
 
 
-def core_of(engine: Engine) -> Core:
-    """The state that a report is made of."""
-    return engine._core
-
-
 def test_a_domain_has_its_numbers_and_an_estimate(engine: Engine) -> None:
     """Who has nothing but is known has zeros."""
-    dom0, guest = Client(engine), guest_of(engine, 5)
-    engine.store.introduce(7, 1)
-    dom0.ok(Op.WRITE, b"/local/domain/5\0")
-    dom0.ok(Op.SET_PERMS, b"/local/domain/5\0n5\0")
-    for name in (b"a", b"b"):
-        guest.ok(Op.WRITE, name + b"\0v")
-        guest.ask(Op.WATCH, name + b"\0t\0")
-    guest.start()
-    guest.send(guest.frame(Op.READ, b"a\0"))
-
-    found = report(core_of(engine))
+    script = """
+        node /local/domain/5 n5; 5 write a v; 5 watch a t -> OK a:t; 5 write b v
+        5 watch b t -> OK b:t; 5 start -> 1,; 5 send read a; found 7
+    """
+    play(engine, script)
+    found = report(engine.core)
 
     assert found.domids == [0, 5, 7]
     assert found.of(5) == {
@@ -49,11 +36,11 @@ def test_a_domain_has_its_numbers_and_an_estimate(engine: Engine) -> None:
         "transactions": 1,
         "connections": 1,
         "unsent_bytes": 17,
-        "memory_quota": engine.store.usage.memory.of(5),
-        BYTES: 3 * NODE_BYTES
-        + 2 * WATCH_BYTES
-        + TRANSACTION_BYTES
-        + CONNECTION_BYTES
+        "memory_quota": engine.store.usage.memory_of(5),
+        BYTES: 3 * ABOUT_BYTES["nodes"]
+        + 2 * ABOUT_BYTES["watches"]
+        + ABOUT_BYTES["transactions"]
+        + ABOUT_BYTES["connections"]
         + 17,
     }
     assert set(found.of(7).values()) == {0}
@@ -67,19 +54,17 @@ def test_totals_are_the_sums_of_all_domains() -> None:
     assert found.total("nodes") == 7
 
 
-def test_the_text_has_the_process_the_totals_and_a_line_for_each_domain(
-    engine: Engine,
-) -> None:
+def test_text_has_process_totals_and_a_line_for_each_domain(engine: Engine) -> None:
     """For people: a table."""
     Client(engine)
     guest_of(engine, 5)
 
-    text = as_text(report(core_of(engine)), {"resident_bytes": 123456})
+    text = as_text(report(engine.core), {"resident_bytes": 123456})
 
     lines = [line.split() for line in text.splitlines()]
-    nodes = 5 * NODE_BYTES
+    nodes = 5 * ABOUT_BYTES["nodes"]
     of_dom0 = engine.store.usage.memory.of(0)
-    both = CONNECTION_BYTES
+    both = ABOUT_BYTES["connections"]
     assert text.endswith("\n")
     assert lines == [
         ["resident_bytes", ":", "123456"],
@@ -112,7 +97,7 @@ def test_a_report_looks_at_no_node(
         patch.setattr(Node, "child", _fail)
         patch.setattr(Node, "children", _fail)
 
-        assert report(core_of(engine)).total("nodes") == 306
+        assert report(engine.core).total("nodes") == 306
 
 
 def _fail(*_: object) -> None:
@@ -127,33 +112,20 @@ def test_estimates_are_of_the_right_size(engine: Engine, kind: str) -> None:
     dom0 = Client(engine)
     others = [Client(engine) for _ in range(500)]
 
-    def node(number: int) -> None:
-        path = b"/local/domain/%d/device/vif/0/key%d" % divmod(number, 25)
-        dom0.ok(Op.WRITE, path + b"\0value-%d" % number)
-
-    def watch(number: int) -> None:
-        path = b"/local/domain/%d/device/vif/0/key%d" % divmod(number, 25)
-        dom0.ask(Op.WATCH, path + b"\0token-%d\0" % number)
-
-    def transaction(number: int) -> None:
-        others[number].start()
-
-    def connection(_: int) -> None:
-        engine.connect(engine.store.privileged.caller)
-
-    makers: dict[str, Callable[[int], None]] = {
-        "nodes": node,
-        "watches": watch,
-        "transactions": transaction,
-        "connections": connection,
+    path = b"/local/domain/%d/device/vif/0/key%d"
+    makers: dict[str, Callable[[int], object]] = {
+        "nodes": lambda number: dom0.ok(
+            Op.WRITE, path % divmod(number, 25) + b"\0value-%d" % number
+        ),
+        "watches": lambda number: dom0.ask(
+            Op.WATCH, path % divmod(number, 25) + b"\0token-%d\0" % number
+        ),
+        "transactions": lambda number: others[number].start(),
+        "connections": lambda _: engine.connect(0),
     }
-    estimate = {
-        "nodes": NODE_BYTES,
-        "watches": WATCH_BYTES,
-        "transactions": TRANSACTION_BYTES,
-        "connections": CONNECTION_BYTES,
-    }[kind]
-    before = report(core_of(engine)).total(kind)
+    engine.tape = None
+    estimate = ABOUT_BYTES[kind]
+    before = report(engine.core).total(kind)
     gc.collect()
     tracemalloc.start()
     for number in range(500):
@@ -162,5 +134,5 @@ def test_estimates_are_of_the_right_size(engine: Engine, kind: str) -> None:
     size, _peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    made = report(core_of(engine)).total(kind) - before
+    made = report(engine.core).total(kind) - before
     assert estimate / 2 <= size / made <= estimate * 2

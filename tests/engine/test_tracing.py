@@ -1,19 +1,15 @@
 """xsd.engine.tracing: what is told of what happens, and only if somebody asked."""
 
-from collections.abc import Iterable, Iterator
-
 import pytest
 
-from tests.engine.support import OK, Client, guest_of
+from tests.engine.script import Verb, play
+from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.engine.tracing import DEFAULT_SWITCHES, PAYLOAD_SHOWN, SWITCHES, name_of
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
-from xsd.protocol.perms import Caller
 from xsd.store import Store
-from xsd.store.check import verify
-from xsd.store.quota import TRANSACTIONS
 
 Told = tuple[str, dict[str, object]]
 
@@ -25,27 +21,156 @@ def told(engine: Engine) -> list[Told]:
     return [(notice.event, notice.fields) for notice in traced]
 
 
-@pytest.fixture
-def trace(engine: Engine) -> Iterator["Trace"]:
-    """Tracing, which is off again at the end, so that no watch of it stays."""
-    yield Trace(engine)
-    engine.trace((), on=False)
+def line(told: Told, client: Client) -> str:
+    """What was traced, without connection and domain if they are the client's."""
+    connection = client.connection
+    event, fields = told
+    shown = {key: str(value) for key, value in fields.items()}
+    whose = {"connection": str(connection.id), "domid": str(connection.caller.domid)}
+    if whose.items() <= shown.items():
+        shown = {key: shown[key] for key in shown if key not in whose}
+    for key, value in fields.items():
+        if isinstance(value, bytes):
+            shown[key] = value.decode("latin-1").replace("\0", ",")
+    return " ".join([event, *[f"{key}={value}" for key, value in shown.items()]])
 
 
-class Trace:
-    """What switches tracing."""
+# `told` is the next thing that was traced: of whom it is, it is of that client's.
+RULES = {
+    # One that is not sent, since it equals one that still waits, is not traced.
+    "requests, replies and events are traced in their order": """
+        5 watch x t -> OK x:t; node /local/domain/5 n5; trace io
+        5 send write x; 5 send write x; 5 hear -> x:t write=OK write=OK
+        5 told -> io.request message=WRITE request_id=2 transaction=0 length=2 \
+payload=x,
+        5 told -> io.event message=WATCH_EVENT request_id=0 transaction=0 length=4 \
+payload=x,t,
+        5 told -> io.reply message=WRITE request_id=2 transaction=0 length=3 payload=OK,
+        5 told -> io.request message=WRITE request_id=3 transaction=0 length=2 \
+payload=x,
+        5 told -> io.reply message=WRITE request_id=3 transaction=0 length=3 payload=OK,
+        told -> -
+    """,
+    # A connection takes what it has along; whether a commit worked is in its reply.
+    "objects are traced when they come and go": """
+        trace obj; come; told -> obj.connected connection=3 domid=0
+        a watch /a t -> OK /a:t; a told -> obj.watch_added path=/a token=t
+        a unwatch /a t; a told -> obj.watch_removed path=/a token=t
+        a start -> 1,; a told -> obj.transaction_started transaction=1
+        a t1 end F; a told -> obj.transaction_ended transaction=1 commit=False
+        a start -> 2,; a told -> obj.transaction_started transaction=2
+        a t2 end T; a told -> obj.transaction_ended transaction=2 commit=True
+        a watch /b u -> OK /b:u; a told -> obj.watch_added path=/b token=u
+        a start -> 3,; a told -> obj.transaction_started transaction=3
+        a leave; a told -> obj.watch_removed path=/b token=u
+        a told -> obj.transaction_ended transaction=3 commit=False
+        a told -> obj.disconnected; told -> -
+    """,
+    # Whether an operator or the hypervisor says that they end; without a channel.
+    "domains are traced": """
+        trace obj; introduce 5 1 1; told -> obj.domain_introduced domid=5
+        introduce 6 1 1; told -> obj.domain_introduced domid=6
+        release 5; told -> obj.domain_ended domid=5
+        stop 6; told -> obj.domain_stopped domid=6
+        gone 6; told -> obj.domain_ended domid=6; told -> -
+    """,
+    # By requests, by the end of connections and by the end of domains.
+    "what domains use is traced when it changes": """
+        5 hear; trace acc tdb; write /local/domain/5; accounts -> 0:nodes:5:8
+        perms /local/domain/5 n5; accounts -> 0:nodes:8:7 5:nodes:0:1
+        write /local/domain/5 same; write /local/domain/5 same; accounts -> -
+        5 watch x t -> OK x:t; accounts -> 5:watches:0:1
+        5 start -> 1,; accounts -> 5:transactions:0:1
+        5 leave; accounts -> 5:watches:1:0 5:transactions:1:0
+        gone 5; accounts -> 5:nodes:1:0
+    """,
+    # The log itself has the first one of a domain only.
+    "each refusal for a quota is traced": """
+        limit 5 transactions 1; 5 start -> 1,; trace acc
+        5 start -> ENOSPC; 5 start -> ENOSPC
+        5 told -> acc.refused owner=5 quota=transactions limit=1 path=
+        5 told -> acc.refused owner=5 quota=transactions limit=1 path=; 5 told -> -
+    """,
+    # Whoever made them; a removed tree is one change, as is a whole path.
+    "changes of the store are traced with what caused them": """
+        5 hear; trace tdb; write /a/b value
+        told -> tdb.changed path=/a/b length=5 permissions=n0, request=WRITE
+        start -> 1,; t1 write /a/b w; t1 rm /a/b; t1 mkdir /c; told -> -; t1 end T
+        told -> tdb.removed path=/a/b request=TRANSACTION_END transaction=1
+        told -> tdb.changed path=/c length=0 permissions=n0, request=TRANSACTION_END \
+transaction=1
+        perms /c n5 r0
+        told -> tdb.changed path=/c length=0 permissions=n5,r0, request=SET_PERMS
+        5 write /c/d
+        5 told -> tdb.changed path=/c/d length=0 permissions=n5,r0, request=WRITE
+        write / root; told -> tdb.changed path=/ length=4 permissions=n0, request=WRITE
+        rm /c; told -> tdb.removed path=/c request=RM; told -> -
+    """,
+    # The hypervisor tells of it; special nodes are not traced.
+    "what the end of a domain changes has no request": """
+        5 hear; node /own n5; trace tdb; perms @releaseDomain n0; gone 5
+        told -> tdb.removed path=/own; told -> -
+    """,
+    # Whose it is, who waits for it, that it is over for whatever reason; each once.
+    **{
+        f"the protection of a transaction is traced, until {why}": "\n".join(
+            [
+                "write /a other; trace wrl",
+                *[
+                    f"""
+                    a start -> {number},; a t{number} read /a -> other
+                    write /a other; a t{number} end T -> EAGAIN
+                    """
+                    for number in range(1, PROTECT_AFTER + 1)
+                ],
+                f"a start -> {PROTECT_AFTER + 1},; post write /a late; {end}",
+                f"a told -> wrl.protected conflicts={PROTECT_AFTER}",
+                "told -> wrl.waits request=WRITE path=/a waits_for=2",
+                "a told -> wrl.over; told -> -",
+            ]
+        )
+        for why, end in (
+            ("it ends", f"a t{PROTECT_AFTER + 1} end F"),
+            ("the time is over", f"turn {PROTECT_MS}"),
+            ("its client leaves", "a leave"),
+        )
+    },
+}
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
 
-    def __call__(self, *switches: str) -> None:
-        """Trace what these switches mean from now on."""
-        self.engine.take_notices()
-        self.engine.trace(switches, on=True)
+@pytest.mark.parametrize("rule", RULES)
+def test_traces(engine: Engine, rule: str) -> None:
+    """Each rule as the script that shows it."""
+    waiting: list[Told] = []
+
+    def come(engine: Engine, _client: Client, _words: list[str]) -> None:
+        engine.connect(0)
+
+    def trace(engine: Engine, _client: Client, words: list[str]) -> None:
+        engine.take_notices()
+        engine.trace(words, on=True)
+
+    def next_of(engine: Engine, client: Client, _words: list[str]) -> str:
+        waiting.extend(told(engine))
+        return line(waiting.pop(0), client) if waiting else ""
+
+    def accounts(engine: Engine, _client: Client, _words: list[str]) -> str:
+        found = [fields for event, fields in told(engine) if event == "acc.changed"]
+        names = ("domid", "what", "before", "now")
+        return " ".join(":".join(str(each[name]) for name in names) for each in found)
+
+    verbs: dict[str, Verb] = {
+        "come": come,
+        "trace": trace,
+        "told": next_of,
+        "accounts": accounts,
+    }
+    play(engine, RULES[rule], verbs)
 
 
 def test_nothing_is_traced_unless_it_is_switched_on(engine: Engine) -> None:
-    """Not even with all switches set."""
+    """Not even with all switches set; two are, unless it is said otherwise (as C's)."""
+    assert {"obj", "io"} == DEFAULT_SWITCHES
     engine.trace(SWITCHES, on=False)
     client = guest_of(engine)
     client.ask(Op.WATCH, b"/a\0t\0")
@@ -53,333 +178,40 @@ def test_nothing_is_traced_unless_it_is_switched_on(engine: Engine) -> None:
     engine.disconnect(client.connection)
 
     assert told(engine) == []
-    assert engine.store.watches.count == 0
 
 
-def test_objects_and_messages_are_traced_unless_it_is_said_otherwise() -> None:
-    """As by C's daemon."""
-    assert {"obj", "io"} == DEFAULT_SWITCHES
+def test_a_refused_request_is_traced_too(engine: Engine, dom0: Client) -> None:
+    """And so is a message that is none; a long payload is cut, its length is told.
 
-
-def test_requests_replies_and_events_are_traced_in_their_order(
-    engine: Engine, trace: Trace
-) -> None:
-    """With what is needed to tell whose they are; an event comes before its reply."""
-    dom0, guest = Client(engine), guest_of(engine, 5)
-    guest.ask(Op.WATCH, b"x\0t\0")
-    dom0.ask(Op.WRITE, b"/local/domain/5\0")
-    dom0.ask(Op.SET_PERMS, b"/local/domain/5\0n5\0")
-    trace("io")
-    guest.ask(Op.WRITE, b"x\0v")
-
-    about: dict[str, object] = {"connection": guest.connection.id, "domid": 5}
-    asked: dict[str, object] = {"request_id": 2, "transaction": 0}
-    write = {**about, "message": "WRITE", **asked}
-    assert told(engine) == [
-        ("io.request", {**write, "length": 3, "payload": b"x\0v"}),
-        (
-            "io.event",
-            {
-                **about,
-                "message": "WATCH_EVENT",
-                "request_id": 0,
-                "transaction": 0,
-                "length": 4,
-                "payload": b"x\0t\0",
-            },
-        ),
-        ("io.reply", {**write, "length": 3, "payload": OK}),
-    ]
-
-
-def test_an_event_that_is_not_sent_is_not_traced(engine: Engine, trace: Trace) -> None:
-    """It equals one that still waits."""
-    dom0 = Client(engine)
-    dom0.ask(Op.WATCH, b"/a\0t\0")
-    trace("io")
-    dom0.send(dom0.frame(Op.WRITE, b"/a\0v") + dom0.frame(Op.WRITE, b"/a\0w"))
-    dom0.take()
-
-    assert [event for event, _ in told(engine)] == [
-        "io.request",
-        "io.event",
-        "io.reply",
-        "io.request",
-        "io.reply",
-    ]
-
-
-def test_a_refused_request_is_traced_too(engine: Engine, trace: Trace) -> None:
-    """And so is a message that is none; a long payload is cut, its length is told."""
-    dom0 = Client(engine)
-    trace("io")
+    What goes on in a broken stream is not: there is no message in it.
+    """
+    engine.trace(["io"], on=True)
     dom0.ask(99, b"x" * 4096, 7)
 
     (request, asked), (reply, refused) = told(engine)
     assert (request, reply) == ("io.request", "io.reply")
-    assert asked["message"] == "99"
+    assert (asked["message"], asked["length"]) == ("99", 4096)
     assert asked["transaction"] == refused["transaction"] == 7
-    assert asked["length"] == 4096
     assert asked["payload"] == b"x" * PAYLOAD_SHOWN
-    assert refused["message"] == "ERROR"
-    assert refused["payload"] == b"ENOSYS\0"
-
-
-def test_what_goes_on_in_a_broken_stream_is_not_traced(
-    engine: Engine, trace: Trace
-) -> None:
-    """There is no message in it."""
-    dom0 = Client(engine)
-    trace("io")
+    assert (refused["message"], refused["payload"]) == ("ERROR", b"ENOSYS\0")
     dom0.send(encode_frame(Op.READ, 0, 0, b"")[:12] + b"\xff" * 4)
-
     assert told(engine) == []
 
 
-def test_objects_are_traced_when_they_come_and_go(engine: Engine, trace: Trace) -> None:
-    """A connection takes what it has along."""
-    trace("obj")
-    dom0 = Client(engine)
-    dom0.ask(Op.WATCH, b"/a\0t\0")
-    dom0.ask(Op.UNWATCH, b"/a\0t\0")
-    dom0.ask(Op.TRANSACTION_END, b"F\0", dom0.start())
-    dom0.ask(Op.WATCH, b"/b\0u\0")
-    dom0.start()
-    engine.disconnect(dom0.connection)
-
-    about: dict[str, object] = {"connection": dom0.connection.id, "domid": 0}
-    a, b = {"path": b"/a", "token": b"t"}, {"path": b"/b", "token": b"u"}
-    assert told(engine) == [
-        ("obj.connected", about),
-        ("obj.watch_added", {**about, **a}),
-        ("obj.watch_removed", {**about, **a}),
-        ("obj.transaction_started", {**about, "transaction": 1}),
-        ("obj.transaction_ended", {**about, "transaction": 1, "commit": False}),
-        ("obj.watch_added", {**about, **b}),
-        ("obj.transaction_started", {**about, "transaction": 2}),
-        ("obj.watch_removed", {**about, **b}),
-        ("obj.transaction_ended", {**about, "transaction": 2, "commit": False}),
-        ("obj.disconnected", about),
-    ]
-
-
-def test_a_commit_is_traced_as_one(engine: Engine, trace: Trace) -> None:
-    """Whether it worked stands in the reply."""
-    dom0 = Client(engine)
-    tx = dom0.start()
-    trace("obj")
-    dom0.ok(Op.TRANSACTION_END, b"T\0", tx)
-
-    ((event, fields),) = told(engine)
-    assert (event, fields["commit"]) == ("obj.transaction_ended", True)
-
-
-def test_domains_are_traced(engine: Engine, trace: Trace) -> None:
-    """Whether an operator or the hypervisor says that they end."""
-    dom0 = Client(engine)
-    trace("obj")
-    dom0.ok(Op.INTRODUCE, b"5\0001\0001\0")
-    dom0.ok(Op.INTRODUCE, b"6\0001\0001\0")
-    dom0.ok(Op.RELEASE, b"5\0")
-    engine.domains_changed([], [6])
-    engine.domains_changed([6], [])
-
-    assert told(engine) == [
-        ("obj.domain_introduced", {"domid": 5}),
-        ("obj.domain_introduced", {"domid": 6}),
-        ("obj.domain_ended", {"domid": 5}),
-        ("obj.domain_stopped", {"domid": 6}),
-        ("obj.domain_ended", {"domid": 6}),
-    ]
-
-
-def changed(domid: int, what: str, before: int, now: int) -> Told:
-    """One account that has changed."""
-    fields: dict[str, object] = {
-        "domid": domid,
-        "what": what,
-        "before": before,
-        "now": now,
-    }
-    return ("acc.changed", fields)
-
-
-def test_what_domains_use_is_traced_when_it_changes(
-    engine: Engine, trace: Trace
-) -> None:
-    """By requests, by the end of connections and by the end of domains."""
-    dom0, guest = Client(engine), guest_of(engine, 5)
-    trace("acc", "tdb")
-    dom0.ok(Op.WRITE, b"/local/domain/5\0")
-    dom0.ok(Op.WRITE, b"/local/domain/5\0same")
-    dom0.ok(Op.SET_PERMS, b"/local/domain/5\0n5\0")
-    guest.ask(Op.WATCH, b"x\0t\0")
-    guest.start()
-    engine.disconnect(guest.connection)
-    engine.domains_changed([5], [])
-
-    assert [each for each in told(engine) if each[0] == "acc.changed"] == [
-        changed(0, "nodes", 5, 8),
-        changed(0, "nodes", 8, 7),
-        changed(5, "nodes", 0, 1),
-        changed(5, "watches", 0, 1),
-        changed(5, "transactions", 0, 1),
-        changed(5, "watches", 1, 0),
-        changed(5, "transactions", 1, 0),
-        changed(5, "nodes", 1, 0),
-    ]
-
-
-def test_each_refusal_for_a_quota_is_traced(engine: Engine, trace: Trace) -> None:
-    """The log itself has the first one of a domain only."""
-    guest = guest_of(engine, 5)
-    engine.store.quotas.set(5, TRANSACTIONS, 1)
-    trace("acc")
-    for _ in range(3):
-        guest.ask(Op.TRANSACTION_START, b"\0")
-    notices = engine.take_notices()
-
-    assert [n.event for n in notices if n.event != "acc.changed"] == [
-        "acc.refused",
-        "quota.exceeded",
-        "acc.refused",
-    ]
-    assert notices[1].fields == {
-        "connection": guest.connection.id,
-        "domid": 5,
-        "owner": 5,
-        "quota": "transactions",
-        "limit": 1,
-        "path": b"",
-    }
-
-
-def test_changes_of_the_store_are_traced_as_a_watch_on_the_root_tells_them(
-    engine: Engine, trace: Trace
-) -> None:
-    """Whoever made them; a removed tree is one change, as is a whole path."""
-    dom0, guest = Client(engine), guest_of(engine, 5)
-    trace("tdb")
-    dom0.ok(Op.WRITE, b"/a/b\0value")
-    tx = dom0.start()
-    dom0.ok(Op.WRITE, b"/a/b\0w", tx)
-    dom0.ok(Op.RM, b"/a/b\0", tx)
-    dom0.ok(Op.MKDIR, b"/c\0", tx)
-    dom0.ok(Op.TRANSACTION_END, b"T\0", tx)
-    dom0.ok(Op.SET_PERMS, b"/c\0n5\0r0\0")
-    guest.ok(Op.WRITE, b"/c/d\0")
-    dom0.ok(Op.WRITE, b"/\0root")
-    dom0.ok(Op.RM, b"/c\0")
-
-    n0, c = b"n0\0", b"n5\0r0\0"
-    assert told(engine) == [
-        ("tdb.changed", {"path": b"/a/b", "length": 5, "permissions": n0}),
-        ("tdb.removed", {"path": b"/a/b"}),
-        ("tdb.changed", {"path": b"/c", "length": 0, "permissions": n0}),
-        ("tdb.changed", {"path": b"/c", "length": 0, "permissions": c}),
-        ("tdb.changed", {"path": b"/c/d", "length": 0, "permissions": c}),
-        ("tdb.changed", {"path": b"/", "length": 4, "permissions": n0}),
-        ("tdb.removed", {"path": b"/c"}),
-    ]
-    assert verify(engine.store) == []
-
-
-def test_the_watch_of_the_trace_is_there_as_long_as_it_is_needed(
-    engine: Engine,
-) -> None:
-    """It is one of domain 0, and one only."""
+def test_the_trace_is_told_of_changes_as_long_as_it_is_needed(engine: Engine) -> None:
+    """Once, and it is no watch of anybody's."""
     store = engine.store
-    wanted: list[tuple[Iterable[str], bool, int]] = [
-        (["tdb"], True, 1),
-        (["tdb", "io"], True, 1),
-        (["io"], True, 0),
-        (["tdb"], True, 1),
-        (["tdb"], False, 0),
-    ]
-    for switches, on, count in wanted:
+    for switches, on, listening in (
+        (["tdb"], True, True),
+        (["tdb", "io"], True, True),
+        (["io"], True, False),
+        (["tdb"], True, True),
+        (["tdb"], False, False),
+    ):
         engine.trace(switches, on=on)
-        assert (store.watches.count, store.usage.watches.of(0)) == (count, count)
-        assert verify(store) == []
-
-
-def test_clients_see_nothing_of_the_watch_of_the_trace(
-    engine: Engine, trace: Trace
-) -> None:
-    """Order and number of their events are the same, and RESET_WATCHES spares it."""
-    dom0 = Client(engine)
-    trace("tdb")
-    dom0.ask(Op.WATCH, b"/a\0t\0")
-
-    assert dom0.ask(Op.WRITE, b"/a\0v") == [
-        (Op.WATCH_EVENT, b"/a\0t\0"),
-        (Op.WRITE, OK),
-    ]
-    dom0.ok(Op.RESET_WATCHES, b"\0")
-    told(engine)
-    dom0.ok(Op.WRITE, b"/a\0v")
-    assert [event for event, _ in told(engine)] == ["tdb.changed"]
-
-
-def make_wait(reader: Client, writer: Client) -> None:
-    """Have a client's transaction protected, and another one wait for it."""
-    writer.ok(Op.WRITE, b"/a\0v")
-    for _ in range(PROTECT_AFTER):
-        tx = reader.start()
-        reader.ask(Op.READ, b"/a\0", tx)
-        reader.ok(Op.WRITE, b"/b\0v", tx)
-        writer.ok(Op.WRITE, b"/a\0other")
-        assert reader.reply(Op.TRANSACTION_END, b"T\0", tx)[0] == Op.ERROR
-    assert reader.start() == PROTECT_AFTER + 1
-    writer.send(writer.frame(Op.WRITE, b"/a\0late"))
-    assert writer.take() == []
-
-
-def protection(reader: Client, writer: Client) -> list[Told]:
-    """What is told of that, up to where it waits."""
-    mine: dict[str, object] = {"connection": reader.connection.id, "domid": 0}
-    late: dict[str, object] = {
-        "connection": writer.connection.id,
-        "domid": 0,
-        "request": "WRITE",
-        "path": b"/a",
-        "waits_for": reader.connection.id,
-    }
-    return [
-        ("wrl.protected", {**mine, "conflicts": PROTECT_AFTER}),
-        ("wrl.waits", late),
-    ]
-
-
-def test_the_protection_of_a_transaction_is_traced(
-    engine: Engine, trace: Trace
-) -> None:
-    """Whose it is, who waits for it, that it is over; each once."""
-    reader, writer = Client(engine), Client(engine)
-    trace("wrl")
-    make_wait(reader, writer)
-    assert engine.take_ready() == []
-    reader.ok(Op.TRANSACTION_END, b"F\0", PROTECT_AFTER + 1)
-
-    over = ("wrl.over", {"connection": reader.connection.id, "domid": 0})
-    assert told(engine) == [*protection(reader, writer), over]
-
-
-@pytest.mark.parametrize("ends", ["time", "client"])
-def test_a_protection_that_ends_otherwise_is_traced(
-    engine: Engine, trace: Trace, ends: str
-) -> None:
-    """Because it took too long, or because its client went away."""
-    reader, writer = Client(engine), Client(engine)
-    trace("wrl")
-    make_wait(reader, writer)
-    if ends == "time":
-        engine.look_at_clock(PROTECT_MS)
-    else:
-        engine.disconnect(reader.connection)
-
-    assert engine.take_ready() == [writer.connection]
-    over = ("wrl.over", {"connection": reader.connection.id, "domid": 0})
-    assert told(engine) == [*protection(reader, writer), over]
+        assert store.listening is listening
+        assert len(engine.core.consumers) == listening
+        assert (store.watches.count, store.usage.watches.of(0)) == (0, 0)
 
 
 def test_message_types_have_names_or_numbers() -> None:
@@ -389,11 +221,10 @@ def test_message_types_have_names_or_numbers() -> None:
 
 
 def test_a_trace_of_a_store_with_another_privileged_domain_works() -> None:
-    """The watch is that domain's."""
+    """Its clients are the cause."""
     engine = Engine(Store(3))
     engine.trace(["tdb"], on=True)
-    client = Client(engine, Caller(3, privileged=True))
-    client.ok(Op.WRITE, b"/a\0")
+    Client(engine).ok(Op.WRITE, b"/a\0")
 
-    assert [event for event, _ in told(engine)] == ["tdb.changed"]
-    assert engine.store.usage.watches.of(3) == 1
+    ((name, fields),) = told(engine)
+    assert (name, fields["domid"]) == ("tdb.changed", 3)

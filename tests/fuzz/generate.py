@@ -7,6 +7,7 @@ from typing import Final, final
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.limits import PAYLOAD_MAX
 from xsd.protocol.ops import Op
+from xsd.testing.session import strings
 
 _PATHS: Final = (
     *(b"/", b"/a", b"/a/b", b"/a/b/c", b"/d/e", b"rel", b"rel/x", b"/tool"),
@@ -18,21 +19,16 @@ _NO_PATHS: Final = (
     *(b"/" + b"x" * 3000, b"/x" * 100, b"/\xff", b"/local/domain/1/"),
 )
 _NUMBERS: Final = (
+    *(b"0", b"1", b"1", b"2", b"2", b"7", b"-1", b"", b"x", b"65535", b"65536"),
     *(
-        b"0",
-        b"1",
-        b"1",
-        b"2",
-        b"2",
-        b"7",
-        b"-1",
-        b"",
-        b"x",
-        b"65535",
-        b"65536",
         b"32752",
+        b"32757",
+        b"4294967295",
+        b"2147483648",
+        b"99999999999999999999",
+        b" 1",
+        b"1x",
     ),
-    *(b"32757", b"4294967295", b"2147483648", b"99999999999999999999", b" 1", b"1x"),
 )
 _ENTRIES: Final = (b"n0", b"r1", b"b2", b"w3", b"n1", b"n7", b"r32757", b"x0", b"n")
 _QUOTAS: Final = (b"nodes", b"watches", b"transactions", b"soft-memory", b"no")
@@ -52,24 +48,16 @@ class Fuzzer:
         self._request_id = 0
 
     def frames(self, count: int, transactions: Sequence[int]) -> bytes:
-        """So many whole frames.
-
-        Args:
-            count: How many.
-            transactions: Ids that may be those of open transactions.
-        """
+        """So many whole frames."""
         return b"".join([self._frame(transactions) for _ in range(count)])
 
     def noise(self, size: int) -> bytes:
-        """Bytes that are no frames, or only by chance."""
         return self._random.randbytes(size)
 
     def chance(self, per_cent: int) -> bool:
-        """Throw a coin."""
         return self._random.randrange(100) < per_cent
 
     def below(self, limit: int) -> int:
-        """A number from 0 up."""
         return self._random.randrange(limit)
 
     def _frame(self, transactions: Sequence[int]) -> bytes:
@@ -108,13 +96,11 @@ class Fuzzer:
             parts = [random.choice(_QUOTAS), self._number()]
             if random.randrange(2):
                 parts.insert(0, self._number())
-            return b"".join([part + b"\0" for part in parts])
-        count = 1
-        if op in (Op.SET_TARGET, Op.SET_FEATURE):
-            count = 2
-        elif op == Op.GET_FEATURE:
+            return strings(*parts)
+        count = 2 if op in (Op.SET_TARGET, Op.SET_FEATURE) else 1
+        if op == Op.GET_FEATURE:
             count = random.randrange(2)
-        return b"".join([self._number() + b"\0" for _ in range(count)])
+        return strings(*[self._number() for _ in range(count)])
 
     def _after_path(self, op: int) -> bytes:
         random = self._random
@@ -124,8 +110,7 @@ class Fuzzer:
             depth = self._number() + b"\0" if random.randrange(8) == 0 else b""
             return b"%d\0" % random.randrange(8) + depth
         if op == Op.SET_PERMS:
-            entries = random.choices(_ENTRIES, k=random.randrange(1, 4))
-            return b"".join([entry + b"\0" for entry in entries])
+            return strings(*random.choices(_ENTRIES, k=random.randrange(1, 4)))
         if op == Op.DIRECTORY_PART:
             return self._number() + b"\0"
         return b""
@@ -153,17 +138,7 @@ class Fuzzer:
 
 
 _OPS: Final = tuple(op for op in Op if op not in (Op.WATCH_EVENT, Op.ERROR))
-_OF_PATH: Final = frozenset(
-    {
-        Op.DIRECTORY,
-        Op.READ,
-        Op.GET_PERMS,
-        Op.WATCH,
-        Op.UNWATCH,
-        Op.WRITE,
-        Op.MKDIR,
-        Op.RM,
-        Op.SET_PERMS,
-        Op.DIRECTORY_PART,
-    }
+_OF_PATH: Final = (
+    *(Op.DIRECTORY, Op.READ, Op.GET_PERMS, Op.WATCH, Op.UNWATCH, Op.WRITE, Op.MKDIR),
+    *(Op.RM, Op.SET_PERMS, Op.DIRECTORY_PART),
 )

@@ -7,26 +7,26 @@ answers and its data.
 
 import contextlib
 import os
-import selectors
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, final
 
 import pytest
 
-from tests.engine.support import OK, take_bytes
-from tests.engine.support import Client as EngineClient
-from tests.engine.support import event as told
 from tests.fuzz.generate import Fuzzer
 from tests.support.daemons import start_xsd
+from tests.support.replaying import assert_replays
 from xsd.client import Client
-from xsd.engine import Connection, Engine
+from xsd.engine.inputs import MemoryTape
 from xsd.protocol.errors import ERROR_NAMES, Errno
 from xsd.protocol.frame import Frame, FrameDecoder
 from xsd.protocol.ops import Op
-from xsd.protocol.perms import Caller
-from xsd.store import Store
 from xsd.store.check import verify
+from xsd.testing import InProcess, Session
+from xsd.testing.session import OK, event
 
 FIRST_SEED: Final = int(os.environ.get("XSD_FUZZ_SEED", "1"))
 """With another one, other requests are made; the default makes failures repeatable."""
@@ -52,10 +52,8 @@ _EIO: Final = Errno.EIO.name.encode() + b"\0"
 def check_replies(requests: list[Frame], sent: list[Frame]) -> None:
     """Check that each request has one reply, in order; what else came are events."""
     replies = [frame for frame in sent if frame.op != Op.WATCH_EVENT]
-    assert [(frame.req_id, frame.tx_id) for frame in replies] == [
-        (frame.req_id, frame.tx_id) for frame in requests
-    ]
     for request, reply in zip(requests, replies, strict=True):
+        assert (reply.req_id, reply.tx_id) == (request.req_id, request.tx_id)
         if reply.op == Op.ERROR:
             assert reply.payload in _NAMES
             assert reply.payload != _EIO, request
@@ -65,192 +63,131 @@ def check_replies(requests: list[Frame], sent: list[Frame]) -> None:
 
 @final
 class Fuzzed:
-    """A connection to an engine that is sent anything.
+    """A client of a daemon in process that sends anything."""
 
-    Attributes:
-        connection: The engine's end of it.
-    """
-
-    def __init__(self, engine: Engine, caller: Caller) -> None:
-        self._engine = engine
-        self._caller = caller
+    def __init__(self, xenstore: InProcess, domid: int) -> None:
+        self._xenstore = xenstore
+        self._domid = domid
         self._begin()
 
     def _begin(self) -> None:
-        self.connection: Connection = self._engine.connect(self._caller)
+        domains = self._xenstore.store.domains
+        if domains.get(self._domid) is None:
+            self._xenstore.introduce(self._domid)
+        self._domain = domains.get(self._domid)
+        line = self._xenstore.connect(self._domid)
+        assert line.connection is not None
+        self.connection = line.connection
         self._stream = self.connection.decoder
         self._requests = FrameDecoder()
         self._asked: list[Frame] = []
-        self._sent = FrameDecoder()
-        self._got: list[Frame] = []
+        self._session = Session(line)
 
     def send(self, data: bytes) -> None:
-        """Send bytes."""
         if self.connection.decoder is not self._stream:
             # Its domain was introduced again: half a request is forgotten.
             self._stream = self.connection.decoder
             self._requests = FrameDecoder()
         self._asked += self._requests.feed(data)
-        self._engine.receive(self.connection, data, 0)
+        self._session.send(data)
 
     def read(self) -> bool:
-        """Read what came and be served on; tells whether something happened."""
-        sent = take_bytes(self.connection)
-        self._got += self._sent.feed(sent)
-        ready = self._engine.is_ready(self.connection)
-        if ready:
-            self._engine.resume(self.connection, 0)
-        return ready or bool(sent)
+        before = self._session.waiting
+        self._session.look()
+        return self._session.waiting > before
 
     def check(self) -> None:
-        """Check that everything was answered; comes back if it was ended."""
-        connection = self.connection
-        assert self._sent.pending == b""
-        if not connection.lost:
-            assert connection.backlog == []
-            assert connection.closing == (self._requests.error is not None)
-            check_replies(self._asked, self._got)
-        self._asked, self._got = [], []
-        if connection.lost or connection.closing:
-            self._again()
+        """Check that everything was answered; comes back if it was ended.
 
-    def _again(self) -> None:
-        """Come back as another client of the same domain."""
-        self._engine.disconnect(self.connection)
-        store = self._engine.store
-        if store.domains.get(self._caller.domid) is None:
-            store.introduce(self._caller.domid, 1)
-        self._caller = store.known(self._caller.domid).caller
-        self._begin()
+        It may be for bytes that are no request, or with its domain.
+        """
+        if self._xenstore.store.domains.get(self._domid) is self._domain:
+            assert self.connection.backlog == []
+            got = self._session.frames(self._session.waiting)
+            check_replies(self._asked, got)
+            assert self._session.over == (self._requests.error is not None)
+        self._asked = []
+        if self._session.over:
+            self._begin()
 
 
 def settle(clients: list[Fuzzed]) -> None:
     """Serve all clients until nothing is left to do, and check what they got."""
-    busy = True
-    while busy:
-        busy = False
-        for client in clients:
-            busy |= client.read()
+    while sum(client.read() for client in clients):
+        pass
     for client in clients:
         client.check()
 
 
-def give_homes(dom0: EngineClient) -> None:
+def give_homes(dom0: Session) -> None:
     """Give guests a node of their own again, and all of them to read."""
-    for path, entries in (
-        (b"/local/domain/1", b"n1\0r2\0"),
-        (b"/local/domain/2", b"b2\0"),
-        (b"/a", b"r0\0"),
-    ):
-        dom0.ok(Op.WRITE, path + b"\0")
-        dom0.ok(Op.SET_PERMS, path + b"\0" + entries)
+    dom0.make(b"/local/domain/1", b"n1", b"r2")
+    dom0.make(b"/local/domain/2", b"b2")
+    dom0.make(b"/a", b"r0")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_engine_withstands_anything(seed: int) -> None:
-    """Two clients of dom0 and two guests, and a bystander that sees only its own."""
+    """Two clients of dom0 and two guests, and a bystander that sees only its own.
+
+    In the end the same inputs have to make the same state again.
+    """
     fuzzer = Fuzzer(seed)
-    engine = Engine(Store())
-    store = engine.store
-    bystander = EngineClient(engine)
-    bystander.ask(Op.WATCH, b"/bystander\0t\0")
+    xenstore = InProcess(tape=MemoryTape())
+    bystander = xenstore.client()
+    bystander.watch(b"/bystander")
     for domid in (1, 2):
-        store.introduce(domid, 1)
-    callers = [store.privileged.caller] * 2 + [store.known(n).caller for n in (1, 2)]
-    clients = [Fuzzed(engine, caller) for caller in callers]
+        xenstore.introduce(domid)
+    clients = [Fuzzed(xenstore, domid) for domid in (0, 0, 1, 2)]
 
     for number in range(ENGINE_BATCHES):
         value = b"%d" % number
-        assert bystander.ask(Op.WRITE, b"/bystander\0" + value) == [
-            told(b"/bystander", b"t"),
-            (Op.WRITE, OK),
-        ]
+        messages = bystander.ask(Op.WRITE, b"/bystander\0" + value)
+        assert messages == [event(b"/bystander", b"t"), (Op.WRITE, OK)]
         give_homes(bystander)
         for _ in range(ENGINE_FRAMES // ENGINE_PIECE):
             client = clients[fuzzer.below(len(clients))]
-            client.send(
-                fuzzer.frames(ENGINE_PIECE, list(client.connection.transactions))
-            )
+            transactions = list(client.connection.transactions)
+            client.send(fuzzer.frames(ENGINE_PIECE, transactions))
             settle(clients)
         if fuzzer.chance(30):
             client = clients[fuzzer.below(len(clients))]
             client.send(fuzzer.frames(5, ()) + fuzzer.noise(fuzzer.below(100)))
             settle(clients)
-        assert verify(store) == []
+        assert verify(xenstore.store) == []
         assert bystander.reply(Op.READ, b"/bystander\0") == (Op.READ, value)
-        assert [n.event for n in engine.take_notices() if n.error] == []
+        assert [n.event for n in xenstore.take_notices() if n.error] == []
+    assert_replays(xenstore.engine)
 
 
-@final
-class Fuzzing:
-    """A client of a real daemon that sends one lot of bytes.
-
-    Attributes:
-        sock: Its socket.
-        received: What came, to be compared with what was sent.
-    """
-
-    def __init__(self, path: Path, data: bytes) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.connect(str(path))
-        self.sock.setblocking(False)
-        self.received = b""
-        self._data = data
-        self._left = memoryview(data)
-
-    def ready(self, selector: selectors.BaseSelector, mask: int) -> bool:
-        """Send and read what is possible; tells whether it goes on."""
-        try:
-            if mask & selectors.EVENT_READ:
-                piece = self.sock.recv(1 << 16)
-                self.received += piece
-                if not piece:
-                    return False
-            if mask & selectors.EVENT_WRITE:
-                self._left = self._left[self.sock.send(self._left) :]
-                if not self._left:
-                    self.sock.shutdown(socket.SHUT_WR)
-                    selector.modify(self.sock, selectors.EVENT_READ, self)
-        except BlockingIOError:
-            return True
-        except (BrokenPipeError, ConnectionResetError):
-            # After a bad header the daemon closes; what it answered is there still.
-            with contextlib.suppress(ConnectionResetError, BlockingIOError):
-                while piece := self.sock.recv(1 << 16):
-                    self.received += piece
-            return False
-        return True
-
-    def check(self) -> None:
-        """Check what came by what was sent."""
-        requests = FrameDecoder().feed(self._data)
-        check_replies(requests, FrameDecoder().feed(self.received))
+def send(sock: socket.socket, data: bytes) -> None:
+    """Send bytes and say that they are all, if the daemon does not end it before."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
 
 
-def exchange(clients: list[Fuzzing]) -> None:
-    """Serve all clients at once until the daemon has ended each."""
-    with selectors.DefaultSelector() as selector:
-        for client in clients:
-            both = selectors.EVENT_READ | selectors.EVENT_WRITE
-            selector.register(client.sock, both, client)
-        while selector.get_map():
-            for key, mask in selector.select():
-                if not key.data.ready(selector, mask):
-                    selector.unregister(key.fileobj)
-    for client in clients:
-        client.sock.close()
-        client.check()
+def exchange(path: Path, data: bytes) -> None:
+    """Be a client that sends bytes until the daemon ends it, and check its answers."""
+    received = b""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+        sender = threading.Thread(target=send, args=(sock, data))
+        sender.start()
+        # After a bad header the daemon closes, whatever it has not read.
+        with contextlib.suppress(ConnectionResetError):
+            while piece := sock.recv(1 << 16):
+                received += piece
+        sender.join()
+    check_replies(FrameDecoder().feed(data), FrameDecoder().feed(received))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
-def test_daemon_withstands_anything(
-    tmp_path_factory: pytest.TempPathFactory, seed: int
-) -> None:
+def test_daemon_withstands_anything(directory: Path, seed: int) -> None:
     """Several clients at once, some that go without reading, and a bystander."""
     fuzzer = Fuzzer(1000 + seed)
-    directory = tmp_path_factory.mktemp("xs")
     with (
         start_xsd(directory) as daemon,
         Client(str(daemon.socket), timeout=30.0) as bystander,
@@ -261,10 +198,11 @@ def test_daemon_withstands_anything(
             ids = range(1, 8)
             lots = [fuzzer.frames(DAEMON_FRAMES, ids) for _ in range(DAEMON_CLIENTS)]
             lots[-1] += fuzzer.noise(100)
-            rude = Fuzzing(daemon.socket, b"")
-            rude.sock.send(fuzzer.frames(20, ids))
-            rude.sock.close()
-            exchange([Fuzzing(daemon.socket, lot) for lot in lots])
+            with socket.socket(socket.AF_UNIX) as rude:
+                rude.connect(str(daemon.socket))
+                rude.send(fuzzer.frames(20, ids))
+            with ThreadPoolExecutor(DAEMON_CLIENTS) as clients:
+                list(clients.map(partial(exchange, daemon.socket), lots))
 
             assert bystander.read("/bystander") == value
         assert bystander.request(Op.CONTROL, b"check\0") == OK

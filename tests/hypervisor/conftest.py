@@ -1,11 +1,22 @@
-"""Fixtures for the tests of the pretended hypervisor."""
+"""Fixtures for the tests of hypervisors."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import NeedProgram
+from tests.hypervisor.fake import FakeLibrary, fake_library
+from tests.hypervisor.shim import on_xen
 from tests.support.pretended import Host
+
+__all__ = ["on_xen"]
+
+
+@pytest.fixture
+def fake(need_program: NeedProgram, tmp_path: Path) -> FakeLibrary:
+    """Compile a library."""
+    return fake_library(need_program, tmp_path)
 
 
 @pytest.fixture

@@ -133,8 +133,12 @@ class ShimProcess:
             pytest.fail(f"ended with {code}:\n{said}", pytrace=False)
 
 
-def shim_process(need_program: NeedProgram, directory: Path) -> Iterator[ShimProcess]:
-    """Yield a process on the pretended Xen: the body of the fixtures `on_xen`."""
+@pytest.fixture(scope="session")
+def on_xen(
+    need_program: NeedProgram, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ShimProcess]:
+    """A process on the pretended Xen, which runs the tests made by `under_shim`."""
+    directory = tmp_path_factory.mktemp("xen")
     peers = peers_directory()
     need_compiler(need_program)
     paths = f"{environment()['PYTHONPATH']}{os.pathsep}{_CHECKOUT}"

@@ -4,7 +4,7 @@ import errno
 import os
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import final
 
@@ -44,7 +44,7 @@ class Server:
     def turn(self) -> None:
         """Do what epoll says, once."""
         for descriptor, _ in self.epoll.poll(0):
-            self.control.serve(descriptor)
+            self.control.on_ready(descriptor)
 
     def is_idle(self) -> bool:
         """Tell whether nothing would wake us."""
@@ -52,9 +52,9 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server in a directory whose path is short enough for a socket."""
-    server = Server(tmp_path_factory.mktemp("xs") / "control")
+def server(path: Path) -> Iterator[Server]:
+    """The server of a test."""
+    server = Server(path)
     yield server
     server.control.close()
     server.epoll.close()
@@ -67,61 +67,47 @@ def client(server: Server) -> Iterator[TurnTaker]:
         yield client
 
 
-def test_only_our_own_user_may_connect(server: Server) -> None:
-    """The mode is that from the first moment, whatever the umask."""
-    assert server.path.stat().st_mode & 0o777 == 0o600
+@pytest.fixture
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A path that is short enough for a socket."""
+    return tmp_path_factory.mktemp("xs") / "control"
 
 
-def test_each_line_is_answered_by_a_line(client: TurnTaker) -> None:
-    """One client may ask as often as it likes."""
+# Requests.
+
+
+def test_each_line_is_answered_by_a_line(client: TurnTaker, server: Server) -> None:
+    """In order, with duplicates of the descriptors that the server named.
+
+    A piece of a line does not wake us again before the next one comes.
+    """
     assert client.ask(b'{"a": 1}\n') == {"a": 1}
     assert client.ask(b' {"b":"\xc3\xa4"}\r\n') == {"b": "ä"}
-
-
-def test_two_lines_at_once_are_answered_in_order(client: TurnTaker) -> None:
-    """What follows a line waits for its turn."""
     client.socket.sendall(b'{"a": 1}\n{"b": 2}\n{"c"')
-
     assert client.reply() == {"a": 1}
     assert client.reply() == {"b": 2}
     assert client.ask(b": 3}\n") == {"c": 3}
 
-
-def test_line_in_pieces_is_one_line(client: TurnTaker, server: Server) -> None:
-    """A piece does not wake us again before the next one comes."""
     for piece in (b'{"a', b'": ', b"1}"):
         client.socket.sendall(piece)
         server.turn()
         server.turn()
         assert server.is_idle()
-
     assert client.ask(b"\n") == {"a": 1}
 
-
-def test_descriptors_come_with_the_reply(client: TurnTaker) -> None:
-    """They are duplicates of what the server named, in its order."""
     client.ask(b'{"descriptors": true}\n')
-
     found = [os.fstat(descriptor).st_ino for descriptor in client.descriptors]
     assert found == [os.fstat(descriptor).st_ino for descriptor in (0, 1, 2)]
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"\n",
-        b"create\n",
-        b"[]\n",
-        b"1\n",
-        b"null\n",
-        b'{"a": 1\n',
-        b'{"a": "\xff"}\n',
-        b"\0\n",
-        b"[" * (LINE_MAX - 1) + b"\n",
-        b'{"a":' * 200 + b"\n",
-        b"9" * (LINE_MAX - 1) + b"\n",
-    ],
-)
+MALFORMED = [
+    *(b"\n", b"create\n", b"[]\n", b"1\n", b"null\n", b"\0\n"),
+    *(b'{"a": 1\n', b'{"a": "\xff"}\n', b'{"a":' * 200 + b"\n"),
+    *(b"[" * (LINE_MAX - 1) + b"\n", b"9" * (LINE_MAX - 1) + b"\n"),
+]
+
+
+@pytest.mark.parametrize("line", MALFORMED)
 def test_what_is_no_json_object_is_einval(client: TurnTaker, line: bytes) -> None:
     """The client may go on: where a line ends is certain."""
     assert client.ask(line) == NOT_JSON
@@ -129,28 +115,26 @@ def test_what_is_no_json_object_is_einval(client: TurnTaker, line: bytes) -> Non
 
 
 def test_oserror_becomes_an_error_object(client: TurnTaker) -> None:
-    """Its name is that of the errno."""
-    reply = client.ask(b'{"fail": 1}\n')
+    """Its name is that of the errno. Who writes no more, as `echo | socat`, is told."""
+    client.socket.sendall(b'{"fail": 1}\n{"a": 1}\n')
+    client.socket.shutdown(socket.SHUT_WR)
 
-    assert reply == {"error": "ENOENT", "reason": "it is not there"}
-    assert client.ask(b"{}\n") == {}
+    assert client.reply() == {"error": "ENOENT", "reason": "it is not there"}
+    assert client.reply() == {"a": 1}
+    assert client.is_cut_off()
 
 
-def test_line_of_1024_bytes_is_answered(client: TurnTaker) -> None:
-    """The limit itself fits, its newline included."""
+def test_line_of_over_1024_bytes_is_emsgsize_and_the_end(
+    client: TurnTaker, server: Server
+) -> None:
+    """The limit itself fits, its newline included; of a longer one nothing is kept."""
     text = "x" * (LINE_MAX - len('{"a":""}\n'))
-
     assert client.ask(f'{{"a":"{text}"}}\n'.encode()) == {"a": text}
 
-
-def test_longer_line_is_emsgsize_and_the_end(client: TurnTaker, server: Server) -> None:
-    """Nothing is kept of it."""
     client.socket.sendall(b"x" * LINE_MAX)
     server.turn()
     server.turn()
-
     reply = client.ask(b"x\n")
-
     assert reply == {"error": "EMSGSIZE", "reason": "a line has 1024 bytes at most"}
     assert client.is_cut_off()
 
@@ -164,40 +148,41 @@ def test_endless_line_costs_one_line(client: TurnTaker, server: Server) -> None:
     assert server.is_idle()
 
 
-def test_end_in_the_middle_of_a_line_is_forgotten(server: Server) -> None:
+# Clients that come and go.
+
+
+def half_a_line(client: TurnTaker, server: Server) -> None:
     """Others do not notice."""
+    client.socket.sendall(b'{"a": ')
+    server.turn()
+    server.turn()
+
+
+def no_reply_yet(client: TurnTaker, _: Server) -> None:
+    """What was asked for is done, the reply is nobody's."""
+    client.socket.sendall(b'{"descriptors": 1}\n')
+
+
+def reply_unread(client: TurnTaker, _: Server) -> None:
+    """The kernel reports it as a reset."""
+    client.socket.sendall(b"{}\n")
+    client.wait()
+
+
+@pytest.mark.parametrize("leave", [half_a_line, no_reply_yet, reply_unread])
+def test_client_that_ends_with_something_open_is_forgotten(
+    server: Server, leave: Callable[[TurnTaker, Server], None]
+) -> None:
+    """The others are served on."""
     with TurnTaker(server.path, server.turn) as leaving:
-        leaving.socket.sendall(b'{"a": ')
-        server.turn()
-        server.turn()
+        leave(leaving, server)
     with TurnTaker(server.path, server.turn) as staying:
         assert staying.ask(b'{"b": 1}\n') == {"b": 1}
 
     server.turn()
+    server.turn()
     assert not server.control._clients
     assert server.is_idle()
-
-
-def test_end_before_the_reply_is_forgotten(server: Server) -> None:
-    """What was asked for is done, the reply is nobody's."""
-    with TurnTaker(server.path, server.turn) as leaving:
-        leaving.socket.sendall(b'{"descriptors": 1}\n')
-
-    server.turn()
-    server.turn()
-
-    assert not server.control._clients
-
-
-def test_end_with_a_reply_unread_is_forgotten(server: Server) -> None:
-    """The kernel reports it as a reset."""
-    with TurnTaker(server.path, server.turn) as leaving:
-        leaving.socket.sendall(b"{}\n")
-        leaving.wait()
-
-    server.turn()
-
-    assert not server.control._clients
 
 
 def test_descriptor_without_news_is_no_matter(
@@ -205,21 +190,10 @@ def test_descriptor_without_news_is_no_matter(
 ) -> None:
     """Nor is one that is not ours, or not any more."""
     client.ask(b"{}\n")
-    (descriptor,) = server.control._clients
-
-    server.control.serve(descriptor)
-    server.control.serve(0)
+    for descriptor in (*server.control._clients, 0):
+        server.control.on_ready(descriptor)
 
     assert client.ask(b"{}\n") == {}
-
-
-def test_client_that_writes_no_more_is_answered(client: TurnTaker) -> None:
-    """As with `echo '{...}' | socat`."""
-    client.socket.sendall(b'{"a": 1}\n')
-    client.socket.shutdown(socket.SHUT_WR)
-
-    assert client.reply() == {"a": 1}
-    assert client.is_cut_off()
 
 
 def test_descriptors_from_a_client_are_not_kept(client: TurnTaker) -> None:
@@ -264,21 +238,12 @@ def test_one_turn_answers_one_request_of_a_client(server: Server) -> None:
         assert modest.socket.recv(100) == b'{"a": 1}\n'
 
 
-def test_one_turn_accepts_a_few_clients(server: Server) -> None:
-    """A crowd at the door does not hold up those who are in."""
-    clients = [TurnTaker(server.path, server.turn) for _ in range(ACCEPT_MAX + 1)]
-
-    server.turn()
-    assert len(server.control._clients) == ACCEPT_MAX
-    server.turn()
-    assert len(server.control._clients) == ACCEPT_MAX + 1
-    for client in clients:
-        client.socket.close()
-
-
-def test_one_client_too_many_is_told_so(server: Server) -> None:
-    """When another one leaves there is room again."""
+def test_so_many_clients_are_accepted_in_a_turn_and_in_all(server: Server) -> None:
+    """Those who are in are not held up; when one leaves there is room again."""
     clients = [TurnTaker(server.path, server.turn) for _ in range(CLIENTS_MAX)]
+    for turns in (1, 2):
+        server.turn()
+        assert len(server.control._clients) == turns * ACCEPT_MAX
     for client in clients:
         assert client.ask(b"{}\n") == {}
 
@@ -324,14 +289,13 @@ def test_want_of_descriptors_does_not_keep_us_awake(server: Server) -> None:
         assert waiting.ask(b"{}\n") == {}
 
 
-def test_socket_of_a_process_that_is_gone_is_replaced(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
+# The socket.
+
+
+def test_socket_of_a_process_that_is_gone_is_replaced(path: Path) -> None:
     """A killed daemon leaves its socket behind."""
-    path = tmp_path_factory.mktemp("xs") / "control"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
-
     server = Server(path)
 
     with TurnTaker(path, server.turn) as client:
@@ -341,7 +305,8 @@ def test_socket_of_a_process_that_is_gone_is_replaced(
 
 
 def test_socket_of_somebody_else_stays(server: Server) -> None:
-    """Two cannot serve one path."""
+    """Two cannot serve one path. Only our own user may connect, whatever the umask."""
+    assert server.path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(OSError, match="in use") as caught:
         Server(server.path)
 
@@ -350,11 +315,8 @@ def test_socket_of_somebody_else_stays(server: Server) -> None:
         assert client.ask(b"{}\n") == {}
 
 
-def test_socket_of_somebody_busy_stays(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    """One who does not accept just now is not gone."""
-    path = tmp_path_factory.mktemp("xs") / "control"
+def test_what_is_busy_or_no_socket_stays(path: Path) -> None:
+    """One who does not accept just now is not gone; a wrong path destroys nothing."""
     with (
         socket.socket(socket.AF_UNIX) as listener,
         socket.socket(socket.AF_UNIX) as first,
@@ -362,42 +324,28 @@ def test_socket_of_somebody_busy_stays(
         listener.bind(str(path))
         listener.listen(0)
         first.connect(str(path))
-
         with pytest.raises(OSError, match="in use"):
             Server(path)
+        assert path.is_socket()
 
-        assert path.exists()
-
-
-def test_file_in_the_place_of_the_socket_stays(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    """A wrong path destroys nothing."""
-    path = tmp_path_factory.mktemp("xs") / "control"
+    path.unlink()
     path.write_text("precious")
-
     with pytest.raises(OSError, match="in use"):
         Server(path)
-
     assert path.read_text() == "precious"
 
 
-def test_close_takes_the_socket_away(server: Server, client: TurnTaker) -> None:
-    """Clients see the end."""
+def test_close_takes_our_socket_away_only(server: Server, client: TurnTaker) -> None:
+    """Clients see the end. A successor may have put its own there."""
     client.ask(b"{}\n")
-
     server.control.close()
-
     assert not server.path.exists()
     assert client.is_cut_off()
 
-
-def test_close_leaves_the_socket_of_another(server: Server) -> None:
-    """A successor may have put its own there."""
+    second = Server(server.path)
     server.path.unlink()
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(server.path))
-
-        server.control.close()
-
+        second.control.close()
+        second.epoll.close()
         assert server.path.exists()

@@ -4,33 +4,20 @@ import errno
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.conftest import NeedProgram
-from tests.hypervisor.shim import (
-    Shim,
-    ShimProcess,
-    is_readable,
-    kicks,
-    shim_process,
-    under_shim,
-)
+from tests.hypervisor.shim import Shim, is_readable, kicks, under_shim
+from tests.support.descriptors import open_descriptors
+from tests.support.pretended import PORT_WORD, port_in_page
 from xsd.hypervisor import xen as module
 from xsd.hypervisor import xendomains
 from xsd.hypervisor.base import DYING, RUNNING, SHUT_DOWN, Channel
 from xsd.hypervisor.xen import XenHypervisor, available
 from xsd.protocol.ring import Ring
-
-
-@pytest.fixture(scope="module")
-def on_xen(
-    need_program: NeedProgram, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ShimProcess]:
-    """Start the process that runs the tests made by `under_shim`."""
-    yield from shim_process(need_program, tmp_path_factory.mktemp("xen"))
 
 
 def mappings_of(name: str) -> int:
@@ -39,45 +26,55 @@ def mappings_of(name: str) -> int:
     return sum(line.endswith(f"/{name}") for line in maps.splitlines())
 
 
-def open_files() -> int:
-    """Return how many descriptors this process has."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def state_of(xen: XenHypervisor, domid: int) -> int | None:
     """Return a domain's state, None if it does not exist."""
     found = xen.state(domid)
     return None if found is None else found.state
 
 
+@contextmanager
+def with_guest(shim: Shim) -> Iterator[tuple[XenHypervisor, Any]]:
+    """Open the hypervisor where there is a domain 5."""
+    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
+        yield xen, guest
+
+
+@contextmanager
+def connected(shim: Shim) -> Iterator[tuple[XenHypervisor, Any, Channel]]:
+    """Have that domain connected."""
+    with with_guest(shim) as (xen, guest):
+        yield xen, guest, xen.connect(5, guest.port)
+
+
+# Where there is Xen.
+
+
 @under_shim
 def test_xen_is_available_where_its_libraries_and_its_device_are(shim: Shim) -> None:
-    """Nothing stays open, so it can be asked at any time."""
-    before = open_files()
-
-    assert shim.directory.is_dir()
+    """One that merely has the libraries is no dom0; nothing stays open by asking."""
+    before = open_descriptors()
     assert available()
-    assert open_files() == before
-
-
-@under_shim
-def test_xen_is_not_available_without_its_device(shim: Shim) -> None:
-    """A host that merely has the libraries is no dom0."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_BACKEND", shim.directory / "absent")
-
         assert not available()
+    assert open_descriptors() == before
 
 
 @under_shim
 def test_xen_is_not_available_without_libraries_that_know_domains(shim: Shim) -> None:
-    """Otherwise the death of a domain would never be noticed."""
+    """Otherwise the death of a domain would never be noticed; nothing stays open."""
     assert shim.directory.is_dir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "MANAGE_SONAME", "libxenabsent.so.1")
         patch.setattr(module, "control_sonames", lambda: ["libxenabsent.so.2"])
-
         assert not available()
+
+    before = open_descriptors()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(xendomains, "control_sonames", list)
+        with pytest.raises(FileNotFoundError, match="libxenctrl"):
+            XenHypervisor()
+    assert open_descriptors() == before
 
 
 def test_xen_is_not_available_without_its_libraries(
@@ -92,26 +89,20 @@ def test_xen_is_not_available_without_its_libraries(
         XenHypervisor()
 
 
-@under_shim
-def test_a_hypervisor_that_cannot_be_opened_leaves_nothing_open(shim: Shim) -> None:
-    """Here a library that knows domains is missing, the last thing that is opened."""
-    assert shim.directory.is_dir()
-    before = open_files()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(xendomains, "control_sonames", list)
-
-        with pytest.raises(FileNotFoundError, match="libxenctrl"):
-            XenHypervisor()
-    assert open_files() == before
+# The kernel that we run on.
 
 
 @under_shim
 def test_the_own_kernel_is_woken_and_served_on_its_ring(shim: Shim) -> None:
-    """The first notification tells dom0's kernel that its XenStore is there."""
+    """The first notification tells dom0's kernel that its XenStore is there.
+
+    Asking again neither binds nor notifies again, until it is disconnected.
+    """
     with closing(shim.kernel()) as kernel, closing(XenHypervisor()) as xen:
         channel = xen.own()
         assert channel is not None
         assert channel.domid == 0
+        assert xen.own() is channel
         assert kicks(kernel) == 1
         kernel.send(b"request")
         assert is_readable(xen.fileno())
@@ -120,44 +111,27 @@ def test_the_own_kernel_is_woken_and_served_on_its_ring(shim: Shim) -> None:
         assert ring.read_requests(1024) == b"request"
         ring.release()
 
-
-@under_shim
-def test_the_own_channel_is_one_until_it_is_disconnected(shim: Shim) -> None:
-    """Asking again neither binds nor notifies again."""
-    with closing(shim.kernel()) as kernel, closing(XenHypervisor()) as xen:
-        channel = xen.own()
-        assert channel is not None
-        assert xen.own() is channel
-        assert kicks(kernel) == 1
         mapped = mappings_of("ring-0")
         xen.disconnect(channel)
-
         assert mappings_of("ring-0") == mapped - 1
         assert xen.own() not in {None, channel}
         assert kicks(kernel) == 1
 
 
 @under_shim
-def test_a_kernel_that_offers_no_ring_has_no_channel(shim: Shim) -> None:
-    """A domain other than dom0 has no such device."""
-    with closing(XenHypervisor()) as xen, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BACKEND", shim.directory / "absent")
-
-        assert xen.own() is None
-
-
-@under_shim
-def test_a_kernel_that_has_no_port_for_us_has_no_channel(shim: Shim) -> None:
-    """Linux says ENODEV as long as its XenStore is elsewhere."""
+def test_a_kernel_that_offers_no_ring_or_no_port_has_no_channel(shim: Shim) -> None:
+    """A domain other than dom0 has no such device; ENODEV: XenStore is elsewhere."""
 
     def refuse(*_: object) -> int:
         raise OSError(errno.ENODEV, "no port")
 
     with closing(shim.kernel()), closing(XenHypervisor()) as xen:
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "_BACKEND", shim.directory / "absent")
+            assert xen.own() is None
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr("fcntl.ioctl", refuse)
             assert xen.own() is None
-
         assert xen.own() is not None
 
 
@@ -177,11 +151,13 @@ def test_a_ring_of_the_kernel_that_cannot_be_had_is_an_error(shim: Shim) -> None
             xen.own()
 
 
+# Pages and events.
+
+
 @under_shim
 def test_bytes_and_notifications_go_both_ways(shim: Shim) -> None:
-    """The page is shared with the guest, and each side can wake the other."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        channel = xen.connect(5, guest.port)
+    """The page is 4,096 bytes of the guest's memory; each side can wake the other."""
+    with connected(shim) as (xen, guest, channel):
         ring = Ring(channel.page)
         guest.send(b"\x01\x02 to the server")
         assert is_readable(xen.fileno())
@@ -190,114 +166,79 @@ def test_bytes_and_notifications_go_both_ways(shim: Shim) -> None:
         assert ring.write_responses(b"\xff to the guest") == 14
         assert kicks(guest) == 0
         xen.notify(channel)
-
         assert kicks(guest) == 1
         assert guest.receive_some(0) == b"\xff to the guest"
         ring.release()
 
-
-@under_shim
-def test_a_page_is_4096_writable_bytes(shim: Shim) -> None:
-    """All of it is the guest's memory, to the last byte."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        page = xen.connect(5, guest.port).page
-        page[0] = 0x61
-        page[4095] = 0x7A
-
+        page = channel.page
         assert (page.format, page.nbytes, page.readonly) == ("B", 4096, False)
-        assert guest.map[0] == 0x61
-        assert guest.map[4095] == 0x7A
+        page[0], page[4095] = 0x61, 0x7A
+        assert (guest.map[0], guest.map[4095]) == (0x61, 0x7A)
 
 
 @under_shim
 def test_guests_have_pages_and_ports_of_their_own(shim: Shim) -> None:
-    """An event leads to the guest that sent it, and to no other."""
-    with (
-        closing(shim.guest(5)) as five,
-        closing(shim.guest(6)) as six,
-        closing(XenHypervisor()) as xen,
-    ):
-        first = xen.connect(5, five.port)
+    """An event leads to the guest that sent it; a flood keeps nobody's for long."""
+    with connected(shim) as (xen, five, first), closing(shim.guest(6)) as six:
         second = xen.connect(6, six.port)
         six.send(b"six")
         assert xen.pending() == ([second.port], False)
         five.send(b"five")
         six.send(b"again")
-
         assert xen.pending() == ([first.port, second.port], False)
         assert bytes(first.page[:4]) == b"five"
         assert bytes(second.page[:8]) == b"sixagain"
 
+        for guest in (five, five, five, six):
+            guest.notify()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "EVENTS_MAX", 3)
+            assert xen.pending() == ([first.port], False)
+            assert is_readable(xen.fileno(), 0)
+            assert xen.pending() == ([second.port], False)
+
 
 @under_shim
 def test_nothing_pending_is_told_without_waiting(shim: Shim) -> None:
-    """The descriptor is not readable either."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        xen.connect(5, guest.port)
-
-        assert not is_readable(xen.fileno(), 0)
-        assert xen.pending() == ([], False)
-        guest.send(b"x")
-        assert xen.pending() != ([], False)
-        assert not is_readable(xen.fileno(), 0)
-        assert xen.pending() == ([], False)
-
-
-@under_shim
-def test_a_readable_descriptor_without_an_event_does_not_block(shim: Shim) -> None:
-    """Linux may withdraw an event between the look and the read."""
+    """The descriptor is not readable; if it is, Linux may have withdrawn the event."""
 
     def find_nothing() -> int:
         raise BlockingIOError(errno.EAGAIN, "nothing")
 
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        xen.connect(5, guest.port)
+    with connected(shim) as (xen, guest, channel):
+        assert not is_readable(xen.fileno(), 0)
+        assert xen.pending() == ([], False)
+        for _ in range(10):
+            guest.notify()
+        # Many events of a port are told once: the ring has to be looked at once.
+        assert xen.pending() == ([channel.port], False)
+        assert not is_readable(xen.fileno(), 0)
+        assert xen.pending() == ([], False)
+
         guest.notify()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(xen, "_next_event", find_nothing)
-
             assert not os.get_blocking(xen.fileno())
             assert xen.pending() == ([], False)
 
 
 @under_shim
-def test_many_events_of_a_port_are_told_once(shim: Shim) -> None:
-    """The ring has to be looked at once."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        channel = xen.connect(5, guest.port)
-        for _ in range(10):
-            guest.notify()
+def test_records_of_the_shim_are_what_these_tests_take_them_for(shim: Shim) -> None:
+    """An event is two words, the domain and its port: written here without domu."""
+    with connected(shim) as (xen, _, channel):
+        with (shim.directory / "port").open("wb", buffering=0) as fifo:
+            fifo.write(struct.pack("=II", 5, 105))
 
         assert xen.pending() == ([channel.port], False)
-        assert xen.pending() == ([], False)
 
 
-@under_shim
-def test_what_one_call_leaves_is_told_by_the_next(shim: Shim) -> None:
-    """A flood of events holds nobody up for long, and nothing is lost."""
-    with (
-        closing(shim.guest(5)) as five,
-        closing(shim.guest(6)) as six,
-        closing(XenHypervisor()) as xen,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr(module, "_EVENTS_MAX", 3)
-        first = xen.connect(5, five.port)
-        second = xen.connect(6, six.port)
-        for _ in range(3):
-            five.notify()
-        six.notify()
-
-        assert xen.pending() == ([first.port], False)
-        assert is_readable(xen.fileno(), 0)
-        assert xen.pending() == ([second.port], False)
+# Domains.
 
 
 @under_shim
 def test_a_domain_that_dies_is_told_of(shim: Shim) -> None:
-    """By the virtual interrupt DOM_EXC, which is no port of a guest."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        channel = xen.connect(5, guest.port)
+    """By the virtual interrupt DOM_EXC, which is no port of a guest; by no other."""
+    with connected(shim) as (xen, guest, channel):
         guest.mark("dying")
         guest.virq()
         assert is_readable(xen.fileno())
@@ -305,37 +246,29 @@ def test_a_domain_that_dies_is_told_of(shim: Shim) -> None:
         assert state_of(xen, 5) == DYING
         guest.send(b"last words")
         guest.virq()
-
         assert xen.pending() == ([channel.port], True)
         assert xen.pending() == ([], False)
 
-
-@under_shim
-def test_another_virtual_interrupt_changes_no_state(shim: Shim) -> None:
-    """Only DOM_EXC is bound."""
-    with closing(shim.kernel()) as kernel, closing(XenHypervisor()) as xen:
-        xen.own()
-        kernel.virq(4)
-
-        assert not xen.pending()[1]
+        with closing(shim.kernel()) as kernel:
+            xen.own()
+            kernel.virq(4)
+            assert not xen.pending()[1]
 
 
 @under_shim
 def test_a_domain_runs_shuts_down_dies_and_is_gone(shim: Shim) -> None:
     """Dying is stronger than shut down; a resumed domain runs again."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
+    with with_guest(shim) as (xen, guest):
         seen = [state_of(xen, 5)]
-        guest.mark("shutdown")
-        seen.append(state_of(xen, 5))
-        guest.mark("shutdown", on=False)
-        seen.append(state_of(xen, 5))
-        guest.mark("shutdown")
+        for name, on in (("shutdown", True), ("shutdown", False), ("shutdown", True)):
+            guest.mark(name, on=on)
+            seen.append(state_of(xen, 5))
         guest.mark("dying")
         seen.append(state_of(xen, 5))
         guest.vanish()
         seen.append(state_of(xen, 5))
 
-        assert seen == [RUNNING, SHUT_DOWN, RUNNING, DYING, None]
+    assert seen == [RUNNING, SHUT_DOWN, RUNNING, SHUT_DOWN, DYING, None]
 
 
 @under_shim
@@ -347,48 +280,57 @@ def test_dom0_is_a_domain_and_reserved_ids_are_none(shim: Shim) -> None:
         assert state_of(xen, 0x7FF0) is None
         assert state_of(xen, 0x7FF4) is None
         assert 0 in xen.domains()
-        with pytest.raises(OSError, match="32752 is no domain") as caught:
-            xen.connect(0x7FF0, 1)
-        assert caught.value.errno == errno.EINVAL
+        # The page of one that does not exist cannot be mapped.
+        for domid, said in (
+            (0x7FF0, "32752 is no domain"),
+            (9, "xengnttab_map_grant_ref"),
+        ):
+            with pytest.raises(OSError, match=said) as caught:
+                xen.connect(domid, 109)
+            assert caught.value.errno == errno.EINVAL
+
+
+# Which port is bound.
 
 
 @under_shim
-def test_a_domain_that_does_not_exist_cannot_be_connected(shim: Shim) -> None:
-    """Its page cannot be mapped."""
-    assert shim.directory.is_dir()
-    with closing(XenHypervisor()) as xen:
-        with pytest.raises(OSError, match="xengnttab_map_grant_ref") as caught:
-            xen.connect(9, 109)
-        assert caught.value.errno == errno.EINVAL
+def test_the_port_in_the_page_or_the_one_that_was_told_is_bound(shim: Shim) -> None:
+    """In this order; two wrong ones leave nothing mapped."""
+    with with_guest(shim) as (xen, guest):
+        right, mapped = guest.port, mappings_of("ring-5")
+        for in_page in (0, 77, 0xFFFFFFFF):
+            guest.words[PORT_WORD] = in_page
+            with pytest.raises(OSError, match=r"bind_interdomain\(5, 78\)") as caught:
+                xen.connect(5, 78, port_in_page)
+            assert caught.value.errno == errno.EINVAL
+            assert mappings_of("ring-5") == mapped
+
+        for in_page, asked in ((right, 77), (77, right), (0, right)):
+            guest.words[PORT_WORD] = in_page
+            channel = xen.connect(5, asked, port_in_page)
+            guest.notify()
+            assert channel.remote_port == right
+            assert xen.pending() == ([channel.port], False)
+            xen.disconnect(channel)
 
 
 @under_shim
-def test_a_wrong_port_cannot_be_connected(shim: Shim) -> None:
-    """The page does not stay mapped, and the right port works afterwards."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        mapped = mappings_of("ring-5")
-        with pytest.raises(OSError, match=r"bind_interdomain\(5, 77\)") as caught:
-            xen.connect(5, 77)
-        still = mappings_of("ring-5")
-        channel = xen.connect(5, guest.port)
-        guest.notify()
-
-        assert caught.value.errno == errno.EINVAL
-        assert still == mapped
-        assert xen.pending() == ([channel.port], False)
-
-
-@under_shim
-def test_a_channel_moves_to_another_port(shim: Shim) -> None:
-    """A resumed guest has a new event channel; its page is the same."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        channel = xen.connect(5, guest.port)
+def test_a_channel_moves_to_another_port_if_it_can_have_it(shim: Shim) -> None:
+    """A resumed guest has a new event channel; a wrong request does not cut it off."""
+    with connected(shim) as (xen, guest, channel):
         page, old = channel.page, channel.port
+        with pytest.raises(OSError, match=r"bind_interdomain\(5, 77\)"):
+            xen.rebind(channel, 77)
+        guest.notify()
+        xen.notify(channel)
+        assert channel.port == old
+        assert xen.pending() == ([old], False)
+        assert kicks(guest) == 1
+
         (shim.directory / "evtchn-5").write_text("205", "ascii")
         guest.port = 205
         xen.rebind(channel, 205)
         guest.send(b"resumed")
-
         assert xen.pending() == ([channel.port], False)
         assert channel.page is page
         assert bytes(page[:7]) == b"resumed"
@@ -396,30 +338,19 @@ def test_a_channel_moves_to_another_port(shim: Shim) -> None:
             xen.notify(Channel(5, old, page, 105))
 
 
-@under_shim
-def test_a_channel_keeps_its_port_if_it_cannot_get_another(shim: Shim) -> None:
-    """A wrong request of the toolstack does not cut a guest off."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        channel = xen.connect(5, guest.port)
-        port = channel.port
-        with pytest.raises(OSError, match=r"bind_interdomain\(5, 77\)"):
-            xen.rebind(channel, 77)
-        guest.notify()
-        xen.notify(channel)
-
-        assert channel.port == port
-        assert xen.pending() == ([port], False)
-        assert kicks(guest) == 1
+# What is given back.
 
 
 @under_shim
 def test_a_disconnected_channel_has_neither_page_nor_port(shim: Shim) -> None:
-    """The domain can be connected anew."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
+    """An event that is on its way does no harm; the domain can be connected anew."""
+    with with_guest(shim) as (xen, guest):
         mapped = mappings_of("ring-5")
         channel = xen.connect(5, guest.port)
         assert mappings_of("ring-5") == mapped + 1
+        guest.notify()
         xen.disconnect(channel)
+        assert xen.pending() in [([], False), ([], True)]
 
         assert mappings_of("ring-5") == mapped
         with pytest.raises(ValueError, match="released memoryview"):
@@ -436,8 +367,7 @@ def test_a_disconnected_channel_has_neither_page_nor_port(shim: Shim) -> None:
 @under_shim
 def test_a_page_stays_mapped_as_long_as_a_view_of_it_is_held(shim: Shim) -> None:
     """A look at memory that is gone would end the process."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        channel = xen.connect(5, guest.port)
+    with connected(shim) as (xen, guest, channel):
         ring = Ring(channel.page)
         with pytest.raises(BufferError):
             xen.disconnect(channel)
@@ -452,46 +382,23 @@ def test_a_page_stays_mapped_as_long_as_a_view_of_it_is_held(shim: Shim) -> None
 
 
 @under_shim
-def test_an_event_of_a_channel_that_is_gone_does_no_harm(shim: Shim) -> None:
-    """It may have been on its way when the channel was given back."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        channel = xen.connect(5, guest.port)
-        guest.notify()
-        xen.disconnect(channel)
-
-        assert xen.pending() in [([], False), ([], True)]
-
-
-@under_shim
 def test_closing_gives_everything_back(shim: Shim) -> None:
     """Afterwards nothing works, and nothing crashes."""
-    before = open_files()
+    before = open_descriptors()
     with closing(shim.guest(5)) as guest:
-        during = open_files()
+        during = open_descriptors()
         xen = XenHypervisor()
-        own = xen.own()
-        assert own is not None
+        assert xen.own() is not None
         channel = xen.connect(5, guest.port)
         xen.close()
         xen.close()
 
         assert mappings_of("ring-0") == 0
-        assert open_files() == during
+        assert open_descriptors() == during
         with pytest.raises(OSError, match="closed") as caught:
             xen.notify(channel)
         assert caught.value.errno == errno.EBADF
         for call in (xen.fileno, xen.own, xen.domains, lambda: xen.state(5)):
             with pytest.raises(OSError, match="closed"):
                 call()
-    assert open_files() == before
-
-
-@under_shim
-def test_records_of_the_shim_are_what_these_tests_take_them_for(shim: Shim) -> None:
-    """An event is two words, the domain and its port: written here without domu."""
-    with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
-        channel = xen.connect(5, guest.port)
-        with (shim.directory / "port").open("wb", buffering=0) as fifo:
-            fifo.write(struct.pack("=II", 5, 105))
-
-        assert xen.pending() == ([channel.port], False)
+    assert open_descriptors() == before

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import NeedProgram
-from tests.hypervisor.fake import FakeLibrary, fake_library
+from tests.hypervisor.fake import FakeLibrary
 from xsd.hypervisor import xendomains
 from xsd.hypervisor.base import DYING, RUNNING, SHUT_DOWN
 from xsd.hypervisor.xendomains import (
@@ -16,12 +15,6 @@ from xsd.hypervisor.xendomains import (
     control_sonames,
     open_domains,
 )
-
-
-@pytest.fixture
-def fake(need_program: NeedProgram, tmp_path: Path) -> FakeLibrary:
-    """Compile a library."""
-    return fake_library(need_program, tmp_path)
 
 
 def install(monkeypatch: pytest.MonkeyPatch, manage: str, *control: str) -> None:
@@ -39,26 +32,18 @@ def states(domains: Domains, *domids: int) -> list[int | None]:
 def test_libxenmanage_tells_states_and_unique_ids(
     fake: FakeLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A domain counts as dying when it is dead, as for C's xenstored."""
-    install(monkeypatch, fake())
-    domains = ManagedDomains()
+    """A domain is dying when it is dead, as in C. It is preferred to libxenctrl."""
+    path = fake()
+    install(monkeypatch, path, fake())
+    domains = open_domains()
+    assert isinstance(domains, ManagedDomains)
     last = domains.state(7)
 
     assert states(domains, 0, 3, 5, 7) == [RUNNING, SHUT_DOWN, SHUT_DOWN, DYING]
     assert states(domains, 1, 4, 0x7FEF) == [None, None, None]
     assert last is not None
     assert last.unique_id == 2**63 + 7
-    domains.close()
-
-
-def test_libxenmanage_lists_the_domains_by_their_changes(
-    fake: FakeLibrary, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Xen tells of each change once, so the list is kept."""
-    path = fake()
-    install(monkeypatch, path)
-    domains = ManagedDomains()
-
+    # Xen tells of each change once, so the list is kept.
     assert domains.ids() == [0, 3, 5, 7]
     assert domains.ids() == [0, 3, 5, 7]
     ctypes.CDLL(path).fake_vanish(3)
@@ -68,36 +53,18 @@ def test_libxenmanage_lists_the_domains_by_their_changes(
 
 
 def test_libxenctrl_tells_states_but_no_unique_ids(fake: FakeLibrary) -> None:
-    """Where a domain is gone, Xen answers with the next one."""
-    domains = ListedDomains(fake())
+    """Where a domain is gone, Xen answers with the next one; the dying are listed."""
+    path = fake()
+    domains = ListedDomains(path)
     first = domains.state(0)
 
     assert states(domains, 0, 3, 5, 7) == [RUNNING, SHUT_DOWN, SHUT_DOWN, DYING]
     assert states(domains, 1, 4, 8, 0x7FEF) == [None, None, None, None]
     assert first is not None
     assert first.unique_id == 0
-    domains.close()
-
-
-def test_libxenctrl_lists_the_domains(fake: FakeLibrary) -> None:
-    """Those that are dying included."""
-    path = fake()
-    domains = ListedDomains(path)
-
     assert domains.ids() == [0, 3, 5, 7]
     ctypes.CDLL(path).fake_vanish(5)
     assert domains.ids() == [0, 3, 7]
-    domains.close()
-
-
-def test_libxenmanage_is_preferred(
-    fake: FakeLibrary, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It alone knows unique ids."""
-    install(monkeypatch, fake(), fake())
-    domains = open_domains()
-
-    assert isinstance(domains, ManagedDomains)
     domains.close()
 
 
@@ -127,12 +94,8 @@ def test_why_no_library_works_is_told(
     install(monkeypatch, "libxenabsent.so.1", other, "libxenabsent.so.2")
     with pytest.raises(PermissionError, match=r"xc_domain_getinfolist\(0, 1\)"):
         open_domains()
-
-
-def test_no_library_at_all_is_a_missing_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hosts without Xen have neither."""
+    # Hosts without Xen have neither.
     install(monkeypatch, "libxenabsent.so.1", "libxenabsent.so.2")
-
     with pytest.raises(FileNotFoundError, match="libxenctrl"):
         open_domains()
 
@@ -140,20 +103,12 @@ def test_no_library_at_all_is_a_missing_file(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_libxenctrl_of_the_running_xen_is_the_likeliest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Xen says which release it is, without its libraries."""
-    (tmp_path / "major").write_text("5\n", "ascii")
-    (tmp_path / "minor").write_text("1\n", "ascii")
+    """Xen says which release it is; without its word, newer ones are likelier."""
     monkeypatch.setattr(xendomains, "_VERSION", tmp_path)
-
-    assert next(control_sonames()) == "libxenctrl.so.5.1"
-
-
-def test_without_xens_word_newer_releases_are_likelier(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Old ones are left behind by upgrades."""
-    monkeypatch.setattr(xendomains, "_VERSION", tmp_path / "absent")
     names = list(control_sonames())
-
     assert names.index("libxenctrl.so.4.21") < names.index("libxenctrl.so.4.17")
     assert names[-1] == "libxenctrl.so.4.14"
+
+    (tmp_path / "major").write_text("5\n", "ascii")
+    (tmp_path / "minor").write_text("1\n", "ascii")
+    assert next(control_sonames()) == "libxenctrl.so.5.1"

@@ -2,19 +2,11 @@
 
 import ctypes
 import errno
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import NeedProgram
-from tests.hypervisor.fake import FakeLibrary, fake_library
+from tests.hypervisor.fake import FakeLibrary
 from xsd.hypervisor.xenlibrary import Library, load
-
-
-@pytest.fixture
-def fake(need_program: NeedProgram, tmp_path: Path) -> FakeLibrary:
-    """Compile a library."""
-    return fake_library(need_program, tmp_path)
 
 
 def test_a_library_that_is_missing_is_a_missing_file() -> None:
@@ -43,23 +35,16 @@ def test_a_call_that_fails_tells_function_arguments_and_errno(
     library.close()
 
 
-def test_a_null_pointer_is_a_failure(fake: FakeLibrary) -> None:
-    """Functions that return an address have no -1."""
+def test_failures_are_told_by_the_result(fake: FakeLibrary) -> None:
+    """A null pointer is one; without errno it is EIO, as 0 would look like success."""
     library = Library(fake(), "xenmanage")
     again = library.function("fake_address", ctypes.c_int, result=ctypes.c_void_p)
-
     assert again(1) > 0
     with pytest.raises(OSError, match=r"fake_address\(0\)") as caught:
         again(0)
     assert caught.value.errno == errno.EINVAL
-    library.close()
 
-
-def test_a_failure_without_errno_is_an_io_error(fake: FakeLibrary) -> None:
-    """An OSError with errno 0 would look like success."""
-    library = Library(fake(), "xenmanage")
     ctypes.set_errno(0)
-
     with pytest.raises(OSError, match=r"fake_silent_failure\(\)") as caught:
         library.function("fake_silent_failure")()
     assert caught.value.errno == errno.EIO
@@ -75,24 +60,19 @@ def test_a_handle_that_cannot_be_opened_is_a_failure(fake: FakeLibrary) -> None:
     assert caught.value.errno == errno.ENODEV
 
 
-def test_a_function_that_a_library_lacks_is_enosys(fake: FakeLibrary) -> None:
-    """A library of another age does not end the daemon with an AttributeError."""
+def test_what_a_library_lacks_is_not_called_nor_one_that_is_closed(
+    fake: FakeLibrary,
+) -> None:
+    """ENOSYS, not an AttributeError, in one of another age; EBADF in freed memory."""
     library = Library(fake(), "xenmanage")
-
     with pytest.raises(OSError, match="xenmanage_of_tomorrow") as caught:
         library.function("xenmanage_of_tomorrow")
     assert caught.value.errno == errno.ENOSYS
-    library.close()
 
-
-def test_a_closed_library_is_not_called(fake: FakeLibrary) -> None:
-    """It would use memory that it has freed."""
-    library = Library(fake(), "xenmanage")
     counted = library.function("fake_handles")
     assert counted() == 1
     library.close()
     library.close()
-
     with pytest.raises(OSError, match="fake_handles") as caught:
         counted()
     assert caught.value.errno == errno.EBADF

@@ -1,19 +1,20 @@
 """The manual pages: right in form, and with all that there is."""
 
 import re
-import subprocess
 
 import pytest
 
 from tests.cli.conftest import Run
 from tests.conftest import NeedProgram
-from tests.man.generated import MAN, PAGES, renewed
+from tests.support.checks import ran
+from tests.support.generated import ROOT, options_in
 from xsd.cli.main import COMMANDS, ORIGINALS
 from xsd.client.address import default_socket_path
 from xsd.daemon.configfile import DEFAULT_FILE
 from xsd.daemon.options import OPTIONS
 from xsd.daemon.settings import SETTINGS
 
+MAN = ROOT / "man"
 NAMES = sorted(path.name for path in MAN.iterdir())
 CONFIG_COMMANDS = ("check", "show", "keys", "example")
 
@@ -24,24 +25,15 @@ def plain(name: str) -> str:
     return re.sub(r"\\f[BIR]", "", text).replace("\\-", "-").replace("\\ ", " ")
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_what_is_made_from_tables_is_as_they_are(name: str) -> None:
-    """After a change: make man."""
-    assert (MAN / name).read_text() == renewed(name)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_man_has_nothing_to_complain_of(need_program: NeedProgram, name: str) -> None:
     """A mistyped request would swallow its line."""
     man = need_program("man", "man-db")
     need_program("groff", "groff-base")
 
-    done = subprocess.run(
-        [man, "--warnings", "-E", "UTF-8", "-l", str(MAN / name)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"MANWIDTH": "80", "PATH": "/usr/bin:/bin", "MANPAGER": "cat"},
+    words = [man, "--warnings", "-E", "UTF-8", "-l", str(MAN / name)]
+    done = ran(
+        words, env={"MANWIDTH": "80", "PATH": "/usr/bin:/bin", "MANPAGER": "cat"}
     )
 
     assert done.stderr == ""
@@ -54,14 +46,8 @@ def test_the_other_man_has_nothing_to_complain_of(
 ) -> None:
     """mandoc, which some distributions have, is stricter."""
     mandoc = need_program("mandoc", "mandoc")
-
-    done = subprocess.run(
-        [mandoc, "-T", "lint", "-W", "warning", str(MAN / name)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
+    words = [mandoc, "-T", "lint", "-W", "warning", str(MAN / name)]
+    done = ran(words, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -73,7 +59,6 @@ def test_pages_refer_to_pages_that_are_there() -> None:
         for name in NAMES
         for page, section in re.findall(r"([\w.-]+) ?\(([1-8])\)", plain(name))
     }
-
     assert found - system == set(NAMES)
 
 
@@ -95,31 +80,20 @@ def test_each_option_of_a_command_is_in_its_page(xsd: Run, command: str) -> None
         rf"xsd {command}\b.*?(?=\n\.TP\n\.B[A-Z]* \"?xsd |\n\.SS )", commands, re.DOTALL
     )
     assert about, command
-
     for option in options_in(xsd(command, "--help").out.decode()):
         place = common if option in {"-h", "--help", "-s", "--socket"} else about[0]
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", place), option
 
 
-def options_in(text: str) -> set[str]:
-    """Return the options that a help text explains."""
-    found = set()
-    for line in re.findall(r"^  (-.*)$", text, re.MULTILINE):
-        found.update(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", line.split("  ")[0]))
-    return found
-
-
 def test_the_options_of_a_command_are_found(xsd: Run) -> None:
     """So that the test before looks for something."""
     found = options_in(xsd("tree", "--help").out.decode())
-
     assert found >= {"-h", "--socket", "-s", "-p", "-d", "--depth", "--ascii"}
 
 
 def test_every_other_command_and_name_is_in_the_page() -> None:
     """`xsd serve`, what can be asked about the configuration, and links."""
     text = plain("xsd.1")
-
     for words in ("serve", *(f"config {word}" for word in CONFIG_COMMANDS)):
         assert re.search(rf'^\.BR? "?xsd {words}\b', text, re.MULTILINE), words
     for name in ORIGINALS:
@@ -129,7 +103,6 @@ def test_every_other_command_and_name_is_in_the_page() -> None:
 def test_the_commands_about_the_configuration_are_those(xsd: Run) -> None:
     """As its help has them."""
     usage = f"usage: xsd config [-h] {'|'.join(CONFIG_COMMANDS)} ..."
-
     assert xsd("config", "--help").out.decode().startswith(usage)
 
 
@@ -137,7 +110,6 @@ def test_the_commands_about_the_configuration_are_those(xsd: Run) -> None:
 def test_variables_of_the_environment_are_in_the_pages(name: str) -> None:
     """Those of the settings, and the one that names the file."""
     variables = {each.variable for each in SETTINGS.values()} - {""}
-
     for variable in {"XSD_CONFIG", *variables}:
         assert variable in plain(name)
 

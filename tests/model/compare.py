@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from tests.model.cases import LETTERS
-from tests.model.naive_state import Right, Rights, State, at_or_below
-from tests.model.naive_store import RefusedError
+from tests.model.naive_state import RefusedError, Right, Rights, State, at_or_below
 from tests.model.naive_watches import Told
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.path import Path
@@ -49,7 +48,6 @@ def contents(top: Node) -> Contents:
 
 
 def naive_contents(state: State) -> Contents:
-    """The same of the naive store."""
     return [
         (path, state[path].value, state[path].rights)
         for path in at_or_below(state, ())[1:]

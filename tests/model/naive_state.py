@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, final
 
+from xsd.protocol.errors import Errno
 from xsd.protocol.path import Path
 
 ROOT: Final[Path] = (b"",)
@@ -15,6 +16,14 @@ EXISTENCE: Final = "existence"
 EVERYTHING: Final = "everything from there down"
 
 Facet = tuple[Path, str]
+
+
+class RefusedError(Exception):
+    """A request is answered with an error."""
+
+    def __init__(self, errno: Errno) -> None:
+        super().__init__(errno.name)
+        self.errno = errno
 
 
 @final
@@ -66,7 +75,6 @@ class Step:
 
     @property
     def removes(self) -> bool:
-        """Whether it removes."""
         return self.value is None and not self.rights
 
 
@@ -128,7 +136,6 @@ def record_size(state: State, path: Path) -> int:
 
 
 def owned(state: State) -> dict[int, int]:
-    """Number of nodes by owner."""
     counts: dict[int, int] = {}
     for node in state.values():
         owner = node.rights[0].domid

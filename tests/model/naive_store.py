@@ -20,6 +20,7 @@ from tests.model.naive_state import (
     ROOT,
     VALUE,
     Facet,
+    RefusedError,
     Right,
     Rights,
     State,
@@ -49,14 +50,6 @@ RELEASED: Final[Path] = (b"@releaseDomain",)
 LETTERS: Final = {"n": "", "r": "r", "w": "w", "b": "rw"}
 
 
-class RefusedError(Exception):
-    """A request is answered with an error."""
-
-    def __init__(self, errno: Errno) -> None:
-        super().__init__(errno.name)
-        self.errno = errno
-
-
 @final
 @dataclass(slots=True)
 class NaiveTransaction:
@@ -83,6 +76,10 @@ class NaiveTransaction:
     failed: bool = False
 
 
+Tx = NaiveTransaction | None
+"""The transaction that a request belongs to, if any."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -90,7 +87,7 @@ class Request:
 
     who: int
     path: Path
-    tx: NaiveTransaction | None
+    tx: Tx
     state: State
 
 
@@ -129,13 +126,12 @@ class NaiveStore:
 
     # Reading.
 
-    def read(self, who: int, path: Path, tx: NaiveTransaction | None) -> bytes:
-        """READ."""
+    def read(self, who: int, path: Path, tx: Tx) -> bytes:
         ask = self._ask(who, path, tx)
         self._reach(ask, "r", VALUE)
         return ask.state[path].value
 
-    def directory(self, who: int, path: Path, tx: NaiveTransaction | None) -> bytes:
+    def directory(self, who: int, path: Path, tx: Tx) -> bytes:
         """DIRECTORY: names, each with a NUL."""
         names = self._names(who, path, tx)
         if len(names) > PAYLOAD_MAX:
@@ -143,7 +139,7 @@ class NaiveStore:
         return names
 
     def directory_part(
-        self, who: int, path: Path, offset: int, room: int, tx: NaiveTransaction | None
+        self, who: int, path: Path, offset: int, room: int, tx: Tx
     ) -> bytes:
         """DIRECTORY_PART: whole names from an offset on, at the end one more NUL."""
         rest = self._names(who, path, tx)[offset:]
@@ -151,42 +147,37 @@ class NaiveStore:
             return rest + b"\0"
         return rest[: rest.rfind(b"\0", 0, room) + 1]
 
-    def _names(self, who: int, path: Path, tx: NaiveTransaction | None) -> bytes:
+    def _names(self, who: int, path: Path, tx: Tx) -> bytes:
         ask = self._ask(who, path, tx)
         self._reach(ask, "r", NAMES)
         return b"".join([each[-1] + b"\0" for each in children(ask.state, path)])
 
-    def get_perms(self, who: int, path: Path, tx: NaiveTransaction | None) -> Rights:
-        """GET_PERMS."""
+    def get_perms(self, who: int, path: Path, tx: Tx) -> Rights:
         ask = self._ask(who, path, tx)
         self._reach(ask, "r", RIGHTS)
         return ask.state[path].rights
 
     # Changing.
 
-    def write(
-        self, who: int, path: Path, value: bytes, tx: NaiveTransaction | None
-    ) -> list[Told]:
-        """WRITE."""
-        ask = self._ask(who, path, tx)
+    def write(self, who: int, path: Path, value: bytes, tx: Tx) -> list[Told]:
+        ask = self._ask_change(who, path, tx)
         if path in ask.state:
             self._demand(ask, "w", VALUE)
         else:
             self._demand_new(ask)
         return self._do(ask, Step(path, value))
 
-    def mkdir(self, who: int, path: Path, tx: NaiveTransaction | None) -> list[Told]:
+    def mkdir(self, who: int, path: Path, tx: Tx) -> list[Told]:
         """MKDIR: nothing happens to a node that exists."""
-        ask = self._ask(who, path, tx)
+        ask = self._ask_change(who, path, tx)
         if path in ask.state:
             self._demand(ask, "w", EXISTENCE)
             return []
         self._demand_new(ask)
         return self._do(ask, Step(path, b""))
 
-    def rm(self, who: int, path: Path, tx: NaiveTransaction | None) -> list[Told]:
-        """RM."""
-        ask = self._ask(who, path, tx)
+    def rm(self, who: int, path: Path, tx: Tx) -> list[Told]:
+        ask = self._ask_change(who, path, tx)
         if path not in ask.state:
             self._explain(ask, "w")
             if path[:-1] not in ask.state:
@@ -199,9 +190,7 @@ class NaiveStore:
         self._rely(tx, path, EVERYTHING)
         return self._do(ask, Step(path))
 
-    def set_perms(
-        self, who: int, path: Path, rights: Rights, tx: NaiveTransaction | None
-    ) -> list[Told]:
+    def set_perms(self, who: int, path: Path, rights: Rights, tx: Tx) -> list[Told]:
         """SET_PERMS: who is not known now gets nothing, whoever comes later."""
         if self._exceeds(who, "node-permissions", len(rights)):
             raise RefusedError(Errno.ENOSPC)
@@ -209,7 +198,7 @@ class NaiveStore:
         if rights[0].domid not in known:
             raise RefusedError(Errno.ENOENT)
         others = [replace(each, void=each.domid not in known) for each in rights[1:]]
-        ask = self._ask(who, path, tx)
+        ask = self._ask_change(who, path, tx)
         self._reach(ask, "wo", RIGHTS)
         if who and rights[0].domid != ask.state[path].rights[0].domid:
             raise RefusedError(Errno.EPERM)
@@ -237,7 +226,6 @@ class NaiveStore:
     # Transactions.
 
     def start(self, who: int) -> NaiveTransaction:
-        """TRANSACTION_START."""
         if self._exceeds(who, "transactions", self.count_open(who) + 1):
             raise RefusedError(Errno.ENOSPC)
         tx = NaiveTransaction(who)
@@ -245,11 +233,9 @@ class NaiveStore:
         return tx
 
     def abort(self, tx: NaiveTransaction) -> None:
-        """TRANSACTION_END F."""
         self.open = [each for each in self.open if each is not tx]
 
     def commit(self, tx: NaiveTransaction) -> list[Told]:
-        """TRANSACTION_END T."""
         self.abort(tx)
         if tx.failed:
             raise RefusedError(Errno.ENOMEM)
@@ -270,7 +256,7 @@ class NaiveStore:
         """Transactions that a domain has open."""
         return len([tx for tx in self.open if tx.who == who])
 
-    def _ask(self, who: int, path: Path, tx: NaiveTransaction | None) -> Request:
+    def _ask(self, who: int, path: Path, tx: Tx) -> Request:
         """Begin a request.
 
         A transaction that has changed nothing sees the present as long as nothing
@@ -278,11 +264,16 @@ class NaiveStore:
         """
         if tx is None:
             return Request(who, path, tx, self.live)
-        if tx.state is None or not (tx.steps or self.is_broken(tx)):
+        if tx.state is None or not (tx.failed or tx.steps or self.is_broken(tx)):
             tx.base = tx.state = self.live
             tx.began = next(self._clock)
             tx.seen = len(self.history)
         return Request(who, path, tx, tx.state)
+
+    def _ask_change(self, who: int, path: Path, tx: Tx) -> Request:
+        if tx is not None and tx.failed:
+            raise RefusedError(Errno.ENOMEM)
+        return self._ask(who, path, tx)
 
     def is_broken(self, tx: NaiveTransaction) -> bool:
         """Tell whether anything that it relied on was changed, even back again."""
@@ -341,7 +332,6 @@ class NaiveStore:
         self.live = after
 
     def watch(self, watch: NaiveWatch) -> None:
-        """WATCH."""
         used = self.watches.count(watch.who)
         if self._exceeds(watch.who, "watches", used + 1):
             raise RefusedError(Errno.ENOSPC)
@@ -350,7 +340,6 @@ class NaiveStore:
     # Domains.
 
     def introduce(self, domid: int) -> list[Told]:
-        """INTRODUCE."""
         if domid in self.targets:
             return []
         self.targets[domid] = -1
@@ -390,7 +379,6 @@ class NaiveStore:
         return told + self.watches.tell_domain(self.live, RELEASED, domid)
 
     def set_target(self, domid: int, target: int) -> None:
-        """SET_TARGET."""
         self._demand_domain(domid)
         self._demand_domain(target)
         self.targets[domid] = target
@@ -446,13 +434,13 @@ class NaiveStore:
         """Demand the right to make a node, which gets the rights of the nearest."""
         self._rely(ask.tx, self._explain(ask, "w"), RIGHTS)
 
-    def _rely(self, tx: NaiveTransaction | None, path: Path, facet: str) -> None:
-        if tx is None:
+    def _rely(self, tx: Tx, path: Path, facet: str) -> None:
+        if tx is None or tx.failed:
             return
-        paths = {path for path, _facet in tx.relied} | {path}
-        new = path not in {path for path, _facet in tx.relied}
+        known = {path for path, _facet in tx.relied}
         tx.relied.add((path, facet))
-        if new and self._exceeds(tx.who, "transaction-nodes", len(paths)):
+        count = len(known | {path})
+        if path not in known and self._exceeds(tx.who, "transaction-nodes", count):
             tx.failed = True
             raise RefusedError(Errno.ENOSPC)
 
@@ -460,10 +448,8 @@ class NaiveStore:
 
     def set_quota(self, domid: int, name: str, limit: int) -> None:
         """SET_QUOTA; domid -1 is for all that have none of their own."""
-        if domid < 0:
-            self._quotas[name] = limit
-        else:
-            self._own_quotas.setdefault(domid, {})[name] = limit
+        limits = self._quotas if domid < 0 else self._own_quotas.setdefault(domid, {})
+        limits[name] = limit
 
     def _exceeds(self, who: int, quota: str, count: int) -> bool:
         """Tell whether a count is over a guest's limit; 0 is no limit."""
@@ -490,9 +476,7 @@ class NaiveStore:
 
     def _check_sizes(self, who: int, before: State, after: State) -> None:
         """Refuse records that have grown too big."""
-        for path, _facet in differences(before, after):
-            if path not in after:
-                continue
+        for path in {path for path, _facet in differences(before, after)} & set(after):
             size = record_size(after, path)
             grown = path not in before or size > record_size(before, path)
             if grown and self._exceeds(who, "node-size", size):

@@ -29,7 +29,6 @@ class NaiveWatch:
         return below and (self.depth < 0 or levels <= self.depth)
 
     def text(self, path: Path) -> bytes:
-        """How the client is told a path."""
         if self.shown[:1] in (b"/", b"@"):
             return format_path(path)
         return format_path(path).removeprefix(b"/local/domain/%d/" % self.who)
@@ -48,11 +47,9 @@ class NaiveWatches:
         self._may_read = may_read
 
     def remove(self, number: int) -> None:
-        """UNWATCH."""
         self.all = [watch for watch in self.all if watch.number != number]
 
     def count(self, who: int) -> int:
-        """Watches that a domain has."""
         return len([watch for watch in self.all if watch.who == who])
 
     def tell_step(self, before: State, after: State, step: Step) -> list[Told]:
@@ -67,6 +64,8 @@ class NaiveWatches:
     def tell_commit(self, steps: list[Step], before: State, after: State) -> list[Told]:
         """Tell of each path once, in the order in which the transaction changed them.
 
+        What was made below a node that was then removed has never been changed.
+
         Told is what was named and is there; and of each tree that was removed,
         parents first, what has gone and what came back as another. A node that has gone
         with its parent is told to its own watches, and to others if it was named, too.
@@ -78,6 +77,13 @@ class NaiveWatches:
         for step in steps:
             if step.removes:
                 removed |= {step.path} & old
+                changed = [
+                    each
+                    for each in changed
+                    if each in before
+                    or each == step.path
+                    or each[: len(step.path)] != step.path
+                ]
                 for kept in (named, old, present):
                     kept -= {
                         each for each in kept if each[: len(step.path)] == step.path

@@ -10,12 +10,13 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, final
 
 from tests.docs.pages import blocks_of, commands_of
-from tests.packages.root import Root, fresh_root, missing_packages
+from tests.packages.root import NEEDED, Root, fresh_root
+from tests.support.checks import children_of, lacks, passes, verdict
 from tests.support.processes import wait_until
 from xsd import __version__
 
@@ -30,12 +31,7 @@ PID_LINK: Final = "/etc/tmpfiles.d/xenstored-debian.conf"
 
 @final
 class Package:
-    """A package, and a root to try it in.
-
-    Attributes:
-        file: The package on this machine.
-        root: The system.
-    """
+    """A package, and a root to try it in."""
 
     def __init__(self, file: Path, root: Root) -> None:
         self.file = file
@@ -44,7 +40,6 @@ class Package:
         self.before: set[str] = set()
 
     def field(self, name: str) -> str:
-        """Return a field of the package's control file."""
         words = ["dpkg-deb", "-f", str(self.file), name]
         return subprocess.check_output(words, text=True).strip()
 
@@ -53,7 +48,6 @@ class Package:
         return self.root.run("dpkg", "-i", self.inside)
 
     def paths(self) -> list[str]:
-        """Return what it has installed."""
         return self.root.run("dpkg", "-L", "xsd").split("\n")[:-1]
 
 
@@ -87,7 +81,7 @@ def programs(package: Package) -> str:
     code = "import sys; sys.path.insert(0, '/usr/lib/xsd'); import structlog as s, "
     code += "uvloop as u, xsd.protocol.frame as p; "
     code += "print(p.__file__, s.__file__, u.__file__)"
-    module, structlog, uvloop = package.root.run(*("python3", "-I", "-c", code)).split()
+    module, structlog, uvloop = package.root.run("python3", "-I", "-c", code).split()
     is_pure = package.field("Architecture") == "all"
     assert module.endswith(".py" if is_pure else ".so"), module
     assert structlog.startswith("/usr/lib/xsd/"), structlog
@@ -96,13 +90,11 @@ def programs(package: Package) -> str:
 
 
 def answers(root: Root) -> bool:
-    """Tell whether a daemon of that system does its work."""
     return root.run("xsd", "health", check=False).startswith("ok (")
 
 
 @contextlib.contextmanager
 def serving(root: Root) -> Iterator[None]:
-    """Let `xsd serve` run inside."""
     process = subprocess.Popen(
         [*root.enter(), "xsd", "serve"],
         stdout=subprocess.DEVNULL,
@@ -113,9 +105,8 @@ def serving(root: Root) -> Iterator[None]:
         yield
     finally:
         # unshare ignores the signal itself.
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        for child in children.read_text().split():
-            os.kill(int(child), signal.SIGTERM)
+        for child in children_of(process.pid):
+            os.kill(child, signal.SIGTERM)
         code = process.wait(_STOP_MAX_S)
     assert code == 0, code
 
@@ -145,10 +136,9 @@ def background(package: Package) -> str:
 def completion(package: Package) -> str:
     """bash finds it by the command's name, and it offers something."""
     folder = "/usr/share/bash-completion/completions"
-    found = []
-    for name in ("xsd", "xsd-xenstored"):
-        script = f". {folder}/{name} && complete -p {name}"
-        found.append(package.root.run("bash", "-c", script).strip())
+    names = ("xsd", "xsd-xenstored")
+    scripts = [f". {folder}/{name} && complete -p {name}" for name in names]
+    found = [package.root.run("bash", "-c", script).strip() for script in scripts]
     return ", ".join(found)
 
 
@@ -163,9 +153,7 @@ def purge(package: Package) -> str:
     code_left = [path for path in package.root.files() if "usr/lib/xsd" in path]
     assert code_left == [], code_left
     root.run("dpkg", "--purge", "xsd")
-    left = root.files() - package.before
-    gone = package.before - root.files()
-    assert (left, gone) == (set(), set()), (left, gone)
+    assert root.files() == package.before, root.files() ^ package.before
     return "as before"
 
 
@@ -202,9 +190,8 @@ def manual(package: Package) -> str:
     pages = ("1 xsd", "8 xenstored", "8 xsd-xenstored", "5 xsd.toml")
     for page in pages:
         said = package.root.run("man", "-P", "cat", *page.split())
-        assert re.search(
-            r"^NAME\n +(xsd|xenstored|xsd\.toml) - ", said, re.MULTILINE
-        ), said
+        name = r"^NAME\n +(xsd|xenstored|xsd\.toml) - "
+        assert re.search(name, said, re.MULTILINE), said
     return ", ".join(pages)
 
 
@@ -248,12 +235,9 @@ def switch(package: Package) -> str:
 def boot(package: Package) -> str:
     """Under systemd it is not running until it is started, and then it serves."""
     root = package.root
-    state = root.run("systemctl", "is-enabled", *UNITS, check=False)
-    assert state == "disabled\ndisabled\n", state
-    assert root.run("systemctl", "is-active", *UNITS, check=False).split() == [
-        "inactive",
-        "inactive",
-    ]
+    for what, wanted in (("is-enabled", "disabled"), ("is-active", "inactive")):
+        state = root.run("systemctl", what, *UNITS, check=False).split()
+        assert state == [wanted, wanted], state
     root.run("systemctl", "start", UNITS[0])
     root.run("xenstore-write", "/test/a", "1")
     assert root.run("xsd", "read", "/test/a") == "1\n"
@@ -288,32 +272,22 @@ def removal(package: Package) -> str:
     return "the line in /etc/default/xen is warned of"
 
 
+def purged_after_all(package: Package) -> str:
+    """Of all that, nothing is left."""
+    package.root.run("dpkg", "--purge", "xsd")
+    left = package.root.files() - package.before
+    assert left <= {"etc/machine-id"}, left
+    return "as before"
+
+
 ALONE: Final = (
-    dependencies,
-    installation,
-    programs,
-    service,
-    background,
-    completion,
-    purge,
+    *(dependencies, installation, programs, service, background, completion, purge),
 )
 BESIDE_XEN: Final = (neighbours, debian_tools, manual)
 BOOTED: Final = (units, boot, switch, upgrade, removal)
 
 
-def passes(check: Callable[[Package], str], package: Package) -> bool:
-    """Run a check and print what came of it."""
-    name = check.__name__.replace("_", " ")
-    try:
-        print(f"ok    {name:<14} {check(package)}", flush=True)
-    except (AssertionError, OSError) as error:
-        print(f"FAIL  {name:<14} {check.__doc__}\n{error}", flush=True)
-        return False
-    return True
-
-
 def try_out(package: Package) -> list[bool]:
-    """Run all checks."""
     print(f"== {package.file.name}, on base and what it depends on")
     passed = [passes(check, package) for check in ALONE]
     print(f"== {package.file.name}, beside Xen's")
@@ -324,32 +298,17 @@ def try_out(package: Package) -> list[bool]:
     return passed
 
 
-def purged_after_all(package: Package) -> str:
-    """Of all that, nothing is left."""
-    package.root.run("dpkg", "--purge", "xsd")
-    left = package.root.files() - package.before
-    assert left <= {"etc/machine-id"}, left
-    return "as before"
-
-
 def main() -> int:
-    """Try the packages that are named, each in a system of its own."""
     parser = argparse.ArgumentParser()
     parser.add_argument("packages", nargs="+", type=Path)
     files = parser.parse_args().packages
-    if os.geteuid() != 0:
-        print("make test-deb: a system to install in takes root", file=sys.stderr)
-        return 2
-    if missing := missing_packages():
-        needed = " ".join(missing)
-        print(f"make test-deb: apt-get install {needed}", file=sys.stderr)
+    if lacks("make test-deb", "a system to install in", NEEDED):
         return 2
     passed = []
     for file in files:
         with fresh_root() as root:
             passed += try_out(Package(file, root))
-    print(f"{sum(passed)} of {len(passed)} checks pass")
-    return 0 if all(passed) else 1
+    return verdict(passed)
 
 
 if __name__ == "__main__":

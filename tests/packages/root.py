@@ -3,13 +3,13 @@
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, final
 
+from tests.support.checks import nspawn, ran
 from tests.support.processes import wait_until
 
 NEEDED: Final = {
@@ -23,66 +23,30 @@ NEEDED: Final = {
 _MOST_S: Final = 600
 
 _CHANGING: Final = (
-    "dev",
-    "etc/.pwd.lock",
-    "etc/ld.so.cache",
-    "proc",
-    "root",
-    "run/systemd",
-    "sys",
-    "tmp",
-    "var/backups",
-    "var/cache",
-    "var/lib/apt",
-    "var/lib/dpkg",
-    "var/lib/systemd",
-    "var/log/apt",
-    "var/log/journal",
-    "var/tmp",
+    *("dev", "etc/.pwd.lock", "etc/ld.so.cache", "proc", "root", "run/systemd", "sys"),
+    *("tmp", "var/backups", "var/cache", "var/lib/apt", "var/lib/dpkg"),
+    *("var/lib/systemd", "var/log/apt", "var/log/journal", "var/tmp"),
 )
 """Below these, files come and go whatever package is installed."""
 
 
-def missing_packages() -> list[str]:
-    """Return the packages that have to be installed first."""
-    return sorted(
-        {package for name, package in NEEDED.items() if not shutil.which(name)}
-    )
-
-
 @final
 class Root:
-    """The root directory of a Debian system, and what runs in it.
-
-    Attributes:
-        path: The directory.
-    """
+    """The root directory of a Debian system, and what runs in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._leader = 0
 
     def run(self, *words: str, check: bool = True) -> str:
-        """Run a command inside, and return what it prints.
-
-        Raises:
-            AssertionError: If it fails, unless that is allowed by `check`.
-        """
-        done = subprocess.run(
-            [*self.enter(), *words],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=_MOST_S,
-            env=_environment(),
-        )
+        command = [*self.enter(), *words]
+        done = ran(command, check=False, timeout=_MOST_S, env=_environment())
         output = done.stdout + done.stderr
         if check and done.returncode:
             raise AssertionError(f"{' '.join(words)}: {output}")
         return output
 
     def enter(self) -> Sequence[str]:
-        """Return the words before a command, so that it runs inside."""
         if self._leader:
             return ["nsenter", "-t", str(self._leader), "-a"]
         script = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
@@ -90,12 +54,10 @@ class Root:
         return [*namespaces, "sh", "-c", script, str(self.path)]
 
     def install(self, *packages: str) -> None:
-        """Install Debian's packages."""
         words = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]
         self.run(*words, *packages)
 
     def copy(self, file: Path) -> str:
-        """Copy a file in; return its path there."""
         shutil.copy(file, self.path / "root")
         return f"/root/{file.name}"
 
@@ -116,34 +78,21 @@ class Root:
     @contextlib.contextmanager
     def booted(self) -> Iterator[None]:
         """Let its systemd run as process 1; `run` is in there meanwhile."""
-        words = ["systemd-nspawn", "--quiet", f"--directory={self.path}", "--boot"]
-        words += ["--register=no", "--keep-unit", "--private-network"]
-        words += [f"--machine=xsd-{self.path.parent.name}", "systemd.firstboot=no"]
-        with (self.path.parent / "boot").open("wb") as log:
-            process = subprocess.Popen(
-                [*words, "systemd.unit=multi-user.target"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            wait_until(lambda: self._is_up(process), "the container does not boot")
-            yield
-        finally:
-            self._leader = 0
-            # SIGTERM ends the container with it.
-            process.send_signal(signal.SIGTERM)
-            process.wait(_MOST_S)
+        machine = f"--machine=xsd-{self.path.parent.name}"
+        options = [f"--directory={self.path}", machine]
+        log = self.path.parent / "boot"
+        with nspawn(options, log, "multi-user.target") as leader:
+            try:
+                wait_until(lambda: self._is_up(leader()), "the container does not boot")
+                yield
+            finally:
+                self._leader = 0
 
-    def _is_up(self, process: "subprocess.Popen[bytes]") -> bool:
-        assert process.poll() is None, (self.path.parent / "boot").read_text()
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        # Before the container's first process there are helpers that end.
-        found = children.read_text().split()
-        if not found:
-            return False
-        self._leader = int(found[0])
-        state = self.run("systemctl", "is-system-running", check=False)
+    def _is_up(self, leader: int) -> bool:
+        self._leader = leader
+        state = ""
+        if leader:
+            state = self.run("systemctl", "is-system-running", check=False)
         return state.strip() in {"running", "degraded"}
 
 

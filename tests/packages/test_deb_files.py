@@ -17,7 +17,6 @@ ENTRIES = {"xsd": "xsd", "xsd-xenstored": "xenstored"}
 def test_scripts_of_the_package_are_for_any_shell(name: str) -> None:
     """dpkg has /bin/sh run them."""
     script = DEB / name
-
     subprocess.run(["/bin/sh", "-n", script], check=True)
     assert script.read_text().startswith("#!/bin/sh\nset -e\n")
 
@@ -29,9 +28,7 @@ def test_programs_of_the_package_are_those_of_the_wheel(
     """The same function, by Debian's own Python and nobody's variables."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     module, _, function = project["scripts"][command].partition(":")
-
     lines = (DEB / name).read_text().splitlines()
-
     assert lines[0] == "#!/usr/bin/python3 -I"
     assert f"from {module} import {function}" in lines
     assert lines[-1] == f"sys.exit({function}())"
@@ -41,7 +38,6 @@ def test_programs_of_the_package_are_those_of_the_wheel(
 def test_the_package_has_every_unit_and_page() -> None:
     """Which file goes where is said by name in the script."""
     script = (ROOT / "packages" / "build-deb").read_text()
-
     for file in (ROOT / "systemd").rglob("*"):
         folder, name = file.parent.name, file.name
         if file.is_file():
@@ -54,8 +50,6 @@ def test_links_of_the_package_are_the_names_that_xsd_goes_by() -> None:
     """One for each of the xenstore-* tools that it stands in for."""
     script = (ROOT / "packages" / "build-deb").read_text()
     main = importlib.import_module("xsd.cli.main")
-
     found = re.search(r"^for tool in (.+); do$", script, re.MULTILINE)
-
     assert found
     assert sorted(found[1].split()) == sorted(main.ORIGINALS)

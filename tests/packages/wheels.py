@@ -11,10 +11,10 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from tests.support.checks import passes, ran, verdict
 from xsd import __version__
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -25,7 +25,6 @@ ENTRY_POINTS: Final = {
 
 
 def sources() -> set[str]:
-    """Return the files of the package that are in the repository."""
     words = ["git", "ls-files", "protocol", "xsd"]
     found = set(subprocess.check_output(words, cwd=ROOT, text=True).split())
     # A link to the folder protocol, whose files have its place.
@@ -68,11 +67,8 @@ def describes_itself(wheel: zipfile.ZipFile, info: str) -> str:
     assert said["Requires-Python"] == project["requires-python"]
     assert said["License-Expression"] == "MIT"
     assert said["Summary"] == project["description"]
-    needed = [
-        text
-        for text in said.get_all("Requires-Dist", [])
-        if "extra ==" not in str(text)
-    ]
+    texts = [str(text) for text in said.get_all("Requires-Dist", [])]
+    needed = [text for text in texts if "extra ==" not in text]
     assert needed == project["dependencies"], needed
     assert wheel.read(f"{info}licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
     commands = wheel.read(f"{info}entry_points.txt").decode().split("\n")
@@ -146,19 +142,11 @@ def serves(wheel: zipfile.ZipFile, _info: str) -> str:
 
 
 def daemon(bin_: Path) -> list[str]:
-    """Return the command for a daemon that reads no file of this machine."""
     return [str(bin_ / "xenstored"), "--config", "/dev/null"]
 
 
 def run(words: list[str]) -> str:
-    """Run a command, somewhere else than in the repository.
-
-    Raises:
-        AssertionError: If it fails.
-    """
-    done = subprocess.run(
-        words, cwd="/", check=False, capture_output=True, text=True, timeout=600
-    )
+    done = ran(words, check=False, cwd="/", timeout=600)
     assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
     return done.stdout
 
@@ -166,21 +154,7 @@ def run(words: list[str]) -> str:
 CHECKS: Final = (holds, describes_itself, is_for, leaves_other_names_alone, serves)
 
 
-def passes(
-    check: Callable[[zipfile.ZipFile, str], str], wheel: zipfile.ZipFile, info: str
-) -> bool:
-    """Run a check and print what came of it."""
-    name = check.__name__.replace("_", " ")
-    try:
-        print(f"ok    {name:<25} {check(wheel, info)}", flush=True)
-    except AssertionError as error:
-        print(f"FAIL  {name:<25} {check.__doc__}\n{error}", flush=True)
-        return False
-    return True
-
-
 def main() -> int:
-    """Check the wheels that are named."""
     parser = argparse.ArgumentParser()
     parser.add_argument("wheels", nargs="+", type=Path)
     passed = []
@@ -189,8 +163,7 @@ def main() -> int:
         with zipfile.ZipFile(path.resolve()) as wheel:
             info = f"xenstored-{__version__}.dist-info/"
             passed += [passes(check, wheel, info) for check in CHECKS]
-    print(f"{sum(passed)} of {len(passed)} checks pass")
-    return 0 if all(passed) else 1
+    return verdict(passed)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import struct
 from itertools import pairwise
+from typing import Final
 
 import pytest
 from hypothesis import given, settings
@@ -32,10 +33,10 @@ def feed_all(decoder: FrameDecoder, pieces: list[bytes]) -> list[Frame]:
 
 
 def test_a_frame_has_its_header_numbers_and_payload() -> None:
-    """The header is type, request id, transaction id and length."""
+    """What is kept of the header is what a reply repeats: all but the length."""
     (frame,) = FrameDecoder().feed(READ_A)
 
-    assert frame.header == READ_A[:16]
+    assert (frame.header, frame.whole) == (READ_A[:12], READ_A)
     assert (frame.op, frame.req_id, frame.tx_id) == (2, 7, 9)
     assert frame.payload == b"/a\0"
 
@@ -47,22 +48,38 @@ def test_header_numbers_are_unsigned() -> None:
     assert (frame.op, frame.req_id, frame.tx_id) == (2**32 - 1,) * 3
 
 
-def test_several_frames_in_one_piece_come_in_order() -> None:
-    """Frames are returned in the order of arrival."""
-    frames = FrameDecoder().feed(READ_A + EMPTY + READ_A)
+LONGEST = encode_frame(11, 1, 0, b"/a\0" + b"v" * 4093)
+STREAMS: Final[dict[str, tuple[list[bytes], list[list[bytes]], bytes]]] = {
+    "several frames in one piece come in order": (
+        [READ_A + EMPTY + READ_A],
+        [[READ_A, EMPTY, READ_A]],
+        b"",
+    ),
+    "no bytes complete no frame": ([b"", READ_A[:5], b""], [[], [], []], READ_A[:5]),
+    "an unfinished frame is completed before the next one begins": (
+        [READ_A + READ_A[:17], READ_A[17:] + EMPTY + READ_A[:3]],
+        [[READ_A], [READ_A, EMPTY]],
+        READ_A[:3],
+    ),
+    "the longest frame may come byte by byte": (
+        [bytes([byte]) for byte in LONGEST],
+        [*[[]] * (len(LONGEST) - 1), [LONGEST]],
+        b"",
+    ),
+    "all of it but the last byte is pending": ([LONGEST[:-1]], [[]], LONGEST[:-1]),
+}
 
-    assert [frame.op for frame in frames] == [2, 21, 2]
-    assert frames[1].payload == b""
 
-
-def test_no_bytes_complete_no_frame() -> None:
-    """Feeding nothing changes nothing."""
+@pytest.mark.parametrize("rule", STREAMS)
+def test_pieces_of_a_stream_are_frames_as_they_complete(rule: str) -> None:
+    """And what is left of the last piece is pending."""
+    pieces, frames, pending = STREAMS[rule]
     decoder = FrameDecoder()
 
-    assert decoder.feed(b"") == []
-    assert decoder.feed(READ_A[:5]) == []
-    assert decoder.feed(b"") == []
-    assert decoder.pending == READ_A[:5]
+    fed = [[frame.whole for frame in decoder.feed(piece)] for piece in pieces]
+
+    assert fed == frames
+    assert decoder.pending == pending
 
 
 @settings(deadline=None)
@@ -78,7 +95,7 @@ def test_where_the_stream_is_cut_changes_nothing(
     cut = FrameDecoder()
 
     assert feed_all(cut, in_pieces(stream, cuts)) == whole
-    assert [frame.header + frame.payload for frame in whole] == frames
+    assert [frame.whole for frame in whole] == frames
     assert decoder.pending == cut.pending == b""
 
 
@@ -94,57 +111,24 @@ def test_pending_is_what_does_not_make_a_frame_yet(
 
     rest = decoder.pending
 
-    done = b"".join([frame.header + frame.payload for frame in decoded])
+    done = b"".join([frame.whole for frame in decoded])
     assert done + rest == stream
     assert FrameDecoder().feed(rest) == []
 
 
-def test_the_longest_frame_may_come_byte_by_byte() -> None:
-    """4,096 bytes of payload are allowed, in pieces of any size."""
-    stream = encode_frame(11, 1, 0, b"/a\0" + b"v" * 4093)
+@pytest.mark.parametrize("length", [4097, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
+def test_a_payload_over_4096_ends_the_stream(length: int) -> None:
+    """Frames before it count, nothing after; the length is unsigned (XSA-420)."""
     decoder = FrameDecoder()
-    last = stream[-1:]
-
-    for at in range(len(stream) - 1):
-        assert decoder.feed(stream[at : at + 1]) == []
-
-    assert decoder.pending == stream[:-1]
-    assert [frame.payload for frame in decoder.feed(last)] == [stream[16:]]
-    assert decoder.pending == b""
-
-
-def test_a_frame_and_a_half_then_the_rest() -> None:
-    """An unfinished frame is completed before the next one begins."""
-    decoder = FrameDecoder()
-    first = decoder.feed(READ_A + READ_A[:17])
-    second = decoder.feed(READ_A[17:] + EMPTY + READ_A[:3])
-
-    assert [frame.op for frame in first] == [2]
-    assert [frame.op for frame in second] == [2, 21]
-    assert decoder.pending == READ_A[:3]
-
-
-def test_a_payload_over_4096_ends_the_stream() -> None:
-    """The frames before it count; nothing after it can be understood."""
-    decoder = FrameDecoder()
-    frames = decoder.feed(READ_A + TOO_LONG + READ_A)
+    frames = decoder.feed(READ_A + struct.pack("=IIII", 2, 0, 0, length) + READ_A)
 
     assert [frame.op for frame in frames] == [2]
     assert decoder.error is not None
     assert decoder.error.offset == len(READ_A)
-    assert "4097" in decoder.error.reason
+    assert str(length) in decoder.error.reason
     assert decoder.pending == b""
     assert decoder.feed(READ_A) == []
     assert decoder.pending == b""
-
-
-@pytest.mark.parametrize("length", [4097, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
-def test_no_length_over_4096_is_accepted(length: int) -> None:
-    """The length is unsigned and checked once (XSA-420)."""
-    decoder = FrameDecoder()
-
-    assert decoder.feed(struct.pack("=IIII", 2, 0, 0, length)) == []
-    assert decoder.error is not None
 
 
 @settings(deadline=None)
@@ -157,7 +141,7 @@ def test_where_the_stream_is_cut_does_not_change_an_error(
     decoder = FrameDecoder()
     decoded = feed_all(decoder, in_pieces(good + TOO_LONG + after, cuts))
 
-    assert [frame.header + frame.payload for frame in decoded] == frames
+    assert [frame.whole for frame in decoded] == frames
     assert decoder.error is not None
     assert decoder.error.offset == len(good)
     assert decoder.pending == b""
@@ -175,44 +159,30 @@ def test_no_bytes_make_the_decoder_raise(pieces: list[bytes]) -> None:
 
 def test_frames_are_equal_if_their_bytes_are() -> None:
     """A frame is compared by header and payload."""
-    one = FrameDecoder().feed(READ_A)[0]
-    same = FrameDecoder().feed(READ_A)[0]
-    other_payload = Frame(one.header, 2, 7, 9, b"/b\0")
-    other_header = Frame(EMPTY, 21, 1, 0, one.payload)
+    one, same = FrameDecoder().feed(READ_A + READ_A)
 
     assert one == same
     assert hash(one) == hash(same)
-    assert one != other_payload
-    assert one != other_header
+    assert one != Frame(one.header, 2, 7, 9, b"/b\0")
+    assert one != Frame(EMPTY, 21, 1, 0, one.payload)
     assert one != READ_A
 
 
-def test_repr_shows_numbers_and_payload() -> None:
-    """A frame in a failed test or a log is readable."""
+def test_repr_shows_numbers_and_payload_in_75_characters() -> None:
+    """A frame in a failed test or a log is readable; 4 KiB do not flood it."""
     (frame,) = FrameDecoder().feed(READ_A)
-
-    assert repr(frame) == r"Frame(2, 7, 9, b'/a\x00')"
-
-
-def test_repr_is_cut_to_75_characters() -> None:
-    """A payload of 4 KiB does not flood a log."""
     long = Frame(b"\xff" * 16, 2**32 - 1, 2**32 - 1, 2**32 - 1, b"\0" * 4096)
 
+    assert repr(frame) == r"Frame(2, 7, 9, b'/a\x00')"
     assert len(repr(long)) == 75
     assert repr(long).endswith("...)")
 
 
 def test_encode_frame_writes_header_and_payload() -> None:
-    """What encode_frame builds is what the decoder reads."""
+    """What the decoder reads; a message that nobody accepts is not built."""
     assert encode_frame(2, 7, 9, b"/a\0") == READ_A
     assert encode_frame(21, 1, 0, b"") == EMPTY
-
-
-def test_encode_frame_refuses_a_payload_over_4096() -> None:
-    """A message that nobody accepts is not built."""
     assert len(encode_frame(11, 0, 0, b"x" * 4096)) == 4112
-
     with pytest.raises(XenStoreError) as caught:
         encode_frame(11, 0, 0, b"x" * 4097)
-
     assert caught.value.errno is Errno.E2BIG

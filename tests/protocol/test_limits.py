@@ -5,10 +5,8 @@ from xsd.protocol import limits
 
 def test_sizes_are_those_of_xs_wire() -> None:
     """Frames, paths and rings have the sizes that every client assumes."""
-    assert limits.HEADER_SIZE == 16
-    assert limits.PAYLOAD_MAX == 4096
-    assert limits.ABS_PATH_MAX == 3072
-    assert limits.REL_PATH_MAX == 2048
+    assert (limits.HEADER_SIZE, limits.PAYLOAD_MAX) == (16, 4096)
+    assert (limits.ABS_PATH_MAX, limits.REL_PATH_MAX) == (3072, 2048)
     assert limits.RING_SIZE == 1024
 
 

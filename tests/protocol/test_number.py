@@ -22,20 +22,8 @@ def test_a_domain_id_is_decimal(text: bytes, domid: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        b"",
-        b"65536",
-        b"100000",
-        b"4294967296",
-        b"-1",
-        b"+5",
-        b" 5",
-        b"5 ",
-        b"5x",
-        b"x",
-        b"0x5",
-        b"1_0",
-        b"\xb2",
-        b"9" * 4000,
+        *(b"", b"65536", b"100000", b"4294967296", b"-1", b"+5", b" 5", b"5 ", b"5x"),
+        *(b"x", b"0x5", b"1_0", b"\xb2", b"9" * 4000),
     ],
 )
 def test_anything_else_is_no_domain_id(text: bytes) -> None:
@@ -49,20 +37,10 @@ def test_anything_else_is_no_domain_id(text: bytes) -> None:
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        (b"7", 7),
-        (b"", 0),
-        (b"x", 0),
-        (b"7x", 7),
-        (b" 7", 7),
-        (b"\t\n\v\f\r 7", 7),
-        (b"\xa07", 0),
-        (b"+7", 7),
-        (b"-7", -7),
-        (b"- 7", 0),
-        (b"+-7", 0),
+        *((b"7", 7), (b"", 0), (b"x", 0), (b"7x", 7), (b" 7", 7), (b"\t\n\v\f\r 7", 7)),
+        *((b"\xa07", 0), (b"+7", 7), (b"-7", -7), (b"- 7", 0), (b"+-7", 0)),
         (b"0x7", 0),
-        (b"007", 7),
-        (b"1_0", 1),
+        *((b"007", 7), (b"1_0", 1)),
     ],
 )
 def test_atoi_takes_the_number_at_the_beginning(text: bytes, number: int) -> None:

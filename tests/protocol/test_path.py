@@ -5,7 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.path import ROOT, Path, format_path, is_special, parse_path
+from xsd.protocol.path import (
+    ROOT,
+    Path,
+    domain_path,
+    format_path,
+    is_special,
+    parse_path,
+)
 
 PARTS = st.text(alphabet="aZ09-_@", min_size=1, max_size=8).map(str.encode)
 ABSOLUTE = st.lists(PARTS, min_size=1, max_size=6).map(
@@ -32,25 +39,21 @@ def errno_of(raw: bytes, *, special: bool = False, limit: int = 0) -> Errno:
     ],
 )
 def test_an_absolute_path_is_its_parts(raw: bytes, path: Path) -> None:
-    """An ordinary path begins with an empty part; only that one is empty."""
+    """An ordinary path begins with an empty part, the root; only that one is empty."""
     assert parse_path(raw) == path
+    assert path[:1] == ROOT
     assert not is_special(path)
     assert format_path(path) == raw
 
 
-def test_the_root_has_one_part() -> None:
-    """The root is the path that every ordinary path begins with."""
-    assert parse_path(b"/") == ROOT
-    assert parse_path(b"/a")[:1] == ROOT
+def test_a_relative_path_begins_at_the_domains_directory() -> None:
+    """That of domain 0 unless told otherwise, and what GET_DOMAIN_PATH says."""
+    home = (b"", b"local", b"domain")
 
-
-def test_a_relative_path_begins_at_home() -> None:
-    """Home is domain 0's directory unless told otherwise."""
-    zero = parse_path(b"a/b")
-    five = parse_path(b"a", b"/local/domain/5")
-
-    assert zero == (b"", b"local", b"domain", b"0", b"a", b"b")
-    assert five == (b"", b"local", b"domain", b"5", b"a")
+    assert domain_path(0) == b"/local/domain/0"
+    assert parse_path(b"a/b") == (*home, b"0", b"a", b"b")
+    assert parse_path(b"a", b"/local/domain/5") == (*home, b"5", b"a")
+    assert parse_path(b"a", domain_path(32751)) == (*home, b"32751", b"a")
 
 
 @pytest.mark.parametrize(
@@ -74,23 +77,9 @@ def test_a_special_name_begins_with_at(raw: bytes, path: Path) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        b"",
-        b"//",
-        b"///",
-        b"/a/",
-        b"/a//b",
-        b"//a",
-        b"a/",
-        b"a//b",
-        b"/local/domain/",
-        b"/local/domain/5/",
-        b"/a b",
-        b"/a.b",
-        b"/a:b",
-        b"/a\n",
-        b"/a\x80",
-        b"/\xc3\xa4",
-        b"..",
+        *(b"", b"//", b"///", b"/a/", b"/a//b", b"//a", b"a/", b"a//b"),
+        *(b"/local/domain/", b"/local/domain/5/"),
+        *(b"/a b", b"/a.b", b"/a:b", b"/a\n", b"/a\x80", b"/\xc3\xa4", b".."),
     ],
 )
 def test_what_is_no_path_is_einval(raw: bytes) -> None:
@@ -111,35 +100,29 @@ def test_each_byte_is_allowed_or_not(byte: int) -> None:
         assert errno_of(raw) is Errno.EINVAL
 
 
-@pytest.mark.parametrize("prefix", [b"/local/domain/5/", b"/local/domain/65535/", b""])
-def test_the_limit_does_not_count_the_domain_directory(prefix: bytes) -> None:
-    """The same node has the same length for every domain (XSA-323)."""
-    fits = prefix + b"a" * 2048
-    too_long = prefix + b"a" * 2049
-
-    assert parse_path(fits, limit=2048)[-1] == b"a" * 2048
-    assert errno_of(too_long, limit=2048) is Errno.EINVAL
-    assert parse_path(too_long)[-1] == b"a" * 2049
-
-
 @pytest.mark.parametrize(
-    "prefix",
-    [b"/", b"/local/domain/", b"/local/domain/123456/", b"/local/domain/x/"],
+    ("prefix", "counted"),
+    [
+        # The same node has the same length for every domain (XSA-323).
+        *[(b"/local/domain/5/", 0), (b"/local/domain/65535/", 0), (b"", 0)],
+        # Only up to five digits with a part behind make a domain's directory.
+        *[(b"/", 1), (b"/local/domain/", 14), (b"/local/domain/123456/", 21)],
+        *[(b"/local/domain/x/", 16), (b"/local/domain/1", 15)],
+        # A guest cannot watch a special name that is longer than a path may be.
+        (b"@", 1),
+    ],
 )
-def test_the_limit_counts_all_else(prefix: bytes) -> None:
-    """Only up to five digits make a domain's directory."""
-    fits = prefix + b"a" * (2048 - len(prefix))
+def test_the_limit_counts_all_but_the_domains_directory(
+    prefix: bytes, counted: int
+) -> None:
+    """No more than so many bytes of what is counted; without a limit any number."""
+    special = prefix == b"@"
+    fits = prefix + b"5" * (2048 - counted)
 
-    assert format_path(parse_path(fits, limit=2048)) == fits
-    assert errno_of(fits + b"a", limit=2048) is Errno.EINVAL
-
-
-def test_the_limit_counts_special_names_whole() -> None:
-    """A guest cannot watch a special name that is longer than a path may be."""
-    fits = b"@" + b"a" * 2047
-
-    assert parse_path(fits, special=True, limit=2048) == (fits,)
-    assert errno_of(fits + b"a", special=True, limit=2048) is Errno.EINVAL
+    path = parse_path(fits, special=special, limit=2048)
+    assert path == parse_path(fits, special=special)
+    assert errno_of(fits + b"5", special=special, limit=2048) is Errno.EINVAL
+    assert parse_path(fits + b"5", special=special)[-1].endswith(b"5")
 
 
 def test_the_domain_directory_itself_counts_whole() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.frame import Frame, FrameDecoder
+from xsd.protocol.frame import FrameDecoder
 from xsd.protocol.reply import (
     FALSE,
     OK,
@@ -22,69 +22,55 @@ from xsd.protocol.reply import (
 READ_A = b"\x02\0\0\0\x07\0\0\0\x09\0\0\0\x03\0\0\0/a\0"
 
 
-@pytest.fixture
-def request_frame() -> Frame:
-    return FrameDecoder().feed(READ_A)[0]
+IDS = b"\x07\0\0\0\x09\0\0\0"
+REQUEST = FrameDecoder().feed(READ_A)[0]
 
 
-def test_reply_repeats_type_and_ids(request_frame: Frame) -> None:
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"value", b"\x05\0\0\0value"),
+        (OK, b"\x03\0\0\0OK\0"),
+        (bytes(bytearray(OK)), b"\x03\0\0\0OK\0"),
+        (b"", b"\0\0\0\0"),
+        (b"x" * 4096, b"\0\x10\0\0" + b"x" * 4096),
+    ],
+    ids=[
+        "data",
+        "success without data",
+        "or what equals it",
+        "nothing",
+        "all there is",
+    ],
+)
+def test_a_reply_repeats_type_and_ids(data: bytes, told: bytes) -> None:
     """The client finds its request by type, request id and transaction id."""
-    reply = encode_reply(request_frame, b"value")
-
-    assert reply == b"\x02\0\0\0\x07\0\0\0\x09\0\0\0\x05\0\0\0value"
+    assert encode_reply(REQUEST, data) == b"\x02\0\0\0" + IDS + told
 
 
-def test_reply_without_data_says_ok(request_frame: Frame) -> None:
-    """Success without data is OK and a NUL."""
-    reply = b"\x02\0\0\0\x07\0\0\0\x09\0\0\0\x03\0\0\0OK\0"
-
-    assert encode_reply(request_frame, OK) == reply
-    assert encode_reply(request_frame, bytes(bytearray(OK))) == reply
-
-
-def test_reply_may_be_empty(request_frame: Frame) -> None:
-    """An empty value or list is a reply without payload."""
-    reply = encode_reply(request_frame, b"")
-
-    assert reply == b"\x02\0\0\0\x07\0\0\0\x09\0\0\0\0\0\0\0"
-
-
-def test_reply_over_4096_is_e2big(request_frame: Frame) -> None:
+def test_a_reply_over_4096_is_e2big() -> None:
     """A reply never has more than 4,096 bytes of payload (XSA-72)."""
-    assert encode_reply(request_frame, b"x" * 4096)[12:17] == b"\0\x10\0\0x"
-
     with pytest.raises(XenStoreError) as caught:
-        encode_reply(request_frame, b"x" * 4097)
+        encode_reply(REQUEST, b"x" * 4097)
 
     assert caught.value.errno is Errno.E2BIG
 
 
-def test_error_has_a_type_of_its_own_and_the_ids(request_frame: Frame) -> None:
-    """An ERROR reply repeats the ids, not the type."""
-    reply = encode_error(request_frame, Errno.ENOENT)
-
-    assert reply == b"\x10\0\0\0\x07\0\0\0\x09\0\0\0\x07\0\0\0ENOENT\0"
-
-
 @pytest.mark.parametrize("errno", Errno)
-def test_every_errno_is_sent_by_its_name(request_frame: Frame, errno: Errno) -> None:
-    """The payload of ERROR is the name of the errno and a NUL."""
-    (reply,) = FrameDecoder().feed(encode_error(request_frame, errno))
+def test_an_error_has_a_type_of_its_own_and_the_ids(errno: Errno) -> None:
+    """Its payload is the name of the errno and a NUL."""
+    name = errno.name.encode() + b"\0"
+    length = bytes([len(name), 0, 0, 0])
 
-    assert reply.payload == errno.name.encode() + b"\0"
+    assert encode_error(REQUEST, errno) == b"\x10\0\0\0" + IDS + length + name
 
 
-def test_event_has_no_ids() -> None:
-    """A watch event belongs to no request."""
+def test_an_event_has_no_ids() -> None:
+    """Path and token with their NULs fit in 4,096, or there is no event (XSA-324)."""
     event = encode_event(b"/a", b"t")
-
-    assert event == b"\x0f\0\0\0\0\0\0\0\0\0\0\0\x05\0\0\0/a\0t\0"
-
-
-def test_event_over_4096_is_not_sent() -> None:
-    """Path and token with their NULs fit, or there is no event (XSA-324)."""
     longest = encode_event(b"/" + b"a" * 4090, b"tok")
 
+    assert event == b"\x0f\0\0\0\0\0\0\0\0\0\0\0\x05\0\0\0/a\0t\0"
     assert longest is not None
     assert len(longest) == 16 + 4096
     assert encode_event(b"/" + b"a" * 4091, b"tok") is None
@@ -111,40 +97,32 @@ def test_names_have_a_nul_each() -> None:
     assert names_payload([b"a", b"bc", b"d"]) == b"a\0bc\0d\0"
 
 
-def test_directory_part_with_the_end_has_a_nul_more() -> None:
-    """The generation, the names from the offset on, and a NUL at the end."""
-    assert directory_part_payload(20, b"ab\0c\0", 0) == b"20\0ab\0c\0\0"
-    assert directory_part_payload(20, b"ab\0c\0", 3) == b"20\0c\0\0"
-    assert directory_part_payload(20, b"ab\0c\0", 1) == b"20\0b\0c\0\0"
+FITS = b"a" * 4000 + b"\0" + b"b" * 87 + b"\0"
 
 
-@pytest.mark.parametrize("offset", [5, 6, 2**32 - 1])
-def test_directory_part_behind_the_list_is_empty(offset: int) -> None:
-    """From the end on there is the generation and the NUL of the end."""
-    assert directory_part_payload(20, b"ab\0c\0", offset) == b"20\0\0"
-    assert directory_part_payload(20, b"", offset) == b"20\0\0"
-
-
-def test_directory_part_of_no_children_is_empty() -> None:
-    """A node without children has a list of no bytes."""
-    assert directory_part_payload(7, b"", 0) == b"7\0\0"
-
-
-def test_directory_part_keeps_room_for_the_nul_of_the_end() -> None:
-    """With a generation of 5 digits, 4,089 bytes of names fit, as in C."""
-    fits = b"a" * 4000 + b"\0" + b"b" * 87 + b"\0"
-    too_long = b"a" * 4000 + b"\0" + b"b" * 88 + b"\0"
-
-    assert len(fits) == 4089
-    assert directory_part_payload(12345, fits, 0) == b"12345\0" + fits + b"\0"
-    assert directory_part_payload(12345, too_long, 0) == (
-        b"12345\0" + b"a" * 4000 + b"\0"
-    )
-
-
-def test_directory_part_of_one_endless_name_has_no_name() -> None:
-    """Names are never cut, not even one that fits no payload."""
-    assert directory_part_payload(1, b"a" * 5000 + b"\0", 0) == b"1\0"
+@pytest.mark.parametrize(
+    ("generation", "names", "offset", "part"),
+    [
+        # The generation, the names from the offset on, and a NUL at the end.
+        (20, b"ab\0c\0", 0, b"20\0ab\0c\0\0"),
+        (20, b"ab\0c\0", 3, b"20\0c\0\0"),
+        (20, b"ab\0c\0", 1, b"20\0b\0c\0\0"),
+        # Behind the list there is no name.
+        *[(20, b"ab\0c\0", offset, b"20\0\0") for offset in (5, 6, 2**32 - 1)],
+        *[(20, b"", offset, b"20\0\0") for offset in (0, 5, 6, 2**32 - 1)],
+        # 4,089 bytes of names fit beside 5 digits, as in C, and the NUL of the end.
+        (12345, FITS, 0, b"12345\0" + FITS + b"\0"),
+        (12345, FITS[:-1] + b"b\0", 0, b"12345\0" + b"a" * 4000 + b"\0"),
+        # Names are never cut, not even one that fits no payload.
+        (1, b"a" * 5000 + b"\0", 0, b"1\0"),
+    ],
+)
+def test_a_directory_part_is_a_generation_and_names(
+    generation: int, names: bytes, offset: int, part: bytes
+) -> None:
+    """As many whole names as fit; with the last one there is a NUL more."""
+    assert len(FITS) == 4089
+    assert directory_part_payload(generation, names, offset) == part
 
 
 NAMES = st.lists(

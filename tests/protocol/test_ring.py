@@ -1,6 +1,7 @@
 """The shared page: index arithmetic under friendly and hostile guests."""
 
 import struct
+from functools import partial
 
 import pytest
 from hypothesis import example, given, settings
@@ -27,15 +28,20 @@ def new_page(*indexes: int) -> bytearray:
     return page
 
 
+def ring_of(*indexes: int) -> tuple[bytearray, Ring]:
+    """A page with these indexes, and the ring in it."""
+    page = new_page(*indexes)
+    return page, Ring(memoryview(page))
+
+
 def indexes_of(page: bytearray) -> tuple[int, ...]:
     return struct.unpack_from("=4I", page, 2048)
 
 
 def test_server_reads_what_the_guest_wrote() -> None:
     """Requests are at byte 0, their indexes at 2048 and 2052."""
-    page = new_page(2, 5)
+    page, ring = ring_of(2, 5)
     page[2:5] = b"abc"
-    ring = Ring(memoryview(page))
 
     assert ring.read_requests(4096) == b"abc"
     assert indexes_of(page) == (5, 5, 0, 0)
@@ -44,9 +50,10 @@ def test_server_reads_what_the_guest_wrote() -> None:
 
 def test_server_writes_what_the_guest_reads() -> None:
     """Responses are at byte 1024, their indexes at 2056 and 2060."""
-    page = new_page(0, 0, 7, 7)
-    ring = Ring(memoryview(page))
+    page, ring = ring_of(0, 0, 7, 7)
 
+    assert ring.write_responses(b"") == 0
+    assert page == new_page(0, 0, 7, 7)
     assert ring.write_responses(b"abc") == 3
     assert page[1024 + 7 : 1024 + 10] == b"abc"
     assert indexes_of(page) == (0, 0, 7, 10)
@@ -54,8 +61,8 @@ def test_server_writes_what_the_guest_reads() -> None:
 
 def test_the_guest_side_mirrors_the_server_side() -> None:
     """What one side writes the other side reads, in both directions."""
-    page = new_page()
-    server, guest = Ring(memoryview(page)), Ring(memoryview(page))
+    page, server = ring_of()
+    guest = Ring(memoryview(page))
 
     assert guest.write_requests(b"request") == 7
     assert server.write_responses(b"response") == 8
@@ -66,20 +73,17 @@ def test_the_guest_side_mirrors_the_server_side() -> None:
 
 def test_a_read_takes_no_more_than_the_limit() -> None:
     """The rest waits for the next read; a limit of 0 takes nothing."""
-    ring = Ring(memoryview(new_page()))
+    _, ring = ring_of()
     ring.write_requests(b"abcdef")
 
-    assert ring.read_requests(0) == b""
-    assert ring.read_requests(-1) == b""
-    assert ring.read_requests(4) == b"abcd"
-    assert ring.read_requests(4) == b"ef"
+    read = [ring.read_requests(limit) for limit in (0, -1, 4, 4)]
+    assert read == [b"", b"", b"abcd", b"ef"]
 
 
 def test_a_full_ring_is_read_whole() -> None:
     """1,024 bytes may wait: that is full, not impossible (XSA-38)."""
-    page = new_page(100, 1124)
+    page, ring = ring_of(100, 1124)
     page[0:1024] = bytes(range(256)) * 4
-    ring = Ring(memoryview(page))
 
     assert ring.read_requests(4096) == bytes(page[100:1024] + page[0:100])
     assert indexes_of(page)[0] == 1124
@@ -87,8 +91,7 @@ def test_a_full_ring_is_read_whole() -> None:
 
 def test_a_write_into_a_full_ring_is_not_accepted() -> None:
     """What does not fit stays with the sender."""
-    page = new_page(0, 0, 3, 3)
-    ring = Ring(memoryview(page))
+    page, ring = ring_of(0, 0, 3, 3)
 
     assert ring.write_responses(b"x" * 1500) == 1024
     assert ring.write_responses(b"y") == 0
@@ -96,18 +99,9 @@ def test_a_write_into_a_full_ring_is_not_accepted() -> None:
     assert page[1024:2048] == b"x" * 1024
 
 
-def test_writing_nothing_moves_no_index() -> None:
-    """An empty write is accepted and changes nothing."""
-    page = new_page(0, 0, 9, 9)
-
-    assert Ring(memoryview(page)).write_responses(b"") == 0
-    assert page == new_page(0, 0, 9, 9)
-
-
 def test_indexes_wrap_at_32_bits() -> None:
     """Indexes run freely: after 2**32 - 1 comes 0."""
-    page = new_page(2**32 - 2, 2**32 - 2, 2**32 - 2, 2**32 - 2)
-    ring = Ring(memoryview(page))
+    page, ring = ring_of(*[2**32 - 2] * 4)
 
     assert ring.write_requests(b"abcd") == 4
     assert page[1022:1024] + page[0:2] == b"abcd"
@@ -122,24 +116,20 @@ def test_indexes_wrap_at_32_bits() -> None:
 )
 def test_impossible_indexes_are_an_error(cons: int, prod: int) -> None:
     """More than 1,024 bytes cannot wait; nothing is taken or written."""
-    page = new_page(cons, prod, cons, prod)
+    page, ring = ring_of(cons, prod, cons, prod)
     before = bytes(page)
-    ring = Ring(memoryview(page))
 
-    with pytest.raises(RingError, match="request"):
-        ring.read_requests(4096)
-    with pytest.raises(RingError, match="request"):
-        ring.write_requests(b"abc")
-    with pytest.raises(RingError, match="response"):
-        ring.write_responses(b"abc")
-    with pytest.raises(RingError, match="response") as caught:
-        ring.read_responses(4096)
+    for name, use in (
+        ("request", partial(ring.read_requests, 4096)),
+        ("request", partial(ring.write_requests, b"abc")),
+        ("response", partial(ring.write_responses, b"abc")),
+        ("response", partial(ring.read_responses, 4096)),
+    ):
+        with pytest.raises(RingError, match=name) as caught:
+            use()
+        error = caught.value
+        assert (error.ring, error.cons, error.prod) == (name, cons, prod)
 
-    assert (caught.value.ring, caught.value.cons, caught.value.prod) == (
-        "response",
-        cons,
-        prod,
-    )
     assert page == before
 
 
@@ -221,50 +211,38 @@ def test_a_stream_comes_out_as_it_went_in(
     assert received == stream
 
 
-def test_reset_empties_both_rings_only() -> None:
-    """All four indexes become 0; the other fields and the bytes stay."""
-    page = new_page(1, 2, 3, 4)
-    ring = Ring(memoryview(page))
-    page[0:2048] = b"b" * 2048
-    ring.server_features = 14
-    ring.connection = RECONNECT
-    ring.error = ERROR_RING_INDEX
-    ring.evtchn_port = 9
-    before = bytes(page)
-    ring.reset()
-
-    assert indexes_of(page) == (0, 0, 0, 0)
-    assert page[:2048] == before[:2048]
-    assert page[2064:] == before[2064:]
-
-
 def test_fields_stand_where_xs_wire_puts_them() -> None:
     """Features at 2064, connection at 2068, error at 2072, port at 2076."""
-    page = new_page()
-    ring = Ring(memoryview(page))
+    page, ring = ring_of()
     ring.server_features = 14
     ring.connection = RECONNECT
     ring.error = ERROR_PROTOCOL
     ring.evtchn_port = 0x01020304
 
     assert page[2064:2080] == b"\x0e\0\0\0\x01\0\0\0\x03\0\0\0\x04\x03\x02\x01"
-    assert page[:2064] == bytes(2064)
-    assert page[2080:] == bytes(2016)
-    assert ring.server_features == 14
-    assert ring.connection == RECONNECT
-    assert ring.error == ERROR_PROTOCOL
-    assert ring.evtchn_port == 0x01020304
+    assert page[:2064] + page[2080:] == bytes(2064 + 2016)
+    assert (ring.server_features, ring.connection) == (14, RECONNECT)
+    assert (ring.error, ring.evtchn_port) == (ERROR_PROTOCOL, 0x01020304)
+
+
+def test_reset_empties_both_rings_only() -> None:
+    """All four indexes become 0; the other fields and the bytes stay."""
+    page, ring = ring_of(1, 2, 3, 4)
+    page[0:2048] = b"b" * 2048
+    page[2064:] = bytes(range(1, 17)) * 127
+    before = bytes(page)
+
+    ring.reset()
+
+    assert page == before[:2048] + bytes(16) + before[2064:]
 
 
 def test_codes_are_those_of_xs_wire() -> None:
     """Connection states and error codes, as numbers."""
+    errors = (ERROR_NONE, ERROR_COMMUNICATION, ERROR_RING_INDEX, ERROR_PROTOCOL)
+
     assert (CONNECTED, RECONNECT) == (0, 1)
-    assert (ERROR_NONE, ERROR_COMMUNICATION, ERROR_RING_INDEX, ERROR_PROTOCOL) == (
-        0,
-        1,
-        2,
-        3,
-    )
+    assert errors == (0, 1, 2, 3)
 
 
 @pytest.mark.parametrize(

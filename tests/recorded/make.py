@@ -1,32 +1,30 @@
 """Makes test data of a recording: python3 -m tests.recorded.make RECORD FILE [bare]
 
-RECORD is what `xenstored --record` has written; FILE gets its requests with the replies
-of Xen's C daemon, which is asked the same on a pretended Xen (see XSD_PEERS in
-`tests/support/daemons.py`), or none with `bare`.
+RECORD is what `xenstored --record` has written, or a packed file that was made before;
+FILE gets its requests with the replies of Xen's C daemon, which is asked the same on a
+pretended Xen (see XSD_PEERS in `tests/support/daemons.py`), or none with `bare`. It is
+a tape like RECORD, packed by gzip, of what the engine alone does when it is asked so.
 """
 
+import gzip
 import sys
-from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from tests.recorded.replay import replay, requests_of, save
-from tests.recorded.shimmed import Shimmed
-from tests.support.daemons import start_c_peer
+from tests.recorded.replay import exchanges_of, replay, save
+from tests.support.worlds import start_c_world
+
+_PACKED = b"\x1f\x8b"
 
 
 def main(recording: Path, target: Path, *, bare: bool) -> None:
-    """Replay and save."""
-    requests = requests_of(recording.read_text("ascii").splitlines())
-    if bare:
-        save(target, requests)
-        return
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory(prefix="xs-")))
-        stack.enter_context(start_c_peer(directory))
-        world = Shimmed(directory)
-        save(target, replay(requests, world))
-        world.close()
+    data = recording.read_bytes()
+    if data.startswith(_PACKED):
+        data = gzip.decompress(data)
+    exchanges = list(exchanges_of(data.splitlines(keepends=True)))
+    if not bare:
+        with start_c_world() as world:
+            exchanges = list(replay(exchanges, world))
+    save(target, exchanges)
 
 
 if __name__ == "__main__":

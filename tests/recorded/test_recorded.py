@@ -10,97 +10,90 @@ from typing import Final
 
 import pytest
 
-from tests.conftest import find_program
-from tests.hypervisor.shim import need_compiler
-from tests.recorded.replay import CLOSE, PATIENCE_S, Exchange, Pretended, load, replay
-from tests.recorded.shimmed import Shimmed
-from tests.support.daemons import start_c_peer, start_xsd
-from tests.support.shimmed import start_xsd_on_shim
+from tests.recorded.replay import CLOSE, Exchange, exchanges_of, read, replay
+from tests.support.replaying import assert_replays, replayed
+from tests.support.worlds import WORLDS, EngineWorld
+from xsd.engine.inputs import CAME, DOMAINS, REQUEST, WENT
+from xsd.engine.state import describe, differences
+from xsd.persistence.tape import TapeReader
 from xsd.protocol.ops import Op
-from xsd.testing import PretendedHost
 
 HERE: Final = Path(__file__).resolve().parent
 
-LIVES: Final = load(HERE / "lives.jsonl.gz")
+LIVES: Final = list(exchanges_of(read(HERE / "lives.jsonl.gz")))
 """Guests are created, shut down, destroyed, rebooted, saved and restored."""
 
-CROWD: Final = load(HERE / "crowd.jsonl.gz")
+CROWD: Final = list(exchanges_of(read(HERE / "crowd.jsonl.gz")))
 """One guest, then eight that are created at once, as our daemon took it; no replies."""
-
-
-@pytest.fixture
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory whose path is short enough for a socket's."""
-    return tmp_path_factory.mktemp("xs")
-
-
-def differences(recorded: list[Exchange], replayed: list[Exchange]) -> str:
-    """Say what is not as it was, for people; empty if nothing."""
-    lines = [
-        f"{index}: {now}\n    instead of {Op(was.reply_op).name} {was.reply!r}"
-        for index, (was, now) in enumerate(zip(recorded, replayed, strict=True))
-        if was != now
-    ]
-    return "\n".join(lines)
 
 
 def test_recording_is_of_whole_lives() -> None:
     """Of a toolstack, a guest and their transactions: else it would prove little."""
     asked = Counter(each.op for each in LIVES)
-
     assert asked[Op.INTRODUCE] >= 1
     assert asked[Op.TRANSACTION_END] == asked[Op.TRANSACTION_START] > 10
     assert asked[CLOSE] > 10
     assert any(each.domid and each.op == Op.WATCH for each in LIVES)
 
 
-@pytest.mark.slow
-def test_ours_answers_as_c_did(directory: Path) -> None:
-    """Each request of a real host, type, errno and payload."""
-    with (
-        start_xsd(directory, "--hypervisor", "emulated") as daemon,
-        PretendedHost(f"{daemon.socket}.hypervisor", timeout=PATIENCE_S) as host,
-    ):
-        world = Pretended(str(daemon.socket), host)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "engine",
+        *[
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("rings", "shim", "c")
+        ],
+    ],
+)
+def test_every_daemon_answers_as_c_did(name: str) -> None:
+    """Each request of a real host, type, errno and payload.
+
+    Ours as the engine alone, as a process and through the code that talks to Xen's
+    libraries; and C itself, so the files are what they are said to be.
+    """
+    with WORLDS[name]() as world:
         replayed = list(replay(LIVES, world))
-        world.close()
-
-    assert not (text := differences(LIVES, replayed)), text
-
-
-@pytest.mark.slow
-def test_ours_on_xen_answers_as_c_did(directory: Path) -> None:
-    """The same through the code that talks to Xen's libraries."""
-    with start_xsd_on_shim(directory):
-        world = Shimmed(directory)
-        replayed = list(replay(LIVES, world))
-        world.close()
-
-    assert not (text := differences(LIVES, replayed)), text
+    differences = [
+        f"{index}: {now}\n    instead of {Op(was.reply_op).name} {was.reply!r}"
+        for index, (was, now) in enumerate(zip(LIVES, replayed, strict=True))
+        if was != now
+    ]
+    assert not differences, "\n".join(differences)
 
 
-@pytest.mark.slow
-def test_c_answers_as_it_did(directory: Path) -> None:
-    """So the files are what they are said to be."""
-    need_compiler(find_program)
-    with start_c_peer(directory):
-        world = Shimmed(directory)
-        replayed = list(replay(LIVES, world))
-        world.close()
-
-    assert not (text := differences(LIVES, replayed)), text
-
-
-@pytest.mark.slow
-def test_eight_toolstacks_at_once_do_not_fail_each_other(directory: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["engine", pytest.param("rings", marks=pytest.mark.slow)]
+)
+def test_eight_toolstacks_at_once_do_not_fail_each_other(name: str) -> None:
     """Interleaved as they were, all their transactions commit; 25 do not with C."""
-    with (
-        start_xsd(directory, "--hypervisor", "emulated") as daemon,
-        PretendedHost(f"{daemon.socket}.hypervisor", timeout=PATIENCE_S) as host,
-    ):
-        world = Pretended(str(daemon.socket), host)
+    with WORLDS[name]() as world:
         ends = [x for x in replay(CROWD, world) if x.op == Op.TRANSACTION_END]
-        world.close()
-
     assert len(ends) > 200
     assert {(each.reply_op, each.reply) for each in ends} == {(ends[0].op, "OK\0")}
+
+
+@pytest.mark.parametrize("exchanges", [LIVES, CROWD], ids=["lives", "crowd"])
+def test_what_was_carried_out_makes_the_same_again(exchanges: list[Exchange]) -> None:
+    """From the engine's tape: all of it, and what there was of it half way."""
+    half = len(exchanges) // 2
+    with EngineWorld() as world:
+        engine, inputs = world.xenstore.engine, world.tape.inputs
+        for place, _each in enumerate(replay(exchanges, world)):
+            if place == half:
+                count, state = len(inputs), describe(engine)
+        assert_replays(engine)
+        whole = describe(engine)
+    assert differences(state, describe(replayed(inputs[:count]))) == []
+    assert differences(state, whole) != []
+
+
+@pytest.mark.parametrize("name", ["lives", "crowd"])
+def test_files_are_tapes(name: str) -> None:
+    """As `--record` writes them; requests that change nothing do no harm there."""
+    recorded = list(TapeReader(read(HERE / f"{name}.jsonl.gz")))
+    kinds = Counter(each.entry.kind for each in recorded)
+    replayed([each.entry for each in recorded])
+    assert kinds[REQUEST] > 5000
+    assert kinds[CAME] > kinds[WENT] > 200
+    assert kinds[DOMAINS] > 5

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.scenarios.worlds import WORLDS, World
+from tests.support.dialogue import Dialogue
+from tests.support.worlds import WORLDS, World
+from xsd.testing import Session
 
 OURS = ("engine", "rings")
 
@@ -43,3 +45,27 @@ def world(request: pytest.FixtureRequest, running: dict[str, World]) -> Iterator
 def ours(request: pytest.FixtureRequest, running: dict[str, World]) -> Iterator[World]:
     """One of our worlds, where C xenstored 4.17 does something else."""
     yield from enter(request.param, running)
+
+
+def at_home(world: World) -> Session:
+    """Domain 5, which owns `/t` and nothing else."""
+    guest = world.guest(5)
+    world.dom0.make(b"/t", b"n5")
+    return guest
+
+
+def dialogue(world: World) -> Dialogue:
+    """What is said in a world; whoever says nothing else is domain 5."""
+    there = {0: world.dom0, **{guest.domid: guest for guest in world.there}}
+
+    def enter(domid: int) -> Session:
+        return there.pop(domid, None) or world.guest(domid)
+
+    def limit(quota: bytes, value: bytes) -> None:
+        world.limit(quota, int(value))
+
+    def end(domid: bytes) -> None:
+        (guest,) = [each for each in world.there if each.domid == int(domid)]
+        world.end(guest)
+
+    return Dialogue(enter, {"limit": limit, "end": end}, who=5)

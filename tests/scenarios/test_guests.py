@@ -1,23 +1,119 @@
 """What guests may do, are told, and are refused: played in several worlds."""
 
 import itertools
+from typing import Final
 
 import pytest
 
-from tests.scenarios.worlds import OK, Session, World
+from tests.scenarios.conftest import dialogue
+from tests.support.worlds import World
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
+from xsd.testing import Session
+from xsd.testing.session import OK, event, strings
 
-EACCES, ENOENT, EPERM, EINVAL = Errno.EACCES, Errno.ENOENT, Errno.EPERM, Errno.EINVAL
-ENOSPC = Errno.ENOSPC
+EACCES, ENOENT, EINVAL = Errno.EACCES, Errno.ENOENT, Errno.EINVAL
 
 RIGHTS = {b"n": "", b"r": "r", b"w": "w", b"b": "rw"}
 """What each letter lets do."""
 
+OF_THE_TOOLSTACK: Final = (
+    *(Op.CONTROL, Op.INTRODUCE, Op.RELEASE),
+    *(Op.IS_DOMAIN_INTRODUCED, Op.RESUME, Op.SET_TARGET),
+)
 
-def strings(*words: bytes) -> bytes:
-    """A payload of strings."""
-    return b"".join([word + b"\0" for word in words])
+RULES: Final[dict[str, str]] = {
+    "rights do not pass to what is below; a path leads there whatever is above": """
+        0 make /closed n0; 0 make /closed/open b0
+        dir /closed -> EACCES; write /closed/open v
+        0 make /open b0; 0 make /open/closed n0
+        dir /open -> closed
+        read /open/closed -> EACCES; rm /open/closed -> EACCES
+        rm /open
+    """,
+    "a new node inherits permissions but for the owner, whom dom0 lets be": """
+        enter 5; 0 make /a w0 b5 r5
+        write /a/b/c v; 0 make /a/b/c/d; 0 make /a/e
+        0 get /a/b -> w5 b5 r5; 0 get /a/b/c/d -> w5 b5 r5
+        0 get /a/e -> w0 b5 r5
+    """,
+    "an owner does not give a node away (XSA-352); who owns none, even less": """
+        enter 5 6; 0 make /a n5; 0 make /b b6
+        set /a n6 b5 -> EPERM; set /a n0 -> EPERM
+        set /b b5 -> EACCES
+        set /a b5 r6; 0 set /a n6
+    """,
+    "an owner exists; who is named beside it need not, and gets nothing later": """
+        enter 5; 0 make /a n5
+        0 set /a n7 -> ENOENT; 0 set /a n5 b7
+        set /a n7 -> ENOENT; set /a n5 b7
+        enter 7; get /a -> n5 b7; 7 read /a -> EACCES
+        set /a n5 b7; 7 read /a -> -
+    """,
+    "relative paths begin at home, each guest's own": """
+        enter 5 6; 0 make ~5 n5; 0 make ~6 n6
+        5 write data/name five; 6 write data/name six
+        0 read ~5/data/name -> five; 0 read ~6/data/name -> six
+        5 path 5 -> ~5; 6 path 6 -> ~6
+    """,
+    # Watches.
+    "a watcher is told that it loses or gets a right, of nothing in between": """
+        0 make /top n0; 0 make /top/a r0; watch /top/a t
+        0 set /top/a n0; hear -> /top/a:t
+        0 set /top/a n0; hear -> -
+        0 set /top/a w0; hear -> -
+        0 set /top/a r0; hear -> /top/a:t
+        0 set /top/a b0; hear -> /top/a:t
+    """,
+    "removals are told by permissions that were, of a tree each node by its own": """
+        0 make /t n0; 0 make /t/a n0; 0 make /t/a/seen r0; 0 make /t/a/hidden n0
+        0 make /t/b r0; 0 make /t/b/listed n0
+        watch /t/a 1; watch /t/a/seen 2; watch /t/a/hidden 3
+        watch /t/b 4; watch /t/b/listed 5
+        0 rm /t/a; hear -> /t/a/seen:2
+        0 rm /t/b; hear -> /t/b/listed:5 /t/b:4
+    """,
+    "of a commit's changes those are told that are not hidden": """
+        0 make /t n0; 0 make /t/hidden n0; 0 make /t/seen r0; watch /t t
+        0 start t1; t1 write /t/hidden v; t1 write /t/seen v
+        t1 write /t/hidden/new v; t1 write /t/seen/new v
+        hear -> -
+        t1 commit -> OK; hear -> /t/seen:t /t/seen/new:t
+    """,
+    "the first event of a watch needs neither right nor node, and says nothing": """
+        0 make /hidden n0
+        watch /hidden t; watch /hidden/no t; watch /no t; watch @introduceDomain t
+        0 make /hidden/no; 0 make /no; enter 6; hear -> -
+    """,
+    "a relative watch is told relative paths of the guest's own home": """
+        enter 5 6; 0 make ~5 n5; 0 make ~6 n6; 5 watch data t; 6 watch data t
+        0 make ~5/data/a n5; 0 make ~6/data/a n6; 5 hear; 6 hear
+        0 make ~5/data/a; 5 hear -> data/a:t; 6 hear -> -
+    """,
+}
+
+OURS: Final[dict[str, str]] = {
+    "the end of domains is for all to know, their coming only if dom0 says so": """
+        watch @introduceDomain t; watch @releaseDomain t
+        enter 6; end 6; hear -> @releaseDomain:t
+        set @introduceDomain n0 r5 -> EACCES
+        0 set @introduceDomain n0 r5; enter 7; hear -> @introduceDomain:t
+        0 set @introduceDomain n0
+    """,
+}
+"""The same where C xenstored 4.17 does something else."""
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_guest_may_do_and_is_told_what_its_rights_say(world: World, rule: str) -> None:
+    """In every world."""
+    dialogue(world).play(RULES[rule])
+
+
+@pytest.mark.parametrize("rule", OURS)
+def test_guest_is_told_here(ours: World, rule: str) -> None:
+    """In our worlds."""
+    dialogue(ours).play(OURS[rule])
 
 
 # Permissions.
@@ -110,66 +206,6 @@ def test_entry_for_all_domains_matches_every_one(ours: World) -> None:
     assert tried(other, ours.dom0, b"n32757") == "rwo"
 
 
-def test_rights_do_not_pass_to_what_is_below(world: World) -> None:
-    """A node can be reached by its path whatever stands above it."""
-    (guest,) = world.guests(5)
-    world.dom0.make(b"/closed", b"n0")
-    world.dom0.make(b"/closed/open", b"b0")
-
-    assert guest.errno(Op.DIRECTORY, b"/closed\0") is EACCES
-    assert guest.get(Op.WRITE, b"/closed/open\0v") == OK
-    world.dom0.make(b"/open", b"b0")
-    world.dom0.make(b"/open/closed", b"n0")
-    assert guest.get(Op.DIRECTORY, b"/open\0") == b"closed\0"
-    assert guest.errno(Op.READ, b"/open/closed\0") is EACCES
-    assert guest.errno(Op.RM, b"/open/closed\0") is EACCES
-    assert guest.get(Op.RM, b"/open\0") == OK
-
-
-def test_new_node_inherits_permissions_but_for_the_owner(world: World) -> None:
-    """A guest owns what it creates, dom0 lets the owner be."""
-    (guest,) = world.guests(5)
-    world.dom0.make(b"/a", b"w0", b"b5", b"r5")
-    assert guest.get(Op.WRITE, b"/a/b/c\0v") == OK
-    world.dom0.make(b"/a/b/c/d")
-    world.dom0.make(b"/a/e")
-
-    for path, perms in (
-        (b"/a/b", b"w5\0b5\0r5\0"),
-        (b"/a/b/c/d", b"w5\0b5\0r5\0"),
-        (b"/a/e", b"w0\0b5\0r5\0"),
-    ):
-        assert world.dom0.get(Op.GET_PERMS, path + b"\0") == perms
-
-
-def test_owner_does_not_give_a_node_away(world: World) -> None:
-    """EPERM for a guest (XSA-352), EACCES if it is not even the owner."""
-    guest, _ = world.guests(5, 6)
-    world.dom0.make(b"/a", b"n5")
-    world.dom0.make(b"/b", b"b6")
-
-    assert guest.errno(Op.SET_PERMS, strings(b"/a", b"n6", b"b5")) is EPERM
-    assert guest.errno(Op.SET_PERMS, strings(b"/a", b"n0")) is EPERM
-    assert guest.errno(Op.SET_PERMS, strings(b"/b", b"b5")) is EACCES
-    assert guest.get(Op.SET_PERMS, strings(b"/a", b"b5", b"r6")) == OK
-    assert world.dom0.get(Op.SET_PERMS, strings(b"/a", b"n6")) == OK
-
-
-def test_owner_must_exist(world: World) -> None:
-    """Who is named beside it need not, but gets nothing when it comes."""
-    (guest,) = world.guests(5)
-    world.dom0.make(b"/a", b"n5")
-
-    for caller in (world.dom0, guest):
-        assert caller.errno(Op.SET_PERMS, strings(b"/a", b"n7")) is ENOENT
-        assert caller.get(Op.SET_PERMS, strings(b"/a", b"n5", b"b7")) == OK
-    later = world.guest(7)
-    assert guest.get(Op.GET_PERMS, b"/a\0") == b"n5\0b7\0"
-    assert later.errno(Op.READ, b"/a\0") is EACCES
-    assert guest.get(Op.SET_PERMS, strings(b"/a", b"n5", b"b7")) == OK
-    assert later.get(Op.READ, b"/a\0") == b""
-
-
 @pytest.mark.parametrize("entry", [b"", b"x5", b"n", b"nx", b"5", b"n5x", b"N5"])
 def test_malformed_permission_is_einval(world: World, entry: bytes) -> None:
     """Wherever it stands in the list; nothing is changed."""
@@ -183,34 +219,13 @@ def test_malformed_permission_is_einval(world: World, entry: bytes) -> None:
     assert guest.get(Op.GET_PERMS, b"/a\0") == b"r5\0"
 
 
-@pytest.mark.parametrize(
-    "op",
-    [
-        Op.CONTROL,
-        Op.INTRODUCE,
-        Op.RELEASE,
-        Op.IS_DOMAIN_INTRODUCED,
-        Op.RESUME,
-        Op.SET_TARGET,
-    ],
-)
+@pytest.mark.parametrize("op", OF_THE_TOOLSTACK)
 def test_toolstacks_requests_are_not_for_guests(world: World, op: Op) -> None:
     """EACCES, whatever the arguments, even for oneself."""
     (guest,) = world.guests(5)
 
     for payload in (b"5\x001\x001\0", b"5\0", b"help\0"):
         assert guest.errno(op, payload) is EACCES
-
-
-def test_relative_paths_begin_at_home(world: World) -> None:
-    """Each guest's own."""
-    for guest in world.guests(5, 6):
-        home = b"/local/domain/%d" % guest.domid
-        world.dom0.make(home, b"n%d" % guest.domid)
-        assert guest.get(Op.WRITE, b"data/name\0" + home) == OK
-
-        assert world.dom0.get(Op.READ, home + b"/data/name\0") == home
-        assert guest.get(Op.GET_DOMAIN_PATH, b"%d\0" % guest.domid) == home + b"\0"
 
 
 # What is told of nodes that do not exist.
@@ -299,108 +314,10 @@ def test_watcher_is_told_of_what_it_may_see(world: World) -> None:
         assert seen == ([(top + b"/a", b"t")] if readable else []), (above, below)
 
 
-def test_watcher_is_told_that_it_loses_a_right(world: World) -> None:
-    """And that it gets one; of nothing between these two."""
-    (guest,) = world.guests(5)
-    world.dom0.make(b"/top", b"n0")
-    world.dom0.make(b"/top/a", b"r0")
-    guest.watch(b"/top/a")
-    for perms, told in ((b"n0", 1), (b"n0", 0), (b"w0", 0), (b"r0", 1), (b"b0", 1)):
-        assert world.dom0.get(Op.SET_PERMS, strings(b"/top/a", perms)) == OK
-
-        assert guest.events() == [(b"/top/a", b"t")] * told
-
-
-def test_watcher_is_told_of_removals_it_may_see(world: World) -> None:
-    """By the permissions that were; of a tree, each node by its own."""
-    (guest,) = world.guests(5)
-    for path, perms in (
-        (b"/t", b"n0"),
-        (b"/t/a", b"n0"),
-        (b"/t/a/seen", b"r0"),
-        (b"/t/a/hidden", b"n0"),
-        (b"/t/b", b"r0"),
-        (b"/t/b/listed", b"n0"),
-    ):
-        world.dom0.make(path, perms)
-    for path in (b"/t/a", b"/t/a/seen", b"/t/a/hidden", b"/t/b", b"/t/b/listed"):
-        guest.watch(path, path)
-    assert world.dom0.get(Op.RM, b"/t/a\0") == OK
-    assert guest.events() == [(b"/t/a/seen", b"/t/a/seen")]
-
-    assert world.dom0.get(Op.RM, b"/t/b\0") == OK
-    assert guest.events() == [
-        (b"/t/b/listed", b"/t/b/listed"),
-        (b"/t/b", b"/t/b"),
-    ]
-
-
-def test_commit_tells_a_watcher_what_it_may_see(world: World) -> None:
-    """Of several changes those that are not hidden from it."""
-    (guest,) = world.guests(5)
-    world.dom0.make(b"/t", b"n0")
-    world.dom0.make(b"/t/hidden", b"n0")
-    world.dom0.make(b"/t/seen", b"r0")
-    guest.watch(b"/t")
-    tx = world.dom0.start()
-    for path in (b"/t/hidden", b"/t/seen", b"/t/hidden/new", b"/t/seen/new"):
-        assert world.dom0.get(Op.WRITE, path + b"\0v", tx) == OK
-    assert guest.events() == []
-    assert world.dom0.commit(tx) is None
-
-    assert guest.events() == [(b"/t/seen", b"t"), (b"/t/seen/new", b"t")]
-
-
-def test_first_event_of_a_watch_needs_no_right(world: World) -> None:
-    """Nor need there be a node; it says nothing of it."""
-    (guest,) = world.guests(5)
-    world.dom0.make(b"/hidden", b"n0")
-    for path in (b"/hidden", b"/hidden/no", b"/no", b"@introduceDomain"):
-        guest.watch(path)
-
-    world.dom0.make(b"/hidden/no")
-    world.dom0.make(b"/no")
-    world.guest(6)
-    assert guest.events() == []
-
-
-def test_relative_watch_is_told_relative_paths(world: World) -> None:
-    """Of the guest's own home."""
-    guest, other = world.guests(5, 6)
-    for each in (guest, other):
-        home = b"/local/domain/%d" % each.domid
-        world.dom0.make(home, b"n%d" % each.domid)
-        each.watch(b"data")
-        world.dom0.make(home + b"/data/a", b"n%d" % each.domid)
-        each.events()
-    world.dom0.make(b"/local/domain/5/data/a")
-
-    assert guest.events() == [(b"data/a", b"t")]
-    assert other.events() == []
-
-
 def test_own_event_comes_before_the_reply(world: World) -> None:
     """So that a guest knows what its own request has caused."""
     (guest,) = world.guests(5)
     world.dom0.make(b"/a", b"n5")
     guest.watch(b"/a")
-    assert guest.get(Op.WRITE, b"/a/b\0v") == OK
 
-    assert guest._events == [(b"/a/b", b"t")]
-    guest.events()
-
-
-def test_end_of_domains_is_for_all_to_know(ours: World) -> None:
-    """Their coming is not, unless dom0 says so."""
-    (guest,) = ours.guests(5)
-    for name in (b"@introduceDomain", b"@releaseDomain"):
-        guest.watch(name)
-    ours.end(ours.guest(6))
-    assert guest.events() == [(b"@releaseDomain", b"t")]
-
-    special = strings(b"@introduceDomain", b"n0", b"r5")
-    assert guest.errno(Op.SET_PERMS, special) is EACCES
-    assert ours.dom0.get(Op.SET_PERMS, special) == OK
-    ours.guest(7)
-    assert guest.events() == [(b"@introduceDomain", b"t")]
-    assert ours.dom0.get(Op.SET_PERMS, strings(b"@introduceDomain", b"n0")) == OK
+    assert guest.ask(Op.WRITE, b"/a/b\0v") == [event(b"/a/b", b"t"), (Op.WRITE, OK)]

@@ -11,334 +11,144 @@ store is not a whole xenstored:
 * A store that has been saved and loaded is no subject here: QEMU's format is its own.
 """
 
-from collections.abc import Iterator
-from typing import final
+from collections.abc import Callable
+from typing import Final
 
 import pytest
 
-from tests.store.support import Client, dom0_of, guest_of
-from xsd.protocol.errors import XenStoreError
+from tests.support.dialogue import Dialogue
+from xsd.protocol.ops import Op
 from xsd.protocol.path import ROOT
-from xsd.store import Event, Store, Transaction, Watch
 from xsd.store.check import count_nodes, verify
-from xsd.store.watches import UNLIMITED
+from xsd.testing import InProcess, Session
 
-PATH = b"some/relative/path"
-DEEP = b"some/deep/dark/relative/path"
+SET_UP: Final = """
+    0 rm /tool; 0 make ~1; nodes -> 4
+    enter 1; 0 set ~1 n0 r1
+    0 make ~1/some; nodes -> 5
+    0 set ~1/some n1
+"""
 
+PATH: Final = "some/relative/path"
 
-@final
-class Peer:
-    """A client whose watches add what they are told to a text.
+DEEP: Final = "some/deep/dark/relative/path"
 
-    Attributes:
-        client: What it makes requests with.
-        told: Path and token of each event since the last look.
-    """
+# Ours begins with its first access, QEMU's at once.
+BEGIN: Final = f"""
+    watch some watch
+    write {PATH} something; nodes -> 7; hear -> {PATH}:watch
+    start t1; t1 read {PATH}
+"""
 
-    def __init__(self, client: Client, connection: int) -> None:
-        self.client = client
-        self.told = b""
-        self._connection = connection
-        self._watches: dict[tuple[bytes, bytes], Watch] = {}
+FAIL: Final = f"write {PATH} another; hear -> {PATH}:watch"
 
-    def hear(self, events: list[Event]) -> None:
-        """Take the events that are for this peer."""
-        for event in events:
-            if event.watch.connection == self._connection:
-                self.told += event.shown + event.watch.token
+CHANGE: Final = f"""
+    t1 write {PATH} else; nodes -> 7; hear -> -; t1 read {PATH} -> else
+"""
 
-    def watch(self, path: bytes, token: bytes) -> None:
-        """WATCH, with the event that a client is sent at once."""
-        client = self.client
-        place = client.at(path)
-        watch = Watch(self._connection, client.caller, place, path, token, UNLIMITED)
-        client.store.watch(watch)
-        self._watches[path, token] = watch
-        self.told += path + token
+END: Final = "hear -> -; nodes -> 7; unwatch some watch"
 
-    def unwatch(self, path: bytes, token: bytes) -> bool:
-        """UNWATCH; tells whether there was such a watch."""
-        watch = self._watches.pop((path, token), None)
-        if watch is not None:
-            self.client.store.unwatch(watch)
-        return watch is not None
+REMOVE: Final = f"""
+    write {DEEP} something; nodes -> 9
+    write some/place/safe keepme; nodes -> 11
+    write some/deep/dark foo; nodes -> 11
+    watch some watch
+    start t1; t1 rm some/deep; nodes -> 11; hear -> -
+"""
 
-    def reset_watches(self) -> None:
-        """RESET_WATCHES."""
-        for path, token in list(self._watches):
-            self.unwatch(path, token)
-
-    def take(self) -> bytes:
-        """The text so far, which begins anew."""
-        told, self.told = self.told, b""
-        return told
-
-
-@final
-class Scene:
-    """QEMU as dom0, a guest as domain 1, and the store between them."""
-
-    def __init__(self) -> None:
-        self.store = Store()
-        dom0 = dom0_of(self.store)
-        dom0.rm(b"/tool")
-        dom0.write(b"/local/domain/1")
-        assert self.nodes() == 4
-        self.guest = Peer(guest_of(self.store, 1), 1)
-        self.qemu = Peer(dom0, 2)
-        dom0.set_perms(b"/local/domain/1", b"n0", b"r1")
-        dom0.write(b"/local/domain/1/some")
-        assert self.nodes() == 5
-        dom0.set_perms(b"/local/domain/1/some", b"n1")
-
-    def nodes(self) -> int:
-        """Nodes of the store, the root among them."""
-        return count_nodes(self.store, ROOT)
-
-    def tell(self, events: list[Event]) -> None:
-        """Deliver events."""
-        for peer in (self.guest, self.qemu):
-            peer.hear(events)
-
-    def write(
-        self, path: bytes, value: bytes, transaction: Transaction | None = None
-    ) -> None:
-        """WRITE by the guest."""
-        client = self.guest.client
-        self.tell(self.store.write(client.caller, client.at(path), value, transaction))
-
-    def read(self, path: bytes, transaction: Transaction | None = None) -> bytes:
-        """READ by the guest."""
-        client = self.guest.client
-        return self.store.read(client.caller, client.at(path), transaction)
-
-    def rm(self, path: bytes, transaction: Transaction | None = None) -> None:
-        """RM by the guest."""
-        client = self.guest.client
-        self.tell(self.store.rm(client.caller, client.at(path), transaction))
-
-    def start(self) -> Transaction:
-        """TRANSACTION_START by the guest."""
-        return self.store.start(self.guest.client.caller)
-
-    def commit(self, transaction: Transaction) -> None:
-        """TRANSACTION_END T by the guest."""
-        self.tell(self.store.commit(transaction))
-
-    def missing(self, path: bytes) -> bool:
-        """Whether a READ by the guest is ENOENT."""
-        with pytest.raises(XenStoreError, match="ENOENT"):
-            self.read(path)
-        return True
-
-    def deny(self, path: bytes) -> None:
-        """WRITE by the guest, which is EACCES and leaves the number of nodes."""
-        nodes = self.nodes()
-        with pytest.raises(XenStoreError, match="EACCES"):
-            self.write(path, b"bad")
-        assert self.nodes() == nodes
+# QEMU holds on to the root in the simple test, which makes every change copy.
+RULES: Final[dict[str, str]] = {
+    "simple: a guest writes, reads, lists and removes at its home, with watches": f"""
+        watch some guestwatch; 0 watch ~1/some qemuwatch
+        read foo -> ENOENT
+        write {PATH} something; nodes -> 7
+        hear -> {PATH}:guestwatch
+        0 hear -> ~1/{PATH}:qemuwatch
+        0 reset; read {PATH} -> something
+        read ~1/{PATH} -> something
+        hear -> -; freeze
+        write /local/domain/badplace bad -> EACCES; nodes -> 7
+        write ~1/some/relative/path2 else; nodes -> 8
+        hear -> some/relative/path2:guestwatch
+        write {PATH} something; nodes -> 8; hear -> {PATH}:guestwatch
+        dir some/relative -> path path2
+        unwatch some guestwatch; unwatch some guestwatch -> ENOENT
+    """,
+    "simple, its second half: with a watch above and one below": f"""
+        write {PATH} something; write some/relative/path2 else
+        watch some/relative/path2 watchp2; watch ~1/some/relative watchrel
+        write some/relative moredata; nodes -> 8
+        write /local/domain/badplace bad -> EACCES; nodes -> 8
+        hear -> ~1/some/relative:watchrel; read some/relative -> moredata
+        write some/relative otherdata; read some/relative -> otherdata; hear
+        rm some/relative; nodes -> 5
+        hear -> some/relative/path2:watchp2 ~1/some/relative:watchrel
+        read some/relative -> ENOENT
+    """,
+    "tx_abort: an aborted transaction leaves nothing and tells nobody": f"""
+        {BEGIN}; {CHANGE}; read {PATH} -> something
+        t1 abort; {END}; read {PATH} -> something
+    """,
+    "tx_abort, fail: the same where it would have failed": f"""
+        {BEGIN}; {FAIL}; {CHANGE}; read {PATH} -> another
+        t1 abort; {END}; read {PATH} -> another
+    """,
+    # QEMU refuses after any write at all; for ours it has to be the same node.
+    "tx_fail: EAGAIN if what the transaction writes was written outside": f"""
+        {BEGIN}; {FAIL}; {CHANGE}; read {PATH} -> another
+        t1 commit -> EAGAIN; {END}; read {PATH} -> another
+    """,
+    "tx_succeed: a commit makes the change and tells it": f"""
+        {BEGIN}; {CHANGE}; read {PATH} -> something
+        t1 commit -> OK; hear -> {PATH}:watch; {END}; read {PATH} -> else
+    """,
+    "tx_rm: a tree removed in a transaction is told once, by its topmost node": f"""
+        watch some watch; write {DEEP} something; nodes -> 9
+        hear -> {DEEP}:watch
+        start t1; t1 rm some/deep/dark; nodes -> 9
+        hear -> -; read {DEEP} -> something
+        t1 commit -> OK; nodes -> 6; hear -> some/deep/dark:watch
+        read {DEEP} -> ENOENT
+    """,
+    # Told are what was written, the topmost of what is gone, and what lost its value;
+    # not some/deep, which never had one.
+    "tx_resurrect: nodes are removed, and made again on the way to another": f"""
+        {REMOVE}; t1 write some/deep/dark/different/path something
+        nodes -> 11; t1 commit -> OK; nodes -> 11
+        hear -> some/deep/dark:watch some/deep/dark/relative:watch \
+some/deep/dark/different/path:watch
+        read {DEEP} -> ENOENT; read some/place/safe -> keepme
+    """,
+    "tx_resurrect2: the very leaf that was removed is written again": f"""
+        {REMOVE}; t1 write {DEEP} something; t1 commit -> OK; nodes -> 11
+        hear -> some/deep/dark:watch {DEEP}:watch
+        read {DEEP} -> something; 0 read ~1/some/place/safe -> keepme
+    """,
+}
 
 
-@pytest.fixture
-def scene() -> Iterator[Scene]:
-    """QEMU's set-up and, afterwards, its tear-down."""
-    scene = Scene()
-    yield scene
-    assert verify(scene.store) == []
-    scene.guest.reset_watches()
-    assert scene.store.usage.watches.of(1) == 0
-    scene.qemu.client.rm(b"/local")
-    assert scene.nodes() == 1
-    assert verify(scene.store) == []
+@pytest.mark.parametrize("rule", RULES)
+def test_qemus_scenario_is_ours(rule: str) -> None:
+    """With QEMU's set-up and, afterwards, its tear-down; QEMU is dom0."""
+    xenstore = InProcess()
+    store = xenstore.store
+    qemu = xenstore.client()
 
+    def enter(domid: int) -> Session:
+        if domid == 0:
+            return qemu
+        guest = xenstore.create(domid)
+        xenstore.introduce(domid)
+        return guest
 
-def test_simple(scene: Scene) -> None:
-    """A guest writes, reads, lists and removes under its home, with watches."""
-    guest, qemu = scene.guest, scene.qemu
-    guest.watch(b"some", b"guestwatch")
-    qemu.watch(b"/local/domain/1/some", b"qemuwatch")
-    assert guest.take() == b"someguestwatch"
-    assert qemu.take() == b"/local/domain/1/someqemuwatch"
-    assert scene.missing(b"foo")
-
-    scene.write(PATH, b"something")
-    assert scene.nodes() == 7
-    assert guest.take() == b"some/relative/pathguestwatch"
-    assert qemu.take() == b"/local/domain/1/some/relative/pathqemuwatch"
-    qemu.reset_watches()
-    assert scene.read(PATH) == b"something"
-    assert scene.read(b"/local/domain/1/some/relative/path") == b"something"
-    assert guest.take() == b""
-
-    # QEMU holds on to the root here, which makes every change copy.
-    scene.store.live.tree.freeze()
-    scene.deny(b"/local/domain/badplace")
-    scene.write(b"/local/domain/1/some/relative/path2", b"something else")
-    assert scene.nodes() == 8
-    assert guest.take() == b"some/relative/path2guestwatch"
-    scene.write(PATH, b"something")
-    assert scene.nodes() == 8
-    assert guest.take() == b"some/relative/pathguestwatch"
-    assert guest.client.directory(b"some/relative") == [b"path", b"path2"]
-    assert guest.unwatch(b"some", b"guestwatch")
-    assert not guest.unwatch(b"some", b"guestwatch")
-
-
-def test_simple_with_a_watch_above_and_one_below(scene: Scene) -> None:
-    """The second half of QEMU's simple test."""
-    guest = scene.guest
-    scene.write(PATH, b"something")
-    scene.write(b"some/relative/path2", b"something else")
-    guest.watch(b"some/relative/path2", b"watchp2")
-    assert guest.take() == b"some/relative/path2watchp2"
-    guest.watch(b"/local/domain/1/some/relative", b"watchrel")
-    assert guest.take() == b"/local/domain/1/some/relativewatchrel"
-
-    scene.write(b"some/relative", b"moredata")
-    assert scene.nodes() == 8
-    scene.deny(b"/local/domain/badplace")
-    assert guest.take() == b"/local/domain/1/some/relativewatchrel"
-    assert scene.read(b"some/relative") == b"moredata"
-    scene.write(b"some/relative", b"otherdata")
-    assert scene.read(b"some/relative") == b"otherdata"
-    guest.take()
-
-    scene.rm(b"some/relative")
-    assert scene.nodes() == 5
-    told = guest.take()
-    assert b"some/relative/path2watchp2" in told
-    assert b"/local/domain/1/some/relativewatchrel" in told
-    assert scene.missing(b"some/relative")
-
-
-def begin(scene: Scene, *, fail: bool) -> Transaction:
-    """Write a node in a transaction and, to let it fail, outside as well."""
-    guest = scene.guest
-    guest.watch(b"some", b"watch")
-    assert guest.take() == b"somewatch"
-    scene.write(PATH, b"something")
-    assert scene.nodes() == 7
-    assert guest.take() == b"some/relative/pathwatch"
-    transaction = scene.start()
-    # Ours begins with its first access, QEMU's at once.
-    scene.read(PATH, transaction)
-    if fail:
-        scene.write(PATH, b"another thing")
-        assert guest.take() == b"some/relative/pathwatch"
-    scene.write(PATH, b"something else", transaction)
-    assert scene.nodes() == 7
-    assert guest.take() == b""
-    assert scene.read(PATH) == (b"another thing" if fail else b"something")
-    assert scene.read(PATH, transaction) == b"something else"
-    return transaction
-
-
-def end(scene: Scene, value: bytes) -> None:
-    """Look at what is left."""
-    assert scene.guest.take() == b""
-    assert scene.nodes() == 7
-    assert scene.guest.unwatch(b"some", b"watch")
-    assert scene.read(PATH) == value
-
-
-@pytest.mark.parametrize("fail", [False, True])
-def test_tx_abort(scene: Scene, fail: bool) -> None:
-    """An aborted transaction leaves nothing and tells nobody."""
-    transaction = begin(scene, fail=fail)
-    scene.store.abort(transaction)
-
-    end(scene, b"another thing" if fail else b"something")
-
-
-def test_tx_fail(scene: Scene) -> None:
-    """EAGAIN if the node that the transaction writes was written outside.
-
-    QEMU refuses after any write at all; for ours it has to be the same node.
-    """
-    transaction = begin(scene, fail=True)
-    with pytest.raises(XenStoreError, match="EAGAIN"):
-        scene.commit(transaction)
-
-    end(scene, b"another thing")
-
-
-def test_tx_succeed(scene: Scene) -> None:
-    """A commit makes the change and tells it."""
-    transaction = begin(scene, fail=False)
-    scene.commit(transaction)
-
-    assert scene.guest.take() == b"some/relative/pathwatch"
-    end(scene, b"something else")
-
-
-def test_tx_rm(scene: Scene) -> None:
-    """A tree removed in a transaction is told once, by its topmost node."""
-    guest = scene.guest
-    guest.watch(b"some", b"watch")
-    guest.take()
-    scene.write(DEEP, b"something")
-    assert scene.nodes() == 9
-    assert guest.take() == b"some/deep/dark/relative/pathwatch"
-    transaction = scene.start()
-    scene.rm(b"some/deep/dark", transaction)
-    assert scene.nodes() == 9
-    assert guest.take() == b""
-    assert scene.read(DEEP) == b"something"
-    scene.commit(transaction)
-
-    assert scene.nodes() == 6
-    assert guest.take() == b"some/deep/darkwatch"
-    assert scene.missing(DEEP)
-
-
-def remove_in_transaction(scene: Scene) -> Transaction:
-    """Set-up of both resurrections: some/deep is removed in a transaction."""
-    scene.write(DEEP, b"something")
-    assert scene.nodes() == 9
-    scene.write(b"some/place/safe", b"keepme")
-    assert scene.nodes() == 11
-    scene.write(b"some/deep/dark", b"foo")
-    assert scene.nodes() == 11
-    scene.guest.watch(b"some", b"watch")
-    assert scene.guest.take() == b"somewatch"
-    transaction = scene.start()
-    scene.rm(b"some/deep", transaction)
-    assert scene.nodes() == 11
-    assert scene.guest.take() == b""
-    return transaction
-
-
-def test_tx_resurrect(scene: Scene) -> None:
-    """Nodes removed and made again on the way to another one.
-
-    Told are what was written, the topmost of what is gone, and what lost its value;
-    not some/deep, which never had one.
-    """
-    transaction = remove_in_transaction(scene)
-    scene.write(b"some/deep/dark/different/path", b"something", transaction)
-    assert scene.nodes() == 11
-    scene.commit(transaction)
-
-    assert scene.nodes() == 11
-    told = scene.guest.take()
-    assert b"some/deep/dark/different/pathwatch" in told
-    assert b"some/deep/dark/relativewatch" in told
-    assert b"some/deep/darkwatch" in told
-    assert b"some/deepwatch" not in told
-    assert scene.missing(DEEP)
-    assert scene.read(b"some/place/safe") == b"keepme"
-
-
-def test_tx_resurrect2(scene: Scene) -> None:
-    """As before, but the very leaf that was removed is written again."""
-    transaction = remove_in_transaction(scene)
-    scene.write(DEEP, b"something", transaction)
-    scene.commit(transaction)
-
-    assert scene.nodes() == 11
-    told = scene.guest.take()
-    assert b"some/deep/dark/relative/pathwatch" in told
-    assert b"some/deep/darkwatch" in told
-    assert scene.read(DEEP) == b"something"
-    assert scene.qemu.client.read(b"/local/domain/1/some/place/safe") == b"keepme"
+    acts: dict[str, Callable[..., object]] = {
+        "nodes": lambda: count_nodes(store, ROOT),
+        "freeze": store.live.tree.freeze,
+    }
+    Dialogue(enter, acts).play(f"{SET_UP}; {RULES[rule]}; reset")
+    assert verify(store) == []
+    assert store.usage.watches.of(1) == 0
+    qemu.ok(Op.RM, b"/local\0")
+    assert count_nodes(store, ROOT) == 1
+    xenstore.close()
+    assert verify(store) == []

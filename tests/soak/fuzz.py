@@ -16,13 +16,15 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Final, NamedTuple, Self, final
 
-from tests.soak.hostile import ACTS, PUBLIC, home
-from tests.soak.observe import MIB, cpu_seconds, end_in_order, events, nodes, p99, usage
-from tests.soak.polite import PATIENCE_S, PAUSE_S, Polite
-from tests.support.daemons import CHECKOUT, Daemon, environment, start_xsd
+from tests.soak.hostile import ACTS, PATIENCE_S, PUBLIC
+from tests.soak.observe import MIB, end_in_order, events, nodes, usage
+from tests.soak.polite import PAUSE_S, Polite
+from tests.support.daemons import CHECKOUT, environment, start_xsd
+from tests.support.homes import home
+from tests.support.hosts import Processor
 from tests.support.processes import memory
 from xsd.client import Client, Transaction
 from xsd.protocol.errors import Errno, XenStoreError
@@ -53,58 +55,32 @@ ATTEMPTS_MAX: Final = 100
 """Of a transaction that hostile guests disturb; it should be 6, see progress.py, but
 it has to be done in 250 ms for that."""
 
-LOGGED: Final = frozenset(
-    {
-        "connection.broken",
-        "connection.too_slow",
-        "daemon.serving",
-        "domain.ignored",
-        "events.expired",
-        "memory.below_soft_quota",
-        "memory.over_soft_quota",
-        "quota.exceeded",
-        "request.refused",
-        "request.refusals_not_logged",
-        "store.checked",
-    }
+LOGGED: Final = (
+    *("connection.broken", "connection.too_slow", "daemon.serving", "domain.ignored"),
+    *("events.expired", "memory.below_soft_quota", "memory.over_soft_quota"),
+    *("quota.exceeded", "request.refused", "request.refusals_not_logged"),
+    "store.checked",
 )
 """All that hostile guests may have the daemon say."""
 
 
 class Round(NamedTuple):
-    """What was measured in a round.
+    """What was measured in a round."""
 
-    Attributes:
-        memory: Bytes of the daemon afterwards.
-        peak: Bytes that it has had at most so far.
-        load: What part of the time the daemon had a processor.
-        quiet: 99th percentile of dom0's round trips before, in seconds.
-        busy: The same while hostile guests were there.
-    """
-
-    memory: int
-    peak: int
-    load: float
-    quiet: float
-    busy: float
+    memory: int  # bytes of the daemon afterwards
+    peak: int  # bytes that it has had at most so far
+    load: float  # what part of the time the daemon had a processor
+    quiet: float  # 99th percentile of dom0's round trips before, in seconds
+    busy: float  # the same while hostile guests were there
 
     @property
     def slower(self) -> float:
-        """How many times as long a round trip took."""
         return self.busy / self.quiet
 
 
 @final
 class Run:
-    """A daemon with a polite guest, and hostile ones in rounds.
-
-    Attributes:
-        faults: What is wrong, in words.
-        done: What the hostile guests did, and how often.
-        rounds: What was measured in each.
-        conflicts: The most EAGAINs that a transaction of dom0's met until it committed.
-        checked: Answers that were right.
-    """
+    """A daemon with a polite guest, and hostile ones in rounds."""
 
     def __init__(self, directory: Path, seed: int) -> None:
         self.faults: list[str] = []
@@ -115,7 +91,8 @@ class Run:
         self._log = directory / "log"
         self._seed = seed
         self._held = ExitStack()
-        self._daemon = self._start(directory)
+        daemon = start_xsd(directory, "--hypervisor", "emulated")
+        self._daemon = self._held.enter_context(daemon)
         self._path = str(self._daemon.socket)
         self._dom0 = self._held.enter_context(Client(self._path, timeout=PATIENCE_S))
         self._dom0.write("/bystander", b"")
@@ -146,29 +123,28 @@ class Run:
             self._python("hostile", str(domid), f"{self._seed}{domid}", *limits)
             for domid in HOSTILE
         ]
-        begin, worked = time.monotonic(), cpu_seconds(self._daemon.pid)
+        processor = Processor(self._daemon.pid)
+        begin, worked = time.monotonic(), processor.used()
         deadline = begin + seconds + PATIENCE_S
         while any(guest.poll() is None for guest in guests):
             if time.monotonic() > deadline:
                 self.faults.append("a hostile guest does not come to its end")
                 break
             self._turn()
-        load = cpu_seconds(self._daemon.pid) - worked
-        load /= time.monotonic() - begin
+        load = (processor.used() - worked) / (time.monotonic() - begin)
         for domid, guest in zip(HOSTILE, guests, strict=True):
             self._end_hostile(domid, guest)
         self.settle()
         pid = self._daemon.pid
         sizes = memory(pid), memory(pid, "VmHWM")
-        self.rounds.append(Round(*sizes, load, p99(quiet), p99(busy)))
+        times = quantiles(quiet, n=100)[98], quantiles(busy, n=100)[98]
+        self.rounds.append(Round(*sizes, load, *times))
 
     @property
     def steps(self) -> int:
-        """How often hostile guests have done something."""
         return sum(self.done[name] for name in ACTS)
 
     def end(self) -> None:
-        """End the polite guest and the daemon, and look at what they say."""
         try:
             printed, _ = self._guest.communicate(timeout=PATIENCE_S)
             self.checked = self._polite.checked + int(printed or 0)
@@ -181,10 +157,6 @@ class Run:
             if event not in LOGGED:
                 self.faults.append(f"logged {count} times: {event}")
         self._held.close()
-
-    def _start(self, directory: Path) -> Daemon:
-        daemon = start_xsd(directory, "--hypervisor", "emulated")
-        return self._held.enter_context(daemon)
 
     def _python(self, module: str, *words: str) -> "subprocess.Popen[str]":
         """Start a process that ends with the run at the latest."""
@@ -223,7 +195,6 @@ class Run:
         time.sleep(PAUSE_S)
 
     def _take_times(self) -> list[float]:
-        """Return a list that gets dom0's round trips from now on."""
         self._polite.round_trips = []
         return self._polite.round_trips
 
@@ -236,7 +207,6 @@ class Run:
             self.done.update(json.loads(printed))
 
     def settle(self) -> None:
-        """Look whether all is as it was before the hostile guests came."""
         with PretendedHost(f"{self._path}.hypervisor", timeout=PATIENCE_S) as host:
             if host.domains() != [POLITE]:
                 self.faults.append(f"domains are left: {host.domains()}")
@@ -258,7 +228,6 @@ class Run:
         return nodes(self._dom0, b"/bystander", home(POLITE))
 
     def _open_public(self) -> None:
-        """Have the nodes that all guests may write, empty, whatever they did."""
         for path in PUBLIC:
             self._dom0.rm(path)
             self._dom0.write(path, b"")
@@ -280,7 +249,6 @@ def judge(rounds: list[Round]) -> list[str]:
 
 
 def main() -> int:
-    """Make a long run and print what there is to say of it."""
     parser = argparse.ArgumentParser(description="Hostile guests against a daemon.")
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))

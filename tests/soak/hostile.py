@@ -19,46 +19,37 @@ from random import Random
 from typing import Final, Self, final
 
 from tests.fuzz.generate import Fuzzer
+from tests.support.homes import welcome
 from xsd.client import Client, DisconnectedError
+from xsd.protocol import ring
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import RECONNECT, RingError
+from xsd.protocol.ring import CONNECTION, RECONNECT, RingError
 from xsd.testing import Guest, PretendedHost
-from xsd.testing.ring import CONNECTION, REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD
 
 TIMEOUT_S: Final = 0.5
 """Seconds that the guest waits for room or a reply; then it dies and comes back."""
 
 PATIENCE_S: Final = 60.0
-"""Seconds in which its toolstack must have an answer."""
+"""Seconds in which everybody else must have every answer, whatever others do."""
 
 PUBLIC: Final = (b"/a", b"/d", b"/w", b"/shared")
 """Nodes that every guest may read and write."""
 
 _MASK: Final = 0xFFFFFFFF
-_INDEXES: Final = (REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD)
+_INDEXES: Final = (ring.REQ_CONS, ring.REQ_PROD, ring.RSP_CONS, ring.RSP_PROD)
 _IDS: Final = range(1, 12)
 
 
-def home(domid: int) -> bytes:
-    """The home of a domain."""
-    return b"/local/domain/%d" % domid
-
-
 def frames(op: Op, payloads: list[bytes]) -> bytes:
-    """Requests of one kind."""
     return b"".join(encode_frame(op, 1, 0, payload) for payload in payloads)
 
 
 @final
 class Hostile:
-    """The guest, and the toolstack that has to make it again when it has died.
-
-    Attributes:
-        done: How often each thing was done.
-    """
+    """The guest, and the toolstack that has to make it again when it has died."""
 
     def __init__(self, socket: str, domid: int, seed: int) -> None:
         self.done: Counter[str] = Counter()
@@ -78,7 +69,6 @@ class Hostile:
         self._dom0.close()
 
     def step(self) -> None:
-        """Do one thing."""
         name = self._random.choices(list(ACTS), list(ACTS.values()))[0]
         act: Callable[[], None] = getattr(self, name)
         self.done[name] += 1
@@ -94,9 +84,7 @@ class Hostile:
         guest = self._host.create(
             self._domid, lazy=self._fuzzer.chance(50), timeout=TIMEOUT_S
         )
-        self._dom0.mkdir(home(self._domid))
-        self._dom0.set_permissions(home(self._domid), [b"n%d" % self._domid])
-        self._dom0.introduce(self._domid, 1, guest.port)
+        welcome(self._dom0, self._domid, guest.port)
         return guest
 
     def _die(self) -> None:
@@ -150,28 +138,23 @@ class Hostile:
             self.reconnect()
 
     def oversized_frame(self) -> None:
-        """Announce more than a payload may have."""
         size = self._random.choice((PAYLOAD_MAX + 1, 1 << 31, _MASK))
         self._put(struct.pack("=IIII", Op.WRITE, 1, 0, size) + b"x" * 64)
 
     def noise(self) -> None:
-        """Fill the ring with what are no requests."""
         self._guest.send_bytes(self._fuzzer.noise(3 * RING_SIZE))
 
     def reconnect(self) -> None:
-        """Ask for a new beginning, at any moment."""
         self._guest.fields[CONNECTION] = RECONNECT
         self._guest.notify()
 
     def notifications(self) -> None:
-        """Notify without need."""
         for _ in range(500):
             self._guest.notify()
 
     # What asks for too much
 
     def flood(self) -> None:
-        """Ask as fast as the daemon answers, right and wrong things."""
         self._guest.send_bytes(self._fuzzer.frames(300, _IDS))
         self._guest.receive_bytes()
 
@@ -184,12 +167,10 @@ class Hostile:
             self.reconnect()
 
     def writes(self) -> None:
-        """Write where others have transactions and watches."""
         node = b"/shared/%d\0" % self._fuzzer.below(4)
         self._guest.send_bytes(frames(Op.WRITE, [node + b"%d" % n for n in range(300)]))
 
     def many_nodes(self) -> None:
-        """Make more nodes than the quota allows, or deeper ones."""
         if self._fuzzer.chance(50):
             paths = [b"n/%d\0" % number for number in range(1100)]
         else:
@@ -208,7 +189,6 @@ class Hostile:
         self._guest.send_bytes(frames(Op.WATCH, watches))
 
     def large_values(self) -> None:
-        """Write values around the largest, and too many permissions."""
         sizes = (2000, 2047, 2048, 2049, PAYLOAD_MAX - 2)
         self._guest.send_bytes(
             frames(Op.WRITE, [b"v\0" + b"x" * size for size in sizes])
@@ -238,29 +218,19 @@ class Hostile:
 
 
 ACTS: Final = {
-    "flood": 20,
-    "writes": 20,
+    **dict.fromkeys(("flood", "writes"), 20),
     "deaf": 10,
-    "index_jumps": 6,
-    "index_race": 6,
-    "torn_frame": 6,
-    "reconnect": 6,
+    **dict.fromkeys(("index_jumps", "index_race", "torn_frame", "reconnect"), 6),
     "reborn": 6,
-    "many_nodes": 4,
-    "many_watches": 4,
-    "many_transactions": 4,
+    **dict.fromkeys(("many_nodes", "many_watches", "many_transactions"), 4),
     "large_values": 4,
-    "large_transaction": 2,
-    "introduced_again": 3,
-    "notifications": 3,
-    "oversized_frame": 2,
-    "noise": 2,
+    **dict.fromkeys(("introduced_again", "notifications"), 3),
+    **dict.fromkeys(("large_transaction", "oversized_frame", "noise"), 2),
 }
 """What it does, and how often in a hundred times or so."""
 
 
 def main(socket: str, domid: str, seed: str, steps: str, seconds: str) -> None:
-    """Be hostile for so many steps or seconds."""
     # A guest has processors of its own; it must not take those of the daemon.
     os.nice(19)
     deadline = time.monotonic() + float(seconds)

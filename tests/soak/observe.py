@@ -1,12 +1,10 @@
 """What long runs share: a daemon seen from outside, and an end in order."""
 
 import json
-import os
 import signal
 import sys
 from collections import Counter
 from pathlib import Path
-from statistics import quantiles
 from types import FrameType
 from typing import Final
 
@@ -53,12 +51,6 @@ def nodes(dom0: Client, *but: bytes) -> frozenset[bytes]:
     return frozenset(found)
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return how long a process has had a processor."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def events(log: Path) -> Counter[str]:
     """Count the lines of a log in JSON by event; what is no JSON is an event, too."""
     found: Counter[str] = Counter()
@@ -68,8 +60,3 @@ def events(log: Path) -> Counter[str]:
         except (ValueError, KeyError, TypeError):
             found[line] += 1
     return found
-
-
-def p99(seconds: list[float]) -> float:
-    """Return what 99 of 100 do not exceed."""
-    return quantiles(seconds, n=100)[98]

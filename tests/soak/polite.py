@@ -12,13 +12,11 @@ import threading
 import time
 from typing import Final, final
 
-from tests.soak.hostile import home
+from tests.soak.hostile import PATIENCE_S
+from tests.support.homes import home, welcome
 from xsd.client import Client
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.testing import PretendedHost
-
-PATIENCE_S: Final = 60.0
-"""Seconds in which every answer must come, whatever others do."""
 
 NODES: Final = 8
 
@@ -33,20 +31,10 @@ class WrongAnswerError(Exception):
 
 @final
 class Polite:
-    """Uses nodes of its own as clients do.
-
-    Attributes:
-        checked: Answers that were right.
-        round_trips: Seconds that each READ took; whoever wants them may take them.
-    """
+    """Uses nodes of its own as clients do."""
 
     def __init__(self, client: Client, place: bytes) -> None:
-        """Begin.
-
-        Args:
-            client: Whose nodes nobody else may change.
-            place: A node that it owns, without children.
-        """
+        """Begin."""
         self.checked = 0
         self.round_trips: list[float] = []
         self._client = client
@@ -102,7 +90,6 @@ class Polite:
 
 
 def main(socket: str, domid: str) -> None:
-    """Be a guest until the standard input ends."""
     number = int(domid)
     ended = threading.Event()
 
@@ -116,9 +103,7 @@ def main(socket: str, domid: str) -> None:
         Client(socket, timeout=PATIENCE_S) as dom0,
         host.create(number, timeout=PATIENCE_S, lazy=True) as guest,
     ):
-        dom0.mkdir(home(number))
-        dom0.set_permissions(home(number), [b"n%d" % number])
-        dom0.introduce(number, 1, guest.port)
+        welcome(dom0, number, guest.port)
         polite = Polite(guest, home(number))
         print("served", flush=True)
         while not ended.is_set():

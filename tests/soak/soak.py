@@ -26,25 +26,16 @@ LOGGED: Final = frozenset({"daemon.serving", "store.checked"})
 
 
 class State(NamedTuple):
-    """What must be the same after a round as before.
+    """What must be the same after a round as before."""
 
-    Attributes:
-        dom0: Its counters.
-        domains: What the hypervisor has.
-        known: Domains of which the store knows.
-        descriptors: Open files of the daemon.
-        nodes: All nodes with their permissions.
-    """
-
-    dom0: dict[str, int] | None
-    domains: list[int]
-    known: list[int]
+    dom0: dict[str, int] | None  # its counters
+    domains: list[int]  # of the hypervisor
+    known: list[int]  # to the store
     descriptors: int
-    nodes: frozenset[bytes]
+    nodes: frozenset[bytes]  # with their permissions
 
 
 def look(toolstack: Toolstack, pid: int, count: int) -> State:
-    """Look at a daemon."""
     known = [n for n in range(1, count + 1) if usage(toolstack.dom0, n) is not None]
     dom0 = usage(toolstack.dom0, 0)
     there = nodes(toolstack.dom0)
@@ -69,7 +60,6 @@ def come_and_go(toolstack: Toolstack, pid: int, count: int) -> int:
 
 
 def soak(directory: Path, count: int, rounds: int) -> list[str]:
-    """Let domains come and go in one daemon; return what is wrong."""
     faults = []
     left = []
     with (
@@ -109,7 +99,6 @@ def soak(directory: Path, count: int, rounds: int) -> list[str]:
 
 
 def main() -> int:
-    """Make a long run and print what there is to say of it."""
     parser = argparse.ArgumentParser(description="Domains come and go.")
     parser.add_argument("--domains", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)

@@ -14,12 +14,6 @@ pytestmark = pytest.mark.slow
 DOMAINS: Final = 50
 
 
-@pytest.fixture
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory whose path is short enough for a socket."""
-    return tmp_path_factory.mktemp("xs")
-
-
 def test_nothing_stays_of_domains_that_are_gone(directory: Path) -> None:
     """Neither nodes nor watches nor descriptors, and each round is as the first."""
     assert soak(directory, DOMAINS, 2) == []

@@ -3,12 +3,10 @@
 from contextlib import ExitStack
 from typing import Final, Self, final
 
-from tests.soak.hostile import home
+from tests.soak.hostile import PATIENCE_S
+from tests.support.homes import home
 from xsd.client import Client, Transaction
 from xsd.testing import Guest, PretendedHost
-
-PATIENCE_S: Final = 60.0
-"""Seconds in which everything must be answered."""
 
 FRONTEND: Final = (
     *("name", "domid", "vm", "memory/target", "memory/static-max", "control/shutdown"),
@@ -32,29 +30,20 @@ CONNECTED: Final = b"4"
 
 
 def backend(domid: int) -> bytes:
-    """The node of a domain's network backend in dom0."""
     return b"/local/domain/0/backend/vif/%d/0" % domid
 
 
 @final
 class Domain:
-    """A domain with its guest.
-
-    Attributes:
-        domid: Its number.
-    """
-
     def __init__(self, guest: Guest) -> None:
         self.domid = guest.domid
         self._guest = guest
 
     def watch(self) -> None:
-        """Wait for what a guest waits for."""
         for path in (backend(self.domid) + b"/state", "control/shutdown", "memory"):
             self._guest.watch(path, "guest")
 
     def write_state(self, state: bytes) -> None:
-        """Tell the backend how far the guest is."""
         self._guest.write(STATE, state)
 
     def expect(self, path: str | bytes) -> bytes:
@@ -63,17 +52,12 @@ class Domain:
         return self._guest.read(path)
 
     def close(self) -> None:
-        """Let go of the ring."""
         self._guest.close()
 
 
 @final
 class Toolstack:
-    """A client of dom0 and of the pretended hypervisor.
-
-    Attributes:
-        dom0: The former.
-    """
+    """A client of dom0 and of the pretended hypervisor."""
 
     def __init__(self, socket: str) -> None:
         with ExitStack() as held:
@@ -89,7 +73,6 @@ class Toolstack:
         self._held.close()
 
     def create(self, domid: int, *, nodes: bool = True) -> Domain:
-        """Make a domain, its nodes in one transaction, and introduce it."""
         guest = self._host.create(domid, lazy=True, timeout=PATIENCE_S)
 
         def build(transaction: Transaction) -> None:
@@ -129,12 +112,10 @@ class Toolstack:
         self.dom0.rm(b"/local/domain/0/backend/vif/%d" % domid)
 
     def kill(self, domain: Domain) -> None:
-        """End a domain."""
         self._host.kill(domain.domid)
         domain.close()
 
     def domains(self) -> list[int]:
-        """The domains that the hypervisor has."""
         return self._host.domains()
 
     @staticmethod
@@ -145,11 +126,7 @@ class Toolstack:
 def await_event(
     client: Client, path: str | bytes, token: bytes, value: bytes | None = None
 ) -> None:
-    """Wait until a client is told of a node, and the node has a value.
-
-    Raises:
-        TimeoutError: If it is not told.
-    """
+    """Wait until a client is told of a node, and the node has a value."""
     wanted = path.encode() if isinstance(path, str) else path
     while True:
         event = client.next_event(PATIENCE_S)

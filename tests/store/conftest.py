@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.store.support import Client, Enter, dom0_of, guest_of
+from tests.store.support import Client, Enter, dom0_of, homed
 from xsd.store import Store
 from xsd.store.check import verify
 
@@ -19,18 +19,13 @@ def store() -> Iterator[Store]:
 
 @pytest.fixture
 def dom0(store: Store) -> Client:
-    """The privileged domain."""
     return dom0_of(store)
 
 
 @pytest.fixture
 def guest(store: Store) -> Client:
     """Domain 1 with a home of its own."""
-    guest = guest_of(store)
-    dom0 = dom0_of(store)
-    dom0.mkdir(b"/local/domain/1")
-    dom0.set_perms(b"/local/domain/1", b"n1")
-    return guest
+    return homed(store)
 
 
 @pytest.fixture(params=["direct", "in_transaction"])

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from typing import final
 
-import pytest
-
-from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller, Permissions, parse_permissions
+from xsd.protocol.request import UNLIMITED
 from xsd.store import Event, Store, Transaction, Watch
-from xsd.store.watches import UNLIMITED
+from xsd.store.view import View
 
 Told = list[tuple[bytes, bytes]]
 """Path, as the client is sent it, and token of each event."""
@@ -48,45 +46,42 @@ class Client:
         self.transaction = transaction
         self._home = b"/local/domain/%d" % caller.domid
 
+    @property
+    def view(self) -> View:
+        """What it sees of the store."""
+        return self.store.view(self.transaction)
+
     def at(self, text: bytes) -> Path:
         """The path of an absolute, special or relative name."""
         return parse_path(text, self._home, special=True)
 
     def read(self, path: bytes) -> bytes:
-        """READ."""
-        return self.store.read(self.caller, self.at(path), self.transaction)
+        return self.view.read(self.caller, self.at(path))
 
     def directory(self, path: bytes) -> list[bytes]:
         """DIRECTORY, split."""
-        names = self.store.directory(self.caller, self.at(path), self.transaction)
+        names = self.view.directory(self.caller, self.at(path))
         return names.split(b"\0")[:-1]
 
     def directory_part(self, path: bytes, offset: int) -> bytes:
-        """DIRECTORY_PART."""
-        return self.store.directory_part(
-            self.caller, self.at(path), offset, self.transaction
-        )
+        return self.view.directory_part(self.caller, self.at(path), offset)
 
     def get_perms(self, path: bytes) -> bytes:
         """GET_PERMS as on the wire."""
-        return self.store.get_perms(self.caller, self.at(path), self.transaction).text
+        return self.view.get_perms(self.caller, self.at(path)).text
 
     def write(self, path: bytes, value: bytes = b"") -> Told:
-        """WRITE."""
         return told(
             self.store.write(self.caller, self.at(path), value, self.transaction)
         )
 
     def mkdir(self, path: bytes) -> Told:
-        """MKDIR."""
         return told(self.store.mkdir(self.caller, self.at(path), self.transaction))
 
     def rm(self, path: bytes) -> Told:
-        """RM."""
         return told(self.store.rm(self.caller, self.at(path), self.transaction))
 
     def set_perms(self, path: bytes, *entries: bytes) -> Told:
-        """SET_PERMS."""
         return told(
             self.store.set_perms(
                 self.caller, self.at(path), perms(*entries), self.transaction
@@ -97,15 +92,17 @@ class Client:
         """TRANSACTION_START: the same caller inside a new transaction."""
         return Client(self.store, self.caller, self.store.start(self.caller))
 
-    def commit(self) -> Told:
-        """TRANSACTION_END T."""
+    @property
+    def opened(self) -> Transaction:
+        """Its transaction, which it has to be in."""
         assert self.transaction is not None
-        return told(self.store.commit(self.transaction))
+        return self.transaction
+
+    def commit(self) -> Told:
+        return told(self.store.commit(self.opened))
 
     def abort(self) -> None:
-        """TRANSACTION_END F."""
-        assert self.transaction is not None
-        self.store.abort(self.transaction)
+        self.store.abort(self.opened)
 
     def watch(
         self,
@@ -126,25 +123,20 @@ Enter = Callable[[Client], Client]
 """A way to make requests: outside transactions or in a new one."""
 
 
-def refused(
-    errno: Errno, request: Callable[..., object], path: bytes, *arguments: bytes
-) -> None:
-    """Check that a request fails and says which node it is about."""
-    with pytest.raises(XenStoreError) as caught:
-        request(path, *arguments)
-    assert caught.value.errno is errno
-    assert caught.value.path == path
-
-
 def dom0_of(store: Store) -> Client:
-    """The privileged domain."""
     return Client(store, store.privileged.caller)
 
 
 def guest_of(store: Store, domid: int = 1) -> Client:
-    """A guest, introduced if it is not yet."""
     store.introduce(domid, 1)
     return Client(store, store.introduced(domid).caller)
+
+
+def homed(store: Store, domid: int = 1) -> Client:
+    guest, home = guest_of(store, domid), b"/local/domain/%d" % domid
+    dom0_of(store).mkdir(home)
+    dom0_of(store).set_perms(home, b"n%d" % domid)
+    return guest
 
 
 Shape = list[tuple[bytes, bytes, bytes]]
@@ -168,24 +160,3 @@ def watched(client: Client, *paths: bytes) -> None:
     """Watch paths, each with itself as the token."""
     for path in paths:
         client.watch(path)
-
-
-Steps = list[tuple[str, bytes]]
-"""Requests that change something: "write", "mkdir", "rm" or "perms", and a path."""
-
-
-def do(client: Client, steps: Steps) -> None:
-    """Make requests, each with a value of its own; what is missing is left alone."""
-    for number, (what, path) in enumerate(steps):
-        try:
-            if what == "write":
-                client.write(path, b"%d" % number)
-            elif what == "mkdir":
-                client.mkdir(path)
-            elif what == "rm":
-                client.rm(path)
-            else:
-                client.set_perms(path, b"n0", b"r%d" % number)
-        except XenStoreError as error:
-            if error.errno is not Errno.ENOENT:
-                raise

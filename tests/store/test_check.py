@@ -1,8 +1,12 @@
 """The checker finds what it is there to find."""
 
+from collections.abc import Callable
+from typing import Final
+
 import pytest
 
-from tests.store.support import Client, at, dom0_of, guest_of, perms
+from tests.store.script import Play
+from tests.store.support import at, dom0_of, perms
 from xsd.store import Store
 from xsd.store.check import count_nodes, verify
 from xsd.store.node import Node, empty_size
@@ -26,75 +30,117 @@ def node_of(store: Store, path: bytes) -> Node:
     return node
 
 
-def test_a_store_in_use_is_in_order(store: Store, dom0: Client, guest: Client) -> None:
+def test_a_store_in_use_is_in_order(store: Store) -> None:
     """With guests, transactions, watches, wide directories, special nodes."""
-    for number in range(300):
-        dom0.write(b"/wide/%d" % number)
-    guest.write(b"a/b")
-    guest.watch(b"a")
-    open_one, transaction = guest.start(), dom0.start()
-    open_one.write(b"a/c")
-    transaction.rm(b"/wide/7")
-    dom0.write(b"/other")
-    transaction.commit()
+    game = Play(store)
+    game.run(";".join([f"write /wide/{number}" for number in range(300)]))
+    game.run("""
+        1 write a/b; 1 watch a; 1 start t1; start t2; t1 write a/c; t2 rm /wide/7
+        write /other; t2 commit
+    """)
 
     assert verify(store) == []
-    open_one.abort()
 
 
-def test_a_node_owned_below_a_shared_one_is_found(broken: Store) -> None:
-    """A snapshot would see it change."""
-    broken.live.tree.freeze()
-    node_of(broken, b"/a").token = broken.live.tree.token
-
-    assert verify(broken) == [
-        "b'/a' may be changed in place, the node above not",
-    ]
+def share(store: Store) -> None:
+    """What a snapshot would see change."""
+    store.live.tree.freeze()
+    node_of(store, b"/a").token = store.live.tree.token
 
 
-def test_impossible_generations_are_found(broken: Store) -> None:
-    """Of the future, or before the node's creation."""
-    node_of(broken, b"/a/b").value_changed = broken.generation + 1
-    node = node_of(broken, b"/a/d")
+def mistime(store: Store) -> None:
+    """Of the future, or before the node's creation; the top has no path."""
+    node_of(store, b"/a/b").value_changed = store.generation + 1
+    node = node_of(store, b"/a/d")
     node.value_changed = node.perms_changed = node.names_changed = 1
-
-    assert sorted(verify(broken)) == [
-        "b'/a/b' has impossible generations",
-        "b'/a/d' has impossible generations",
-    ]
+    store.live.tree.top.value_changed = store.generation + 1
 
 
-def test_impossible_names_are_found(broken: Store) -> None:
+def misname(store: Store) -> None:
     """An empty one, or one that holds a slash."""
-    parent = node_of(broken, b"/a/d")
+    parent = node_of(store, b"/a/d")
     for name in (b"", b"x/y"):
-        broken.usage.nodes.add(0, 1)
-        broken.usage.memory.add(0, empty_size(perms(b"n0")) + len(name) + 1)
-        generation = broken._clock.tick()
+        store.usage.nodes.add(0, 1)
+        store.usage.memory.add(0, empty_size(perms(b"n0")) + len(name) + 1)
+        generation = store.clock.tick()
         parent.put_child(name, Node(parent.token, b"", parent.perms, generation))
         parent.names_changed = generation
         parent.names_size += len(name) + 1
 
-    assert verify(broken) == [
-        "b'/a/d' has a child b''",
-        "b'/a/d' has a child b'x/y'",
-    ]
 
-
-def test_a_wrong_size_of_names_is_found(broken: Store) -> None:
+def resize(store: Store) -> None:
     """Quotas rely on it."""
-    node_of(broken, b"/a").names_size += 1
-    broken.usage.memory.add(0, 1)
-
-    assert verify(broken) == ["b'/a' has names of 4 bytes, not as kept"]
+    node_of(store, b"/a").names_size += 1
+    store.usage.memory.add(0, 1)
 
 
-def test_children_out_of_order_are_found(broken: Store) -> None:
+def reorder(store: Store) -> None:
     """DIRECTORY lists them as they were created."""
-    parent = node_of(broken, b"/a")
+    parent = node_of(store, b"/a")
     parent.narrow = dict(reversed(parent.narrow.items()))
 
-    assert verify(broken) == ["b'/a' has b'b' out of order"]
+
+def miscount(store: Store) -> None:
+    """Nodes, watches, transactions and bytes."""
+    store.usage.nodes.add(1, 1)
+    store.usage.watches.add(0, -1)
+    store.usage.transactions.add(1, -2)
+    store.usage.memory.add(0, 1)
+
+
+def misplace(store: Store) -> None:
+    """A wrong count, a watch in the wrong place, a place that nobody needs."""
+    store.watches.count += 1
+    (watch,) = store.watches.all()
+    watch.path = at(b"/a")
+
+
+FAULTS: Final[dict[str, tuple[Callable[[Store], None], list[str]]]] = {
+    "a node owned below a shared one": (
+        share,
+        ["b'/a' may be changed in place, the node above not"],
+    ),
+    "impossible generations": (
+        mistime,
+        [
+            "b'(top)' has impossible generations",
+            "b'/a/b' has impossible generations",
+            "b'/a/d' has impossible generations",
+        ],
+    ),
+    "impossible names": (
+        misname,
+        ["b'/a/d' has a child b''", "b'/a/d' has a child b'x/y'"],
+    ),
+    "a wrong size of names": (resize, ["b'/a' has names of 4 bytes, not as kept"]),
+    "children out of order": (reorder, ["b'/a' has b'b' out of order"]),
+    "wrong counts": (
+        miscount,
+        [
+            "memory by domain are {0: 1006}, kept as {0: 1007}",
+            "nodes by domain are {0: 9}, kept as {0: 9, 1: 1}",
+            "transactions by domain are {}, kept as {1: -2}",
+            "watches by domain are {0: 1}, kept as {}",
+        ],
+    ),
+    "a broken watch index": (
+        misplace,
+        [
+            "1 watches, kept as 2",
+            "Watch(#1, b'/a/b', b'/a/b') is not where it belongs",
+            "watch index has 4 places, needs 3",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_is_found(broken: Store, fault: str) -> None:
+    """Each fault in a line of its own."""
+    spoil, expected = FAULTS[fault]
+    spoil(broken)
+
+    assert sorted(verify(broken)) == expected
 
 
 def test_a_directory_kept_in_the_wrong_form_is_found(broken: Store) -> None:
@@ -138,50 +184,8 @@ def test_a_wide_directory_that_disagrees_with_itself_is_found(broken: Store) -> 
     assert any(fault.startswith("b'/w' does not find ") for fault in faults)
 
 
-def test_wrong_counts_are_found(broken: Store) -> None:
-    """Of nodes, watches, transactions and bytes."""
-    guest_of(broken, 1)
-    size = broken.usage.memory.of(0)
-    broken.usage.nodes.add(1, 1)
-    broken.usage.watches.add(0, -1)
-    broken.usage.transactions.add(1, -2)
-    broken.usage.memory.add(0, 1)
-
-    assert verify(broken) == [
-        "nodes by domain are {0: 9}, kept as {0: 9, 1: 1}",
-        "watches by domain are {0: 1}, kept as {}",
-        "transactions by domain are {}, kept as {1: -2}",
-        f"memory by domain are {{0: {size}}}, kept as {{0: {size + 1}}}",
-    ]
-
-
-def test_a_broken_watch_index_is_found(broken: Store) -> None:
-    """A wrong count, a watch in the wrong place, a place that nobody needs."""
-    index = broken.watches
-    index.count += 1
-    place = index.spot(at(b"/a"))
-    assert place is not None
-    (watch,) = index.all()
-    watch.path = at(b"/a")
-
-    assert verify(broken) == [
-        "1 watches, kept as 2",
-        "Watch(#1, b'/a/b', b'/a/b') is not where it belongs",
-        "watch index has 4 places, needs 3",
-    ]
-
-
-def test_faults_at_the_top_are_told_too(broken: Store) -> None:
-    """It has no path."""
-    broken.live.tree.top.value_changed = broken.generation + 1
-
-    assert verify(broken) == ["b'(top)' has impossible generations"]
-
-
 def test_nodes_are_counted_from_a_path_down(broken: Store) -> None:
     """None where none is; special nodes are below no path."""
-    assert count_nodes(broken, at(b"/")) == 7
-    assert count_nodes(broken, at(b"/a")) == 4
-    assert count_nodes(broken, at(b"/a/b/c")) == 1
-    assert count_nodes(broken, at(b"/no")) == 0
-    assert count_nodes(broken, at(b"@releaseDomain")) == 1
+    paths = (b"/", b"/a", b"/a/b/c", b"/no", b"@releaseDomain")
+
+    assert [count_nodes(broken, at(path)) for path in paths] == [7, 4, 1, 0, 1]

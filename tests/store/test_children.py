@@ -1,6 +1,6 @@
 """Children of very wide directories."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from xsd.protocol.perms import owner_only
@@ -35,44 +35,6 @@ def filled(count: int) -> tuple[WideChildren, dict[bytes, Node]]:
     return children, expected
 
 
-def test_each_child_is_found_by_its_name() -> None:
-    """However many there are; other names find nothing."""
-    children, expected = filled(5000)
-
-    assert children.count == 5000
-    assert all(children.get(name) is node for name, node in expected.items())
-    assert children.get(b"5000") is None
-
-
-def test_items_are_in_the_order_of_creation() -> None:
-    """Not in the order of the hash, by which they are kept."""
-    children, expected = filled(1000)
-
-    assert children.items() == list(expected.items())
-
-
-def test_a_replaced_child_is_counted_once_and_keeps_its_place() -> None:
-    """A node that is copied before a change is the same child."""
-    children, expected = filled(100)
-    expected[b"7"] = leaf(7)
-    children.put(b"7", expected[b"7"], 1)
-
-    assert children.count == 100
-    assert children.get(b"7") is expected[b"7"]
-    assert children.items() == list(expected.items())
-
-
-def test_a_removed_child_is_gone() -> None:
-    """The others stay."""
-    children, expected = filled(100)
-    children.remove(b"7", 1)
-    del expected[b"7"]
-
-    assert children.count == 99
-    assert children.get(b"7") is None
-    assert children.items() == list(expected.items())
-
-
 def test_a_listing_is_void_when_a_name_comes_or_goes() -> None:
     """It stays when a child is replaced: the names are the same."""
     after: list[bytes | None] = []
@@ -86,21 +48,6 @@ def test_a_listing_is_void_when_a_name_comes_or_goes() -> None:
 
     assert after == [b"0\x001\x002\0", None]
     assert children.listing is None
-
-
-def test_a_copy_is_not_changed_with_the_original() -> None:
-    """Nor the original with the copy: each is written under its own token."""
-    original, expected = filled(1000)
-    copy = original.copy()
-    copy.remove(b"1", 2)
-    copy.put(b"1000", leaf(1000), 2)
-    copy.put(b"2", leaf(2), 2)
-
-    assert original.items() == list(expected.items())
-    assert copy.count == 1000
-    assert copy.get(b"1") is None
-    assert copy.get(b"2") is not expected[b"2"]
-    assert copy.get(b"3") is expected[b"3"]
 
 
 def test_a_copy_takes_the_listing_along() -> None:
@@ -145,15 +92,21 @@ def test_names_whose_hashes_are_equal_are_kept_apart() -> None:
 
 
 @given(
+    st.sampled_from([100, 1000]),
     st.lists(
-        st.tuples(st.sampled_from(["put", "remove", "copy"]), st.integers(0, 120)),
+        st.tuples(
+            st.sampled_from(["put", "replace", "remove", "copy"]), st.integers(0, 120)
+        ),
         max_size=400,
-    )
+    ),
 )
-def test_versions_are_persistent_maps(steps: list[tuple[str, int]]) -> None:
-    """Every version stays what a copied dict would be (model test)."""
-    children, expected = filled(100)
-    token, created = 1, 100
+@example(5000, [("copy", 0), ("remove", 1), ("put", 5000), ("replace", 2)])
+def test_versions_are_persistent_maps_in_the_order_of_creation(
+    count: int, steps: list[tuple[str, int]]
+) -> None:
+    """Every version stays what a copied dict would be; a replaced child its place."""
+    children, expected = filled(count)
+    token, created = 1, count
     versions: list[tuple[WideChildren, dict[bytes, Node]]] = []
     for what, number in steps:
         name = b"%d" % number
@@ -161,12 +114,13 @@ def test_versions_are_persistent_maps(steps: list[tuple[str, int]]) -> None:
             versions.append((children, dict(expected)))
             token += 1
             children = children.copy()
-        elif what == "put":
+        elif what == "put" or (what == "replace" and name in expected):
             created += 1
-            expected.pop(name, None)
-            if children.get(name) is not None:
+            if what == "put" and name in expected:
+                del expected[name]
                 children.remove(name, token)
-            expected[name] = leaf(created)
+            old = expected.get(name)
+            expected[name] = leaf(old.created if old else created)
             children.put(name, expected[name], token)
         elif name in expected:
             del expected[name]
@@ -176,3 +130,6 @@ def test_versions_are_persistent_maps(steps: list[tuple[str, int]]) -> None:
     for version, model in versions:
         assert version.count == len(model)
         assert version.items() == list(model.items())
+        assert all(version.get(name) is node for name, node in model.items())
+        missing = {b"%d" % number for number in range(121)} - {*model}
+        assert not any(version.get(name) for name in (*missing, b"none"))

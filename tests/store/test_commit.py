@@ -1,441 +1,66 @@
-"""Commits: what becomes of the store, and what is told of it."""
+"""Commits: what becomes of the store; what is told of it is in test_net.py."""
+
+from typing import Final
 
 import pytest
 
-from tests.store.support import Client, at, do, guest_of, perms, shape, watched
-from xsd.protocol.errors import XenStoreError
+from tests.store.script import Play
 from xsd.store import Store
-from xsd.store.check import verify
 
-# What the store is afterwards.
-
-
-def test_changes_are_carried_over_to_a_newer_state(dom0: Client) -> None:
-    """Those of others since the snapshot stay."""
-    for path in (b"/a", b"/b", b"/c/d"):
-        dom0.write(path, b"old")
-    t1 = dom0.start()
-    t1.write(b"/a", b"mine")
-    t1.set_perms(b"/b", b"r0")
-    t1.rm(b"/c/d")
-    t1.write(b"/new/node", b"mine")
-    dom0.set_perms(b"/a", b"w0")
-    dom0.write(b"/b", b"theirs")
-    dom0.write(b"/c", b"theirs")
-    dom0.write(b"/theirs", b"theirs")
-    t1.commit()
-
-    assert shape(dom0.store) == [
-        (b"/", b"", b"n0\0"),
-        (b"/tool", b"", b"n0\0"),
-        (b"/tool/xenstored", b"", b"n0\0"),
-        (b"/a", b"mine", b"w0\0"),
-        (b"/b", b"theirs", b"r0\0"),
-        (b"/c", b"theirs", b"n0\0"),
-        (b"/theirs", b"theirs", b"n0\0"),
-        (b"/new", b"", b"n0\0"),
-        (b"/new/node", b"mine", b"n0\0"),
-    ]
-
-
-def test_nodes_made_on_the_way_are_carried_over_as_they_are(dom0: Client) -> None:
-    """With what was written to them later in the transaction."""
-    t1 = dom0.start()
-    t1.write(b"/a/b/c", b"1")
-    t1.write(b"/a", b"2")
-    t1.set_perms(b"/a/b", b"r0")
-    dom0.write(b"/other")
-    t1.commit()
-
-    assert dom0.read(b"/a") == b"2"
-    assert dom0.get_perms(b"/a/b") == b"r0\0"
-    assert dom0.read(b"/a/b/c") == b"1"
-
-
-def test_siblings_keep_the_order_in_which_they_were_created(dom0: Client) -> None:
-    """Also where one was removed and made again, or came on the way to another."""
-    for others in (False, True):
-        dom0.mkdir(b"/d")
-        t1 = dom0.start()
-        for path in (b"/d/x", b"/d/y/1", b"/d/z"):
-            t1.write(path)
-        t1.rm(b"/d/x")
-        t1.write(b"/d/x")
-        t1.write(b"/d/y")
-        if others:
-            dom0.write(b"/other")
-        t1.commit()
-
-        assert dom0.directory(b"/d") == [b"y", b"z", b"x"]
-        dom0.rm(b"/d")
-
-
-def test_a_node_changes_hands_with_its_count(store: Store, dom0: Client) -> None:
-    """Whether or not others committed meanwhile."""
-    guest_of(store, 1)
-    guest_of(store, 2)
-    dom0.write(b"/a/b")
-    for others, owner in ((False, 1), (True, 2)):
-        t1 = dom0.start()
-        t1.set_perms(b"/a", b"n%d" % owner)
-        t1.set_perms(b"/a/b", b"n%d" % owner)
-        t1.write(b"/a/c")
-        if others:
-            dom0.write(b"/other")
-        t1.commit()
-
-        assert store.usage.nodes.of(owner) == 3
-        assert verify(store) == []
-        dom0.rm(b"/a/c")
-    assert store.usage.nodes.of(1) == 0
-
-
-def test_removing_gives_the_owners_their_count_back(
-    store: Store, dom0: Client, guest: Client
-) -> None:
-    """Also of nodes that another one owns below."""
-    guest.write(b"a/b/c")
-    dom0.set_perms(b"/local/domain/1/a/b", b"n0")
-    t1 = guest.start()
-    t1.rm(b"a")
-    dom0.write(b"/other")
-    t1.commit()
-
-    assert store.usage.nodes.of(1) == 1
-    assert verify(store) == []
-
-
-def test_a_tree_removed_after_a_part_of_it_is_carried_over(dom0: Client) -> None:
-    """In whichever order the two were touched."""
-    for first in (b"/a", b"/a/b"):
-        dom0.write(b"/a/b/c")
-        t1 = dom0.start()
-        t1.write(first, b"1")
-        t1.rm(b"/a/b")
-        t1.rm(b"/a")
-        dom0.write(b"/other")
-        t1.commit()
-
-        assert dom0.directory(b"/") == [b"tool", b"other"]
-        assert dom0.store.usage.nodes.used == {0: 6}
-
-
-# Rights that are gone by the time of the commit.
-
-
-def test_a_right_lost_with_the_target_ends_a_commit(dom0: Client) -> None:
-    """EACCES, and nothing of the transaction happens."""
-    store = dom0.store
-    guest_of(store, 1)
-    guest_of(store, 3)
-    stub = guest_of(store, 2)
-    store.set_target(2, 1)
-    for path in (b"/value", b"/perms", b"/gone/x", b"/dir"):
-        dom0.write(path)
-        dom0.set_perms(path, b"n1")
-    transactions = [stub.start() for _ in range(4)]
-    transactions[0].write(b"/value", b"x")
-    transactions[1].set_perms(b"/perms", b"r1")
-    transactions[2].rm(b"/gone/x")
-    transactions[3].write(b"/dir/new/x")
-    store.set_target(2, 3)
-    before = shape(store)
-
-    for transaction in transactions:
-        with pytest.raises(XenStoreError, match="EACCES: dom2 lost the right"):
-            transaction.commit()
-    assert shape(store) == before
-
-
-@pytest.mark.parametrize("back", [False, True], ids=["gone", "another one"])
-def test_permissions_for_a_domain_that_is_gone_are_not_committed(
-    dom0: Client, back: bool
-) -> None:
-    """EAGAIN: the next attempt learns what the id stands for now (XSA-322)."""
-    store = dom0.store
-    guest_of(store, 5)
-    dom0.mkdir(b"/a")
-    dom0.mkdir(b"/b")
-    owner, reader = dom0.start(), dom0.start()
-    owner.set_perms(b"/a", b"n5")
-    reader.set_perms(b"/b", b"n0", b"r5")
-    store.release(5)
-    if back:
-        guest_of(store, 5)
-
-    for transaction in (owner, reader):
-        with pytest.raises(XenStoreError, match="EAGAIN: names a domain"):
-            transaction.commit()
-    assert dom0.get_perms(b"/a") == dom0.get_perms(b"/b") == b"n0\0"
-
-
-def test_domains_that_come_and_go_do_not_disturb_other_transactions(
-    dom0: Client,
-) -> None:
-    """Nor do permissions that the transaction found."""
-    store = dom0.store
-    guest_of(store, 5)
-    guest_of(store, 6)
-    dom0.mkdir(b"/a")
-    dom0.set_perms(b"/a", b"n0", b"r6")
-    t1 = dom0.start()
-    t1.write(b"/a/b")
-    t1.set_perms(b"/a/b", b"n6", b"r32757", b"r7")
-    t1.write(b"/a", b"x")
-    t1.rm(b"/tool")
-    store.release(5)
-    guest_of(store, 7)
-    t1.commit()
-
-    assert dom0.get_perms(b"/a/b") == b"n6\0r32757\0r7\0"
-
-
-# What is told.
-
-
-def test_a_commit_tells_each_changed_path_once(dom0: Client) -> None:
-    """In the order of the first change of each."""
-    watched(dom0, b"/")
-    t1 = dom0.start()
-    for path in (b"/x", b"/y", b"/x", b"/z"):
-        t1.write(path, b"1")
-    t1.set_perms(b"/y", b"r0")
-    t1.read(b"/z")
-
-    assert t1.commit() == [(b"/x", b"/"), (b"/y", b"/"), (b"/z", b"/")]
-
-
-def test_what_leaves_no_trace_is_not_told(dom0: Client) -> None:
-    """A node made and removed; a MKDIR of what is there; nodes on the way."""
-    watched(dom0, b"/", b"/a/b", b"/n/m")
-    dom0.write(b"/a/b")
-    t1 = dom0.start()
-    t1.write(b"/n/m/o")
-    t1.rm(b"/n")
-    t1.mkdir(b"/a/b")
-    t1.write(b"/a/x/y")
-
-    assert t1.commit() == [(b"/a/x/y", b"/")]
-
-
-def test_a_node_created_removed_and_created_is_told_once(dom0: Client) -> None:
-    """It was missing before and is there afterwards."""
-    watched(dom0, b"/")
-    t1 = dom0.start()
-    t1.write(b"/n", b"1")
-    t1.rm(b"/n")
-    t1.write(b"/n", b"1")
-
-    assert t1.commit() == [(b"/n", b"/")]
-
-
-def test_a_node_named_before_it_came_back_on_the_way_is_not_told(
-    dom0: Client,
-) -> None:
-    """Only the last life of a new node counts."""
-    watched(dom0, b"/")
-    t1 = dom0.start()
-    t1.write(b"/n", b"1")
-    t1.rm(b"/n")
-    t1.write(b"/n/m")
-
-    assert t1.commit() == [(b"/n/m", b"/")]
-
-
-def test_a_written_node_that_was_then_removed_is_told_as_removed(
-    dom0: Client,
-) -> None:
-    """By itself or with its parent."""
-    dom0.write(b"/a/b")
-    dom0.write(b"/c")
-    watched(dom0, b"/", b"/a/b")
-    t1 = dom0.start()
-    t1.write(b"/a/b", b"1")
-    t1.rm(b"/a")
-    t1.write(b"/c", b"1")
-    t1.rm(b"/c")
-
-    assert t1.commit() == [(b"/a", b"/"), (b"/a/b", b"/a/b"), (b"/c", b"/")]
-
-
-def test_a_removed_tree_is_told_from_the_top_down(dom0: Client) -> None:
-    """In a commit, unlike a single RM: siblings in the order of DIRECTORY."""
-    for path in (b"/a/c/e", b"/a/c/f", b"/a/d"):
-        dom0.write(path)
-    watched(dom0, b"/", b"/a", b"/a/c", b"/a/c/f", b"/a/c/e", b"/a/d", b"/a/no")
-    t1 = dom0.start()
-    t1.rm(b"/a")
-
-    assert t1.commit() == [
-        (b"/a", b"/"),
-        (b"/a", b"/a"),
-        (b"/a/c", b"/a/c"),
-        (b"/a/c/e", b"/a/c/e"),
-        (b"/a/c/f", b"/a/c/f"),
-        (b"/a/d", b"/a/d"),
-    ]
-
-
-def test_each_node_that_a_removal_named_is_told_to_those_above(dom0: Client) -> None:
-    """Also if its parent went later; each watch at or below it is told once."""
-    dom0.write(b"/a/b/c")
-    dom0.write(b"/a/b/x/y")
-    dom0.write(b"/a/b/d")
-    watched(dom0, b"/a", b"/a/b", b"/a/b/c", b"/a/b/d")
-    t1 = dom0.start()
-    t1.rm(b"/a/b/c")
-    t1.rm(b"/a/b/x/y")
-    t1.rm(b"/a/b")
-
-    assert t1.commit() == [
-        (b"/a/b/c", b"/a"),
-        (b"/a/b/c", b"/a/b"),
-        (b"/a/b/c", b"/a/b/c"),
-        (b"/a/b/x/y", b"/a"),
-        (b"/a/b/x/y", b"/a/b"),
-        (b"/a/b", b"/a"),
-        (b"/a/b", b"/a/b"),
-        (b"/a/b/d", b"/a/b/d"),
-    ]
-
-
-def test_a_device_that_is_taken_away_is_told_to_its_guest(dom0: Client) -> None:
-    """The toolstack removes it and then the directory that it leaves empty.
-
-    Linux heeds only events of paths such as device/vif/0. If it is not told of one,
-    it keeps the device, and none with the same number can be attached any more.
-    """
-    dom0.write(b"/local/domain/1/device/vif/0/state", b"6")
-    watched(dom0, b"/local/domain/1/device")
-    t1 = dom0.start()
-    t1.rm(b"/local/domain/1/device/vif/0")
-    t1.rm(b"/local/domain/1/device/vif")
-
-    assert t1.commit() == [
-        (b"/local/domain/1/device/vif/0", b"/local/domain/1/device"),
-        (b"/local/domain/1/device/vif", b"/local/domain/1/device"),
-    ]
-
-
-def test_a_removed_child_is_told_also_if_its_parent_is_told_first(
-    dom0: Client,
-) -> None:
-    """To those above; its own watches are told once."""
-    dom0.write(b"/a/b/c")
-    watched(dom0, b"/a", b"/a/b/c")
-    t1 = dom0.start()
-    do(t1, [("write", b"/a/b"), ("rm", b"/a/b/c"), ("rm", b"/a/b")])
-
-    assert t1.commit() == [
-        (b"/a/b", b"/a"),
-        (b"/a/b/c", b"/a/b/c"),
-        (b"/a/b/c", b"/a"),
-    ]
-
-
-def test_a_child_that_only_the_transaction_knew_goes_with_its_parent(
-    dom0: Client,
-) -> None:
-    """It came back in the transaction: its removal is nothing that others have seen."""
-    dom0.write(b"/a/b/c")
-    watched(dom0, b"/a", b"/a/b/c")
-    t1 = dom0.start()
-    t1.rm(b"/a/b")
-    do(t1, [("write", b"/a/b/c"), ("rm", b"/a/b/c"), ("rm", b"/a/b")])
-
-    assert t1.commit() == [(b"/a/b", b"/a"), (b"/a/b/c", b"/a/b/c")]
-
-
-# Nodes that come back.
-
-
-def test_a_node_that_came_back_without_its_content_is_told(dom0: Client) -> None:
-    """Its value or its permissions are not what they were."""
-    dom0.write(b"/a/value", b"1")
-    dom0.write(b"/a/empty")
-    dom0.write(b"/a/perms")
-    dom0.set_perms(b"/a/perms", b"r0")
-    watched(dom0, b"/")
-    t1 = dom0.start()
-    t1.rm(b"/a")
-    for path in (b"/a/value/x", b"/a/empty/x", b"/a/perms/x"):
-        t1.mkdir(path)
-
-    assert t1.commit() == [
-        (b"/a/value", b"/"),
-        (b"/a/perms", b"/"),
-        (b"/a/value/x", b"/"),
-        (b"/a/empty/x", b"/"),
-        (b"/a/perms/x", b"/"),
-    ]
-    assert dom0.read(b"/a/value") == b""
-    assert dom0.get_perms(b"/a/perms") == b"n0\0"
-
-
-def test_what_did_not_come_back_is_told_by_its_topmost_node(dom0: Client) -> None:
-    """To those above it as well: its parent is there again."""
-    dom0.write(b"/a/b/c/d")
-    watched(dom0, b"/", b"/a/b/c/d")
-    t1 = dom0.start()
-    t1.rm(b"/a")
-    t1.write(b"/a/b/x")
-
-    assert t1.commit() == [
-        (b"/a/b/c", b"/"),
-        (b"/a/b/c/d", b"/a/b/c/d"),
-        (b"/a/b/x", b"/"),
-    ]
-
-
-def test_a_node_written_again_after_its_removal_is_told_once(dom0: Client) -> None:
-    """Even if all is as it was; its children, which are gone, are told too."""
-    dom0.write(b"/a/b", b"1")
-    dom0.write(b"/a", b"1")
-    watched(dom0, b"/")
-    t1 = dom0.start()
-    t1.rm(b"/a")
-    t1.write(b"/a", b"1")
-
-    assert t1.commit() == [(b"/a/b", b"/"), (b"/a", b"/")]
-
-
-def test_children_of_a_node_written_before_and_after_its_end_are_told(
-    dom0: Client,
-) -> None:
-    """The node is told as written; that it lost its children still counts."""
-    dom0.write(b"/a/b/c")
-    watched(dom0, b"/", b"/a/b/c")
-    t1 = dom0.start()
-    t1.write(b"/a/b", b"1")
-    t1.rm(b"/a")
-    t1.write(b"/a/b", b"2")
-
-    assert t1.commit() == [
-        (b"/a/b", b"/"),
-        (b"/a/b/c", b"/"),
-        (b"/a/b/c", b"/a/b/c"),
-    ]
-
-
-def test_a_node_removed_by_name_may_come_back_on_the_way(dom0: Client) -> None:
-    """And be removed and come back once more."""
-    dom0.write(b"/a/b", b"1")
-    watched(dom0, b"/")
-    t1 = dom0.start()
-    t1.rm(b"/a/b")
-    t1.mkdir(b"/a/b/c")
-    t1.rm(b"/a")
-    t1.mkdir(b"/a/b/d")
-
-    assert t1.commit() == [(b"/a/b", b"/"), (b"/a/b/d", b"/")]
-
-
-def test_permissions_of_special_nodes_are_committed(dom0: Client) -> None:
-    """Like those of any other node."""
-    t1 = dom0.start()
-    t1.set_perms(b"@introduceDomain", b"r0")
-    dom0.write(b"/other")
-    t1.commit()
-    special = dom0.store.get_perms(dom0.caller, at(b"@introduceDomain"))
-
-    assert special == perms(b"r0")
+RULES: Final[dict[str, str]] = {
+    "changes are carried over to a newer state; those of others stay": """
+        write /a old; write /b old; write /c/d old; start t1
+        t1 write /a mine; t1 set /b r0; t1 rm /c/d; t1 write /new/node mine
+        set /a w0; write /b theirs; write /c theirs; write /theirs theirs; t1 commit
+        dir / -> tool a b c theirs new; dir /c -> -
+        read /a -> mine; get /a -> w0; read /b -> theirs; get /b -> r0
+        read /c -> theirs; read /theirs -> theirs
+        read /new/node -> mine; read /new -> -""",
+    "nodes made on the way are carried over with what became of them": """
+        start t1; t1 write /a/b/c 1; t1 write /a 2; t1 set /a/b r0; write /other
+        t1 commit; read /a -> 2; get /a/b -> r0; read /a/b/c -> 1""",
+    "what comes back on the way is empty, and has the permissions of what is above": """
+        write /a/b 1; set /a/b r0; start t1; t1 rm /a; t1 mkdir /a/b/x; t1 commit
+        read /a/b -> -; get /a/b -> n0""",
+    # Rights that are gone by the time of the commit.
+    "a right lost with the target ends a commit, and nothing of it happens": """
+        introduce 1; introduce 2; introduce 3; target 2 1
+        write /value; set /value n1; write /perms; set /perms n1; write /gone/x
+        set /gone/x n1; write /dir; set /dir n1
+        2 start t1; t1 write /value x; 2 start t2; t2 set /perms r1
+        2 start t3; t3 rm /gone/x; 2 start t4; t4 write /dir/new/x; target 2 3
+        t1 commit -> EACCES dom2 lost the right; t2 commit -> EACCES dom2 lost the right
+        t3 commit -> EACCES dom2 lost the right; t4 commit -> EACCES dom2 lost the right
+        read /value -> -; get /perms -> n1; dir /gone -> x; dir /dir -> -""",
+    "permissions for a domain that is gone are not committed (XSA-322)": """
+        introduce 5; mkdir /a; mkdir /b; start t1; start t2
+        t1 set /a n5; t2 set /b n0 r5; release 5
+        t1 commit -> EAGAIN names a domain; t2 commit -> EAGAIN names a domain
+        get /a -> n0; get /b -> n0""",
+    "nor are they if another one has its id by now": """
+        introduce 5; mkdir /a; mkdir /b; start t1; start t2
+        t1 set /a n5; t2 set /b n0 r5; release 5; introduce 5
+        t1 commit -> EAGAIN names a domain; t2 commit -> EAGAIN names a domain
+        get /a -> n0; get /b -> n0""",
+    "domains that come and go do not disturb other transactions": """
+        introduce 5; introduce 6; mkdir /a; set /a n0 r6; start t1
+        t1 write /a/b; t1 set /a/b n6 r32757 r7; t1 write /a x; t1 rm /tool
+        release 5; introduce 7; t1 commit; get /a/b -> n6 r32757 r7""",
+    # Counts.
+    "a node changes hands with its count, alone": """
+        introduce 1; write /a/b; start t1; t1 set /a n1; t1 set /a/b n1; t1 write /a/c
+        t1 commit; nodes 1 -> 3""",
+    "a node changes hands with its count, made again": """
+        introduce 1; introduce 2; write /a/b; set /a n1; set /a/b n1; write /a/c
+        start t1; t1 set /a n2; t1 set /a/b n2; t1 set /a/c n2; write /other; t1 commit
+        nodes 1 -> 0; nodes 2 -> 3""",
+    "removing gives the owners their count back, also of what is another one's": """
+        1 write a/b/c; set /local/domain/1/a/b n0; 1 start t1; t1 rm a; write /other
+        t1 commit; nodes 1 -> 1; nodes 0 -> 8""",
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_commits(store: Store, rule: str) -> None:
+    """What the store is afterwards."""
+    Play(store).run(RULES[rule])

@@ -4,23 +4,42 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.store.support import Client, Shape, Steps, Told, do, dom0_of, shape, watched
+from tests.store.script import play
+from tests.store.support import Client, Shape, Told, dom0_of, shape, watched
+from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.path import Path
 from xsd.store import Store
 from xsd.store.changes import CHANGED, IMPLIED, REMOVED, REMOVED_WITHIN, Change
 from xsd.store.check import verify
-from xsd.store.commit import changes_between
+from xsd.store.net import changes_between
 from xsd.store.node import Node
+from xsd.store.steps import by_order, steps_of
 
 pytestmark = pytest.mark.slow
 
-PATHS = [b"/a", b"/a/b", b"/a/b/c", b"/a/d", b"/a/d/e", b"/f"]
+Steps = list[tuple[str, str]]
+"""Requests that change something: what, and a path."""
+
+PATHS = ["/a", "/a/b", "/a/b/c", "/a/d", "/a/d/e", "/f"]
+REQUESTS = {
+    "write": "write {} {}",
+    "mkdir": "mkdir {}",
+    "rm": "rm {}",
+    "perms": "set {} n0 r{}",
+}
 STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["write", "mkdir", "rm", "perms"]), st.sampled_from(PATHS)
-    ),
-    max_size=12,
+    st.tuples(st.sampled_from(list(REQUESTS)), st.sampled_from(PATHS)), max_size=12
 )
+
+
+def do(client: Client, steps: Steps) -> None:
+    """Make requests, each with a value of its own; what is missing is left alone."""
+    for number, (what, path) in enumerate(steps):
+        try:
+            play(client, REQUESTS[what].format(path, number))
+        except XenStoreError as error:
+            if error.errno is not Errno.ENOENT:
+                raise
 
 
 def stage(before: Steps) -> tuple[Store, Client]:
@@ -28,7 +47,7 @@ def stage(before: Steps) -> tuple[Store, Client]:
     store = Store()
     dom0 = dom0_of(store)
     do(dom0, before)
-    watched(dom0, b"/", *PATHS)
+    watched(dom0, b"/", *[path.encode() for path in PATHS])
     return store, dom0
 
 
@@ -46,37 +65,30 @@ def run(before: Steps, steps: Steps, *, others: bool) -> tuple[Told, Shape]:
 
 
 @given(STEPS, STEPS)
-def test_a_commit_does_the_same_whether_or_not_others_worked_elsewhere(
+@example([("write", "/a/b/c")], [("write", "/a"), ("rm", "/a/b"), ("rm", "/a")])
+@example([("write", "/a/b/c")], [("write", "/a/b"), ("rm", "/a/b"), ("rm", "/a")])
+@example(
+    [],  # the order of siblings
+    [
+        *[("write", "/a/x"), ("write", "/a/y/1"), ("write", "/a/z")],
+        *[("rm", "/a/x"), ("write", "/a/x"), ("write", "/a/y")],
+    ],
+)
+def test_a_commit_leaves_what_the_requests_alone_would_and_tells_each_path_once(
     before: Steps, steps: Steps
 ) -> None:
-    """Taking the store's place and making the changes again must agree."""
-    assert run(before, steps, others=False) == run(before, steps, others=True)
-
-
-@given(STEPS, STEPS)
-def test_a_commit_leaves_what_the_requests_alone_would(
-    before: Steps, steps: Steps
-) -> None:
-    """But for the numbers of generations."""
+    """Whether it takes the store's place, or is made again as others worked."""
     store, dom0 = stage(before)
     do(dom0, steps)
+    events, left = run(before, steps, others=False)
 
-    assert run(before, steps, others=True)[1] == shape(store)
-
-
-@given(STEPS, STEPS)
-@example([("write", b"/a/b/c")], [("write", b"/a"), ("rm", b"/a/b"), ("rm", b"/a")])
-def test_no_watch_is_told_a_path_twice(before: Steps, steps: Steps) -> None:
-    """One event for each path and commit."""
-    events, _store = run(before, steps, others=False)
-
+    assert (events, left) == run(before, steps, others=True)
+    assert left == shape(store)
     assert len(events) == len(set(events))
 
 
 @given(STEPS, STEPS)
-@example(
-    [("write", b"/a/b/c")], [("write", b"/a/b"), ("rm", b"/a"), ("write", b"/a/b")]
-)
+@example([("write", "/a/b/c")], [("write", "/a/b"), ("rm", "/a"), ("write", "/a/b")])
 def test_the_changes_of_a_commit_lead_from_before_to_after(
     before: Steps, steps: Steps
 ) -> None:
@@ -88,8 +100,8 @@ def test_the_changes_of_a_commit_lead_from_before_to_after(
     transaction.commit()
     new = store.live.tree.top
     state = contents(old)
-    assert transaction.transaction is not None
-    for change in changes_between(transaction.transaction, old, new):
+    touched = by_order(steps_of(transaction.opened, old, new))
+    for change in changes_between(touched):
         apply(state, change)
 
     assert state == contents(new)

@@ -4,63 +4,47 @@ The table of the transactions' rule, every pair of it. Under /d are a node /d/n
 with a child /d/n/k and a grandchild /d/n/k/g, and no /d/m.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 import pytest
 
-from tests.store.support import Client, dom0_of, guest_of, shape
+from tests.store.script import Play, play
+from tests.store.support import Client, shape
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.store import Store
 from xsd.store.check import verify
 
-Act = Callable[[Client], object]
-
-
-def _read_missing(client: Client) -> None:
-    with pytest.raises(XenStoreError, match="ENOENT"):
-        client.read(b"/d/m")
-
-
-OPERATIONS: Final[dict[str, Act]] = {
-    "READ": lambda client: client.read(b"/d/n"),
-    "READ missing": _read_missing,
-    "DIRECTORY": lambda client: client.directory(b"/d/n"),
-    "DIRECTORY_PART": lambda client: client.directory_part(b"/d/n", 0),
-    "GET_PERMS": lambda client: client.get_perms(b"/d/n"),
-    "WRITE existing": lambda client: client.write(b"/d/n", b"mine"),
-    "WRITE new": lambda client: client.write(b"/d/m", b"mine"),
-    "MKDIR existing": lambda client: client.mkdir(b"/d/n"),
-    "MKDIR new": lambda client: client.mkdir(b"/d/m"),
-    "RM existing": lambda client: client.rm(b"/d/n"),
-    "RM missing": lambda client: client.rm(b"/d/m"),
-    "SET_PERMS": lambda client: client.set_perms(b"/d/n", b"n1", b"r3"),
+OPERATIONS: Final[dict[str, str]] = {
+    "READ": "read /d/n",
+    "READ missing": "read /d/m -> ENOENT",
+    "DIRECTORY": "dir /d/n",
+    "DIRECTORY_PART": "part /d/n 0",
+    "GET_PERMS": "get /d/n",
+    "WRITE existing": "write /d/n mine",
+    "WRITE new": "write /d/m mine",
+    "MKDIR existing": "mkdir /d/n",
+    "MKDIR new": "mkdir /d/m",
+    "RM existing": "rm /d/n",
+    "RM missing": "rm /d/m",
+    "SET_PERMS": "set /d/n n1 r3",
 }
 
-
-def _make_again(client: Client, path: bytes) -> None:
-    value, permissions = client.read(path), client.get_perms(path)
-    client.rm(path)
-    client.write(path, value)
-    client.set_perms(path, *permissions.split(b"\0")[:-1])
-
-
-CHANGES: Final[dict[str, Act]] = {
-    "nothing": lambda client: client.mkdir(b"/d/n"),
-    "value written": lambda client: client.write(b"/d/n", b"theirs"),
-    "equal value written": lambda client: client.write(b"/d/n", b"1"),
-    "permissions set": lambda client: client.set_perms(b"/d/n", b"n1", b"r2"),
-    "child created": lambda client: client.write(b"/d/n/new"),
-    "child removed": lambda client: client.rm(b"/d/n/k"),
-    "child written": lambda client: client.write(b"/d/n/k", b"theirs"),
-    "grandchild written": lambda client: client.write(b"/d/n/k/g", b"theirs"),
-    "node removed": lambda client: client.rm(b"/d/n"),
-    "node removed and made again": lambda client: _make_again(client, b"/d/n"),
-    "missing node created": lambda client: client.write(b"/d/m", b"theirs"),
-    "sibling created": lambda client: client.write(b"/d/s"),
-    "parent written": lambda client: client.write(b"/d", b"theirs"),
-    "parent's permissions set": lambda client: client.set_perms(b"/d", b"n1", b"r2"),
-    "parent removed and made again": lambda client: _make_again(client, b"/d"),
+CHANGES: Final[dict[str, str]] = {
+    "nothing": "mkdir /d/n",
+    "value written": "write /d/n theirs",
+    "equal value written": "write /d/n 1",
+    "permissions set": "set /d/n n1 r2",
+    "child created": "write /d/n/new",
+    "child removed": "rm /d/n/k",
+    "child written": "write /d/n/k theirs",
+    "grandchild written": "write /d/n/k/g theirs",
+    "node removed": "rm /d/n",
+    "node removed and made again": "rm /d/n; write /d/n 1; set /d/n n1",
+    "missing node created": "write /d/m theirs",
+    "sibling created": "write /d/s",
+    "parent written": "write /d theirs",
+    "parent's permissions set": "set /d n1 r2",
+    "parent removed and made again": "rm /d; mkdir /d; set /d n1",
 }
 
 _REPLACED: Final = {
@@ -101,15 +85,12 @@ FOR_GUESTS: Final[dict[str, set[str]]] = {
 def stage() -> tuple[Store, Client, Client]:
     """A store, dom0, and domain 1, which owns /d."""
     store = Store()
-    dom0 = dom0_of(store)
-    guest = guest_of(store, 1)
-    guest_of(store, 2)
-    guest_of(store, 3)
-    dom0.mkdir(b"/d")
-    dom0.set_perms(b"/d", b"n1")
-    guest.write(b"/d/n/k/g", b"1")
-    guest.write(b"/d/n", b"1")
-    return store, dom0, guest
+    game = Play(store)
+    game.run("""
+        introduce 1; introduce 2; introduce 3; mkdir /d; set /d n1
+        1 write /d/n/k/g 1; 1 write /d/n 1
+    """)
+    return store, game.client("0"), game.client("1")
 
 
 def commits(transaction: Client) -> bool:
@@ -120,15 +101,6 @@ def commits(transaction: Client) -> bool:
             raise
         return False
     return True
-
-
-def change_outside(dom0: Client, change: str, *, in_transaction: bool) -> None:
-    if in_transaction:
-        other = dom0.start()
-        CHANGES[change](other)
-        other.commit()
-    else:
-        CHANGES[change](dom0)
 
 
 @pytest.mark.parametrize("in_transaction", [False, True], ids=["outside", "committed"])
@@ -144,8 +116,9 @@ def test_an_operation_conflicts_with_a_change_as_the_table_says(
     """EAGAIN exactly if a facet that the operation relied on was changed."""
     store, dom0, guest = stage()
     transaction = (dom0 if privileged else guest).start()
-    OPERATIONS[operation](transaction)
-    change_outside(dom0, change, in_transaction=in_transaction)
+    play(transaction, OPERATIONS[operation])
+    other = dom0.start() if in_transaction else dom0
+    play(other, CHANGES[change] + ("; commit" if in_transaction else ""))
     expected = CONFLICTS[operation]
     if not privileged:
         expected = expected | FOR_GUESTS[operation]
@@ -169,12 +142,12 @@ def test_what_commits_is_as_if_it_had_been_done_afterwards(
     """Serialisable: the change first, then the operation, gives the same store."""
     store, dom0, _guest = stage()
     transaction = dom0.start()
-    OPERATIONS[operation](transaction)
-    CHANGES[change](dom0)
+    play(transaction, OPERATIONS[operation])
+    play(dom0, CHANGES[change])
     transaction.commit()
     expected, afterwards, _guest = stage()
-    CHANGES[change](afterwards)
-    OPERATIONS[operation](afterwards)
+    play(afterwards, CHANGES[change])
+    play(afterwards, OPERATIONS[operation])
 
     assert shape(store, b"/d") == shape(expected, b"/d")
 
@@ -184,8 +157,8 @@ def test_a_change_before_the_first_access_is_no_conflict(operation: str) -> None
     """The transaction begins with the state that it meets then."""
     store, dom0, _guest = stage()
     transaction = dom0.start()
-    CHANGES["value written"](dom0)
-    OPERATIONS[operation](transaction)
+    play(dom0, CHANGES["value written"])
+    play(transaction, OPERATIONS[operation])
 
     assert commits(transaction)
     assert verify(store) == []

@@ -4,10 +4,12 @@ from typing import final
 
 import pytest
 
+from tests.store.script import Play
 from tests.store.support import perms
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.ops import FEATURE_DOMID_ANY, FEATURES
 from xsd.protocol.perms import Caller
+from xsd.store import Store
 from xsd.store.census import Census
 from xsd.store.domains import Domains
 
@@ -32,7 +34,7 @@ def domains() -> Domains:
 
 
 def test_a_domain_becomes_known_once(domains: Domains) -> None:
-    """Later mentions find the same object."""
+    """Later mentions find the same object, until its id is another domain's."""
     domain = domains.know(5, 20)
 
     assert domain is domains.get(5)
@@ -41,6 +43,10 @@ def test_a_domain_becomes_known_once(domains: Domains) -> None:
     assert (domain.caller.domid, domain.caller.privileged) == (5, False)
     assert domains.know(0, 20).caller.privileged
     assert domains.get(6) is None
+    domains.forget(5)
+    new = domains.know(5, 30)
+    assert new is not domain
+    assert new.born == 30
 
 
 def test_all_are_listed_as_they_became_known(domains: Domains) -> None:
@@ -48,16 +54,6 @@ def test_all_are_listed_as_they_became_known(domains: Domains) -> None:
     domains.know(3, 11)
 
     assert [domain.domid for domain in domains.all()] == [0, 5, 3]
-
-
-def test_a_domain_id_used_again_is_another_domain(domains: Domains) -> None:
-    """It has nothing of the former one."""
-    old = domains.know(5, 20)
-    domains.forget(5)
-    new = domains.know(5, 30)
-
-    assert new is not old
-    assert new.born == 30
 
 
 def test_nobody_has_a_domain_that_is_gone_as_its_target(domains: Domains) -> None:
@@ -90,7 +86,7 @@ def test_permissions_may_name_a_domain_that_exists() -> None:
     given = perms(b"n7", b"r7")
 
     assert domains.mark_stale(given, DOM0, 10) is given
-    assert not domains.outdates(given, 10)
+    assert not domains.outdates(given, 11)
     with pytest.raises(XenStoreError, match="ENOENT: owner dom8"):
         domains.mark_stale(perms(b"n8"), DOM0, 10)
 
@@ -98,58 +94,87 @@ def test_permissions_may_name_a_domain_that_exists() -> None:
 # Permissions about to be set.
 
 
-def test_permissions_that_name_known_domains_are_taken_as_they_are(
-    domains: Domains,
-) -> None:
-    """The very object, which nodes share."""
-    given = perms(b"n5", b"r0", b"b5")
-
-    assert domains.mark_stale(given, DOM0, 1) is given
-
-
-def test_the_owner_must_exist(domains: Domains) -> None:
+@pytest.mark.parametrize("owner", [b"n7", b"n32752", b"n4294967295"])
+def test_the_owner_must_exist(domains: Domains, owner: bytes) -> None:
     """ENOENT, as for the reserved numbers but that of any domain."""
-    for entry in (b"n7", b"n32752", b"n4294967295"):
-        with pytest.raises(XenStoreError, match="ENOENT: owner dom"):
-            domains.mark_stale(perms(entry), DOM0, 1)
+    with pytest.raises(XenStoreError, match="ENOENT: owner dom"):
+        domains.mark_stale(perms(owner), DOM0, 1)
 
-    assert domains.mark_stale(perms(b"n32757"), DOM0, 1).owner == 32757
+
+@pytest.mark.parametrize(
+    ("given", "caller", "stale"),
+    [
+        pytest.param(b"n5 r0 b5", DOM0, [], id="known domains"),
+        pytest.param(b"n32757", DOM0, [], id="any domain as the owner"),
+        pytest.param(b"n0 r7 r5", DOM0, [1], id="an unknown domain"),
+        pytest.param(b"n0 r32757", DOM0, [], id="all domains, by dom0"),
+        pytest.param(
+            b"n0 r32757",
+            Caller(5, privileged=False),
+            [],
+            id="all domains, by who knows it",
+        ),
+        pytest.param(
+            b"n0 r32757",
+            Caller(6, privileged=False),
+            [1],
+            id="by who has not the feature",
+        ),
+        pytest.param(
+            b"n0 r32757", Caller(7, privileged=False), [1], id="by who is not known"
+        ),
+    ],
+)
+def test_an_entry_that_grants_nothing_is_marked_and_stays_visible(
+    domains: Domains, given: bytes, caller: Caller, stale: list[int]
+) -> None:
+    """If there is none, the very object is taken, which nodes share."""
+    domains.know(6, 10).features = FEATURES & ~FEATURE_DOMID_ANY
+    asked = perms(*given.split())
+    marked = domains.mark_stale(asked, caller, 1)
+
+    assert marked.text == asked.text
+    assert [n for n, entry in enumerate(marked.entries) if entry.stale] == stale
+    assert (marked is asked) == (not stale)
 
 
 def test_an_entry_for_an_unknown_domain_grants_nothing_ever(domains: Domains) -> None:
-    """Not even to the one that gets that id later; it stays visible."""
+    """Not even to the one that gets that id later."""
     marked = domains.mark_stale(perms(b"n0", b"r7", b"r5"), DOM0, 1)
     domains.know(7, 20)
 
-    assert marked.text == b"n0\0r7\0r5\0"
-    assert [entry.stale for entry in marked.entries] == [False, True, False]
     assert marked.access(Caller(7, privileged=False)) == 0
     assert marked.access(Caller(5, privileged=False)) == 1
-
-
-def test_an_entry_for_all_domains_needs_the_feature(domains: Domains) -> None:
-    """Of the domain that sets it; dom0 has it always."""
-    given = perms(b"n0", b"r32757")
-    domain = domains.know(5, 10)
-    unknown = Caller(7, privileged=False)
-
-    assert domains.mark_stale(given, domain.caller, 1) is given
-    assert domains.mark_stale(given, DOM0, 1) is given
-    assert domains.mark_stale(given, unknown, 1).entries[1].stale
-    domain.features = FEATURES & ~FEATURE_DOMID_ANY
-    assert domains.mark_stale(given, domain.caller, 1).entries[1].stale
 
 
 # Permissions set a while ago.
 
 
+def test_a_domain_that_turns_out_to_be_none_leaves_nodes_as_they_are(
+    store: Store,
+) -> None:
+    """INTRODUCE makes it known before its page can be mapped, and is refused then."""
+    game = Play(store)
+    game.run("mkdir /a; set /a n0 r9")
+    generation = store.generation
+    store.know(9)
+    store.unknow(9)
+
+    assert store.domains.get(9) is None
+    game.run("get /a -> n0 r9")
+    assert store.generation == generation
+
+
 def test_permissions_are_outdated_when_a_domain_they_name_is_gone(
     domains: Domains,
 ) -> None:
-    """As owner or in another entry, also if another domain has its id now."""
+    """As owner or in another entry, also if another domain has its id now.
+
+    That one came afterwards even if it became known at the same generation.
+    """
     for given in (perms(b"n5"), perms(b"n0", b"r5")):
-        assert not domains.outdates(given, 10)
-        assert domains.outdates(given, 9)
+        seen = [domains.outdates(given, generation) for generation in (9, 10, 11)]
+        assert seen == [True, True, False]
     domains.forget(5)
 
     assert domains.outdates(perms(b"n0", b"r5"), 20)

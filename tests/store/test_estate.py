@@ -1,87 +1,68 @@
 """What a domain leaves behind: nodes, and rights on others' nodes."""
 
+from typing import Final
+
 import pytest
 
-from tests.store.support import Client, at, guest_of
+from tests.store.script import Play
+from tests.store.support import at
+from xsd.protocol.path import Path
 from xsd.store import Store
-from xsd.store.check import verify
-from xsd.store.estate import drop_rights, topmost_owned
+from xsd.store.estate import path_of, settle, survey
+
+LEFT: Final = """
+    introduce 5; introduce 6
+    write /b/own; set /b/own r5 w6; write /b/own/below; set /b/own/below n5
+    write /a/other/own; set /a/other/own n5; write /a/named; set /a/named n0 r5 r6 w5
+    write /a/unnamed; set /a/unnamed n0 r6; set @introduceDomain r5
+"""
 
 
 @pytest.fixture
-def left(store: Store, dom0: Client) -> Store:
+def left(store: Store) -> Store:
     """A store in which domain 5 owns and may do this and that."""
-    guest_of(store, 5)
-    guest_of(store, 6)
-    for path, entries in (
-        (b"/b/own", (b"r5", b"w6")),
-        (b"/b/own/below", (b"n5",)),
-        (b"/a/other/own", (b"n5",)),
-        (b"/a/named", (b"n0", b"r5", b"r6", b"w5")),
-        (b"/a/unnamed", (b"n0", b"r6")),
-    ):
-        dom0.write(path)
-        dom0.set_perms(path, *entries)
-    dom0.set_perms(b"@introduceDomain", b"r5")
+    Play(store).run(LEFT)
     return store
 
 
+def owned(store: Store, *domids: int) -> list[list[Path]]:
+    estate = survey(store.live.tree.top, list(domids))
+    return [[path_of(place) for place in estate.owned[domid]] for domid in domids]
+
+
 def test_the_topmost_nodes_of_a_domain_are_found(left: Store) -> None:
-    """In the order of DIRECTORY; not the special ones, which cannot be removed."""
-    assert topmost_owned(left.live.tree.top, 5) == [at(b"/b/own"), at(b"/a/other/own")]
-    assert topmost_owned(left.live.tree.top, 6) == []
+    """In the order of DIRECTORY; not the root and special ones, which have to stay."""
+    expected = [at(b"/b/own"), at(b"/a/other/own")]
+
+    assert owned(left, 5) == [expected]
+    assert owned(left, 6) == [[]]
+    Play(left).run("set / n5")
+    assert owned(left, 5) == [expected]
 
 
-def test_the_root_is_not_among_them(left: Store, dom0: Client) -> None:
-    """What is below it is looked at nevertheless."""
-    dom0.set_perms(b"/", b"n5")
+def test_those_of_several_are_found_below_each_other(left: Store) -> None:
+    """In one walk."""
+    Play(left).run("set /b/own/below n6; write /b/own/below/deeper")
 
-    assert topmost_owned(left.live.tree.top, 5) == [at(b"/b/own"), at(b"/a/other/own")]
-
-
-def test_all_it_still_owns_passes_to_the_heir(left: Store, dom0: Client) -> None:
-    """With the letter of its entry, and with the count."""
-    owned = left.usage.nodes.of(5)
-    others = left.usage.nodes.of(0)
-    drop_rights(left.live, 5, 0)
-
-    assert dom0.get_perms(b"/b/own") == b"r0\0w6\0"
-    assert dom0.get_perms(b"/b/own/below") == b"n0\0"
-    assert dom0.get_perms(b"@introduceDomain") == b"r0\0"
-    assert (owned, left.usage.nodes.of(5)) == (4, 0)
-    assert left.usage.nodes.of(0) == others + 4
-    assert verify(left) == []
+    assert owned(left, 5, 6) == [
+        [at(b"/b/own"), at(b"/a/other/own")],
+        [at(b"/b/own/below")],
+    ]
 
 
-def test_entries_that_name_it_are_dropped(left: Store, dom0: Client) -> None:
-    """All of them; a node that does not name it is not changed at all."""
+def test_entries_that_name_it_are_dropped_wherever_they_are(left: Store) -> None:
+    """Also inherited ones; a node that does not name it is not changed at all."""
+    game = Play(left)
+    game.run("""
+        write /a/named/1/below; write /a/named/2; write /a/named/3
+        write /a/unnamed/1; write /a/unnamed/2; set /a/named/2 n0 r6
+    """)
+    dom0 = game.client("0")
     unnamed = dom0.directory_part(b"/a/unnamed", 0)
-    drop_rights(left.live, 5, 0)
+    settle(left.live, [5], 0, keep_orphans=True)
+    for path in ("named", "named/1", "named/1/below", "named/2", "named/3"):
+        game.run(f"get /a/{path} -> n0 r6")
 
-    assert dom0.get_perms(b"/a/named") == b"n0\0r6\0"
-    assert dom0.directory_part(b"/a/unnamed", 0) == unnamed
+    game.run("get /a/unnamed/2 -> n0 r6")
     assert left.live.take_changes() == []
-
-
-def test_each_node_with_inherited_rights_is_seen(left: Store, dom0: Client) -> None:
-    """Neighbours may share their permissions, and others may stand between them."""
-    for name in (b"1", b"2", b"3"):
-        dom0.write(b"/a/named/" + name)
-        dom0.write(b"/a/unnamed/" + name)
-    dom0.write(b"/a/named/1/below")
-    dom0.set_perms(b"/a/named/2", b"n0", b"r6")
-    drop_rights(left.live, 5, 0)
-
-    for path in (b"/a/named/1", b"/a/named/1/below", b"/a/named/3", b"/a/named"):
-        assert dom0.get_perms(path) == b"n0\0r6\0"
-    for path in (b"/a/named/2", b"/a/unnamed/2"):
-        assert dom0.get_perms(path) == b"n0\0r6\0"
-    assert verify(left) == []
-
-
-def test_reserved_numbers_are_nobodys_rights(left: Store, dom0: Client) -> None:
-    """An entry for all domains is not about one of them."""
-    dom0.set_perms(b"/a/named", b"n0", b"r32757")
-    drop_rights(left.live, 32757, 0)
-
-    assert dom0.get_perms(b"/a/named") == b"n0\0r32757\0"
+    assert dom0.directory_part(b"/a/unnamed", 0) == unnamed

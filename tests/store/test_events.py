@@ -1,306 +1,169 @@
 """Watch events: which, in which order, and for whom (XSA-115)."""
 
-from tests.store.support import Client, guest_of, told, watched
+from typing import Final
+
+import pytest
+
+from tests.store.script import Play
+from tests.store.support import Client, told
+from xsd.protocol.request import UNLIMITED
 from xsd.store import Store
 from xsd.store.events import Event
-from xsd.store.watches import UNLIMITED, Watch
+from xsd.store.watches import Watch
 
-# Which and in which order.
+RULES: Final[dict[str, str]] = {
+    # Which and in which order.
+    "WRITE, MKDIR and SET_PERMS tell the named path, to watches in their order": """
+        watch /a/b; watch /; watch /a; watch /a/b/c; watch /x
+        mkdir /a/b -> /a/b:/a/b /a/b:/ /a/b:/a
+        write /a/b 1 -> /a/b:/a/b /a/b:/ /a/b:/a
+        write /a/b 1 -> /a/b:/a/b /a/b:/ /a/b:/a
+        set /a/b r0 -> /a/b:/a/b /a/b:/ /a/b:/a""",
+    "nodes made on the way are not told; watches on them are told what was named": """
+        watch /a; watch /a/p; watch /a/p/q; watch /a/p/other
+        write /a/p/q/r -> /a/p/q/r:/a /a/p/q/r:/a/p /a/p/q/r:/a/p/q""",
+    "requests without effect tell nobody": """
+        watch /
+        mkdir /tool -> -
+        rm /nothing -> -""",
+    "a write of the root tells the root only": """
+        watch /; watch /tool
+        write / 1 -> /:/
+        set / r0 -> /:/""",
+    "RM tells leaves first and the named path last, each watch below its own": """
+        write /a/b/c/e; write /a/b/c/f; write /a/b/d/g; write /a/b/i; write /a/z
+        watch /; watch /a/b; watch /a/b/c; watch /a/b/d/g; watch /a/b/c/f
+        watch /a/b/c/e; watch /a/b/d; watch /a/b/i; watch /a/b/missing; watch /a/z
+        rm /a/b -> /a/b/c/e:/a/b/c/e /a/b/c/f:/a/b/c/f /a/b/c:/a/b/c \
+/a/b/d/g:/a/b/d/g /a/b/d:/a/b/d /a/b/i:/a/b/i /a/b:/ /a/b:/a/b""",
+    "several watches of one place are told in their order, below a removal too": """
+        write /a/b; 1 mkdir here; set /a/b r0
+        watch /a/b 1; 1 watch /a/b 2; watch /a/b 3
+        write /a/b -> /a/b:1 /a/b:2 /a/b:3
+        rm /a -> /a/b:1 /a/b:2 /a/b:3""",
+    "a depth does not matter to a watch below a removal; one above is held to it": """
+        write /a/b; watch /a/b own 0; watch / too-far 0; watch / near 1
+        rm /a -> /a/b:own /a:near""",
+    "a relative watch is shown relative paths, whoever makes the change": """
+        1 watch some token
+        write /local/domain/1/some/path -> some/path:token""",
+    "an absolute watch is shown absolute paths": """
+        1 watch /local/domain/1/some all
+        1 write some/path -> /local/domain/1/some/path:all""",
+    "permissions of a special node are nobody's event, in a commit too": """
+        watch @releaseDomain; watch /
+        set @introduceDomain r0 -> -
+        set @releaseDomain r0 -> -
+        start t1; t1 set @releaseDomain n0; write /other
+        t1 commit -> -
+        get @releaseDomain -> n0""",
+    "nothing is told where nobody watches": """
+        write /a/b
+        rm /a -> -""",
+    # For whom.
+    "a guest is told of what it may read, whatever is above": """
+        mkdir /secret; 1 watch /
+        write /secret/a -> -
+        set /secret/a n0 r1 -> /secret/a:/
+        write /secret/a -> /secret/a:/
+        write /secret/a/b -> /secret/a/b:/""",
+    "a guest is told of what is in a directory that it may read": """
+        mkdir /d; set /d r0; 1 watch /d
+        write /d/a -> /d/a:/d
+        set /d/a n0 -> /d/a:/d
+        write /d/a -> /d/a:/d
+        rm /d/a -> /d/a:/d""",
+    "the root is a parent like any other": """
+        1 watch /
+        write /a -> -
+        write / -> -
+        set / r0
+        write /a -> /a:/
+        write / -> /:/""",
+    "the node above the parent gives no right": """
+        write /d/e; set /d r0; 1 watch /d
+        write /d/e/f -> -""",
+    "a guest that loses the right to read is told of that, and no more": """
+        1 mkdir here; write /secret/a; set /secret/a n0 r1; 1 watch /
+        set /secret/a n0 -> /secret/a:/
+        set /secret/a n0 -> -""",
+    "a guest is not told of removals that it may not see": """
+        write /secret/a/b; write /secret/c/d; set /secret/c r0
+        1 watch /; 1 watch /secret/a/b; 1 watch /secret/c/d; 1 watch /secret/c
+        rm /secret -> /secret/c/d:/secret/c/d /secret/c:/secret/c""",
+    "a guest that could read a removed node is told of it": """
+        1 mkdir here; write /secret/a; set /secret/a n0 r1; 1 watch /secret/a
+        rm /secret -> /secret/a:/secret/a""",
+    "a commit asks for the same rights, those before it and those after it": """
+        write /secret/gone/a; write /secret/lost; set /secret/gone/a r0
+        set /secret/lost r0; write /open/gone; set /open r0
+        1 watch /; 1 watch /secret/gone/a; start t1
+        t1 rm /secret/gone; t1 set /secret/lost n0; t1 write /secret/kept
+        t1 rm /open/gone; t1 write /open/new; t1 set /open n0
+        t1 commit -> /secret/gone/a:/secret/gone/a /secret/lost:/ \
+/open/gone:/ /open/new:/ /open:/""",
+    "rights that a commit gives count for its events, the parent's too": """
+        write /secret/a; 1 watch /secret/a; start t1
+        t1 write /secret/a 1; t1 set /secret r0
+        t1 commit -> /secret/a:/secret/a""",
+    "a child removed before its parent is told to who may know": """
+        write /a/open; write /a/secret; set /a/open r0
+        1 watch /a/open; 1 watch /a/secret; start t1
+        t1 rm /a/open; t1 rm /a/secret; t1 rm /a
+        t1 commit -> /a/open:/a/open""",
+    "the target of a watcher lets it know": """
+        1 mkdir here; introduce 2; 2 watch /local/domain/1/a a
+        1 write a -> -
+        target 2 1
+        1 write a -> /local/domain/1/a:a""",
+    "dom0 is told of everything": """
+        watch /; 1 write a; 1 set a n1
+        1 write a -> /local/domain/1/a:/""",
+    "watches of several callers are told in the order of registration": """
+        mkdir /a; set /a r0; 1 watch / 1; watch /a 2; 1 watch /a 3; watch / 4
+        write /a -> /a:1 /a:2 /a:3 /a:4
+        start t1; t1 write /a; t1 write /a/b
+        t1 commit -> /a:1 /a:2 /a:3 /a:4 /a/b:1 /a/b:2 /a/b:3 /a/b:4""",
+}
 
 
-def test_write_mkdir_and_set_perms_tell_the_named_path(dom0: Client) -> None:
-    """To the watches on it and above it, in the order of registration."""
-    watched(dom0, b"/a/b", b"/", b"/a", b"/a/b/c", b"/x")
-    expected = [(b"/a/b", b"/a/b"), (b"/a/b", b"/"), (b"/a/b", b"/a")]
-
-    assert dom0.mkdir(b"/a/b") == expected
-    assert dom0.write(b"/a/b", b"1") == expected
-    assert dom0.write(b"/a/b", b"1") == expected
-    assert dom0.set_perms(b"/a/b", b"r0") == expected
+@pytest.mark.parametrize("rule", RULES)
+def test_events(store: Store, rule: str) -> None:
+    """Requests, and whom they tell of what."""
+    Play(store).run(RULES[rule])
 
 
-def test_nodes_made_on_the_way_are_not_told(dom0: Client) -> None:
-    """The watches on them are told the path that was named."""
-    watched(dom0, b"/a", b"/a/p", b"/a/p/q", b"/a/p/other")
-
-    assert dom0.write(b"/a/p/q/r") == [
-        (b"/a/p/q/r", b"/a"),
-        (b"/a/p/q/r", b"/a/p"),
-        (b"/a/p/q/r", b"/a/p/q"),
-    ]
-
-
-def test_requests_without_effect_tell_nobody(dom0: Client) -> None:
-    """MKDIR of what is there, RM of what is not."""
-    watched(dom0, b"/")
-
-    assert dom0.mkdir(b"/tool") == []
-    assert dom0.rm(b"/nothing") == []
-
-
-def test_a_write_of_the_root_tells_the_root_only(dom0: Client) -> None:
-    """Nothing below has changed."""
-    watched(dom0, b"/", b"/tool")
-
-    assert dom0.write(b"/", b"1") == [(b"/", b"/")]
-    assert dom0.set_perms(b"/", b"r0") == [(b"/", b"/")]
-
-
-def test_rm_tells_leaves_first_and_the_named_path_last(dom0: Client) -> None:
-    """Each watch below its own path, if a node was there."""
-    for path in (b"/a/b/c/e", b"/a/b/c/f", b"/a/b/d/g", b"/a/b/i", b"/a/z"):
-        dom0.write(path)
-    watched(dom0, b"/", b"/a/b", b"/a/b/c", b"/a/b/d/g", b"/a/b/c/f", b"/a/b/c/e")
-    watched(dom0, b"/a/b/d", b"/a/b/i", b"/a/b/missing", b"/a/z")
-
-    assert dom0.rm(b"/a/b") == [
-        (b"/a/b/c/e", b"/a/b/c/e"),
-        (b"/a/b/c/f", b"/a/b/c/f"),
-        (b"/a/b/c", b"/a/b/c"),
-        (b"/a/b/d/g", b"/a/b/d/g"),
-        (b"/a/b/d", b"/a/b/d"),
-        (b"/a/b/i", b"/a/b/i"),
-        (b"/a/b", b"/"),
-        (b"/a/b", b"/a/b"),
-    ]
-
-
-def test_several_watches_of_one_place_are_told_in_their_order(dom0: Client) -> None:
-    """Below a removed node as elsewhere."""
-    dom0.write(b"/a/b")
-    for token in (b"1", b"2", b"3"):
-        dom0.watch(b"/a/b", token)
-
-    assert dom0.rm(b"/a") == [(b"/a/b", b"1"), (b"/a/b", b"2"), (b"/a/b", b"3")]
-
-
-def test_a_depth_does_not_keep_a_watch_below_a_removal_from_being_told(
-    dom0: Client,
-) -> None:
-    """It is told its own path, at depth 0; one above is held to its depth."""
-    dom0.write(b"/a/b")
-    dom0.watch(b"/a/b", b"own", 0)
-    dom0.watch(b"/", b"too far", 0)
-    dom0.watch(b"/", b"near", 1)
-
-    assert dom0.rm(b"/a") == [(b"/a/b", b"own"), (b"/a", b"near")]
-
-
-def test_a_relative_watch_is_shown_relative_paths(guest: Client, dom0: Client) -> None:
-    """Whoever makes the change; the event knows the absolute path too."""
+def test_an_event_knows_the_absolute_path_too(guest: Client) -> None:
+    """For whoever compares; the client is shown its own."""
     guest.watch(b"some", b"token")
-    dom0.write(b"/local/domain/1/some/path")
+    guest.write(b"some/path")
     (event,) = guest.store.rm(guest.caller, guest.at(b"some"))
 
-    assert dom0.write(b"/local/domain/1/some/path") == [(b"some/path", b"token")]
-    assert event.path == b"/local/domain/1/some"
-    assert event.shown == b"some"
+    assert (event.path, event.shown) == (b"/local/domain/1/some", b"some")
     assert repr(event) == "Event(b'some', b'token')"
-
-
-def test_an_absolute_watch_is_shown_absolute_paths(guest: Client) -> None:
-    """As the client gave it."""
-    guest.watch(b"/local/domain/1/some")
-
-    assert guest.write(b"some/path") == [
-        (b"/local/domain/1/some/path", b"/local/domain/1/some")
-    ]
-
-
-def test_permissions_of_a_special_node_are_nobodys_event(dom0: Client) -> None:
-    """Who watches its name waits for domains; in a commit as outside."""
-    watched(dom0, b"@releaseDomain", b"/")
-
-    assert dom0.set_perms(b"@introduceDomain", b"r0") == []
-    assert dom0.set_perms(b"@releaseDomain", b"r0") == []
-    transaction = dom0.start()
-    transaction.set_perms(b"@releaseDomain", b"n0")
-    assert transaction.commit() == []
-
-
-# For whom.
-
-
-def test_a_guest_is_told_of_what_it_may_read(dom0: Client, guest: Client) -> None:
-    """The node itself, whatever is above it."""
-    dom0.mkdir(b"/secret")
-    watched(guest, b"/")
-
-    assert dom0.write(b"/secret/a") == []
-    assert dom0.set_perms(b"/secret/a", b"n0", b"r1") == [(b"/secret/a", b"/")]
-    assert dom0.write(b"/secret/a") == [(b"/secret/a", b"/")]
-    assert dom0.write(b"/secret/a/b") == [(b"/secret/a/b", b"/")]
-
-
-def test_a_guest_is_told_of_what_is_in_a_directory_it_may_read(
-    dom0: Client, guest: Client
-) -> None:
-    """It could see the names come and go there anyway."""
-    dom0.mkdir(b"/d")
-    dom0.set_perms(b"/d", b"r0")
-    watched(guest, b"/d")
-    seen = [(b"/d/a", b"/d")]
-
-    assert dom0.write(b"/d/a") == seen
-    assert dom0.set_perms(b"/d/a", b"n0") == seen
-    assert dom0.write(b"/d/a") == seen
-    assert dom0.rm(b"/d/a") == seen
-
-
-def test_the_root_is_a_parent_like_any_other(dom0: Client, guest: Client) -> None:
-    """Who may read it is told of its children, not of itself in secret."""
-    watched(guest, b"/")
-    assert dom0.write(b"/a") == []
-    assert dom0.write(b"/") == []
-    dom0.set_perms(b"/", b"r0")
-
-    assert dom0.write(b"/a") == [(b"/a", b"/")]
-    assert dom0.write(b"/") == [(b"/", b"/")]
-
-
-def test_the_node_above_the_parent_gives_no_right(dom0: Client, guest: Client) -> None:
-    """Only the node and its parent are asked."""
-    dom0.write(b"/d/e")
-    dom0.set_perms(b"/d", b"r0")
-    watched(guest, b"/d")
-
-    assert dom0.write(b"/d/e/f") == []
-
-
-def test_a_guest_that_loses_the_right_to_read_is_told_of_that(
-    dom0: Client, guest: Client
-) -> None:
-    """By the permissions that the node had; afterwards it is told no more."""
-    dom0.write(b"/secret/a")
-    dom0.set_perms(b"/secret/a", b"n0", b"r1")
-    watched(guest, b"/")
-
-    assert dom0.set_perms(b"/secret/a", b"n0") == [(b"/secret/a", b"/")]
-    assert dom0.set_perms(b"/secret/a", b"n0") == []
-
-
-def test_a_guest_is_not_told_of_removals_it_may_not_see(
-    dom0: Client, guest: Client
-) -> None:
-    """Neither of the named node nor of one below it."""
-    dom0.write(b"/secret/a/b")
-    dom0.write(b"/secret/c/d")
-    dom0.set_perms(b"/secret/c", b"r0")
-    watched(guest, b"/", b"/secret/a/b", b"/secret/c/d", b"/secret/c")
-
-    assert dom0.rm(b"/secret") == [
-        (b"/secret/c/d", b"/secret/c/d"),
-        (b"/secret/c", b"/secret/c"),
-    ]
-
-
-def test_a_guest_that_may_read_a_removed_node_is_told_of_it(
-    dom0: Client, guest: Client
-) -> None:
-    """Its watch below is told by the permissions of the node that was there."""
-    dom0.write(b"/secret/a")
-    dom0.set_perms(b"/secret/a", b"n0", b"r1")
-    watched(guest, b"/secret/a")
-
-    assert dom0.rm(b"/secret") == [(b"/secret/a", b"/secret/a")]
-
-
-def test_a_commit_asks_for_the_same_rights_as_single_requests(
-    dom0: Client, guest: Client
-) -> None:
-    """Those before it and those after it."""
-    dom0.write(b"/secret/gone/a")
-    dom0.write(b"/secret/lost")
-    dom0.set_perms(b"/secret/gone/a", b"r0")
-    dom0.set_perms(b"/secret/lost", b"r0")
-    dom0.write(b"/open/gone")
-    dom0.set_perms(b"/open", b"r0")
-    watched(guest, b"/", b"/secret/gone/a")
-    t1 = dom0.start()
-    t1.rm(b"/secret/gone")
-    t1.set_perms(b"/secret/lost", b"n0")
-    t1.write(b"/secret/kept")
-    t1.rm(b"/open/gone")
-    t1.write(b"/open/new")
-    t1.set_perms(b"/open", b"n0")
-
-    assert t1.commit() == [
-        (b"/secret/gone/a", b"/secret/gone/a"),
-        (b"/secret/lost", b"/"),
-        (b"/open/gone", b"/"),
-        (b"/open/new", b"/"),
-        (b"/open", b"/"),
-    ]
-
-
-def test_rights_given_by_a_commit_count_for_its_events(
-    dom0: Client, guest: Client
-) -> None:
-    """The parent's as well, which another request of it gave."""
-    dom0.write(b"/secret/a")
-    watched(guest, b"/secret/a")
-    t1 = dom0.start()
-    t1.write(b"/secret/a", b"1")
-    t1.set_perms(b"/secret", b"r0")
-
-    assert t1.commit() == [(b"/secret/a", b"/secret/a")]
-
-
-def test_a_child_removed_before_its_parent_is_told_to_who_may_know(
-    dom0: Client, guest: Client
-) -> None:
-    """By the node's own permissions or its parent's, as they were."""
-    for path in (b"/a/open", b"/a/secret"):
-        dom0.write(path)
-    dom0.set_perms(b"/a/open", b"r0")
-    watched(guest, b"/a/open", b"/a/secret")
-    t1 = dom0.start()
-    t1.rm(b"/a/open")
-    t1.rm(b"/a/secret")
-    t1.rm(b"/a")
-
-    assert t1.commit() == [(b"/a/open", b"/a/open")]
-
-
-def test_the_target_of_a_watcher_lets_it_know(dom0: Client, guest: Client) -> None:
-    """A stub domain watches for its guest."""
-    store = dom0.store
-    stub = guest_of(store, 2)
-    stub.watch(b"/local/domain/1/a")
-
-    assert guest.write(b"a") == []
-    store.set_target(2, 1)
-    assert guest.write(b"a") == [(b"/local/domain/1/a", b"/local/domain/1/a")]
-
-
-def test_dom0_is_told_of_everything(dom0: Client, guest: Client) -> None:
-    """No permission keeps it out."""
-    watched(dom0, b"/")
-    guest.write(b"a")
-    guest.set_perms(b"a", b"n1")
-
-    assert guest.write(b"a") == [(b"/local/domain/1/a", b"/")]
-
-
-# What needs no store.
-
-
-def test_nothing_is_told_where_nobody_watches(dom0: Client) -> None:
-    """Also not of a removed tree."""
-    dom0.write(b"/a/b")
-
-    assert dom0.rm(b"/a") == []
 
 
 def test_an_event_of_a_special_name_is_shown_as_it_is(store: Store) -> None:
     """It is neither absolute nor relative."""
-    watch = Watch(
-        1,
-        store.privileged.caller,
-        (b"@releaseDomain",),
-        b"@releaseDomain",
-        b"t",
-        UNLIMITED,
-    )
+    name = b"@releaseDomain"
+    watch = Watch(1, store.privileged.caller, (name,), name, b"t", UNLIMITED)
 
-    assert told([Event(watch, b"@releaseDomain")]) == [(b"@releaseDomain", b"t")]
+    assert told([Event(watch, name)]) == [(name, b"t")]
+
+
+@pytest.mark.pure_only
+def test_a_defect_in_the_events_leaves_what_has_happened(
+    store: Store, dom0: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request stands, nobody is told, and the log learns of it."""
+    dom0.watch(b"/")
+    transaction = dom0.start()
+    transaction.write(b"/b", b"2")
+    with monkeypatch.context() as patch:
+        patch.setattr("xsd.store.store.events_for", None)
+        assert dom0.write(b"/a", b"1") == []
+        assert transaction.commit() == []
+
+    assert (dom0.read(b"/a"), dom0.read(b"/b")) == (b"1", b"2")
+    assert [type(each) for each in store.defects] == [TypeError, TypeError]
+    assert dom0.write(b"/a") == [(b"/a", b"/")]

@@ -1,63 +1,80 @@
 """The present state: it lists its changes and counts its nodes."""
 
-from tests.store.support import Client, at
-from xsd.protocol.path import Path
+from typing import Final
+
+import pytest
+
+from tests.store.script import Play
+from tests.store.support import Client, at, perms
 from xsd.store import Store
-from xsd.store.changes import CHANGED, IMPLIED, REMOVED
+from xsd.store.changes import REMOVED
 
 
-def changes(store: Store, dom0: Client) -> list[tuple[int, Path]]:
-    """What the last request on `store.live` did."""
-    assert dom0.store is store
-    return [(change.kind, change.path) for change in store.live.take_changes()]
+@pytest.fixture(autouse=True)
+def listening(store: Store) -> None:
+    """Somebody wants to know what changes."""
+    store.listening = True
 
 
-def test_a_change_is_listed_once(store: Store, dom0: Client) -> None:
-    """Taking the list empties it."""
-    store.live.write(dom0.caller, at(b"/a"), b"1")
-
-    assert changes(store, dom0) == [(CHANGED, at(b"/a"))]
-    assert changes(store, dom0) == []
-
-
-def test_nodes_made_on_the_way_are_listed_from_above(
-    store: Store, dom0: Client
-) -> None:
-    """As implied, then the one that was named."""
-    store.live.mkdir(dom0.caller, at(b"/a/b/c"))
-
-    assert changes(store, dom0) == [
-        (IMPLIED, at(b"/a")),
-        (IMPLIED, at(b"/a/b")),
-        (CHANGED, at(b"/a/b/c")),
-    ]
+ROWS: Final[dict[str, tuple[str, list[str]]]] = {
+    "a change once": ("write /a 1", ["Change(CHANGED, b'/a')"]),
+    "nodes made on the way from above, as implied": (
+        "mkdir /a/b/c",
+        [
+            "Change(IMPLIED, b'/a')",
+            "Change(IMPLIED, b'/a/b')",
+            "Change(CHANGED, b'/a/b/c')",
+        ],
+    ),
+    "nothing of what has no effect or only reads": (
+        "mkdir /tool; rm /nothing; read /tool; directory /tool",
+        [],
+    ),
+}
 
 
-def test_a_change_holds_value_and_permissions_before_and_after(
-    store: Store, dom0: Client
-) -> None:
+def ask(store: Store, script: str) -> None:
+    """Requests of the live view itself, which tells nobody."""
+    for request in script.split(";"):
+        what, path, *more = request.encode().split()
+        getattr(store.live, what.decode())(store.privileged.caller, at(path), *more)
+
+
+@pytest.mark.parametrize("rule", ROWS)
+def test_changes_are_listed(store: Store, rule: str) -> None:
+    """Until the list is taken, or not at all where nobody wants to know."""
+    script, expected = ROWS[rule]
+    ask(store, script)
+
+    assert [repr(change) for change in store.live.take_changes()] == expected
+    assert store.live.take_changes() == []
+
+
+def test_nothing_is_listed_when_nobody_wants_to_know(store: Store) -> None:
+    """Neither watches nor anybody else."""
+    store.listening = False
+    ask(store, "write /a/b 1; rm /a")
+
+    assert store.live.changes == []
+
+
+def test_a_change_holds_value_and_permissions_before_and_after(store: Store) -> None:
     """None before it if there was no node."""
-    caller = dom0.caller
-    store.live.write(caller, at(b"/a"), b"1")
-    store.live.write(caller, at(b"/a"), b"2")
-    old = store.live.get_perms(caller, at(b"/a"))
-    new = store.live.get_perms(caller, at(b"@releaseDomain"))
-    store.live.set_perms(caller, at(b"/a"), new)
-    made, written, permitted = store.live.take_changes()
+    ask(store, "write /a 1; write /a 2")
+    old, new = perms(b"n0"), perms(b"n0", b"r32757")
+    store.live.set_perms(store.privileged.caller, at(b"/a"), new)
 
-    assert (made.value, made.perms) == (b"1", old)
-    assert made.old_value is None
-    assert made.old_perms is None
-    assert (written.old_value, written.value) == (b"1", b"2")
-    assert (written.old_perms, written.perms) == (old, old)
-    assert (permitted.old_value, permitted.value) == (b"2", b"2")
-    assert (permitted.old_perms, permitted.perms) == (old, new)
+    assert [
+        (each.old_value, each.old_perms, each.value, each.perms)
+        for each in store.live.take_changes()
+    ] == [(None, None, b"1", old), (b"1", old, b"2", old), (b"2", old, b"2", new)]
 
 
-def test_a_removal_holds_all_that_was_removed(store: Store, dom0: Client) -> None:
+def test_a_removal_holds_all_that_was_removed(store: Store) -> None:
     """One change for the topmost node; the others hang on it."""
-    dom0.write(b"/a/b", b"1")
-    store.live.rm(dom0.caller, at(b"/a"))
+    ask(store, "write /a/b 1")
+    store.live.take_changes()
+    ask(store, "rm /a")
     (change,) = store.live.take_changes()
 
     assert (change.kind, change.path) == (REMOVED, at(b"/a"))
@@ -67,33 +84,14 @@ def test_a_removal_holds_all_that_was_removed(store: Store, dom0: Client) -> Non
     assert below.value == b"1"
 
 
-def test_requests_without_effect_list_nothing(store: Store, dom0: Client) -> None:
-    """MKDIR of what is there, RM of what is not, anything that only reads."""
-    caller = dom0.caller
-    store.live.mkdir(caller, at(b"/tool"))
-    store.live.rm(caller, at(b"/nothing"))
-    store.live.read(caller, at(b"/tool"))
-    store.live.directory(caller, at(b"/tool"))
-
-    assert changes(store, dom0) == []
-
-
-def test_nodes_are_counted_for_their_owner(
-    store: Store, dom0: Client, guest: Client
-) -> None:
+def test_nodes_are_counted_for_their_owner(store: Store) -> None:
     """However they come to it and whoever makes them."""
-    used = store.usage.nodes
-    assert (used.of(0), used.of(1)) == (5 + 2, 1)
-
-    guest.write(b"a/b")
-    dom0.write(b"/local/domain/1/c")
-    assert (used.of(0), used.of(1)) == (7, 4)
-
-    dom0.set_perms(b"/local/domain/1/a/b", b"n0")
-    assert (used.of(0), used.of(1)) == (8, 3)
-
-    guest.rm(b"a")
-    assert (used.of(0), used.of(1)) == (7, 2)
+    Play(store).run("""
+        1 mkdir here; 1 rm here; nodes 0 -> 7; nodes 1 -> 1
+        1 write a/b; write /local/domain/1/c; nodes 0 -> 7; nodes 1 -> 4
+        set /local/domain/1/a/b n0; nodes 0 -> 8; nodes 1 -> 3
+        1 rm a; nodes 0 -> 7; nodes 1 -> 2
+    """)
 
 
 def test_the_epoch_grows_when_rights_change_outside_the_tree(
@@ -106,7 +104,7 @@ def test_the_epoch_grows_when_rights_change_outside_the_tree(
         epochs.append(store.live.epoch)
     store.set_target(1, 2)
     epochs.append(store.live.epoch)
-    store.release(1)
+    store.end([1])
     epochs.append(store.live.epoch)
 
     assert epochs == sorted(set(epochs))

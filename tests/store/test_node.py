@@ -1,5 +1,7 @@
 """Nodes: their children, their copies and what counts for quotas."""
 
+import pytest
+
 from tests.store.support import perms
 from xsd.protocol.perms import owner_only
 from xsd.store.children import NARROW_BELOW, WIDE_ABOVE
@@ -20,35 +22,28 @@ def names_of(node: Node) -> list[bytes]:
     return [name for name, _child in node.children()]
 
 
-def test_a_new_node_has_no_children() -> None:
-    """Nor do all leaves share a dict that could be changed."""
+def test_leaves_share_no_dict_that_could_be_changed() -> None:
+    """Though a new node takes none of its own."""
     one, other = parent_of(0), parent_of(0)
     one.put_child(b"a", other)
 
-    assert names_of(one) == [b"a"]
-    assert names_of(other) == []
-    assert other.child(b"a") is None
-    assert other.child_count() == 0
-    assert other.listing() == b""
+    assert (names_of(one), names_of(other)) == ([b"a"], [])
 
 
-def test_a_directory_becomes_wide_with_its_257th_child() -> None:
-    """Up to 256 children are a plain dict."""
-    assert parent_of(WIDE_ABOVE).wide is None
-    assert parent_of(WIDE_ABOVE + 1).wide is not None
+@pytest.mark.parametrize("count", [0, 1, WIDE_ABOVE, WIDE_ABOVE + 1, WIDE_ABOVE + 50])
+def test_a_directory_answers_alike_though_it_is_wide_with_its_257th_child(
+    count: int,
+) -> None:
+    """Up to 256 children are a plain dict; width is not visible from outside."""
+    parent = parent_of(count)
+    names = [b"%d" % number for number in range(count)]
 
-
-def test_a_wide_directory_answers_as_a_narrow_one() -> None:
-    """Width is not visible from outside."""
-    for count in (WIDE_ABOVE, WIDE_ABOVE + 1, WIDE_ABOVE + 50):
-        parent = parent_of(count)
-        names = [b"%d" % number for number in range(count)]
-
-        assert names_of(parent) == names
-        assert parent.child_count() == count
-        assert parent.listing() == b"".join([name + b"\0" for name in names])
-        assert parent.child(names[-1]) is parent.children()[-1][1]
-        assert parent.child(b"none") is None
+    assert (parent.wide is not None) == (count > WIDE_ABOVE)
+    assert names_of(parent) == names
+    assert parent.child_count() == count
+    assert parent.listing() == b"".join([name + b"\0" for name in names])
+    assert [parent.child(name) for name in names] == [it for _, it in parent.children()]
+    assert parent.child(b"none") is None
 
 
 def test_a_directory_that_shrinks_becomes_narrow_again() -> None:
@@ -71,46 +66,40 @@ def test_a_copy_has_children_of_its_own() -> None:
         original = parent_of(count)
         copy = original.copy(2)
         children = original.children()
-        copy.put_child(b"new", Node(2, b"", NOBODY, 1000))
+        new = Node(2, b"", NOBODY, 1000)
+        copy.put_child(b"new", new)
 
         assert copy.token == 2
         assert original.children() == children
-        assert copy.children()[:-1] == children
-        assert copy.child(b"new") is not None
+        assert copy.children() == [*children, (b"new", new)]
 
 
 def test_a_copy_has_everything_of_the_original() -> None:
     """Value, permissions and generations."""
     original = parent_of(1)
-    original.value_changed = 10
-    original.perms_changed = 11
-    original.names_changed = 12
+    original.value_changed, original.perms_changed, original.names_changed = 10, 11, 12
     copy = original.copy(2)
 
-    assert copy.value == b"value"
+    assert (copy.value, copy.created) == (b"value", 1)
     assert copy.perms is original.perms
-    assert copy.created == 1
     assert (copy.value_changed, copy.perms_changed, copy.names_changed) == (10, 11, 12)
 
 
 def test_the_generation_is_that_of_the_last_change_of_any_facet() -> None:
     """DIRECTORY_PART tells by it that the node changed."""
     node = Node(1, b"", NOBODY, 5)
+    seen = [node.generation]
+    for facet in ("names_changed", "perms_changed", "value_changed"):
+        setattr(node, facet, seen[-1] + 1)
+        seen.append(node.generation)
 
-    assert node.generation == 5
-    node.names_changed = 8
-    assert node.generation == 8
-    node.perms_changed = 9
-    assert node.generation == 9
-    node.value_changed = 10
-    assert node.generation == 10
+    assert seen == [5, 6, 7, 8]
 
 
 def test_the_listing_of_a_wide_directory_is_kept() -> None:
     """A client reads 100,000 names in hundreds of parts."""
     parent = parent_of(WIDE_ABOVE + 1)
     listing = parent.listing()
-
     assert parent.listing() is listing
     parent.put_child(b"new", Node(1, b"", NOBODY, 1000))
     assert parent.listing() == listing + b"new\0"

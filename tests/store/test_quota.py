@@ -1,20 +1,22 @@
 """Quotas: the limits, the counts, and where requests meet them."""
 
+from typing import Final
+
 import pytest
 
-from tests.store.support import Client, Enter, guest_of, refused
-from xsd.protocol.errors import Errno, XenStoreError
+from tests.store.script import Play
+from tests.store.support import Client, Enter
+from xsd.protocol.errors import XenStoreError
 from xsd.store import Store
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.quota import (
     DEFAULTS,
     MEMORY,
-    NODE_PERMISSIONS,
     NODE_SIZE,
     NODES,
     TRANSACTION_NODES,
     TRANSACTIONS,
     WATCHES,
-    QuotaExceeded,
     Quotas,
 )
 
@@ -38,19 +40,19 @@ def test_the_defaults_are_those_of_c_xenstored() -> None:
 
 
 def test_a_limit_holds_for_every_domain_unless_it_has_its_own() -> None:
-    """Also one that was set before the domain came."""
+    """Also one that was set before the domain came; a soft one is apart."""
     quotas = Quotas()
-    quotas.set(5, NODES, 7)
-    quotas.set(-1, NODES, 3)
-    quotas.set(5, WATCHES, 2)
+    for domid, name, limit in (
+        *[(5, NODES, 7), (-1, NODES, 3), (5, WATCHES, 2)],
+        *[(-1, "soft-memory", 1), (5, "soft-memory", 2)],
+    ):
+        quotas.set(domid, name, limit)
 
-    assert (quotas.limit(1, NODES), quotas.limit(5, NODES)) == (3, 7)
-    assert (quotas.get(-1, NODES), quotas.get(1, NODES), quotas.get(5, NODES)) == (
-        3,
-        3,
-        7,
-    )
-    assert (quotas.limit(1, WATCHES), quotas.limit(5, WATCHES)) == (128, 2)
+    assert [quotas.get(each, NODES) for each in (-1, 1, 5)] == [3, 3, 7]
+    assert [quotas.limit(each, NODES) for each in (1, 5)] == [3, 7]
+    assert [quotas.limit(each, WATCHES) for each in (1, 5)] == [128, 2]
+    assert [quotas.get(each, "soft-memory") for each in (-1, 5)] == [1, 2]
+    assert quotas.get(5, MEMORY) == quotas.limit(5, MEMORY) == 2621440
     assert quotas.limit(5, TRANSACTIONS) == 10
 
 
@@ -62,17 +64,6 @@ def test_a_domain_that_is_gone_leaves_no_limits() -> None:
     quotas.forget(6)
 
     assert quotas.limit(5, NODES) == 1000
-
-
-def test_the_soft_limit_of_memory_is_apart_from_the_hard_one() -> None:
-    """For all and for one domain."""
-    quotas = Quotas()
-    quotas.set(-1, "soft-memory", 1)
-    quotas.set(5, "soft-memory", 2)
-
-    assert quotas.get(-1, "soft-memory") == 1
-    assert quotas.get(5, "soft-memory") == 2
-    assert quotas.get(5, MEMORY) == quotas.limit(5, MEMORY) == 2621440
 
 
 @pytest.mark.parametrize("name", ["", "node", "soft-nodes", "soft-", "memory-soft"])
@@ -88,42 +79,76 @@ def test_an_unknown_quota_is_einval(name: str) -> None:
     assert quotas.names() == Quotas().names()
 
 
-def test_two_stores_do_not_share_limits() -> None:
-    """Setting one changes no default."""
-    Quotas().set(-1, NODES, 1)
-    Quotas().set(-1, "soft-memory", 1)
+# In force.
 
-    assert Quotas().get(-1, NODES) == 1000
-    assert Quotas().get(-1, "soft-memory") == 2097152
+RULES: Final[dict[str, str]] = {
+    "a guest may own exactly the quota of nodes: WRITE": """
+        1 mkdir a/b; quota 1 nodes 4
+        1* write a/b/c x; 1* write d -> ENOSPC; 1* dir /local/domain/1 -> a""",
+    "a guest may own exactly the quota of nodes: MKDIR": """
+        1 mkdir a/b; quota 1 nodes 4
+        1* mkdir a/b/c; 1* mkdir d -> ENOSPC dom1 is at its quota of 4 nodes
+        1* dir /local/domain/1 -> a""",
+    "removed nodes make room": """
+        1 write a/b/c; quota 1 nodes 4
+        1* rm a/b; 1* write d; 1* write e; 1* write f -> ENOSPC""",
+    "the record of a guest's node is limited: a value that grows": """
+        1 write b y; 1* write a x*2024; 1* write b x*2025 -> ENOSPC
+        1* read b -> y""",
+    "the record of a guest's node is limited: a new one": """
+        1* write a x*2024; 1* write c x*2025 -> ENOSPC""",
+    "the record of a guest's node is limited: permissions count": """
+        1 write a x*2024
+        1* write d x*2008; 1* set d n1 r2 r3; 1* set a n1 r2 -> ENOSPC""",
+    "a new name counts in its parent's record, up to the last byte": """
+        1 mkdir d; 1 mkdir d/x*2021; 1* mkdir d/y; 1* mkdir d/zz -> ENOSPC""",
+    "a new name counts in the record of one made on the way": """
+        1* mkdir e/x*2024/f -> ENOSPC""",
+    "a new name counts in the record of the home": """
+        1* mkdir x*2048 -> ENOSPC""",
+    "dom0 is under no quota, nor is what it makes for a guest, permissions neither": """
+        introduce 1; quota -1 nodes 1; mkdir /a; set /a n1
+        0* write /a/b/c x*4000; 0* write /a/b x*4000; 0* get /a/b/c -> n1
+        0* set /a n1 r0 r0 r0 r0 r0 r0 r0; 0* get /a -> n1 r0 r0 r0 r0 r0 r0 r0""",
+    "a guest may give exactly the quota of permissions, the owner's counts": """
+        1 write a
+        1* set a n1 r0 r1 r2 r3; 1* set a n1 r0 r1 r2 r3 r4 -> ENOSPC node-permissions
+        1* get a -> n1 r0 r1 r2 r3""",
+    "a guest may have exactly the quota of watches, dom0 any number": """
+        1 mkdir here; 2 mkdir here; quota -1 watches 2; 1 watch a; 1 watch b
+        1 watch c -> ENOSPC dom1 is at its quota of 2 watches
+        unwatch a; 1 watch c; 2 watch a; watch / 1; watch / 2; watch / 3""",
+    "a guest may have exactly the quota of transactions; the end of one makes room": """
+        1 write a; quota -1 transactions 1; start d1; start d2
+        1 start t1; 1 start t -> ENOSPC dom1 is at its quota of 1 transactions; t1 abort
+        1 start t2; 1 start t -> ENOSPC; t2 commit
+        1 start t3; 1 start t -> ENOSPC; t3 read a; 1 write a
+        t3 commit -> EAGAIN
+        1 start t4""",
+    "a lowered quota takes nothing away; only growth is refused": """
+        1 write a/b 1; 1 watch a; 1 start t
+        quota 1 nodes 1; quota 1 watches 1; quota 1 transactions 1
+        1 write a/b 2; 1 set a/b r1; t write a/b 3; t commit; 1 write c -> ENOSPC
+        1 read a/b -> 3""",
+    "a transaction may make a node smaller that is too big, or leave it": """
+        1 write a x*100; 1 mkdir a/name; 1 start t1; 1 start t2; 1 start t3; 1 start t4
+        t1 rm a/name; t2 write a y*100; t3 write b z*100; quota 1 node-size 100
+        t1 commit; t2 commit; t3 commit -> ENOSPC node-size: /local/domain/1/b
+        quota 1 node-size 0; t4 write c x*3000; t4 commit""",
+    "what transactions create together in one directory is limited; dom0 goes on": """
+        1 mkdir d; quota 1 node-size 56; 1 start t1; 1 start t2; 1 start t3; start d1
+        t1 mkdir d/w*15; t2 mkdir d/x*15; t3 mkdir d/y*15
+        d1 mkdir /local/domain/1/d/z*15; t1 commit; t2 commit
+        t3 commit -> ENOSPC dom1 is at its quota of 56 node-size
+        d1 commit; 1 dir d -> w*15 x*15 z*15""",
+}
 
 
-# Nodes.
-
-
-def test_a_guest_may_own_exactly_the_quota_of_nodes(
-    guest: Client, enter: Enter
-) -> None:
-    """ "At most N": the Nth is made, the next one is ENOSPC."""
-    guest.store.quotas.set(1, NODES, 4)
-    client = enter(guest)
-    client.write(b"a/b/c")
-
-    refused(Errno.ENOSPC, client.write, b"/local/domain/1/d")
-    refused(Errno.ENOSPC, client.mkdir, b"/local/domain/1/d")
-    client.write(b"a/b/c", b"x")
-    assert client.directory(b"/local/domain/1") == [b"a"]
-
-
-def test_removed_nodes_make_room(guest: Client, enter: Enter) -> None:
-    """In a transaction as outside."""
-    guest.store.quotas.set(1, NODES, 4)
-    guest.write(b"a/b/c")
-    client = enter(guest)
-    client.rm(b"a/b")
-    client.write(b"d")
-    client.write(b"e")
-
-    refused(Errno.ENOSPC, client.write, b"/local/domain/1/f")
+@pytest.mark.parametrize("inside", [False, True], ids=["direct", "in transaction"])
+@pytest.mark.parametrize("rule", RULES)
+def test_quotas(store: Store, rule: str, *, inside: bool) -> None:
+    """What is done by 1* is done in both ways."""
+    Play(store, inside=inside).run(RULES[rule])
 
 
 def test_a_quota_names_its_domain_and_limit(guest: Client, enter: Enter) -> None:
@@ -144,175 +169,3 @@ def test_limit_0_is_no_limit(guest: Client, enter: Enter) -> None:
         client.write(b"%d" % number)
 
     client.write(b"big", b"x" * 4000)
-
-
-def test_the_record_of_a_guests_node_is_limited(guest: Client, enter: Enter) -> None:
-    """16 bytes, 8 for each permission, the value: 2,048 are the most."""
-    client = enter(guest)
-    client.write(b"a", b"x" * (2048 - 16 - 8))
-    client.write(b"b", b"y")
-    client.write(b"d", b"x" * (2048 - 16 - 3 * 8))
-    client.set_perms(b"d", b"n1", b"r2", b"r3")
-
-    refused(Errno.ENOSPC, client.write, b"/local/domain/1/b", b"x" * 2025)
-    refused(Errno.ENOSPC, client.write, b"/local/domain/1/c", b"x" * 2025)
-    refused(Errno.ENOSPC, client.set_perms, b"/local/domain/1/a", b"n1", b"r2")
-    assert client.read(b"b") == b"y"
-
-
-def test_a_new_name_counts_in_its_parents_record(guest: Client, enter: Enter) -> None:
-    """Whether the parent is there already or is made on the way."""
-    client = enter(guest)
-    client.mkdir(b"d")
-    client.mkdir(b"d/" + b"x" * (2048 - 16 - 8 - 1 - 2))
-
-    refused(Errno.ENOSPC, client.mkdir, b"/local/domain/1/d/yy")
-    refused(Errno.ENOSPC, client.mkdir, b"/local/domain/1/e/" + b"x" * 2024 + b"/f")
-    refused(Errno.ENOSPC, client.mkdir, b"/local/domain/1/" + b"x" * 2048)
-    client.mkdir(b"d/y")
-
-
-def test_what_two_transactions_create_together_is_limited_too(
-    store: Store, dom0: Client, guest: Client
-) -> None:
-    """Each alone left the record of the directory small enough; dom0 may go on."""
-    guest.mkdir(b"d")
-    store.quotas.set(1, NODE_SIZE, 16 + 8 + 2 * 16)
-    names = [letter * 15 for letter in (b"w", b"x", b"y")]
-    transactions = [guest.start() for _ in names]
-    for name, transaction in zip(names, transactions, strict=True):
-        transaction.mkdir(b"d/" + name)
-    by_dom0 = dom0.start()
-    by_dom0.mkdir(b"/local/domain/1/d/" + b"z" * 15)
-    transactions[0].commit()
-    transactions[1].commit()
-    with pytest.raises(QuotaExceeded, match="dom1 is at its quota of 56 node-size"):
-        transactions[2].commit()
-    by_dom0.commit()
-
-    assert guest.directory(b"d") == [b"w" * 15, b"x" * 15, b"z" * 15]
-
-
-def test_a_transaction_may_make_a_node_smaller_that_is_too_big(
-    store: Store, guest: Client
-) -> None:
-    """Or leave it as it is; a new one that is too big by then is refused."""
-    guest.write(b"a", b"x" * 100)
-    guest.mkdir(b"a/name")
-    transactions = [guest.start() for _ in range(3)]
-    smaller, same, new = transactions
-    smaller.rm(b"a/name")
-    same.write(b"a", b"y" * 100)
-    new.write(b"b", b"z" * 100)
-    store.quotas.set(1, NODE_SIZE, 100)
-    smaller.commit()
-    same.commit()
-
-    with pytest.raises(QuotaExceeded, match="node-size: /local/domain/1/b"):
-        new.commit()
-    store.quotas.set(1, NODE_SIZE, 0)
-    unlimited = guest.start()
-    unlimited.write(b"c", b"x" * 3000)
-    unlimited.commit()
-
-
-def test_dom0_is_under_no_quota(dom0: Client, enter: Enter) -> None:
-    """Nor are the nodes that it makes for a guest refused."""
-    guest_of(dom0.store)
-    dom0.store.quotas.set(-1, NODES, 1)
-    dom0.mkdir(b"/a")
-    dom0.set_perms(b"/a", b"n1")
-    client = enter(dom0)
-    client.write(b"/a/b/c", b"x" * 4000)
-    client.write(b"/a/b", b"x" * 4000)
-
-    assert client.get_perms(b"/a/b/c") == b"n1\0"
-
-
-# Permissions, watches, transactions.
-
-
-def test_a_guest_may_give_exactly_the_quota_of_permissions(
-    guest: Client, enter: Enter
-) -> None:
-    """The owner's entry counts; dom0 may give more."""
-    entries = [b"n1", b"r0", b"r1", b"r2", b"r3"]
-    assert len(entries) == guest.store.quotas.limit(1, NODE_PERMISSIONS)
-    guest.write(b"a")
-    client = enter(guest)
-    client.set_perms(b"a", *entries)
-
-    with pytest.raises(QuotaExceeded, match="node-permissions"):
-        client.set_perms(b"a", *entries, b"r4")
-    assert client.get_perms(b"a") == b"n1\0r0\0r1\0r2\0r3\0"
-
-
-def test_dom0_may_give_any_number_of_permissions(dom0: Client, enter: Enter) -> None:
-    """It is under no quota."""
-    dom0.write(b"/a")
-    client = enter(dom0)
-    client.set_perms(b"/a", *[b"r0"] * 50)
-
-    assert client.get_perms(b"/a") == b"r0\0" * 50
-
-
-def test_a_guest_may_have_exactly_the_quota_of_watches(
-    store: Store, guest: Client
-) -> None:
-    """Over all its connections; one that is gone makes room; dom0 has any number."""
-    store.quotas.set(-1, WATCHES, 2)
-    first = guest.watch(b"a")
-    guest.watch(b"b")
-
-    with pytest.raises(QuotaExceeded, match="dom1 is at its quota of 2 watches"):
-        guest.watch(b"c")
-    store.unwatch(first)
-    guest.watch(b"c")
-    assert store.usage.watches.of(1) == 2
-
-    other = guest_of(store, 2)
-    other.watch(b"a")
-    for number in range(5):
-        Client(store, store.privileged.caller).watch(b"/", b"%d" % number)
-
-
-def test_a_guest_may_have_exactly_the_quota_of_transactions(
-    store: Store, guest: Client, dom0: Client
-) -> None:
-    """One that ends makes room, however it ends."""
-    store.quotas.set(-1, TRANSACTIONS, 1)
-    guest.write(b"a")
-    for number in range(3):
-        transaction = guest.start()
-        with pytest.raises(QuotaExceeded, match="dom1 is at its quota of 1 trans"):
-            guest.start()
-        if number == 0:
-            transaction.abort()
-        elif number == 1:
-            transaction.commit()
-        else:
-            transaction.read(b"a")
-            guest.write(b"a")
-            with pytest.raises(XenStoreError, match="EAGAIN"):
-                transaction.commit()
-
-    guest.start().abort()
-    for _ in range(5):
-        dom0.start()
-
-
-def test_a_lowered_quota_takes_nothing_away(store: Store, guest: Client) -> None:
-    """What is over it stays and may be used; only growth is refused."""
-    guest.write(b"a/b", b"1")
-    guest.watch(b"a")
-    transaction = guest.start()
-    for quota in (NODES, WATCHES, TRANSACTIONS):
-        store.quotas.set(1, quota, 1)
-    guest.write(b"a/b", b"2")
-    guest.set_perms(b"a/b", b"r1")
-    transaction.write(b"a/b", b"3")
-    transaction.commit()
-
-    with pytest.raises(QuotaExceeded):
-        guest.write(b"c")
-    assert guest.read(b"a/b") == b"3"

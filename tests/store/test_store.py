@@ -1,22 +1,16 @@
 """The store as a whole: what a new one holds, watches, domains."""
 
+from typing import Final
+
 import pytest
 
-from tests.store.support import Client, dom0_of, guest_of, shape, told, watched
-from xsd.protocol.errors import Errno, XenStoreError
+from tests.store.script import Play, calls_of
+from tests.store.support import Client, shape
+from xsd.protocol.errors import XenStoreError
 from xsd.store import Store
+from xsd.store.changes import Cause
 from xsd.store.check import verify
 from xsd.store.quota import NODES
-from xsd.store.store import INTRODUCE_DOMAIN, RELEASE_DOMAIN
-
-
-def missing(client: Client, path: bytes) -> bool:
-    try:
-        client.read(path)
-    except XenStoreError as error:
-        return error.errno is Errno.ENOENT
-    return False
-
 
 # A new store.
 
@@ -48,302 +42,228 @@ def test_another_domain_than_dom0_may_be_the_privileged_one() -> None:
     assert verify(store) == []
 
 
-def test_the_generation_grows_with_each_change(store: Store, dom0: Client) -> None:
+def test_the_generation_grows_with_each_change(store: Store) -> None:
     """Not when something is read."""
-    generations = [store.generation]
-    dom0.write(b"/a")
-    generations.append(store.generation)
-    dom0.write(b"/a")
-    generations.append(store.generation)
-    dom0.rm(b"/a")
-    generations.append(store.generation)
-    dom0.directory(b"/")
+    generations: list[int] = []
+    for script in ("dir /", "write /a", "write /a", "rm /a; dir /"):
+        Play(store).run(script)
+        generations.append(store.generation)
 
-    assert generations == sorted(set(generations))
-    assert store.generation == generations[-1]
+    assert generations == list(range(generations[0], generations[0] + 4))
 
 
-# Transactions and watches.
+# Transactions, watches, domains.
+
+RULES: Final[dict[str, str]] = {
+    "a domain is announced when it is introduced first": """
+        watch @introduceDomain; watch @releaseDomain; watch /
+        watch @introduceDomain deep 1
+        introduce 5 -> @introduceDomain:@introduceDomain @introduceDomain/5:deep
+        introduce 5 -> -""",
+    "only those who may read the special node are told": """
+        1 mkdir here; 1 watch @introduceDomain in1; 1 watch @releaseDomain out1
+        watch @introduceDomain in0; watch @releaseDomain out0
+        introduce 5 -> @introduceDomain:in0
+        release 5 -> @releaseDomain:out1 @releaseDomain:out0
+        set @introduceDomain n0 r1; set @releaseDomain n0
+        introduce 5 -> @introduceDomain:in1 @introduceDomain:in0
+        release 5 -> @releaseDomain:out0""",
+    "a domain that is not introduced is ENOENT": """
+        introduce 6; target 5 6 -> ENOENT dom5 is not introduced
+        target 6 5 -> ENOENT dom5 is not introduced
+        shut 5 -> ENOENT dom5 is not introduced
+        know 5; resume 5 -> ENOENT dom5 is not introduced""",
+    "features, those that there are, are set before a domain is introduced": """
+        know 5; features 5 2048 -> EINVAL unknown features 2048
+        features 5 1; introduce 5; features 5 2 -> EBUSY dom5 is introduced""",
+    "a released domain takes its nodes along, with all below; then its end is told": """
+        introduce 5; introduce 6; write /a/own; set /a/own n5
+        write /a/own/child; set /a/own/child n6; write /a/other; set /a/other n6
+        write /b/z/own; set /b/z/own n5; write /b/z/own/twice
+        watch @releaseDomain; watch /; watch /a/own/child; watch /a/other
+        release 5 -> /a/own/child:/a/own/child /a/own:/ /b/z/own:/ \
+@releaseDomain:@releaseDomain
+        read /a/own -> ENOENT; dir /a -> other; dir /b/z -> -""",
+    "it is taken out of all permissions; a later one has none of its rights": """
+        introduce 5; write /a/b; set /a n0 r5 r6 b5; set /a/b n0 r6
+        set @introduceDomain n0 r5; watch /; release 5 -> -
+        get /a -> n0 r6; get /a/b -> n0 r6; get @introduceDomain -> n0
+        introduce 5; 5 read /a -> EACCES""",
+    "what cannot be removed passes to the privileged domain": """
+        introduce 5; write /a/own; set /a/own r5 w5; set / r5 w5 b32757
+        set @introduceDomain r5 w5 b32757; set @releaseDomain r5 w5 b32757
+        watch @releaseDomain; release 5 -> @releaseDomain:@releaseDomain
+        get / -> r0 b32757; get @introduceDomain -> r0 b32757
+        get @releaseDomain -> r0 b32757; dir / -> tool a; dir /a -> -""",
+    "its nodes may be kept, and pass to the privileged domain in silence": """
+        introduce 5; write /own 1; set /own r5 r5 w6; write /own/1; set /own/1 n5
+        watch /; watch @releaseDomain; nodes 5 -> 2
+        keep 5 -> @releaseDomain:@releaseDomain
+        read /own -> 1; get /own -> r0 w6; get /own/1 -> n0; nodes 5 -> 0
+        nodes 0 -> 7""",
+    "an entry for all domains is not about one of that number": """
+        introduce 32757; set /tool n0 r32757; release 32757; get /tool -> n0 r32757""",
+    "a target gives its rights until another one is set or ends": """
+        introduce 5; introduce 6; introduce 7; write /5; set /5 n5; write /6; set /6 n6
+        write /7; set /7 n7; target 7 5
+        7 read /5 -> -; 7 read /6 -> EACCES; 7 read /7 -> -
+        target 7 6; 7 read /5 -> EACCES; 7 read /6 -> -; 7 read /7 -> -
+        introduce 6; write /again; set /again n6; release 6; introduce 6
+        write /again; set /again n6; 7 read /again -> EACCES""",
+    "transactions see a domain's end as any other change": """
+        introduce 5; write /own; set /own n5; write /shared; set /shared n0 r5
+        start t1; start t2; start t3
+        t1 read /own; t2 get /shared; t3 read /shared; t3 write /new; release 5
+        t1 commit -> EAGAIN
+        t2 commit -> EAGAIN
+        t3 commit""",
+    "open transactions are counted for who opened them until they end": """
+        1 mkdir here; start t1; start t2; 1 start t3; opened 0 -> 2; opened 1 -> 1
+        t1 commit; opened 0 -> 1; t2 abort; t3 commit; opened 0 -> 0; opened 1 -> 0""",
+    "a shut down is told to watches with a depth": """
+        introduce 5; watch @releaseDomain; watch @releaseDomain/5
+        watch @releaseDomain deep 1
+        shut 5 -> @releaseDomain/5:@releaseDomain/5 @releaseDomain/5:deep""",
+}
 
 
-def test_open_transactions_are_counted_until_they_end(
-    store: Store, dom0: Client, guest: Client
-) -> None:
-    """By the domain that opened them."""
-    one, other, third = dom0.start(), dom0.start(), guest.start()
-
-    assert store.usage.transactions.used == {0: 2, 1: 1}
-    one.commit()
-    other.abort()
-    third.commit()
-    assert store.usage.transactions.used == {}
-
-
-def test_an_unwatched_watch_is_told_nothing(store: Store, dom0: Client) -> None:
-    """Those that are left are told as before."""
-    watches = [dom0.watch(b"/a", token) for token in (b"1", b"2", b"3")]
-    store.unwatch(watches[1])
-
-    assert dom0.write(b"/a") == [(b"/a", b"1"), (b"/a", b"3")]
-    assert store.usage.watches.of(0) == 2
-
-
-# Domains.
-
-
-def test_a_domain_is_announced_when_it_is_introduced_first(
-    store: Store, dom0: Client
-) -> None:
-    """Another time gives it another port, which is nobody's business."""
-    watched(dom0, INTRODUCE_DOMAIN, RELEASE_DOMAIN, b"/")
-    dom0.watch(INTRODUCE_DOMAIN, b"deep", 1)
-
-    assert told(store.introduce(5, 7)) == [
-        (INTRODUCE_DOMAIN, INTRODUCE_DOMAIN),
-        (b"@introduceDomain/5", b"deep"),
-    ]
-    assert store.introduced(5).port == 7
-    assert store.introduce(5, 8) == []
-    assert store.introduced(5).port == 8
-
-
-def test_only_those_who_may_read_the_special_node_are_told(
-    store: Store, dom0: Client, guest: Client
-) -> None:
-    """At first every domain of a release and dom0 alone of an introduction."""
-    for client in (guest, dom0):
-        client.watch(INTRODUCE_DOMAIN, b"introduce by %d" % client.caller.domid)
-        client.watch(RELEASE_DOMAIN, b"release by %d" % client.caller.domid)
-
-    assert told(store.introduce(5, 1)) == [(INTRODUCE_DOMAIN, b"introduce by 0")]
-    assert told(store.release(5)) == [
-        (RELEASE_DOMAIN, b"release by 1"),
-        (RELEASE_DOMAIN, b"release by 0"),
-    ]
-    dom0.set_perms(INTRODUCE_DOMAIN, b"n0", b"r1")
-    dom0.set_perms(RELEASE_DOMAIN, b"n0")
-    assert told(store.introduce(5, 1)) == [
-        (INTRODUCE_DOMAIN, b"introduce by 1"),
-        (INTRODUCE_DOMAIN, b"introduce by 0"),
-    ]
-    assert told(store.release(5)) == [(RELEASE_DOMAIN, b"release by 0")]
-
-
-def test_a_domain_that_is_not_introduced_is_enoent(store: Store) -> None:
-    """Whether unknown or only known from permissions."""
-    store.domains.know(5, store.generation)
-    store.introduce(6, 1)
-
-    for request in (
-        lambda: store.introduced(5),
-        lambda: store.introduced(7),
-        lambda: store.release(5),
-        lambda: store.set_target(5, 6),
-        lambda: store.set_target(6, 5),
-    ):
-        with pytest.raises(XenStoreError, match=r"ENOENT: dom[57] is not introduced"):
-            request()
+@pytest.mark.parametrize("rule", RULES)
+def test_watches_and_domains(store: Store, rule: str) -> None:
+    """Requests, answers and events."""
+    Play(store).run(RULES[rule])
 
 
 def test_a_domain_may_be_known_before_it_is_introduced(store: Store) -> None:
     """As somebody that permissions can name; introduced, it is the same object."""
-    domain = store.domains.know(5, store.generation)
+    domain = store.know(5)
 
     assert store.known(5) is domain
+    with pytest.raises(XenStoreError, match="ENOENT: dom5 is not introduced"):
+        store.introduced(5)
     with pytest.raises(XenStoreError, match="ENOENT: dom6 does not exist"):
         store.known(6)
-    store.introduce(5, 1)
-    assert store.introduced(5) is domain
-
-
-def test_a_released_domain_takes_its_nodes_along(store: Store, dom0: Client) -> None:
-    """With all below them, told as a removal of each; then its end is told."""
-    guest_of(store, 5)
-    guest_of(store, 6)
-    for path, owner in (
-        (b"/a/own", b"n5"),
-        (b"/a/own/child", b"n6"),
-        (b"/a/other", b"n6"),
-        (b"/b/z/own", b"n5"),
-        (b"/b/z/own/twice", b"n5"),
-    ):
-        dom0.write(path)
-        dom0.set_perms(path, owner)
-    watched(dom0, RELEASE_DOMAIN, b"/", b"/a/own/child", b"/a/other")
-
-    assert told(store.release(5)) == [
-        (b"/a/own/child", b"/a/own/child"),
-        (b"/a/own", b"/"),
-        (b"/b/z/own", b"/"),
-        (RELEASE_DOMAIN, RELEASE_DOMAIN),
-    ]
-    assert missing(dom0, b"/a/own")
-    assert dom0.directory(b"/a") == [b"other"]
-    assert dom0.directory(b"/b/z") == []
-    assert (store.usage.nodes.of(5), store.usage.nodes.of(6)) == (0, 1)
-
-
-def test_a_released_domain_is_taken_out_of_all_permissions(
-    store: Store, dom0: Client
-) -> None:
-    """Nobody is told; the next domain of that id has none of its rights."""
-    guest_of(store, 5)
-    dom0.write(b"/a/b")
-    dom0.set_perms(b"/a", b"n0", b"r5", b"r6", b"b5")
-    dom0.set_perms(b"/a/b", b"n0", b"r6")
-    dom0.set_perms(INTRODUCE_DOMAIN, b"n0", b"r5")
-    watched(dom0, b"/")
-    generation = dom0.directory_part(b"/a/b", 0)
-
-    assert store.release(5) == []
-    assert dom0.get_perms(b"/a") == b"n0\0r6\0"
-    assert dom0.get_perms(b"/a/b") == b"n0\0r6\0"
-    assert dom0.get_perms(INTRODUCE_DOMAIN) == b"n0\0"
-    assert dom0.directory_part(b"/a/b", 0) == generation
-    with pytest.raises(XenStoreError, match="EACCES"):
-        guest_of(store, 5).read(b"/a")
-
-
-def test_nodes_that_cannot_be_removed_pass_to_the_privileged_domain(
-    store: Store, dom0: Client
-) -> None:
-    """The root and the special ones: without these nobody would be told again."""
-    guest_of(store, 5)
-    dom0.write(b"/a/own")
-    for path in (b"/", b"/a/own", INTRODUCE_DOMAIN, RELEASE_DOMAIN):
-        dom0.set_perms(path, b"r5", b"w5", b"b32757")
-    watched(dom0, RELEASE_DOMAIN)
-
-    assert told(store.release(5)) == [(RELEASE_DOMAIN, RELEASE_DOMAIN)]
-    for path in (b"/", INTRODUCE_DOMAIN, RELEASE_DOMAIN):
-        assert dom0.get_perms(path) == b"r0\0b32757\0"
-    assert dom0.directory(b"/") == [b"tool", b"a"]
-    assert dom0.directory(b"/a") == []
-    assert store.usage.nodes.of(5) == 0
-
-
-def test_nodes_of_a_released_domain_may_be_kept(store: Store, dom0: Client) -> None:
-    """They pass to the privileged domain, and nobody is told of that."""
-    guest_of(store, 5)
-    dom0.write(b"/own", b"1")
-    dom0.set_perms(b"/own", b"n5", b"r5")
-    watched(dom0, b"/", RELEASE_DOMAIN)
-
-    assert told(store.release(5, keep_orphans=True)) == [
-        (RELEASE_DOMAIN, RELEASE_DOMAIN)
-    ]
-    assert dom0.read(b"/own") == b"1"
-    assert dom0.get_perms(b"/own") == b"n0\0"
-    assert store.usage.nodes.of(5) == 0
-
-
-def test_a_shut_down_is_told_to_watches_with_a_depth(
-    store: Store, dom0: Client
-) -> None:
-    """The plain ones are told once for all domains that have changed."""
-    watched(dom0, RELEASE_DOMAIN, b"@releaseDomain/5")
-    dom0.watch(RELEASE_DOMAIN, b"deep", 1)
-    domain = store.introduced(guest_of(store, 5).caller.domid)
-
-    assert told(store.shut_down(5)) == [
-        (b"@releaseDomain/5", b"@releaseDomain/5"),
-        (b"@releaseDomain/5", b"deep"),
-    ]
-    states = [domain.shut_down]
+    for port in (7, 8):
+        store.introduce(5, port)
+        assert (store.introduced(5) is domain, domain.port) == (True, port)
+    store.shut_down(5)
+    assert domain.shut_down
     store.resume(5)
-    states.append(domain.shut_down)
-    assert states == [True, False]
-    assert told(store.tell_domain(RELEASE_DOMAIN, 5, deep=False)) == [
-        (RELEASE_DOMAIN, RELEASE_DOMAIN)
-    ]
-    for request in (store.shut_down, store.resume):
-        with pytest.raises(XenStoreError, match="ENOENT"):
-            request(6)
+    assert not domain.shut_down
 
 
-def test_a_reserved_number_is_in_no_list_that_a_release_changes(dom0: Client) -> None:
-    """An entry for all domains is not about the one that is released."""
-    store = dom0.store
-    store.introduce(32757, 1)
-    dom0.set_perms(b"/tool", b"n0", b"r32757")
-    store.release(32757)
-
-    assert dom0.get_perms(b"/tool") == b"n0\0r32757\0"
-
-
-def test_a_released_domain_leaves_no_quota_and_no_target(
-    store: Store, dom0: Client
-) -> None:
+def test_a_released_domain_leaves_no_quota_count_or_target(store: Store) -> None:
     """What names its id is about another domain from now on."""
-    guest_of(store, 5)
-    stub = guest_of(store, 6)
-    store.set_target(6, 5)
-    store.quotas.set(5, NODES, 7)
-    dom0.mkdir(b"/a")
-    dom0.set_perms(b"/a", b"n5")
-    stub.read(b"/a")
-    store.release(5)
+    game = Play(store)
+    game.run("""
+        introduce 5; introduce 6; target 6 5; quota 5 nodes 7; mkdir /a; set /a n5
+        release 5; nodes 5 -> 0; memory 5 -> 0
+    """)
 
-    assert stub.caller.target == -1
+    assert store.introduced(6).caller.target == -1
     assert store.quotas.limit(5, NODES) == 1000
-    with pytest.raises(XenStoreError, match="ENOENT"):
-        store.introduced(5)
-
-
-def test_a_target_gives_its_rights_until_another_one_is_set(
-    store: Store, dom0: Client
-) -> None:
-    """Beside the domain's own."""
-    for domid in (5, 6):
-        guest_of(store, domid)
-        dom0.write(b"/%d" % domid)
-        dom0.set_perms(b"/%d" % domid, b"n%d" % domid)
-    stub = guest_of(store, 7)
-    dom0.write(b"/7")
-    dom0.set_perms(b"/7", b"n7")
-    readable: list[list[bytes]] = []
-    for target in (5, 6):
-        store.set_target(7, target)
-        readable.append([path for path in (b"/5", b"/6", b"/7") if may(stub, path)])
-
-    assert readable == [[b"/5", b"/7"], [b"/6", b"/7"]]
-
-
-def may(client: Client, path: bytes) -> bool:
-    try:
-        client.read(path)
-    except XenStoreError:
-        return False
-    return True
-
-
-def test_transactions_see_a_domains_end_as_any_other_change(
-    store: Store, dom0: Client
-) -> None:
-    """Those that relied on what went with it conflict; others do not."""
-    guest_of(store, 5)
-    dom0.write(b"/own")
-    dom0.set_perms(b"/own", b"n5")
-    dom0.write(b"/shared")
-    dom0.set_perms(b"/shared", b"n0", b"r5")
-    removed, permitted, untouched = dom0.start(), dom0.start(), dom0.start()
-    removed.read(b"/own")
-    permitted.get_perms(b"/shared")
-    untouched.read(b"/shared")
-    untouched.write(b"/new")
-    store.release(5)
-
-    for transaction in (removed, permitted):
-        with pytest.raises(XenStoreError, match="EAGAIN"):
-            transaction.commit()
-    untouched.commit()
 
 
 def test_stores_are_independent_of_each_other() -> None:
     """Nothing is kept in the modules."""
     one, other = Store(), Store()
-    dom0_of(one).write(b"/a")
-    one.introduce(5, 1)
+    Play(one).run("write /a; introduce 5; quota -1 nodes 1; quota -1 soft-memory 1")
 
-    assert missing(dom0_of(other), b"/a")
+    Play(other).run("read /a -> ENOENT")
     assert other.domains.get(5) is None
+    assert other.quotas.get(-1, NODES) == 1000
+    assert other.quotas.get(-1, "soft-memory") == 2097152
+
+
+# The end of several domains.
+
+
+def test_domains_that_end_together_are_told_one_after_the_other(store: Store) -> None:
+    """What one took along that another owned is told once."""
+    Play(store).run("""
+        introduce 5; introduce 6; write /a; set /a n5; write /a/b; set /a/b n6
+        write /a/b/c; set /a/b/c n5; write /d; set /d n6 r5; write /e; set /e n0 r5 r6
+        set / n6; watch /; watch /a/b; watch @releaseDomain; know 7
+        release 6 5 7 -> /a/b:/ /a/b:/a/b /d:/ @releaseDomain:@releaseDomain \
+/a:/ @releaseDomain:@releaseDomain
+        dir / -> tool e; get /e -> n0; get / -> n0
+    """)
+    assert [domain.domid for domain in store.domains.all()] == [0]
+
+
+@pytest.mark.pure_only
+def test_the_end_of_a_domain_costs_the_same_at_any_depth() -> None:
+    """Nodes that name it may stand below each other."""
+    counts: list[int] = []
+    for deep in (False, True):
+        store = Store()
+        game = Play(store)
+        game.run("introduce 5; mkdir /top; set /top n0 r5")
+        wide = [f"mkdir /top/{number}" for number in range(1000)]
+        game.run("mkdir /top" + "/x" * 1000 if deep else ";".join(wide))
+        counts.append(calls_of(store.end, [5]))
+        assert verify(store) == []
+
+    assert counts[1] < 1.5 * counts[0]
+
+
+@pytest.mark.pure_only
+def test_who_left_nothing_costs_nothing(store: Store) -> None:
+    """Nobody looks for what a domain cannot own, nor be named in."""
+    game = Play(store)
+    game.run("introduce 5; introduce 6; set /tool n0 r6")
+    before = calls_of(store.end, [5])
+    for number in range(1000):
+        game.run(f"introduce {5 + (number == 0)}; mkdir /{number}")
+
+    assert calls_of(store.end, [5]) < before + 5
+
+
+# What has changed, and why.
+
+
+def test_changes_are_kept_for_who_listens(store: Store, dom0: Client) -> None:
+    """Of each request with its cause; once, and only while somebody does."""
+    dom0.write(b"/unheard")
+    assert store.take_news() == []
+    store.listening = True
+    causes = [Cause(number, 0, 0, 11) for number in range(3)]
+    store.cause = causes[0]
+    dom0.write(b"/a/b", b"1")
+    t1 = dom0.start()
+    t1.rm(b"/a/b")
+    store.cause = causes[1]
+    dom0.write(b"/a", b"2")
+    with pytest.raises(XenStoreError):
+        dom0.rm(b"/no/such")
+    store.cause = causes[2]
+    t1.write(b"/c")
+    t1.commit()
+    news = store.take_news()
+
+    assert [each.path[-1] for each in news] == [b"a", b"b", b"a", b"b", b"c"]
+    assert [each.cause for each in news] == [causes[n] for n in (0, 0, 1, 2, 2)]
+    assert store.take_news() == []
+    assert repr(causes[2]) == "Cause(#2, dom0, 0, 11)"
+
+
+@pytest.mark.pure_only
+@pytest.mark.parametrize("others", [False, True])
+def test_a_defect_while_changes_are_derived_leaves_the_store_as_it_was(
+    store: Store, dom0: Client, monkeypatch: pytest.MonkeyPatch, *, others: bool
+) -> None:
+    """The commit has not happened then."""
+    dom0.write(b"/a", b"1")
+    t1 = dom0.start()
+    Play(store).run("write /b")
+    t1.write(b"/a", b"2")
+    if others:
+        dom0.write(b"/c")
+    before = shape(store), dict(store.usage.memory.used)
+    with monkeypatch.context() as patch:
+        patch.setattr("xsd.store.commit.changes_between", None)
+        with pytest.raises(TypeError):
+            t1.commit()
+
+    assert shape(store) == before[0]
+    assert store.usage.transactions.used == {}
+    assert store.take_news() == []

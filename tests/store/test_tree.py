@@ -1,22 +1,32 @@
 """Versions of the tree: what they share and what they do not."""
 
-from itertools import product
-
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.store.support import at, perms
+from tests.store.support import perms
 from xsd.protocol.path import Path
 from xsd.protocol.perms import owner_only
+from xsd.store.clock import Clock
 from xsd.store.node import Node
-from xsd.store.tree import DEEP_ABOVE, Clock, Finder, Tree, find
+from xsd.store.tree import Place, Tree, find
 
 NOBODY = owner_only(0)
+AB: Path = (b"a", b"b")
 
 
-def new_tree() -> tuple[Clock, Tree]:
-    clock = Clock()
-    return clock, Tree(clock, Node(0, b"", NOBODY, 0))
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def tree(clock: Clock) -> Tree:
+    """With /a/b and /c, each without the empty name of the root."""
+    tree = Tree(clock, Node(0, b"", NOBODY, 0))
+    add(tree, b"a", b"b")
+    add(tree, b"c")
+    return tree
 
 
 def add(tree: Tree, *path: bytes) -> Node:
@@ -31,135 +41,91 @@ def write(tree: Tree, path: Path, value: bytes) -> None:
     tree.set_value(path, tree.spine(path), value)
 
 
-def test_generations_count_from_1() -> None:
-    """No two changes have the same one."""
-    clock = Clock()
-
-    assert clock.now == 0
-    assert [clock.tick(), clock.tick()] == [1, 2]
-    assert clock.now == 2
-
-
-def test_no_two_trees_have_the_same_token() -> None:
+def test_no_two_trees_have_the_same_token(clock: Clock, tree: Tree) -> None:
     """Else one could change what belongs to the other."""
-    clock, tree = new_tree()
-    branch = Tree(clock, tree.freeze())
-
-    assert branch.token != tree.token
+    assert Tree(clock, tree.freeze()).token != tree.token
 
 
-def test_a_spine_ends_where_the_path_leaves_the_tree() -> None:
-    """It has one node more than the path exactly if the node is there."""
-    _clock, tree = new_tree()
-    add(tree, b"a", b"b")
-
-    assert len(tree.spine((b"a", b"b"))) == 3
-    assert len(tree.spine((b"a", b"b", b"c", b"d"))) == 3
-    assert tree.spine((b"x", b"b")) == [tree.top]
-
-
-def test_find_follows_a_path() -> None:
-    """None as soon as a part is missing; no path leads to the top."""
-    _clock, tree = new_tree()
-    node = add(tree, b"a", b"b")
-
-    assert find(tree.top, (b"a", b"b")) is node
-    assert find(tree.top, (b"a", b"x")) is None
-    assert find(tree.top, (b"x", b"b")) is None
-    assert find(tree.top, ()) is tree.top
-
-
-def test_find_and_spine_look_into_wide_directories() -> None:
-    """Their children are not in the plain dict."""
-    _clock, tree = new_tree()
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ((), 0),
+        (AB, 2),
+        ((*AB, b"c", b"d"), 2),
+        ((b"a", b"x"), 1),
+        ((b"x", b"b"), 0),
+        ((b"wide", b"299"), 2),
+        ((b"wide", b"300"), 1),
+    ],
+)
+def test_a_spine_ends_where_the_path_leaves_the_tree(
+    tree: Tree, path: Path, there: int
+) -> None:
+    """Also in a wide directory; what is missing is not found."""
     for number in range(300):
-        add(tree, b"%d" % number)
+        add(tree, b"wide", b"%d" % number)
+    spine, node = tree.spine(path), tree.top
+    for name in path[:there]:
+        child = node.child(name)
+        assert child is not None
+        node = child
 
-    assert find(tree.top, (b"299",)) is tree.spine((b"299",))[1]
-    assert find(tree.top, (b"300",)) is None
-    assert len(tree.spine((b"300",))) == 1
+    assert len(spine) == there + 1
+    assert spine[-1] is node
+    assert find(tree.top, path) is (node if there == len(path) else None)
 
 
-def test_each_change_marks_its_facet_with_a_generation_of_its_own() -> None:
+def test_each_change_marks_its_facet_with_a_generation_of_its_own(
+    clock: Clock, tree: Tree
+) -> None:
     """Value, permissions, names; a new child marks its parent."""
-    clock, tree = new_tree()
-    parent = add(tree, b"a")
-    child = add(tree, b"a", b"b")
+    parent, child = tree.spine((b"c",))[-1], add(tree, b"c", b"d")
 
     assert parent.names_changed == child.created == clock.now
-    write(tree, (b"a",), b"1")
+    write(tree, (b"c",), b"1")
     assert parent.value == b"1"
     assert parent.value_changed == clock.now
-    tree.set_perms((b"a",), tree.spine((b"a",)), perms(b"n1"))
+    tree.set_perms((b"c",), tree.spine((b"c",)), perms(b"n1"))
     assert parent.perms.owner == 1
     assert parent.perms_changed == clock.now
-    tree.remove((b"a", b"b"), tree.spine((b"a", b"b")))
-    assert parent.child(b"b") is None
+    tree.remove((b"c", b"d"), tree.spine((b"c", b"d")))
+    assert parent.child(b"d") is None
     assert parent.names_changed == clock.now
     assert parent.created < parent.value_changed < parent.perms_changed
 
 
-def test_a_change_in_an_unfrozen_tree_copies_nothing() -> None:
+def test_a_change_in_an_unfrozen_tree_copies_nothing(tree: Tree) -> None:
     """The top and all below stay the same objects."""
-    _clock, tree = new_tree()
-    add(tree, b"a", b"b")
-    top = tree.own((), [tree.top])
-    before = tree.spine((b"a", b"b"))
-    write(tree, (b"a", b"b"), b"1")
+    before = tree.spine(AB)
+    write(tree, AB, b"1")
 
-    assert tree.spine((b"a", b"b")) == before
-    assert tree.top is top
+    assert tree.spine(AB) == before
 
 
-def test_a_frozen_state_is_never_changed() -> None:
-    """Whatever is done to the tree afterwards."""
-    _clock, tree = new_tree()
-    add(tree, b"a", b"b")
-    add(tree, b"c")
-    frozen = tree.freeze()
-    old = find(frozen, (b"a", b"b"))
-    write(tree, (b"a", b"b"), b"1")
-    add(tree, b"a", b"d")
-    tree.remove((b"c",), tree.spine((b"c",)))
-
-    assert old is not None
-    assert find(frozen, (b"a", b"b")) is old
-    assert old.value == b""
-    assert find(frozen, (b"a", b"d")) is None
-    assert find(frozen, (b"c",)) is not None
-
-
-def test_a_change_after_freezing_copies_the_nodes_of_its_path_only() -> None:
+def test_a_change_after_freezing_copies_the_nodes_of_its_path_only(tree: Tree) -> None:
     """All others are shared by both versions."""
-    _clock, tree = new_tree()
-    add(tree, b"a", b"b")
-    add(tree, b"c", b"d")
     frozen = tree.freeze()
-    write(tree, (b"a", b"b"), b"1")
+    write(tree, AB, b"1")
 
     assert tree.top is not frozen
     assert find(tree.top, (b"a",)) is not find(frozen, (b"a",))
     assert find(tree.top, (b"c",)) is find(frozen, (b"c",))
 
 
-def test_a_path_is_copied_only_once_after_freezing() -> None:
+def test_a_path_is_copied_only_once_after_freezing(tree: Tree) -> None:
     """The second change finds the nodes its own, also when another path shares some."""
-    _clock, tree = new_tree()
-    add(tree, b"a", b"b")
     add(tree, b"a", b"c")
     tree.freeze()
-    write(tree, (b"a", b"b"), b"1")
-    spine = tree.spine((b"a", b"b"))
-    write(tree, (b"a", b"b"), b"2")
+    write(tree, AB, b"1")
+    spine = tree.spine(AB)
+    write(tree, AB, b"2")
     write(tree, (b"a", b"c"), b"2")
 
-    assert tree.spine((b"a", b"b")) == spine
+    assert tree.spine(AB) == spine
 
 
-def test_freezing_an_unchanged_tree_again_takes_no_token() -> None:
+def test_freezing_an_unchanged_tree_again_takes_no_token(tree: Tree) -> None:
     """Nothing carries the present one."""
-    _clock, tree = new_tree()
-    add(tree, b"a")
     frozen = tree.freeze()
     token = tree.token
 
@@ -167,21 +133,40 @@ def test_freezing_an_unchanged_tree_again_takes_no_token() -> None:
     assert tree.token == token
 
 
-def test_a_branch_leaves_the_tree_alone_until_it_is_adopted() -> None:
+def test_a_branch_leaves_the_tree_alone_until_it_is_adopted(
+    clock: Clock, tree: Tree
+) -> None:
     """A commit that fails leaves a branch that nobody sees."""
-    clock, tree = new_tree()
-    add(tree, b"a")
     top = tree.top
     branch = Tree(clock, top)
-    write(branch, (b"a",), b"1")
-    old = find(tree.top, (b"a",))
+    write(branch, AB, b"1")
 
     assert tree.top is top
-    assert old is not None
-    assert old.value == b""
+    assert tree.spine(AB)[-1].value == b""
     tree.adopt(branch)
     assert tree.top is branch.top
     assert tree.token == branch.token
+
+
+def test_a_place_is_made_our_own_with_all_above_it(tree: Tree) -> None:
+    """As `own` does by a path; places beside it see the copies above them."""
+    for name in (b"x", b"y"):
+        add(tree, *AB, name)
+    before = tree.freeze()
+    top = Place(None, b"", tree.top)
+    a = Place(top, b"a", find(before, (b"a",)))
+    b = Place(a, b"b", find(before, AB))
+    x, y = [Place(b, name, find(before, (*AB, name))) for name in (b"x", b"y")]
+    displaced = tree.displaced
+    tree.write_own(tree.own_at(x), b"1")
+    copied = tree.displaced - displaced
+    tree.write_own(tree.own_at(y), b"2")
+
+    assert tree.displaced - displaced - copied < copied / 2
+    assert tree.spine((*AB, b"y")) == [each.node for each in (top, a, b, y)]
+    values = [value for path, value in contents(tree.top) if len(path) == 3]
+    assert values == [b"2", b"1"]
+    assert all(value == b"" for _path, value in contents(before))
 
 
 @given(
@@ -195,7 +180,7 @@ def test_a_branch_leaves_the_tree_alone_until_it_is_adopted() -> None:
 )
 def test_frozen_states_stay_as_they_were(steps: list[tuple[str, list[bytes]]]) -> None:
     """Any sequence of changes leaves every earlier version alone."""
-    _clock, tree = new_tree()
+    tree = Tree(Clock(), Node(0, b"", NOBODY, 0))
     versions = [(tree.freeze(), contents(tree.top))]
     for number, (what, names) in enumerate(steps):
         path = tuple(names)
@@ -223,18 +208,3 @@ def contents(top: Node) -> list[tuple[Path, bytes]]:
         found.append((path, node.value))
         rest.extend([((*path, name), child) for name, child in node.children()])
     return found
-
-
-def test_a_deep_node_is_found_wherever_the_last_one_was() -> None:
-    """Above, below, beside, or not there at all."""
-    top = b"/t" * DEEP_ABOVE
-    _clock, tree = new_tree()
-    for name in (b"/a/b/c", b"/a/d", b"/e"):
-        add(tree, *at(top + name))
-    names = (b"", b"/a", b"/a/b", b"/a/b/c", b"/a/d", b"/e", b"/x", b"/a/x/c", b"/e/x")
-    paths = [at(top + name) for name in names]
-    finder = Finder(tree.top)
-
-    for sequence in product(paths, repeat=3):
-        for path in sequence:
-            assert finder.find(path) is find(tree.top, path)

@@ -5,25 +5,16 @@ what it would pass over would be a difference between what is tested and what is
 written there.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
 import yaml
 
-SERVICE_KEYS: Final = frozenset(
-    {
-        "build",
-        "cap_drop",
-        "command",
-        "depends_on",
-        "image",
-        "network_mode",
-        "read_only",
-        "security_opt",
-        "user",
-        "volumes",
-    }
+SERVICE_KEYS: Final = (
+    *("build", "cap_drop", "command", "depends_on", "image", "network_mode"),
+    *("read_only", "security_opt", "user", "volumes"),
 )
 
 
@@ -34,33 +25,19 @@ class ComposeError(Exception):
 @final
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One container.
-
-    Attributes:
-        name: Of the service.
-        image: What it is made of.
-        build: Directory that the image is built from, if this service says so.
-        command: What it runs; empty for what the image says.
-        mounts: Volume or file of the host, and the rest of the option: `:/a:ro`.
-        waits_for: Services that have to be healthy first.
-        options: Words for `run`, without the mounts.
-    """
+    """One container."""
 
     name: str
     image: str
-    build: Path | None
-    command: tuple[str, ...]
-    mounts: tuple[tuple[str, str], ...]
-    waits_for: tuple[str, ...]
-    options: tuple[str, ...]
+    build: Path | None  # the image's directory, if this service says so
+    command: tuple[str, ...]  # empty for what the image says
+    mounts: tuple[tuple[str, str], ...]  # volume or file of the host, and `:/a:ro`
+    waits_for: tuple[str, ...]  # services that have to be healthy first
+    options: tuple[str, ...]  # words for `run`, without the mounts
 
 
 def read_compose(path: Path) -> list[Service]:
-    """Return the services, those first that others wait for.
-
-    Raises:
-        ComposeError: If something is wrong or not known.
-    """
+    """Return the services, those first that others wait for."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     _check_keys(document, {"services", "volumes"}, "the file")
     volumes = document.get("volumes", {})
@@ -90,12 +67,9 @@ def _service(
             raise ComposeError(f"{name} waits for {other} in another way")
     options = [f"--cap-drop={word}" for word in entry.get("cap_drop", [])]
     options += [f"--security-opt={word}" for word in entry.get("security_opt", [])]
-    if entry.get("read_only"):
-        options.append("--read-only")
-    if "network_mode" in entry:
-        options.append(f"--network={entry['network_mode']}")
-    if "user" in entry:
-        options.append(f"--user={entry['user']}")
+    options += ["--read-only"] if entry.get("read_only") else []
+    for key, option in (("network_mode", "network"), ("user", "user")):
+        options += [f"--{option}={entry[key]}"] if key in entry else []
     return Service(
         name=name,
         image=entry["image"],
@@ -123,8 +97,8 @@ def _mount(text: str, volumes: dict[str, Any], directory: Path) -> tuple[str, st
     return source, colon + rest
 
 
-def _check_keys(entry: object, known: frozenset[str] | set[str], what: str) -> None:
+def _check_keys(entry: object, known: Iterable[str], what: str) -> None:
     if not isinstance(entry, dict):
         raise ComposeError(f"{what} is no mapping")
-    if set(entry) - known:
-        raise ComposeError(f"{what} has {sorted(set(entry) - known)}")
+    if unknown := set(entry).difference(known):
+        raise ComposeError(f"{what} has {sorted(unknown)}")

@@ -1,5 +1,6 @@
 """A container engine and the containers of one test."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,8 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final, Self, final
 
-from tests.support.processes import PATIENCE_S, wait_until
-from xsd.client import Client, DisconnectedError, NotListeningError
+from tests.support.checks import ran
+from tests.support.daemons import answers
+from tests.support.processes import wait_until
+from xsd.client import DisconnectedError
 
 CONFINED: Final = (
     "--read-only",
@@ -23,12 +26,7 @@ CONFINED: Final = (
 
 @final
 class Engine:
-    """A container engine, and what it has started here.
-
-    Args:
-        program: `podman` or `docker`.
-        image: Ours, built already.
-    """
+    """A container engine, and what it has started here."""
 
     def __init__(self, program: str, image: str) -> None:
         self.program = program
@@ -52,20 +50,11 @@ class Engine:
         return done.stdout.strip()
 
     def attempt(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command."""
-        return subprocess.run(
-            [self.program, *words],
-            stdin=subprocess.DEVNULL,
-            # podman's monitor leaves a file where it is when memory is short.
-            cwd=tempfile.gettempdir(),
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=120,
-        )
+        # podman's monitor leaves a file where it is when memory is short.
+        options = {"cwd": tempfile.gettempdir(), "stdin": subprocess.DEVNULL}
+        return ran([self.program, *words], check=False, timeout=120, **options)
 
     def volume(self) -> str:
-        """Make a volume."""
         name = f"xsd-check-{os.getpid()}-{len(self._volumes)}"
         self("volume", "create", name)
         self._volumes.append(name)
@@ -74,13 +63,7 @@ class Engine:
     def start(
         self, *options: str, command: tuple[str, ...] = (), image: str = ""
     ) -> "Container":
-        """Start a container and leave it to itself.
-
-        Args:
-            options: For `run`.
-            command: What to run; by default what the image says.
-            image: Another image than ours.
-        """
+        """Start a container and leave it to itself."""
         name = f"xsd-check-{os.getpid()}-{len(self._names)}"
         self._names.append(name)
         which = image or self.image
@@ -88,7 +71,6 @@ class Engine:
         return Container(self, name)
 
     def run(self, *options: str, command: tuple[str, ...], image: str = "") -> str:
-        """Run a command in a container of its own, and return what it prints."""
         container = self.start(*options, command=command, image=image)
         status = container.wait()
         assert status == 0, f"{command}: status {status}: {container.logs()}"
@@ -97,18 +79,13 @@ class Engine:
 
 @final
 class Container:
-    """One container.
-
-    Attributes:
-        name: Its name.
-    """
+    """One container."""
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
         self.name = name
 
     def inspect(self, template: str) -> str:
-        """Return what the engine knows of it, as `{{.State.Pid}}`."""
         return self._engine("inspect", f"--format={template}", self.name)
 
     @property
@@ -117,7 +94,6 @@ class Container:
         return int(self.inspect("{{.State.Pid}}"))
 
     def attempt(self, *command: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command in it."""
         return self._engine.attempt("exec", self.name, *command)
 
     def execute(self, *command: str) -> str:
@@ -125,16 +101,13 @@ class Container:
         return self._engine("exec", self.name, *command)
 
     def logs(self) -> str:
-        """Return what it has printed."""
         done = self._engine.attempt("logs", self.name)
         return done.stdout + done.stderr
 
     def events(self) -> list[dict[str, Any]]:
-        """Return the lines of the daemon's log."""
         return [json.loads(line) for line in self.logs().splitlines()]
 
     def wait(self) -> int:
-        """Wait until it ends, and return its exit code."""
         return int(self._engine("wait", self.name))
 
     def stop(self, seconds: int) -> int:
@@ -147,29 +120,19 @@ class Container:
         os.kill(self.pid, signal.SIGKILL)
 
     def wait_until_healthy(self) -> None:
-        """Wait until the daemon in it works."""
-
         def healthy() -> bool:
             running = self.inspect("{{.State.Running}}") == "true"
-            assert running or self.inspect(
-                "{{.HostConfig.RestartPolicy.Name}}"
-            ) not in {
-                "",
-                "no",
-            }, self.logs()
+            policy = self.inspect("{{.HostConfig.RestartPolicy.Name}}")
+            assert running or policy not in {"", "no"}, self.logs()
             return self.attempt("xsd", "health").returncode == 0
 
         wait_until(healthy, f"{self.name} does not get healthy")
 
 
 def wait_until_served(path: Path) -> None:
-    """Wait until a daemon answers on a socket."""
-
     def served() -> bool:
-        try:
-            with Client(str(path), timeout=PATIENCE_S) as client:
-                return client.get_domain_path(0) == b"/local/domain/0"
-        except (NotListeningError, DisconnectedError):
-            return False
+        with contextlib.suppress(DisconnectedError):
+            return answers(path)
+        return False
 
     wait_until(served, f"nobody serves on {path}")

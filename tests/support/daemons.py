@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, final
 
@@ -21,7 +21,7 @@ import xsd
 from tests.conftest import find_program
 from xsd.client import Client, NotListeningError
 
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 20.0
 """Most seconds until a daemon answers, or is gone."""
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
@@ -43,12 +43,7 @@ def environment() -> dict[str, str]:
 
 @final
 class Daemon:
-    """A running daemon; leaving it as a context manager ends it.
-
-    Attributes:
-        socket: Where it listens.
-        pid: Its process.
-    """
+    """A running daemon; leaving it as a context manager ends it."""
 
     def __init__(self, socket: Path, pid: int) -> None:
         self.socket = socket
@@ -63,11 +58,7 @@ class Daemon:
         self.stop()
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """End the daemon and wait until it has gone; a second time does nothing.
-
-        Raises:
-            Failed: If the signal does not end it; it is killed then.
-        """
+        """End the daemon and wait until it has gone; a second time does nothing."""
         if self._handle < 0:
             return
         gone = self._signal(number)
@@ -81,43 +72,38 @@ class Daemon:
             pytest.fail(f"signal {number} does not end {self.socket}", pytrace=False)
 
     def _signal(self, number: int) -> bool:
-        """Send a signal, and tell whether the process ends then."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._handle, number)
         return bool(select.select([self._handle], [], [], PATIENCE_S)[0])
 
 
 def start_daemon(directory: Path) -> Daemon:
-    """Start the daemon that the tests are about.
-
-    Args:
-        directory: For its socket and its log; short, as a socket's path must be.
-    """
+    """Start the daemon that the tests are about."""
     return start_c_peer(directory) if daemon_name() == "c" else start_xsd(directory)
 
 
 def start_xsd(directory: Path, *options: str) -> Daemon:
-    """Start our daemon.
+    """Start our daemon, with more words for its command line."""
+    return launch(directory, [], *options, XENSTORED_RUNDIR=str(directory))
 
-    Args:
-        directory: For its socket and its log.
-        options: More words for its command line.
 
-    Raises:
-        Failed: If it does not answer GET_DOMAIN_PATH in time.
-    """
+def launch(
+    directory: Path, before: Sequence[str], *options: str, **variables: str
+) -> Daemon:
+    """Start our daemon, maybe through another program, and wait until it answers."""
     path = directory / "socket"
+    words = [sys.executable, "-m", "xsd", "serve", "--socket", str(path), *options]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "xsd", "serve", "--socket", str(path), *options],
+            [*before, *words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**environment(), "XENSTORED_RUNDIR": str(directory)},
+            env={**environment(), **variables},
         )
     deadline = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < deadline:
-        if _answers(path):
+        if answers(path):
             daemon = Daemon(path, process.pid)
             process.returncode = 0  # `Daemon.stop` waits for it
             return daemon
@@ -134,12 +120,6 @@ def start_c_peer(directory: Path) -> Daemon:
 
     `run-peer`, which can do that, is looked for in the directory XSD_PEERS, else
     in `shared/peers` beside the checkout.
-
-    Args:
-        directory: For its socket, its log and its hypervisor's files.
-
-    Raises:
-        Skipped: If it is missing.
     """
     beside = CHECKOUT.parent / "shared" / "peers"
     starter = Path(os.environ.get("XSD_PEERS") or beside) / "run-peer"
@@ -153,11 +133,11 @@ def start_c_peer(directory: Path) -> Daemon:
 
 
 def client_environment(socket: Path) -> Mapping[str, str]:
-    """Return the environment for a client program of this daemon."""
     return {**environment(), "XENSTORED_PATH": str(socket)}
 
 
-def _answers(path: Path) -> bool:
+def answers(path: Path) -> bool:
+    """Tell whether somebody serves on a socket."""
     try:
         with Client(str(path), timeout=PATIENCE_S) as client:
             return client.get_domain_path(0) == b"/local/domain/0"

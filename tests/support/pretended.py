@@ -13,35 +13,29 @@ PORT_WORD: Final = 2076 // 4
 
 
 def port_in_page(page: memoryview) -> int:
-    """Return the port that a page names."""
     with page.cast("I") as words:
         return words[PORT_WORD]
 
 
 @final
 class Host:
-    """A pretended hypervisor and a control client of it.
-
-    Attributes:
-        changed: Whether `pending` has told of a domain since this was last set.
-    """
+    """A pretended hypervisor and a control client of it."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.hypervisor = EmulatedHypervisor(str(path))
         self.changed = False
-        self.control = TurnTaker(path, self._turn)
+        self.control = TurnTaker(path, self.turn)
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
         ports, changed = self.hypervisor.pending()
         assert not ports
         self.changed |= changed
 
     def ask(self, do: str, **arguments: object) -> dict[str, object]:
-        """Send a request and return its reply."""
         return self.control.ask({"do": do, **arguments})
 
     def create(self, domid: int = 5) -> int:
-        """Make a domain and return its port; its descriptors are the control's."""
         port = self.ask("create", domid=domid)["port"]
         assert isinstance(port, int)
         return port
@@ -54,5 +48,4 @@ class Host:
         return channel, page, to_daemon, to_guest
 
     def is_awake(self) -> bool:
-        """Tell whether the event loop would call `pending`."""
         return bool(select.select([self.hypervisor.fileno()], [], [], 0)[0])

@@ -14,19 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self, final
 
-from tests.support.daemons import environment
-from xsd.client import Client, NotListeningError
+from tests.support.checks import ran
+from tests.support.daemons import answers, environment
+from xsd.client import Client
 
 PATIENCE_S: Final = 30.0
 """Most seconds until something happens that should."""
 
 
 def wait_until(happened: Callable[[], bool], what: str) -> None:
-    """Wait for something that leaves no descriptor to wait on.
-
-    Raises:
-        AssertionError: If it does not happen.
-    """
+    """Wait for something that leaves no descriptor to wait on."""
     deadline = time.monotonic() + PATIENCE_S
     pause = 0.001
     while not happened():
@@ -44,12 +41,10 @@ def memory(pid: int, what: str = "VmRSS") -> int:
 
 
 def descriptors(pid: int) -> int:
-    """Return the number of open files of a process."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def listener_of(path: Path) -> int:
-    """Return the process that listens on a socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.connect(str(path))
         found = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
@@ -59,14 +54,7 @@ def listener_of(path: Path) -> int:
 
 @final
 class Place:
-    """A directory where the daemons of one test live; they end with it.
-
-    Attributes:
-        path: The directory.
-        rundir: What XENSTORED_RUNDIR is set to.
-        socket: Where clients connect, if the test does not say otherwise.
-        log: What the daemon has logged.
-    """
+    """A directory where the daemons of one test live; they end with it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -94,20 +82,13 @@ class Place:
         return {**environ, "XENSTORED_RUNDIR": str(self.rundir), **changes}
 
     def command(self, *words: str) -> list[str]:
-        """Return the command line of `xenstored` with some words."""
         return [sys.executable, "-m", "xsd.daemon.xenstored", *words]
 
     def client(self, path: Path | None = None) -> Client:
-        """Connect; whoever listens must answer in time."""
         return Client(str(path or self.socket), timeout=PATIENCE_S)
 
     def answers(self, path: Path | None = None) -> bool:
-        """Tell whether somebody serves."""
-        try:
-            with self.client(path) as client:
-                return client.get_domain_path(0) == b"/local/domain/0"
-        except NotListeningError:
-            return False
+        return answers(path or self.socket)
 
     def start(
         self,
@@ -116,14 +97,7 @@ class Place:
         stderr: int | None = None,
         **environ: str,
     ) -> "subprocess.Popen[bytes]":
-        """Start a daemon in the foreground and wait until it answers.
-
-        Args:
-            words: For the command line.
-            listens: Where it answers, if not on `socket`.
-            stderr: A descriptor that is not `log`.
-            environ: Changes to the environment.
-        """
+        """Start a daemon in the foreground and wait until it answers."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 self.command("-N", *words),
@@ -143,21 +117,13 @@ class Place:
 
     def run(self, *words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
         """Run `xenstored` until it returns, be it to leave a daemon behind."""
-        return subprocess.run(
-            self.command(*words),
-            check=False,
-            capture_output=True,
-            text=True,
-            env=self.environ(**environ),
-            timeout=PATIENCE_S,
-        )
+        command, environment = self.command(*words), self.environ(**environ)
+        return ran(command, check=False, env=environment, timeout=PATIENCE_S)
 
     def text(self) -> str:
-        """Return the log as it is."""
         return self.log.read_text(encoding="ascii") if self.log.exists() else ""
 
     def lines(self, event: str = "") -> list[dict[str, Any]]:
-        """Return the lines of the log, or those of one event."""
         lines = [json.loads(line) for line in self.text().splitlines()]
         return [line for line in lines if event in ("", line["event"])]
 
@@ -176,7 +142,6 @@ class Place:
 
 
 def end(process: "subprocess.Popen[bytes]", number: int = signal.SIGTERM) -> int:
-    """Send a signal and return the exit code that comes of it."""
     process.send_signal(number)
     return process.wait(PATIENCE_S)
 

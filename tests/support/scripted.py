@@ -15,9 +15,6 @@ class ScriptedDaemon:
 
     Answers are put into the socket before the client asks, which works because
     request ids count from 1 and the client reads only after it has asked.
-
-    Attributes:
-        client: The client at the other end.
     """
 
     def __init__(self, directory: Path, *, timeout: float | None = 10.0) -> None:
@@ -43,20 +40,16 @@ class ScriptedDaemon:
         self._end.sendall(encode_frame(op, self._answered, tx_id, payload))
 
     def refuse(self, name: bytes) -> None:
-        """Answer with an error."""
         self.answer(Op.ERROR, name + b"\0")
 
     def event(self, path: bytes, token: bytes) -> None:
-        """Send a watch event, in this place between the answers."""
         payload = path + b"\0" + token + b"\0"
         self._end.sendall(encode_frame(Op.WATCH_EVENT, 0, 0, payload))
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
         self._end.sendall(data)
 
     def hang_up(self) -> None:
-        """End the connection."""
         self._end.close()
 
     def requests(self) -> list[Frame]:

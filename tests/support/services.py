@@ -1,24 +1,53 @@
 """A daemon's service in the test's own process."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import ParamSpec
 
 import uvloop
 
-from xsd.daemon.config import Config
+from xsd.client import Client
 from xsd.daemon.service import Service
+from xsd.daemon.settings import Config
+
+P = ParamSpec("P")
 
 
-def serve(config: Config, work: Callable[[Service], Awaitable[None]]) -> None:
-    """Have a service run while something is done."""
+def on_uvloop(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
+    """Run a test on a loop as the daemon has it."""
 
-    async def run() -> None:
-        service = Service(config)
-        service.start()
-        try:
-            await work(service)
-        finally:
-            service.stop()
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        async def body() -> None:
+            await test(*args, **kwargs)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(body())
+
+    return run
+
+
+@asynccontextmanager
+async def serving(config: Config) -> AsyncIterator[Service]:
+    """A service that runs."""
+    service = Service(config)
+    service.start()
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+@on_uvloop
+async def serve_client(config: Config, talk: Callable[[Client], None]) -> None:
+    """Have a service run while a privileged client talks to it."""
+    async with serving(config):
+        await asyncio.to_thread(with_client, config, talk)
+
+
+def with_client(config: Config, talk: Callable[[Client], None]) -> None:
+    """Talk to a service as a privileged client."""
+    with Client(str(config.socket), timeout=20) as dom0:
+        talk(dom0)

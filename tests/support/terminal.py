@@ -15,17 +15,7 @@ import pytest
 def run_on_terminal(
     words: Sequence[str], columns: int, environment: Mapping[str, str]
 ) -> bytes:
-    """Return what a program prints, with plain newlines.
-
-    Args:
-        words: The command line.
-        columns: Width of the terminal; 0 for one that does not tell.
-        environment: The program's environment.
-
-    Raises:
-        Skipped: If there are no terminals, as in a root without /dev/pts; a failure
-            in CI.
-    """
+    """Return what a program prints, with plain newlines."""
     try:
         ours, its = pty.openpty()
     except OSError as error:

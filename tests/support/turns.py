@@ -12,12 +12,7 @@ TURNS_MAX = 1000
 
 @final
 class TurnTaker:
-    """A control client that lets the server have its turns while it waits.
-
-    Attributes:
-        socket: The client's end.
-        descriptors: Those that came with the last reply; closed with the client.
-    """
+    """A control client that lets the server have its turns while it waits."""
 
     def __init__(self, path: Path, turn: Callable[[], object]) -> None:
         self._turn = turn
@@ -35,14 +30,12 @@ class TurnTaker:
             socket.close(descriptor)
 
     def ask(self, request: dict[str, object] | bytes) -> dict[str, object]:
-        """Send a request and return its reply."""
         if not isinstance(request, bytes):
             request = json.dumps(request).encode() + b"\n"
         self.socket.sendall(request)
         return self.reply()
 
     def reply(self) -> dict[str, object]:
-        """Return the next reply."""
         line = b""
         self.descriptors = []
         while not line.endswith(b"\n"):

@@ -4,9 +4,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-import signal
 import site
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, final
 
+from tests.support.checks import Done, nspawn, ran
 from tests.support.processes import wait_until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -45,21 +44,9 @@ _LOCK: Final = Path("/run/lock/xsd-test-systemd")
 _MOST_S: Final = 60
 
 
-def missing_packages() -> list[str]:
-    """Return the packages that have to be installed first."""
-    return sorted(
-        {name for program, name in NEEDED.items() if not shutil.which(program)}
-    )
-
-
 @final
 class Container:
-    """A booted container.
-
-    Attributes:
-        etc: Its /etc/xen.
-        system: Its directory of units; `systemctl daemon-reload` reads it anew.
-    """
+    """A booted container."""
 
     def __init__(self, scratch: Path, leader: int) -> None:
         self.etc = scratch / "etc"
@@ -67,47 +54,34 @@ class Container:
         self._leader = leader
         self._since = time.time()
 
-    def run(
-        self, *words: str, check: bool = True
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run a command inside.
+    def attempt(self, *words: str) -> Done:
+        enter = ["nsenter", "-t", str(self._leader), "-a"]
+        return ran([*enter, *words], check=False, timeout=_MOST_S)
 
-        Raises:
-            AssertionError: If it fails, unless that is allowed by `check`.
-        """
-        done = subprocess.run(
-            ["nsenter", "-t", str(self._leader), "-a", *words],  # noqa: S607
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=_MOST_S,
-        )
-        if check and done.returncode:
+    def run(self, *words: str) -> str:
+        """Run a command inside that has to succeed; return what it prints."""
+        done = self.attempt(*words)
+        if done.returncode:
             raise AssertionError(f"{' '.join(words)}: {done.stderr.strip()}")
-        return done
+        return done.stdout.strip()
 
     def show(self, name: str, unit: str = "xenstored.service") -> str:
-        """Return a property of a unit."""
-        return self.run("systemctl", "show", "-P", name, unit).stdout.strip()
+        return self.run("systemctl", "show", "-P", name, unit)
 
     def journal(self) -> str:
         """Return what was logged of the service since `clean`, the oldest first."""
-        words = (
-            f"journalctl -u xenstored.service -o cat --no-pager --since=@{self._since}"
-        )
-        return self.run(*words.split()).stdout
+        words = ("-u", "xenstored.service", "-o", "cat", "--no-pager")
+        return self.run("journalctl", *words, f"--since=@{self._since}")
 
     def drop_in(self, name: str, text: str) -> None:
-        """Add to the service what a file of `xenstored.service.d` says."""
         file = self.system / "xenstored.service.d" / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
         self.run("systemctl", "daemon-reload")
 
     def clean(self) -> None:
-        """Stop everything and forget what was set."""
         self.run("systemctl", "stop", "xenstored.socket", "xenstored.service")
-        self.run("systemctl", "reset-failed", "xenstored.*", check=False)
+        self.attempt("systemctl", "reset-failed", "xenstored.*")
         shutil.rmtree(self.system / "xenstored.service.d", ignore_errors=True)
         for file in self.etc.iterdir():
             file.unlink()
@@ -126,56 +100,23 @@ def copy_units(to: Path, program: str) -> None:
 
 @contextlib.contextmanager
 def booted() -> Iterator[Container]:
-    """Boot a container and end it."""
     with (
         _LOCK.open("w") as lock,
         tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)  # one at a time: they have the same name
         scratch = Path(name)
-        words = ["systemd-nspawn", *_options(scratch), *_binds(scratch), "--boot"]
-        words += ["systemd.firstboot=no", "systemd.unit=basic.target"]
-        with (scratch / "boot").open("wb") as log:
-            process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        try:
-            yield _ready(scratch, process)
-        finally:
-            # SIGTERM ends the container with it.
-            process.send_signal(signal.SIGTERM)
-            process.wait(_MOST_S)
+        options = ["--directory=/", "--volatile=yes", f"--machine={scratch.name}"]
+        options += _binds(scratch)
+        with nspawn(options, scratch / "boot", "basic.target") as leader:
 
+            def is_up() -> bool:
+                container = Container(scratch, leader())
+                found = container.attempt("systemctl", "is-system-running")
+                return found.stdout.strip() in {"running", "degraded"}
 
-def _ready(scratch: Path, process: "subprocess.Popen[bytes]") -> Container:
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-
-    def leader() -> int:
-        assert process.poll() is None, (scratch / "boot").read_text()
-        # Before the container's first process there are helpers that end.
-        found = children.read_text().split()
-        return int(found[0]) if found else 0
-
-    def is_up() -> bool:
-        words = ("systemctl", "is-system-running")
-        container = Container(scratch, leader())
-        state = container.run(*words, check=False).stdout.strip()
-        return state in {"running", "degraded"}
-
-    wait_until(is_up, "the container does not boot")
-    return Container(scratch, leader())
-
-
-def _options(scratch: Path) -> list[str]:
-    return [
-        "--quiet",
-        "--directory=/",
-        "--volatile=yes",
-        f"--machine={scratch.name}",
-        "--register=no",
-        "--keep-unit",
-        "--private-network",
-    ]
+            wait_until(is_up, "the container does not boot")
+            yield Container(scratch, leader())
 
 
 def _binds(scratch: Path) -> list[str]:

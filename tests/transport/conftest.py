@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.hypervisor.shim import on_xen
+
+__all__ = ["on_xen"]
+
 
 @pytest.fixture
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:

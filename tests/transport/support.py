@@ -1,8 +1,12 @@
 """A server on a loop of its own, and clients on the same loop."""
 
 import asyncio
+import select
 import socket
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -11,9 +15,10 @@ import uvloop
 from xsd.engine import Connection, Engine, Notice
 from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
+from xsd.protocol.reply import OK
 from xsd.store import Store
 from xsd.store.check import verify
-from xsd.transport.pump import Pump
+from xsd.transport.reactor import PASSES_MS, Reactor
 from xsd.transport.unix import UnixServer
 
 PATIENCE_S: Final = 30.0
@@ -22,38 +27,47 @@ PATIENCE_S: Final = 30.0
 READ_MAX: Final = 1 << 20
 
 
-@final
-class Peer:
-    """A client's socket. What it is sent stays in the kernel until it reads.
+def told(frames: list[Frame]) -> list[tuple[int, bytes]]:
+    """Type and payload of each message."""
+    return [(frame.op, frame.payload) for frame in frames]
 
-    Attributes:
-        sock: The socket.
-    """
 
-    def __init__(self, path: str) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.setblocking(False)
-        self.sock.connect(path)
+def event(path: bytes, token: bytes = b"t") -> tuple[int, bytes]:
+    """A watch event."""
+    return (Op.WATCH_EVENT, path + b"\0" + token + b"\0")
+
+
+class Asker(ABC):
+    """Makes requests and reads messages, whatever carries them."""
+
+    def __init__(self) -> None:
         self._decoder = FrameDecoder()
         self._frames: list[Frame] = []
         self._last = 0
+
+    @abstractmethod
+    async def send(self, data: bytes) -> None:
+        """Send bytes; waits until all are under way."""
+
+    @abstractmethod
+    async def _receive(self) -> bytes:
+        """Receive what there is; waits a little if that is nothing."""
 
     def frame(self, op: int, payload: bytes = b"", tx: int = 0) -> bytes:
         """Make a request with the next request id."""
         self._last += 1
         return encode_frame(op, self._last, tx, payload)
 
-    async def send(self, data: bytes) -> None:
-        """Send bytes; waits until the kernel has them all."""
-        await asyncio.get_running_loop().sock_sendall(self.sock, data)
+    def many(
+        self, count: int, op: int = Op.GET_DOMAIN_PATH, what: bytes = b"0\0"
+    ) -> bytes:
+        """Make so many equal requests."""
+        return b"".join([self.frame(op, what) for _ in range(count)])
 
     async def frames(self, count: int) -> list[Frame]:
         """Read so many messages."""
-        loop = asyncio.get_running_loop()
         while len(self._frames) < count:
-            data = await loop.sock_recv(self.sock, READ_MAX)
-            assert data, f"the end after {len(self._frames)} of {count} messages"
-            self._frames += self._decoder.feed(data)
+            self._frames += self._decoder.feed(await self._receive())
         taken, self._frames = self._frames[:count], self._frames[count:]
         return taken
 
@@ -64,6 +78,39 @@ class Peer:
         assert (reply.req_id, reply.tx_id) == (self._last, tx)
         return reply
 
+    async def ask(self, op: int, payload: bytes = b"", tx: int = 0) -> bytes:
+        """Make a request and return the reply's payload."""
+        return (await self.request(op, payload, tx)).payload
+
+    async def ping(self) -> None:
+        """Make a request that is answered whoever asks."""
+        assert await self.ask(Op.GET_DOMAIN_PATH, b"7\0") == b"/local/domain/7\0"
+
+    async def watch(self, path: bytes, token: bytes = b"t", *depth: bytes) -> None:
+        """Watch a path; the first event is taken."""
+        payload = b"\0".join([path, token, *depth, b""])
+        await self.send(self.frame(Op.WATCH, payload))
+        assert told(await self.frames(2)) == [(Op.WATCH, OK), event(path, token)]
+
+
+@final
+class Peer(Asker):
+    """A client's socket. What it is sent stays in the kernel until it reads."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.setblocking(False)
+        self.sock.connect(path)
+
+    async def send(self, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.sock, data)
+
+    async def _receive(self) -> bytes:
+        data = await asyncio.get_running_loop().sock_recv(self.sock, READ_MAX)
+        assert data, f"the end after {len(self._frames)} messages"
+        return data
+
     async def rest(self) -> list[Frame]:
         """Read all there is to the end of the connection.
 
@@ -71,11 +118,9 @@ class Peer:
         was sent before still comes.
         """
         loop = asyncio.get_running_loop()
-        try:
+        with suppress(ConnectionResetError):
             while data := await loop.sock_recv(self.sock, READ_MAX):
                 self._frames += self._decoder.feed(data)
-        except ConnectionResetError:
-            pass
         taken, self._frames = self._frames, []
         return taken
 
@@ -89,11 +134,11 @@ class Served:
     """A server that serves in this process.
 
     Attributes:
-        directory: For sockets.
         path: Where it listens.
-        engine: What it serves.
-        server: The server, which has been started.
         notices: What it had for the log.
+        now_s: What time it is; None if it goes by.
+        step_s: How much goes by with each look at a clock that is stopped.
+        on_notice: Is told of each notice, too.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -101,16 +146,46 @@ class Served:
         self.path = str(directory / "socket")
         self.engine = Engine(Store())
         self.notices: list[Notice] = []
-        self.pump = Pump(self.engine, self.notices.append)
-        self.server = UnixServer(
-            self.pump, self.path, lambda: self.engine.store.privileged.caller
-        )
+        loop = asyncio.get_running_loop()
+        self.now_s: float | None = None
+        self.step_s = 0.0
+        self.on_notice: Callable[[Notice], None] | None = None
+        self.reactor = Reactor(self.engine, self._note, loop, clock=self._clock)
+        # The clients are on the same loop: they cannot ask while it is waited.
+        self.reactor.linger_ms = 0
+        self.server = UnixServer(self.reactor, self.path, 0)
         self._peers: list[Peer] = []
+
+    def _clock(self) -> float:
+        if self.now_s is None:
+            return time.monotonic()
+        self.now_s += self.step_s
+        return self.now_s
+
+    def _note(self, notice: Notice) -> None:
+        self.notices.append(notice)
+        if self.on_notice is not None:
+            self.on_notice(notice)
+
+    def stop_clock(self) -> None:
+        """Have no time go by but what the test says."""
+        self.now_s = time.monotonic()
+
+    def loop_after_each_pass(self) -> None:
+        """Have so much time go by with each pass that the loop has its turn then."""
+        self.stop_clock()
+        self.step_s = PASSES_MS / 1000
+
+    def pass_time(self, seconds: float) -> None:
+        """Let so much time go by, and the server notice it."""
+        assert self.now_s is not None
+        self.now_s += seconds
+        self.reactor.run()
 
     async def connect(self) -> Peer:
         """A new client that has been accepted."""
         peer = self.connect_unseen()
-        assert (await peer.request(Op.GET_DOMAIN_PATH, b"0\0")).op == 10
+        await peer.ping()
         return peer
 
     def connect_unseen(self) -> Peer:
@@ -125,6 +200,16 @@ class Served:
             await asyncio.sleep(0)
 
     @property
+    def is_busy(self) -> bool:
+        """Whether there is something to do for the server at once."""
+        return self.is_ready or self.reactor.busy or self.engine.busy
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the server would be called by its loop."""
+        return bool(select.select([self.reactor.fileno()], [], [], 0)[0])
+
+    @property
     def connections(self) -> list[Connection]:
         """The connections that there are, the oldest first."""
         return self.engine.connections
@@ -137,6 +222,7 @@ class Served:
     def close(self) -> None:
         """Stop serving and close all clients; a second time does nothing."""
         self.server.close()
+        self.reactor.close()
         for peer in self._peers:
             peer.close()
         assert self.connections == []

@@ -1,19 +1,23 @@
 """xsd.transport.ring: bytes through the ring, and guests that break its rules."""
 
-import asyncio
-
-from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
+from tests.transport.kernels import Kernel
+from tests.transport.rings import EAGER, Rings, on_rings
+from tests.transport.support import event, told
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.protocol.ops import FEATURE_WATCH_DEPTH, FEATURES, Op
+from xsd.protocol.reply import OK
 from xsd.protocol.ring import (
     CONNECTED,
     ERROR_NONE,
     ERROR_PROTOCOL,
     ERROR_RING_INDEX,
     RECONNECT,
+    REQ_CONS,
+    REQ_PROD,
+    RSP_CONS,
+    RSP_PROD,
 )
-from xsd.testing.ring import REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD
 
 OUT = b"@releaseDomain"
 TOO_LONG = encode_frame(Op.READ, 99, 0, b"x" * PAYLOAD_MAX)[:12] + b"\x01\x10\0\0"
@@ -24,36 +28,29 @@ INDEXES = slice(REQ_CONS, RSP_PROD + 1)
 
 
 @on_rings()
-async def test_requests_get_their_replies_in_order(rings: Rings) -> None:
-    """Also what was asked in one go."""
+async def test_requests_get_their_replies_in_order_however_late(rings: Rings) -> None:
+    """Replies that the ring has no room for wait in the server."""
     guest = await rings.guest(5)
-    asked = [guest.frame(Op.GET_DOMAIN_PATH, b"%d\0" % n) for n in range(100)]
-    await guest.send(b"".join(asked))
+    asked = b"".join([guest.frame(Op.GET_DOMAIN_PATH, b"%d\0" % n) for n in range(40)])
+    assert guest.put(asked) == len(asked)
+    await rings.quiet()
+    assert guest.fields[RSP_PROD] - guest.fields[RSP_CONS] == RING_SIZE
 
-    assert told(await guest.frames(100)) == [
-        (Op.GET_DOMAIN_PATH, b"/local/domain/%d\0" % n) for n in range(100)
+    assert told(await guest.frames(40)) == [
+        (Op.GET_DOMAIN_PATH, b"/local/domain/%d\0" % n) for n in range(40)
     ]
 
 
 @on_rings()
-async def test_request_may_come_byte_by_byte(rings: Rings) -> None:
-    """However the guest cuts it, the server waits for the rest."""
+async def test_request_and_reply_may_go_byte_by_byte(rings: Rings) -> None:
+    """Each side waits for the rest, and sends on when there is room."""
     guest = await rings.guest(5)
-    for byte in guest.frame(Op.GET_DOMAIN_PATH, b"5\0"):
+    await rings.make(b"/a", b"b0")
+    assert await guest.ask(Op.WRITE, b"/a\0" + b"v" * 1500) == OK
+    for byte in guest.frame(Op.READ, b"/a\0"):
         assert guest.take() == b""
         assert guest.put(bytes([byte])) == 1
         await rings.quiet()
-
-    assert told(await guest.frames(1)) == [(Op.GET_DOMAIN_PATH, b"/local/domain/5\0")]
-
-
-@on_rings()
-async def test_reply_may_be_read_byte_by_byte(rings: Rings) -> None:
-    """What there is no room for is sent when the guest has made some."""
-    guest = await rings.guest(5)
-    await rings.make(b"/a", b"b0")
-    await guest.request(Op.WRITE, b"/a\0" + b"v" * 1500)
-    await guest.send(guest.frame(Op.READ, b"/a\0"))
     reply = b""
     while len(reply) < 16 + 1500:
         await rings.quiet()
@@ -64,26 +61,20 @@ async def test_reply_may_be_read_byte_by_byte(rings: Rings) -> None:
 
 
 @on_rings()
-async def test_frames_may_wrap_around_anywhere(rings: Rings) -> None:
-    """Header or payload, of requests and of replies."""
+async def test_frames_and_indexes_may_wrap_around_anywhere(rings: Rings) -> None:
+    """Header or payload, and past 32 bits: no index is taken modulo the ring's size."""
     guest = await rings.guest(5)
     await rings.make(b"/a", b"b0")
-    for size in range(200, 1000, 23):
-        value = b"%d" % size * (size // 3)
-        assert (await guest.request(Op.WRITE, b"/a\0" + value)).payload == OK
-        assert (await guest.request(Op.READ, b"/a\0")).payload == value
-
-
-@on_rings()
-async def test_indexes_may_pass_the_end_of_32_bits(rings: Rings) -> None:
-    """They are never taken modulo the ring's size."""
-    guest = await rings.guest(5)
     for field in (REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD):
         guest.fields[field] = 0xFFFFFFF0
-    await guest.request(Op.GET_DOMAIN_PATH, b"5\0")
-
+    await guest.ping()
     assert guest.fields[REQ_PROD] == guest.fields[REQ_CONS] == 2
     assert guest.fields[RSP_PROD] == guest.fields[RSP_CONS] == 0x10
+
+    for size in range(200, 1000, 23):
+        value = b"%d" % size * (size // 3)
+        assert await guest.ask(Op.WRITE, b"/a\0" + value) == OK
+        assert await guest.ask(Op.READ, b"/a\0") == value
 
 
 @on_rings()
@@ -92,24 +83,12 @@ async def test_longest_messages_pass_a_ring_that_is_shorter(rings: Rings) -> Non
     guest = await rings.guest(5)
     await rings.make(b"/a", b"b0")
     await rings.ask(Op.SET_QUOTA, b"5", b"node-size", b"0")
-    value = bytes(range(1, 256)) * 16
-    for op, payload in [(Op.WRITE, b"/a\0" + value[: PAYLOAD_MAX - 3])] * 3:
-        assert (await guest.request(op, payload)).payload == OK
-    await guest.send(b"".join([guest.frame(Op.READ, b"/a\0") for _ in range(9)]))
+    value = (bytes(range(1, 256)) * 17)[: PAYLOAD_MAX - 3]
+    for _ in range(3):
+        assert await guest.ask(Op.WRITE, b"/a\0" + value) == OK
+    await guest.send(guest.many(9, Op.READ, b"/a\0"))
 
-    assert told(await guest.frames(9)) == [(Op.READ, value[: PAYLOAD_MAX - 3])] * 9
-
-
-@on_rings()
-async def test_guest_that_reads_late_misses_nothing(rings: Rings) -> None:
-    """Replies that the ring has no room for wait in the server."""
-    guest = await rings.guest(5)
-    asked = [guest.frame(Op.GET_DOMAIN_PATH, b"%d\0" % n) for n in range(40)]
-    assert guest.put(b"".join(asked)) == len(b"".join(asked))
-    await rings.quiet()
-    assert (guest.fields[RSP_PROD] - guest.fields[RSP_CONS]) == RING_SIZE
-
-    assert len(await guest.frames(40)) == 40
+    assert told(await guest.frames(9)) == [(Op.READ, value)] * 9
 
 
 @on_rings()
@@ -118,54 +97,39 @@ async def test_guests_and_sockets_meet_in_one_store(rings: Rings) -> None:
     one, two = await rings.guest(5), await rings.guest(6)
     await rings.make(b"/a", b"b0")
     watcher = await rings.watcher(b"/a")
-    await one.send(one.frame(Op.WATCH, b"/a\0t\0"))
-    await one.frames(2)
-    assert told([await two.request(Op.WRITE, b"/a/b\0v")]) == [(Op.WRITE, OK)]
+    await one.watch(b"/a")
+    assert await two.ask(Op.WRITE, b"/a/b\0v") == OK
 
-    assert told(await one.frames(1)) == [event(b"/a/b", b"t")]
+    assert told(await one.frames(1)) == [event(b"/a/b")]
     assert told(await watcher.frames(1)) == [event(b"/a/b", b"/a")]
-
-
-@on_rings()
-async def test_busy_guest_leaves_others_their_turn(rings: Rings) -> None:
-    """However much it asks, and however fast it reads the replies."""
-    busy, other = await rings.guest(5), await rings.guest(6)
-    answered = 0
-
-    async def ask_on() -> None:
-        nonlocal answered
-        requests = busy.frame(Op.GET_DOMAIN_PATH, b"5\0") * 50
-        while True:
-            await busy.send(requests)
-            answered += len(await busy.frames(50))
-
-    asking = asyncio.create_task(ask_on())
-    for _ in range(20):
-        await other.request(Op.GET_DOMAIN_PATH, b"6\0")
-    await rings.served.until(lambda: answered > 500)
-    asking.cancel()
 
 
 # What is written into the page.
 
 
-@on_rings(manners=("eager",))
+@on_rings(EAGER)
 async def test_features_are_those_that_the_domain_is_offered(rings: Rings) -> None:
-    """SET_FEATURE may lower them before INTRODUCE."""
+    """SET_FEATURE may lower them before INTRODUCE; the others have no effect then."""
     assert (await rings.guest(5)).ring.server_features == FEATURES
-    less = await rings.create(6)
+    less = rings.create(6)
     features = b"%d" % FEATURE_WATCH_DEPTH
     assert await rings.ask(Op.SET_FEATURE, b"6", features) == OK
     assert await rings.introduce(less) == OK
-
     assert less.ring.server_features == FEATURE_WATCH_DEPTH
-    assert (await less.request(Op.GET_FEATURE)).payload == features + b"\0"
+
+    less.ring.connection = RECONNECT
+    assert await less.ask(Op.GET_FEATURE) == features + b"\0"
+    assert less.ring.connection == RECONNECT
+    await announce_too_much(less)
+    await rings.quiet()
+    assert len(rings.notices("domain.ignored")) == 1
+    assert less.ring.error == ERROR_NONE
 
 
 @on_rings()
 async def test_introduction_empties_the_ring(rings: Rings) -> None:
     """As in C: what a page held before means nothing, a waiting guest may begin."""
-    guest = await rings.create(5)
+    guest = rings.create(5)
     for field in (REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD):
         guest.fields[field] = 1000 * field
     guest.ring.connection = RECONNECT
@@ -176,7 +140,7 @@ async def test_introduction_empties_the_ring(rings: Rings) -> None:
     assert guest.ring.connection == CONNECTED
     assert guest.ring.error == ERROR_NONE
     assert guest.take_notification()
-    assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
+    await guest.ping()
 
 
 # Guests that break the rules.
@@ -185,20 +149,20 @@ async def test_introduction_empties_the_ring(rings: Rings) -> None:
 async def spoil_requests(guest: Kernel) -> None:
     """Pretend to have written more than there is room for."""
     guest.fields[REQ_PROD] = guest.fields[REQ_CONS] + RING_SIZE + 1
-    guest.guest.notify()
+    guest.notify()
 
 
 async def spoil_responses(guest: Kernel) -> None:
     """Pretend to have read what was not sent yet, and have something sent."""
     guest.fields[RSP_CONS] = guest.fields[RSP_PROD] + 1
     guest.put(guest.frame(Op.GET_DOMAIN_PATH, b"5\0"))
-    guest.guest.notify()
+    guest.notify()
 
 
 async def announce_too_much(guest: Kernel) -> None:
     """Send a header whose payload may not come."""
     guest.put(TOO_LONG)
-    guest.guest.notify()
+    guest.notify()
 
 
 VIOLATIONS = {
@@ -213,20 +177,20 @@ async def is_deaf(rings: Rings, guest: Kernel) -> bool:
     taken = guest.fields[REQ_PROD] = guest.fields[REQ_CONS]
     sent = guest.fields[RSP_PROD]
     guest.put(guest.frame(Op.GET_DOMAIN_PATH, b"5\0"))
-    guest.guest.notify()
+    guest.notify()
     await rings.quiet()
     return guest.fields[REQ_CONS] == taken and guest.fields[RSP_PROD] == sent
 
 
 @on_rings()
 async def test_guest_that_breaks_the_protocol_is_ignored(rings: Rings) -> None:
-    """Its page says why; others are served on, and nobody is told of an end."""
-    watcher = await rings.watcher(OUT)
+    """Its page says why, others are served on; nobody is told before its real end."""
+    watcher = await rings.watcher(OUT, b"/a")
     other = await rings.guest(9)
+    usage = rings.engine.store.usage
     for domid, (violate, code) in enumerate(VIOLATIONS.items(), 5):
         guest = await rings.guest(domid)
-        await guest.send(guest.frame(Op.WATCH, b"/a\0t\0"))
-        await guest.frames(2)
+        await guest.watch(b"/a")
         await guest.start()
         guest.take_notification()
         await violate(guest)
@@ -235,11 +199,15 @@ async def test_guest_that_breaks_the_protocol_is_ignored(rings: Rings) -> None:
         assert guest.ring.error == code
         assert guest.take_notification()
         assert await rings.is_introduced(domid)
-        assert rings.engine.store.usage.watches.of(domid) == 0
-        assert rings.engine.store.usage.transactions.of(domid) == 0
-        assert (await other.request(Op.GET_DOMAIN_PATH, b"9\0")).op == 10
+        assert (usage.watches.of(domid), usage.transactions.of(domid)) == (0, 0)
+        await other.ping()
         assert await is_deaf(rings, guest)
-    assert await rings.events(watcher) == []
+        await rings.make(b"/a/own", b"n%d" % domid)
+        assert await rings.events(watcher) == [b"/a/own"] * 2
+        await rings.kill(domid)
+        assert await rings.events(watcher) == [b"/a/own", OUT]
+        assert not await rings.is_introduced(domid)
+        assert rings.host.is_let_go(domid)
     reported = [fields["domid"] for fields in rings.notices("domain.ignored")]
     assert reported == [5, 6, 7]
 
@@ -256,73 +224,29 @@ async def test_requests_before_the_violation_are_answered(rings: Rings) -> None:
     await rings.quiet()
     assert guest.ring.error == ERROR_PROTOCOL
     assert guest.take() == b""
-    assert (await (await rings.dom0()).request(Op.READ, b"/a\0")).payload == b"v"
-
-
-@on_rings(manners=("eager",))
-async def test_error_is_told_to_those_it_was_offered_to(rings: Rings) -> None:
-    """Others expect nothing in that place of the page."""
-    guest = await rings.create(5)
-    await rings.ask(Op.SET_FEATURE, b"5", b"0")
-    await rings.introduce(guest)
-    await announce_too_much(guest)
-    await rings.quiet()
-
-    assert len(rings.notices("domain.ignored")) == 1
-    assert guest.ring.error == ERROR_NONE
+    assert await rings.ask(Op.READ, b"/a") == b"v"
 
 
 @on_rings()
-async def test_introduction_again_does_not_revive_an_ignored_guest(
-    rings: Rings,
-) -> None:
-    """Nor does a request to reconnect; it goes on being introduced."""
-    guest = await rings.guest(5)
-    await spoil_requests(guest)
-    await rings.quiet()
-
-    assert await rings.introduce(guest) == OK
-    guest.ring.connection = RECONNECT
-    guest.guest.notify()
-    await rings.quiet()
-    assert guest.ring.error == ERROR_RING_INDEX
-    assert guest.ring.connection == RECONNECT
-    assert await rings.is_introduced(5)
-    assert await is_deaf(rings, guest)
-
-
-@on_rings()
-async def test_release_and_introduction_revive_an_ignored_guest(rings: Rings) -> None:
-    """With an empty ring and no error."""
+async def test_only_release_and_introduction_revive_the_ignored(rings: Rings) -> None:
+    """With an empty ring and no error; not INTRODUCE alone, nor reconnecting."""
     watcher = await rings.watcher(OUT)
-    for domid, violate in enumerate(VIOLATIONS, 5):
+    for domid, (violate, code) in enumerate(VIOLATIONS.items(), 5):
         guest = await rings.guest(domid)
         await violate(guest)
         await rings.quiet()
+        assert await rings.introduce(guest) == OK
+        guest.ring.connection = RECONNECT
+        assert await is_deaf(rings, guest)
+        assert (guest.ring.error, guest.ring.connection) == (code, RECONNECT)
+        assert await rings.is_introduced(domid)
+
         assert await rings.release(domid) == OK
         assert await rings.events(watcher) == [OUT]
         assert await rings.introduce(guest) == OK
-
         assert guest.ring.error == ERROR_NONE
         guest.begin_anew()
-        reply = await guest.request(Op.GET_DOMAIN_PATH, b"5\0")
-        assert reply.payload == b"/local/domain/5\0"
-
-
-@on_rings()
-async def test_end_of_an_ignored_guest_is_told_once(rings: Rings) -> None:
-    """When it has really ended, with the nodes it had."""
-    watcher = await rings.watcher(OUT, b"/a")
-    guest = await rings.guest(5)
-    await rings.make(b"/a/own", b"n5")
-    await spoil_requests(guest)
-    await rings.quiet()
-    assert await rings.events(watcher) == [b"/a/own", b"/a/own"]
-
-    await rings.kill(5)
-    assert await rings.events(watcher) == [b"/a/own", OUT]
-    assert not await rings.is_introduced(5)
-    assert rings.hypervisor.domains() == []
+        await guest.ping()
 
 
 # Beginning anew.
@@ -331,10 +255,9 @@ async def test_end_of_an_ignored_guest_is_told_once(rings: Rings) -> None:
 async def leave_half_done(rings: Rings, guest: Kernel) -> None:
     """Have a watch, a transaction, unread replies and half a request."""
     await rings.make(b"/a", b"b0")
-    await guest.send(guest.frame(Op.WATCH, b"/a\0t\0"))
-    await guest.frames(2)
+    await guest.watch(b"/a")
     await guest.start()
-    guest.put(b"".join([guest.frame(Op.GET_DOMAIN_PATH, b"5\0") for _ in range(40)]))
+    guest.put(guest.many(40))
     guest.put(guest.frame(Op.READ, b"/a\0")[:17])
     await rings.quiet()
     assert rings.connection(5).outbox.size > 0
@@ -350,58 +273,36 @@ async def has_begun_anew(rings: Rings, guest: Kernel) -> None:
     assert rings.engine.store.usage.transactions.of(5) == 0
     guest.begin_anew()
     await rings.ask(Op.WRITE, b"/a")
-    assert (await guest.request(Op.READ, b"/a\0", 1)).payload == b"ENOENT\0"
-    assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
+    assert await guest.ask(Op.READ, b"/a\0", 1) == b"ENOENT\0"
+    await guest.ping()
     assert guest.take() == b""
 
 
 @on_rings()
-async def test_guest_that_asks_to_reconnect_begins_anew(rings: Rings) -> None:
-    """As after kexec: it waits until the field says that it is connected."""
+async def test_reconnection_and_introduction_again_begin_anew(rings: Rings) -> None:
+    """As after kexec, or by INTRODUCE with the same arguments; nobody is told."""
     guest = await rings.guest(5)
-    await leave_half_done(rings, guest)
     watcher = await rings.watcher(OUT, b"@introduceDomain")
+    await leave_half_done(rings, guest)
     guest.ring.connection = RECONNECT
-    guest.guest.notify()
+    guest.notify()
     await rings.quiet()
-
     await has_begun_anew(rings, guest)
-    assert await rings.events(watcher) == []
 
-
-@on_rings(manners=("eager",))
-async def test_reconnection_is_for_those_it_was_offered_to(rings: Rings) -> None:
-    """For others that field of the page means nothing."""
-    guest = await rings.create(5)
-    await rings.ask(Op.SET_FEATURE, b"5", b"14")
-    await rings.introduce(guest)
-    guest.ring.connection = RECONNECT
-    reply = await guest.request(Op.GET_FEATURE)
-
-    assert reply.payload == b"14\0"
-    assert guest.ring.connection == RECONNECT
-
-
-@on_rings()
-async def test_guest_that_is_introduced_again_begins_anew(rings: Rings) -> None:
-    """With the same arguments; nobody is told."""
-    guest = await rings.guest(5)
     await leave_half_done(rings, guest)
-    watcher = await rings.watcher(OUT, b"@introduceDomain")
     assert await rings.introduce(guest) == OK
-
     await has_begun_anew(rings, guest)
     assert await rings.events(watcher) == []
 
 
-@on_rings(manners=("eager",))
+@on_rings(EAGER)
 async def test_reconnecting_again_and_again_is_of_no_use(rings: Rings) -> None:
     """Each notification is one turn."""
     guest, other = await rings.guest(5), await rings.guest(6)
     for _ in range(100):
         guest.ring.connection = RECONNECT
-        guest.guest.notify()
-        await other.request(Op.GET_DOMAIN_PATH, b"6\0")
+        guest.notify()
+        await other.ping()
     await rings.quiet()
 
     assert guest.ring.connection == CONNECTED

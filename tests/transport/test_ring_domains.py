@@ -1,29 +1,25 @@
-"""xsd.transport.ring: domains that come, go, stop, and are mistaken for another."""
+"""xsd.transport.ring: domains that come, go, and are mistaken for another."""
 
 import errno
 
 import pytest
 
-from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
+from tests.transport.rings import EAGER, NOTIFYING, Rings, on_rings
 from tests.transport.support import Peer
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
+from xsd.protocol.reply import OK
 
 IN, OUT = b"@introduceDomain", b"@releaseDomain"
 EINVAL, ENOENT, EACCES = b"EINVAL\0", b"ENOENT\0", b"EACCES\0"
 
-KILL_5 = b'{"do": "kill", "domid": 5}'
-CREATE_5 = b'{"do": "create", "domid": 5}'
-
-eagerly = on_rings(manners=("eager",))
+eagerly = on_rings(NOTIFYING)
 
 
-async def deep_watcher(rings: Rings, *names: bytes) -> Peer:
+async def deep_watcher(rings: Rings, name: bytes) -> Peer:
     """A client of dom0 that is told which domain it is about."""
     peer = await rings.served.connect()
-    for name in names:
-        await peer.send(peer.frame(Op.WATCH, name + b"\0" + name + b"\x001\0"))
-        await peer.frames(2)
+    await peer.watch(name, name, b"1")
     return peer
 
 
@@ -37,53 +33,38 @@ def has_nothing(rings: Rings, domid: int) -> bool:
 
 
 @eagerly
-async def test_introduced_domain_is_served_and_told(rings: Rings) -> None:
-    """@introduceDomain, once."""
+async def test_domain_is_introduced_once_it_can_be_connected(rings: Rings) -> None:
+    """The hypervisor has it, and this event channel of it."""
     watcher = await rings.watcher(IN, OUT)
-    guest = await rings.guest(5)
+    guest = rings.create(5)
+    assert await rings.ask(Op.INTRODUCE, b"6", b"1", b"1") == EINVAL
+    assert await rings.introduce(guest, guest.port + 1) == EINVAL
+    assert not await rings.is_introduced(5)
+    assert rings.engine.store.domains.get(6) is None
 
-    assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
-    assert await rings.introduce(guest) == OK
+    for _ in range(2):
+        assert await rings.introduce(guest) == OK
+        guest.begin_anew()
+        await guest.ping()
     assert await rings.events(watcher) == [IN]
     assert await rings.is_introduced(5)
 
 
-@eagerly
-async def test_domain_that_cannot_be_connected_is_not_introduced(rings: Rings) -> None:
-    """The hypervisor does not have it, or not this event channel of it."""
-    watcher = await rings.watcher(IN, OUT)
-    guest = await rings.create(5)
-
-    assert await rings.ask(Op.INTRODUCE, b"6", b"1", b"1") == EINVAL
-    assert await rings.introduce(guest, guest.guest.port + 1) == EINVAL
-    assert not await rings.is_introduced(5)
-    assert rings.engine.store.domains.get(6) is None
-    assert await rings.introduce(guest) == OK
-    assert await rings.events(watcher) == [IN]
-
-
-@on_rings(manners=("eager",), lenient=True)
+@on_rings(EAGER, lenient=True)
 async def test_domain_without_a_ring_can_be_introduced_for_tests(rings: Rings) -> None:
-    """It lives until RELEASE, whatever becomes of others."""
+    """It lives until RELEASE, or until the hypervisor has such a domain."""
     watcher = await rings.watcher(IN, OUT)
-    assert await rings.ask(Op.INTRODUCE, b"6", b"1", b"1") == OK
-    assert await rings.ask(Op.INTRODUCE, b"6", b"1", b"2") == OK
+    for port in (b"1", b"2"):
+        assert await rings.ask(Op.INTRODUCE, b"6", b"1", port) == OK
     await rings.guest(5)
     await rings.kill(5)
     assert await rings.is_introduced(6)
     assert await rings.release(6) == OK
-
     assert await rings.events(watcher) == [IN, IN, OUT, OUT]
 
-
-@on_rings(manners=("eager",), lenient=True)
-async def test_real_domain_is_not_taken_for_one_without_a_ring(rings: Rings) -> None:
-    """What was introduced without one ends when the hypervisor has such a domain."""
-    watcher = await rings.watcher(IN, OUT)
     assert await rings.ask(Op.INTRODUCE, b"5", b"1", b"1") == OK
-    guest = await rings.create(5)
+    guest = rings.create(5)
     await rings.quiet()
-
     assert not await rings.is_introduced(5)
     assert await rings.introduce(guest) == OK
     assert await rings.events(watcher) == [IN, OUT, IN]
@@ -94,60 +75,19 @@ async def test_released_domain_is_not_served(rings: Rings) -> None:
     """Its ring is left as it is; it can be introduced again."""
     guest = await rings.guest(5)
     await rings.make(b"/a", b"b0")
-    await guest.send(guest.frame(Op.WATCH, b"/a\0t\0"))
-    await guest.frames(2)
+    await guest.watch(b"/a")
     await guest.start()
     assert await rings.release(5) == OK
     assert has_nothing(rings, 5)
     before = guest.fields[:].tolist()
-    guest.guest.notify()
+    guest.notify()
     await rings.ask(Op.WRITE, b"/a")
     await rings.quiet()
     assert guest.fields[:].tolist() == before
 
     assert await rings.introduce(guest) == OK
     guest.begin_anew()
-    assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
-
-
-@eagerly
-async def test_guest_may_not_introduce_or_release(rings: Rings) -> None:
-    """Not even itself."""
-    guest = await rings.guest(5)
-
-    assert (await guest.request(Op.RELEASE, b"5\0")).payload == EACCES
-    assert (await guest.request(Op.INTRODUCE, b"5\x001\x001\0")).payload == EACCES
-    assert (await guest.request(Op.SET_TARGET, b"5\x000\0")).payload == EACCES
-
-
-# Event channels.
-
-
-@on_rings()
-async def test_another_event_channel_is_told_by_introduction(rings: Rings) -> None:
-    """As after a suspension; the old one means nothing any more."""
-    guest = await rings.guest(5)
-    await rings.control(lambda: rings.host.resume(5, new_port=True))
-    resumed = await rings.attach(5)
-    assert resumed.guest.port != guest.guest.port
-    assert await rings.introduce(resumed) == OK
-
-    guest.guest.notify()
-    reply = await resumed.request(Op.GET_DOMAIN_PATH, b"5\0")
-    assert reply.payload == b"/local/domain/5\0"
-    assert rings.notices("domain.not_rebound") == []
-
-
-@on_rings()
-async def test_event_channel_that_cannot_be_had_leaves_the_old_one(
-    rings: Rings,
-) -> None:
-    """As in C the request is OK; the ring begins anew."""
-    guest = await rings.guest(5)
-    assert await rings.introduce(guest, guest.guest.port + 100) == OK
-
-    assert [each["domid"] for each in rings.notices("domain.not_rebound")] == [5]
-    assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
+    await guest.ping()
 
 
 def refuse(*_: object) -> None:
@@ -155,24 +95,12 @@ def refuse(*_: object) -> None:
     raise OSError(errno.EINVAL, "bound already")
 
 
-@on_rings()
-async def test_introduction_with_the_same_port_is_no_fault(rings: Rings) -> None:
-    """Xen does not bind a port twice."""
-    guest = await rings.guest(5)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rings.hypervisor, "rebind", refuse)
-        assert await rings.introduce(guest) == OK
-
-    assert rings.notices("domain.not_rebound") == []
-    assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
-
-
 @eagerly
 async def test_domain_that_cannot_be_notified_is_about_to_end(rings: Rings) -> None:
     """That is told in its own time."""
     guest = await rings.guest(5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rings.hypervisor, "notify", refuse)
+        patch.setattr(rings.host.hypervisor, "notify", refuse)
         guest.put(guest.frame(Op.GET_DOMAIN_PATH, b"5\0"))
         await rings.quiet()
 
@@ -189,7 +117,7 @@ async def test_end_of_a_domain_is_told_after_its_nodes(rings: Rings) -> None:
     guest = await rings.guest(5)
     await rings.make(b"/own", b"n5")
     await rings.make(b"/other", b"n0", b"b5", b"r0")
-    assert (await guest.request(Op.WRITE, b"/own/a/b\0v")).payload == OK
+    assert await guest.ask(Op.WRITE, b"/own/a/b\0v") == OK
     watcher = await rings.watcher(b"/", b"/own/a/b", OUT)
     deep = await deep_watcher(rings, OUT)
     await rings.kill(5)
@@ -198,85 +126,29 @@ async def test_end_of_a_domain_is_told_after_its_nodes(rings: Rings) -> None:
     assert await rings.events(deep) == [OUT + b"/5"]
     assert await rings.perms(b"/other") == b"n0\0r0\0"
     assert has_nothing(rings, 5)
-    assert rings.hypervisor.domains() == []
+    assert rings.host.is_let_go(5)
 
 
 @on_rings()
-async def test_end_in_the_middle_of_a_transaction(rings: Rings) -> None:
-    """Nothing of it happens."""
+async def test_end_of_a_domain_drops_what_was_under_way(rings: Rings) -> None:
+    """Nothing of its transaction happens, and the events for it go with it."""
     await rings.make(b"/a", b"b0")
     guest = await rings.guest(5)
+    await guest.watch(b"/a")
     number = await guest.start()
-    assert (await guest.request(Op.WRITE, b"/a/b\0v", number)).payload == OK
+    assert await guest.ask(Op.WRITE, b"/a/b\0v", number) == OK
     guest.put(guest.frame(Op.TRANSACTION_END, b"T\0", number)[:17])
-    await rings.quiet()
-    await rings.kill(5)
-
-    assert await rings.ask(Op.READ, b"/a/b") == ENOENT
-    assert has_nothing(rings, 5)
-
-
-@on_rings()
-async def test_end_while_events_wait_for_the_domain(rings: Rings) -> None:
-    """They go with it."""
-    await rings.make(b"/a", b"r0")
-    guest = await rings.guest(5)
-    await guest.send(guest.frame(Op.WATCH, b"/a\0t\0"))
-    await guest.frames(2)
-    for number in range(100):
-        await rings.ask(Op.WRITE, b"/a/%d" % number)
+    for each in range(100):
+        await rings.ask(Op.WRITE, b"/a/%d" % each)
     connection = rings.connection(5)
     assert connection.outbox.size > 0
     await rings.kill(5)
 
     assert connection.outbox.size == 0
     assert connection not in rings.engine.connections
+    assert await rings.ask(Op.READ, b"/a/b") == ENOENT
     await rings.ask(Op.WRITE, b"/a/0")
     assert has_nothing(rings, 5)
-
-
-@eagerly
-async def test_two_that_end_at_once_are_told_one_by_one(rings: Rings) -> None:
-    """In the order in which they were introduced; no event is merged."""
-    for domid in (6, 5):
-        await rings.guest(domid)
-    plain, deep = await rings.watcher(OUT), await deep_watcher(rings, OUT)
-    await rings.at_once(KILL_5, KILL_5.replace(b"5", b"6"))
-
-    assert await rings.events(plain) == [OUT, OUT]
-    assert await rings.events(deep) == [OUT + b"/6", OUT + b"/5"]
-
-
-@eagerly
-async def test_event_of_one_that_ends_is_not_for_another_that_does(
-    rings: Rings,
-) -> None:
-    """Whoever ends later may be told, and ends."""
-    guests = [await rings.guest(domid) for domid in (5, 6)]
-    for guest in guests:
-        await guest.send(guest.frame(Op.WATCH, OUT + b"\0t\0"))
-        assert told(await guest.frames(2))[1] == event(OUT, b"t")
-    await rings.at_once(KILL_5, KILL_5.replace(b"5", b"6"))
-
-    assert len(rings.engine.connections) == 1
-    assert rings.engine.store.watches.count == 0
-
-
-@eagerly
-async def test_domain_that_cannot_be_unmapped_ends_nevertheless(rings: Rings) -> None:
-    """And so do the others that end with it."""
-    for domid in (5, 6):
-        await rings.guest(domid)
-    watcher = await rings.watcher(OUT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rings.hypervisor, "disconnect", refuse)
-        await rings.at_once(KILL_5, KILL_5.replace(b"5", b"6"))
-
-    assert await rings.events(watcher) == [OUT, OUT]
-    assert [each["domid"] for each in rings.notices("domain.not_disconnected")] == [
-        5,
-        6,
-    ]
 
 
 @eagerly
@@ -293,190 +165,117 @@ async def test_orphans_can_be_kept(rings: Rings) -> None:
     assert has_nothing(rings, 5)
 
 
+@eagerly
+async def test_two_that_end_at_once_are_told_one_by_one(rings: Rings) -> None:
+    """In the order of their introduction; neither's watch outlives it."""
+    for domid in (6, 5):
+        await (await rings.guest(domid)).watch(OUT)
+    plain, deep = await rings.watcher(OUT), await deep_watcher(rings, OUT)
+    await rings.kill(5, 6)
+
+    assert await rings.events(plain) == [OUT, OUT]
+    assert await rings.events(deep) == [OUT + b"/6", OUT + b"/5"]
+    assert {each.caller.domid for each in rings.engine.connections} == {0}
+    assert rings.engine.store.watches.count == 2
+
+
+@on_rings(EAGER)
+async def test_domain_that_cannot_be_unmapped_ends_nevertheless(rings: Rings) -> None:
+    """And so do the others that end with it."""
+    for domid in (5, 6):
+        await rings.guest(domid)
+    watcher = await rings.watcher(OUT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rings.host.hypervisor, "disconnect", refuse)
+        await rings.kill(5, 6)
+
+    assert await rings.events(watcher) == [OUT, OUT]
+    failed = rings.notices("domain.not_disconnected")
+    assert [each["domid"] for each in failed] == [5, 6]
+
+
 # Another domain of the same number.
 
 
-async def with_a_past(rings: Rings) -> Kernel:
-    """Domain 5, which has nodes, rights, quotas, a target and much under way."""
+async def with_a_past(rings: Rings) -> None:
+    """Have a domain 5 with a node, a right, a quota, and much under way."""
     guest = await rings.guest(5)
-    await rings.guest(6)
     await rings.make(b"/own", b"n5")
     await rings.make(b"/other", b"n0", b"b5")
-    await rings.make(b"/targets", b"n6")
-    for op, words in (
-        (Op.SET_TARGET, (b"5", b"6")),
-        (Op.SET_TARGET, (b"6", b"5")),
-        (Op.SET_QUOTA, (b"5", b"nodes", b"7")),
-    ):
-        assert await rings.ask(op, *words) == OK
-    await guest.send(guest.frame(Op.WATCH, b"/other\0t\0"))
-    await guest.frames(2)
+    assert await rings.ask(Op.SET_QUOTA, b"5", b"nodes", b"7") == OK
+    await guest.watch(b"/other")
     await guest.start()
     guest.put(guest.frame(Op.READ, b"/other\0")[:20])
     await rings.quiet()
-    return guest
 
 
-async def has_no_past(rings: Rings, guest: Kernel) -> None:
-    """Check that a domain has nothing of the former one."""
+async def has_no_past(rings: Rings) -> None:
+    """Check that the domain 5 that is introduced has nothing of the former one."""
+    guest = rings.attach(5)
     assert has_nothing(rings, 5)
-    for path in (b"/other\0", b"/targets\0"):
-        assert (await guest.request(Op.READ, path)).payload == EACCES
-    assert (await guest.request(Op.READ, b"/own\0")).payload == EACCES
+    assert await guest.ask(Op.READ, b"/other\0") == EACCES
     assert await rings.perms(b"/other") == b"n0\0"
     assert await rings.perms(b"/own") == ENOENT
     assert await rings.ask(Op.GET_QUOTA, b"5", b"nodes") == b"1000\0"
     await rings.ask(Op.WRITE, b"/other")
     await rings.quiet()
     assert guest.take() == b""
-    # The other one's target was the former domain.
-    await rings.make(b"/new", b"n5")
-    stub = await rings.attach(6)
-    assert (await stub.request(Op.READ, b"/new\0")).payload == EACCES
-
-
-@on_rings()
-async def test_domain_that_is_replaced_in_one_turn_leaves_nothing(
-    rings: Rings,
-) -> None:
-    """It is told as gone once, and the new one is not introduced."""
-    await with_a_past(rings)
-    watcher = await rings.watcher(IN, OUT)
-    await rings.at_once(KILL_5, CREATE_5)
-    assert not await rings.is_introduced(5)
-    assert await rings.events(watcher) == [OUT]
-
-    guest = await rings.attach(5)
-    assert await rings.introduce(guest) == OK
-    assert await rings.events(watcher) == [IN]
-    await has_no_past(rings, guest)
-
-
-def replace_unseen(rings: Rings) -> int:
-    """Put another domain in the place of 5 without the server's knowledge.
-
-    Returns:
-        The new one's port.
-    """
-    rings.hypervisor._answer({"do": "kill", "domid": 5})
-    port = rings.hypervisor._answer({"do": "create", "domid": 5}).fields["port"]
-    assert isinstance(port, int)
-    return port
 
 
 def introduce_unseen(rings: Rings, port: int) -> None:
     """INTRODUCE domain 5 before the server looks at the domains."""
-    store = rings.engine.store
-    connection = rings.engine.connect(store.privileged.caller)
-    payload = b"5\x001\x00%d\0" % port
-    request = encode_frame(Op.INTRODUCE, 1, 0, payload)
-    rings.engine.receive(connection, request, 0)
-    rings.served.pump.flush()
+    connection = rings.engine.connect(0)
+    request = encode_frame(Op.INTRODUCE, 1, 0, b"5\x001\x00%d\0" % port)
+    rings.engine.feed(connection, request)
+    rings.engine.turn(0)
     rings.engine.disconnect(connection)
 
 
-@on_rings()
-async def test_domain_that_is_replaced_unseen_leaves_nothing(rings: Rings) -> None:
-    """INTRODUCE looks whether it is still the same domain."""
+@on_rings(EAGER)
+async def test_domain_that_is_replaced_in_one_turn_leaves_nothing(rings: Rings) -> None:
+    """It is told as gone once, and the new one is not introduced."""
     await with_a_past(rings)
     watcher = await rings.watcher(IN, OUT)
-    introduce_unseen(rings, replace_unseen(rings))
+    rings.host.kill(5)
+    guest = rings.create(5)
+    await rings.quiet()
+    assert not await rings.is_introduced(5)
+    assert await rings.events(watcher) == [OUT]
+
+    assert await rings.introduce(guest) == OK
+    assert await rings.events(watcher) == [IN]
+    await has_no_past(rings)
+
+
+@on_rings(EAGER)
+async def test_domain_that_is_replaced_unseen_leaves_nothing(rings: Rings) -> None:
+    """INTRODUCE looks whether it is still the same domain, and tells the end first."""
+    await with_a_past(rings)
+    watcher = await rings.watcher(IN, OUT)
+    rings.host.kill(5)
+    introduce_unseen(rings, rings.create(5).port)
     await rings.quiet()
 
     assert await rings.events(watcher) == [OUT, IN]
     assert await rings.is_introduced(5)
-    guest = await rings.attach(5)
-    await has_no_past(rings, guest)
+    await has_no_past(rings)
 
 
-@eagerly
-async def test_end_is_told_even_if_the_new_domain_cannot_be_introduced(
-    rings: Rings,
-) -> None:
-    """It is not the former one's fault."""
+@on_rings(EAGER)
+async def test_end_is_told_even_if_the_next_cannot_be_connected(rings: Rings) -> None:
+    """It is not the former one's fault. One that is dying is not taken for another."""
     await with_a_past(rings)
     watcher = await rings.watcher(IN, OUT, b"/own")
-    introduce_unseen(rings, replace_unseen(rings) + 100)
+    rings.host.kill(5)
+    guest = rings.create(5)
+    introduce_unseen(rings, guest.port + 100)
     await rings.quiet()
-
     assert await rings.events(watcher) == [b"/own", OUT]
     assert not await rings.is_introduced(5)
     assert has_nothing(rings, 5)
 
-
-@eagerly
-async def test_domain_that_is_dying_cannot_be_introduced(rings: Rings) -> None:
-    """Nor is it taken for a new one."""
-    guest = await rings.create(5)
-    channel = rings.hypervisor.connect(5, guest.guest.port)
-    rings.hypervisor._answer({"do": "kill", "domid": 5})
-    introduce_unseen(rings, guest.guest.port)
-    rings.hypervisor.disconnect(channel)
-
+    channel = rings.host.hypervisor.connect(5, guest.port)
+    rings.host.kill(5)
+    introduce_unseen(rings, guest.port)
+    rings.host.hypervisor.disconnect(channel)
     assert not await rings.is_introduced(5)
-
-
-# Domains that are known without an introduction.
-
-
-@eagerly
-async def test_rights_given_before_the_introduction_hold(rings: Rings) -> None:
-    """That is how a toolstack does it."""
-    guest = await rings.create(5)
-    await rings.make(b"/a", b"n5")
-    await rings.make(b"/b", b"n0", b"r5")
-    assert await rings.introduce(guest) == OK
-
-    assert (await guest.request(Op.READ, b"/a\0")).payload == b""
-    assert (await guest.request(Op.READ, b"/b\0")).payload == b""
-
-
-@eagerly
-async def test_rights_of_a_domain_that_was_never_introduced_vanish(
-    rings: Rings,
-) -> None:
-    """With its nodes, when it ends; nobody waits to hear of it."""
-    await rings.create(5)
-    await rings.make(b"/a/own", b"n5")
-    await rings.make(b"/b", b"n0", b"r5", b"w6")
-    watcher = await rings.watcher(b"/", OUT)
-    await rings.kill(5)
-
-    assert await rings.events(watcher) == [b"/a/own"]
-    assert await rings.perms(b"/b") == b"n0\0w6\0"
-    guest = await rings.guest(5)
-    assert (await guest.request(Op.READ, b"/b\0")).payload == EACCES
-
-
-@eagerly
-async def test_rights_of_a_domain_that_does_not_exist_stay_without_effect(
-    rings: Rings,
-) -> None:
-    """Also when it comes into being."""
-    await rings.make(b"/b", b"n0", b"r5")
-    assert await rings.ask(Op.SET_PERMS, b"/b", b"n5") == ENOENT
-    guest = await rings.guest(5)
-
-    assert await rings.perms(b"/b") == b"n0\0r5\0"
-    assert (await guest.request(Op.READ, b"/b\0")).payload == EACCES
-
-
-# Targets.
-
-
-@eagerly
-async def test_stub_domain_loses_the_rights_of_a_target_that_ends(
-    rings: Rings,
-) -> None:
-    """And does not get those of the next domain with that number."""
-    stub = await rings.guest(6)
-    await rings.guest(5)
-    await rings.make(b"/a", b"n0", b"r5")
-    assert await rings.ask(Op.SET_TARGET, b"6", b"5") == OK
-    assert (await stub.request(Op.READ, b"/a\0")).payload == b""
-    await rings.kill(5)
-    await rings.guest(5)
-    await rings.make(b"/a", b"n0", b"r5")
-
-    assert (await stub.request(Op.READ, b"/a\0")).payload == EACCES
-    assert await rings.ask(Op.SET_TARGET, b"6", b"7") == ENOENT

@@ -4,13 +4,13 @@ import asyncio
 import socket
 from typing import Final, final
 
-import pytest
-
-from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
+from tests.transport.kernels import Kernel
+from tests.transport.rings import Rings, on_rings
+from tests.transport.support import event, told
 from xsd.engine import HIGH_WATER
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import ERROR_COMMUNICATION, ERROR_NONE
+from xsd.protocol.reply import OK
 
 COUNT: Final = 120
 """Writes of a test, each of which causes an event for each watch."""
@@ -78,8 +78,7 @@ class Writer:
 async def deaf_guest(rings: Rings, domid: int = 6) -> Kernel:
     """A guest that watches `/a` and reads nothing from then on."""
     deaf = await rings.guest(domid)
-    await deaf.send(deaf.frame(Op.WATCH, b"/a\0t\0"))
-    await deaf.frames(2)
+    await deaf.watch(b"/a")
     return deaf
 
 
@@ -94,73 +93,49 @@ async def held_up(rings: Rings, watches: int = 1) -> Writer:
 
 @on_rings()
 async def test_events_that_nobody_reads_hold_up_who_causes_them(rings: Rings) -> None:
-    """And nobody else; all goes on when they are read (XSA-326)."""
-    await rings.make(b"/a", b"b0")
-    deaf, other = await deaf_guest(rings), await rings.guest(7)
-    writer = await held_up(rings)
+    """And nobody else; all goes on when they are read (XSA-326).
 
-    assert (await other.request(Op.READ, b"/a\0")).payload == b""
-    assert await rings.ask(Op.READ, b"/a/000") == b""
-    assert await rings.ask(Op.READ, b"/a/100") == b"ENOENT\0"
-    events = asyncio.create_task(deaf.frames(COUNT))
-    await writer.finish()
-    assert told(await events) == [event(b"/a/%03d" % n, b"t") for n in range(COUNT)]
-    await writer.turn()
-    assert writer.under_way == 0
-
-
-@on_rings()
-async def test_events_for_two_have_to_be_read_by_both(rings: Rings) -> None:
-    """One that is told twice counts twice."""
+    One that is told twice counts twice, and has to be read by both.
+    """
     await rings.make(b"/a", b"b0")
     one, two = await deaf_guest(rings), await deaf_guest(rings, 7)
+    other = await rings.guest(8)
     writer = await held_up(rings, 2)
+    assert await other.ask(Op.READ, b"/a\0") == b""
+    assert await rings.ask(Op.READ, b"/a/000") == b""
+    assert await rings.ask(Op.READ, b"/a/100") == b"ENOENT\0"
+
     before = writer.answered
     while one.take() or await writer.turn():
         await rings.quiet()
-
     assert before < writer.answered < COUNT
     assert writer.under_way == OUTSTANDING
-    reading = [asyncio.create_task(two.frames(COUNT))]
-    reading.append(asyncio.create_task(one.frames(COUNT - writer.answered)))
+    events = asyncio.create_task(two.frames(COUNT))
+    reading = asyncio.create_task(one.frames(COUNT - writer.answered))
     await writer.finish()
-    await asyncio.gather(*reading)
-
-
-@on_rings()
-async def test_writer_goes_on_when_who_does_not_read_is_gone(rings: Rings) -> None:
-    """By death or by RELEASE: the events are dropped with their reader."""
-    await rings.make(b"/a", b"b0")
-    await deaf_guest(rings)
-    writer = await held_up(rings)
-    await rings.kill(6)
-    await writer.finish()
-    await deaf_guest(rings, 7)
-    await writer.write(COUNT)
-    assert writer.answered < writer.asked
-    assert await rings.release(7) == OK
-    await writer.finish()
+    assert told(await events) == [event(b"/a/%03d" % n) for n in range(COUNT)]
+    await reading
+    await writer.turn()
+    assert writer.under_way == 0
 
 
 @on_rings()
 async def test_unread_events_are_dropped_in_time(rings: Rings) -> None:
     """But for the one that has been begun; and who caused them goes on."""
     await rings.make(b"/a", b"b0")
+    rings.engine.expire_events_after(20_000)
     deaf = await deaf_guest(rings)
+    rings.served.stop_clock()
     writer = await held_up(rings)
-    later_ms = int(asyncio.get_running_loop().time() * 1000) + 20_000
-    rings.engine.expire_events(later_ms - 20_000, 20_000)
+    rings.served.pass_time(19.999)
     assert writer.under_way == OUTSTANDING
-    rings.engine.expire_events(later_ms, 0)
-    assert writer.under_way == 1
     assert [each["what"] for each in rings.notices("events.expired")] == []
-    rings.served.pump.flush()
-
+    rings.served.pass_time(0.001)
     assert [each["what"] for each in rings.notices("events.expired")] == [19]
+
     while writer.answered < COUNT:
         await writer.turn()
-        rings.engine.expire_events(later_ms, 0)
-        rings.served.pump.flush()
+        rings.served.pass_time(20)
     count = len(deaf.take())
     await rings.quiet()
     assert 1024 < count + len(deaf.take()) < 1024 + 25
@@ -191,11 +166,21 @@ async def test_quota_that_is_changed_holds_at_once(rings: Rings) -> None:
 
 
 @on_rings()
-async def test_client_of_dom0_that_does_not_read_holds_a_guest_up(
-    rings: Rings,
-) -> None:
-    """Until it goes away; its events do not expire."""
+async def test_writer_goes_on_when_who_does_not_read_is_gone(rings: Rings) -> None:
+    """By its domain's end, by RELEASE, or as a client of dom0; events go with it."""
     await rings.make(b"/a", b"b0")
+    await deaf_guest(rings)
+    writer = await held_up(rings)
+    await rings.kill(6)
+    await writer.finish()
+    await deaf_guest(rings, 7)
+    await writer.write(COUNT)
+    assert writer.answered < writer.asked
+    assert await rings.release(7) == OK
+    await writer.finish()
+
+    # dom0's events do not expire.
+    rings.engine.expire_events_after(1)
     deaf = await rings.watcher(b"/a")
     connection = rings.served.last
     (link,) = [
@@ -203,10 +188,11 @@ async def test_client_of_dom0_that_does_not_read_holds_a_guest_up(
     ]
     # As little as the kernel allows.
     link._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-    writer = await held_up(rings)
-    rings.engine.expire_events(1 << 60, 0)
+    await writer.write(COUNT)
+    assert writer.answered < writer.asked
+    rings.served.stop_clock()
+    rings.served.pass_time(1000)
     assert writer.under_way == OUTSTANDING
-
     deaf.close()
     await writer.finish()
 
@@ -216,11 +202,10 @@ async def test_replies_that_are_not_read_hold_up_who_asked(rings: Rings) -> None
     """They count as under way; a quota of 0 leaves the amount of bytes."""
     guest = await rings.guest(5)
     await rings.make(b"/a", b"b0")
-    assert await rings.ask(Op.WRITE, b"/a", b"v" * 4000) == OK
+    assert await rings.ask(Op.WRITE, b"/a\0" + b"v" * 3999) == OK
     for quota, most in ((b"20", 20 * 4112), (b"0", HIGH_WATER + 64 * 4112)):
         assert await rings.ask(Op.SET_QUOTA, b"5", b"outstanding", quota) == OK
-        asked = b"".join([guest.frame(Op.READ, b"/a\0") for _ in range(200)])
-        rest = asked
+        rest = guest.many(200, Op.READ, b"/a\0")
         while size := guest.put(rest):
             rest = rest[size:]
             await rings.quiet()
@@ -228,20 +213,3 @@ async def test_replies_that_are_not_read_hold_up_who_asked(rings: Rings) -> None
         assert most // 2 < rings.connection(5).outbox.size <= most
         await guest.send(rest)
         assert len(await guest.frames(200)) == 200
-
-
-@pytest.mark.pure_only
-@on_rings(manners=("eager",))
-async def test_guest_for_whom_too_much_waits_is_ignored(rings: Rings) -> None:
-    """There is no connection to be closed."""
-    await rings.make(b"/a", b"b0")
-    deaf, other = await deaf_guest(rings), await rings.guest(7)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xsd.engine.core.UNSENT_MAX", 10_000)
-        for number in range(600):
-            assert await rings.ask(Op.WRITE, b"/a/%d" % number) == OK
-        assert deaf.ring.error == ERROR_COMMUNICATION
-    assert rings.engine.store.usage.watches.of(6) == 0
-    assert await rings.is_introduced(6)
-    assert other.ring.error == ERROR_NONE
-    assert (await other.request(Op.READ, b"/a\0")).payload == b""

@@ -1,134 +1,95 @@
 """xsd.transport.ring: domains that stop and run again, and our own domain."""
 
-import asyncio
-
-from tests.transport.rings import OK, Kernel, Rings, event, on_rings, told
+from tests.transport.kernels import Kernel
+from tests.transport.rings import EAGER, NOTIFYING, Rings, on_rings
+from tests.transport.support import event, told
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import FEATURES, Op
-from xsd.protocol.ring import CONNECTED, RECONNECT
-from xsd.testing.ring import REQ_PROD
+from xsd.protocol.reply import OK
+from xsd.protocol.ring import CONNECTED, RECONNECT, REQ_PROD
 
 OUT = b"@releaseDomain"
 
-eagerly = on_rings(manners=("eager",))
+eagerly = on_rings(NOTIFYING)
 
 
 # Domains that stop by themselves.
 
 
 @eagerly
-async def test_domain_that_stops_is_told_once(rings: Rings) -> None:
+async def test_stop_is_told_once_until_resume_or_the_end(rings: Rings) -> None:
     """It may be saved or destroyed now; it stays introduced, and is served."""
     guest = await rings.guest(5)
     await rings.make(b"/own", b"n5")
     watcher = await rings.watcher(OUT, b"/own")
     for _ in range(2):
-        await rings.control(lambda: rings.host.shutdown(5))
-    await rings.create(7)
+        await rings.stop(5)
+    rings.create(7)
     await rings.quiet()
-
     assert await rings.events(watcher) == [OUT]
     assert await rings.is_introduced(5)
-    assert (await guest.request(Op.READ, b"/own\0")).payload == b""
+    assert await guest.ask(Op.READ, b"/own\0") == b""
 
-
-@eagerly
-async def test_end_after_a_stop_is_told_again(rings: Rings) -> None:
-    """First that it has stopped, then that it is gone."""
-    await rings.guest(5)
-    await rings.make(b"/own", b"n5")
-    watcher = await rings.watcher(OUT, b"/own")
-    await rings.control(lambda: rings.host.shutdown(5))
+    # One that was suspended may run on; only RESUME says so.
+    rings.host.resume(5)
+    await rings.stop(5)
+    assert await rings.events(watcher) == []
+    rings.host.resume(5)
+    assert await rings.ask(Op.RESUME, b"5") == OK
+    await guest.ping()
+    assert await rings.events(watcher) == []
+    await rings.stop(5)
     assert await rings.events(watcher) == [OUT]
-    await rings.kill(5)
 
+    await rings.kill(5)
     assert await rings.events(watcher) == [b"/own", OUT]
     assert not await rings.is_introduced(5)
 
 
 @eagerly
-async def test_stop_after_resume_is_told_again(rings: Rings) -> None:
-    """A domain that was suspended may run on; RESUME says so."""
-    guest = await rings.guest(5)
-    watcher = await rings.watcher(OUT)
-    await rings.control(lambda: rings.host.shutdown(5))
-    await rings.control(lambda: rings.host.resume(5))
-    await rings.control(lambda: rings.host.shutdown(5))
-    assert await rings.events(watcher) == [OUT]
-
-    await rings.control(lambda: rings.host.resume(5))
-    assert await rings.ask(Op.RESUME, b"5") == OK
-    assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
-    assert await rings.events(watcher) == []
-    await rings.control(lambda: rings.host.shutdown(5))
-    assert await rings.events(watcher) == [OUT]
-
-
-@eagerly
 async def test_two_that_stop_at_once_are_one_event(rings: Rings) -> None:
-    """Only watches with a depth are told which they are."""
-    for domid in (5, 6):
+    """Only watches with a depth are told which they are. An end is told, too."""
+    for domid in (5, 6, 7):
         await rings.guest(domid)
-    plain, deep = await rings.watcher(OUT), await rings.served.connect()
-    for path, token, depth in ((OUT, b"0", b"0\0"), (OUT, b"1", b"1\0")):
-        await deep.send(deep.frame(Op.WATCH, path + b"\0" + token + b"\0" + depth))
-        await deep.frames(2)
-    await deep.send(deep.frame(Op.WATCH, OUT + b"/6\x006\0"))
-    await deep.frames(2)
-    stop = b'{"do": "shutdown", "domid": 5}'
-    await rings.at_once(stop, stop.replace(b"5", b"6"))
-
+    rings.create(8)
+    await rings.make(b"/own", b"n6")
+    plain, deep = await rings.watcher(OUT, b"/own"), await rings.served.connect()
+    await deep.watch(OUT, b"0", b"0")
+    await deep.watch(OUT, b"1", b"1")
+    await deep.watch(OUT + b"/6", b"6")
+    await rings.stop(5, 6)
     assert await rings.events(plain) == [OUT]
     assert told(await deep.frames(3)) == [
         event(OUT + b"/5", b"1"),
         event(OUT + b"/6", b"1"),
         event(OUT + b"/6", b"6"),
     ]
+    # Of one that is not introduced nobody knows yet.
+    await rings.stop(8)
+    assert await rings.events(plain) == []
 
-
-@eagerly
-async def test_one_that_stops_and_one_that_ends_at_once(rings: Rings) -> None:
-    """Both are told, the end after the nodes."""
-    for domid in (5, 6):
-        await rings.guest(domid)
-    await rings.make(b"/own", b"n6")
-    watcher = await rings.watcher(b"/own", OUT)
-    stop, kill = b'{"do": "shutdown", "domid": 5}', b'{"do": "kill", "domid": 6}'
-    await rings.at_once(stop, kill)
-
-    assert await rings.events(watcher) == [b"/own", OUT, OUT]
-    assert await rings.is_introduced(5)
+    rings.host.stop(7)
+    await rings.kill(6)
+    assert await rings.events(plain) == [b"/own", OUT, OUT]
+    assert await rings.is_introduced(7)
     assert not await rings.is_introduced(6)
-
-
-@eagerly
-async def test_stop_of_a_domain_that_is_not_introduced_is_not_told(
-    rings: Rings,
-) -> None:
-    """Nobody knows of it yet."""
-    await rings.create(5)
-    await rings.make(b"/own", b"n5")
-    watcher = await rings.watcher(OUT)
-    await rings.control(lambda: rings.host.shutdown(5))
-
-    assert await rings.events(watcher) == []
 
 
 @eagerly
 async def test_event_about_a_domain_is_as_young_as_it_is(rings: Rings) -> None:
     """It has not waited since the last request."""
+    rings.engine.expire_events_after(20_000)
     guest, dead = await rings.guest(5), await rings.guest(6)
-    await guest.send(guest.frame(Op.WATCH, OUT + b"\0t\0"))
-    await guest.frames(2)
-    asked = [guest.frame(Op.GET_DOMAIN_PATH, b"5\0") for _ in range(50)]
-    guest.put(b"".join(asked))
+    await guest.watch(OUT)
+    guest.put(guest.many(50))
     await rings.quiet()
-    rings.engine.look_at_clock(0)
+    rings.served.stop_clock()
+    assert rings.served.now_s is not None
+    rings.served.now_s += 30
     await rings.kill(dead.domid)
-    now_ms = int(asyncio.get_running_loop().time() * 1000)
-    rings.engine.expire_events(now_ms, now_ms - 1)
+    rings.served.pass_time(19)
 
-    assert told(await guest.frames(51))[50] == event(OUT, b"t")
+    assert told(await guest.frames(51))[50] == event(OUT)
 
 
 # The domain that we run in.
@@ -136,110 +97,71 @@ async def test_event_about_a_domain_is_as_young_as_it_is(rings: Rings) -> None:
 
 @on_rings(own=True)
 async def test_own_kernel_is_served_without_an_introduction(rings: Rings) -> None:
-    """With all rights; it waits until it is notified."""
-    kernel = await rings.attach(0)
-
+    """It waits until it is notified; it has all rights, and no limits."""
+    kernel = rings.attach(0)
+    await rings.quiet()
     assert kernel.take_notification()
     assert kernel.ring.server_features == FEATURES
-    assert (await kernel.request(Op.WRITE, b"/a\0v")).payload == OK
-    assert await rings.ask(Op.READ, b"/a") == b"v"
     assert await rings.is_introduced(0)
+    for number in range(200):
+        await kernel.watch(b"/a/%d" % number)
+    for number in range(200):
+        await kernel.send(kernel.frame(Op.WRITE, b"/a/%d\0v" % number))
+
+    assert told(await kernel.frames(400)).count((Op.WRITE, OK)) == 200
+    assert rings.connection(0).tally.count == 0
+    assert await rings.ask(Op.READ, b"/a/199") == b"v"
 
 
 @on_rings(own=True)
 async def test_own_kernel_introduces_guests(rings: Rings) -> None:
     """A dom0 whose tools use the kernel's device, not the socket."""
-    kernel = await rings.attach(0)
+    kernel = rings.attach(0)
     watcher = await rings.watcher(OUT)
-    guest = await rings.create(5)
-    payload = b"5\x001\x00%d\0" % guest.guest.port
+    guest = rings.create(5)
 
-    assert (await kernel.request(Op.INTRODUCE, payload)).payload == OK
-    assert (await guest.request(Op.GET_DOMAIN_PATH, b"5\0")).op == Op.GET_DOMAIN_PATH
-    assert (await kernel.request(Op.RELEASE, b"5\0")).payload == OK
+    assert await kernel.ask(Op.INTRODUCE, b"5\x001\x00%d\0" % guest.port) == OK
+    await guest.ping()
+    assert await kernel.ask(Op.RELEASE, b"5\0") == OK
     assert await rings.events(watcher) == [OUT]
 
 
-@on_rings(manners=("eager",), own=True)
-async def test_domain_that_is_released_before_its_turn_is_not_served(
-    rings: Rings,
-) -> None:
-    """Two notify at once, and the first one's request ends the second one."""
-    kernel, guest = await rings.attach(0), await rings.guest(5)
-    await kernel.request(Op.GET_DOMAIN_PATH, b"0\0")
-    await rings.quiet()
-    link = rings.server._links[5]
-    kernel.put(kernel.frame(Op.RELEASE, b"5\0"))
-    guest.put(guest.frame(Op.GET_DOMAIN_PATH, b"5\0"))
-    link.wake()
-    rings.server._on_event()
-    assert told(await kernel.frames(1)) == [(Op.RELEASE, OK)]
-    await rings.quiet()
-
-    assert guest.take() == b""
-    assert rings.engine.store.domains.get(5) is None
-
-
-@on_rings(own=True)
-async def test_own_kernel_has_no_limits(rings: Rings) -> None:
-    """Neither of what it has, nor of what it causes."""
-    kernel = await rings.attach(0)
-    for number in range(200):
-        path = b"/a/%d\0" % number
-        await kernel.send(kernel.frame(Op.WATCH, path + b"t\0"))
-        assert told(await kernel.frames(2))[0] == (Op.WATCH, OK)
-    for number in range(200):
-        await kernel.send(kernel.frame(Op.WRITE, b"/a/%d\0" % number))
-    replies = told(await kernel.frames(400))
-
-    assert replies.count((Op.WRITE, OK)) == 200
-    assert rings.connection(0).tally.count == 0
-
-
-@on_rings(manners=("eager",), own=True)
-async def test_own_kernel_that_reconnects_begins_anew(rings: Rings) -> None:
-    """Such as one that was started by kexec."""
-    kernel = await rings.attach(0)
-    await kernel.send(kernel.frame(Op.WATCH, b"/a\0t\0"))
-    await kernel.frames(2)
-    kernel.put(kernel.frame(Op.READ, b"/a\0")[:17])
-    kernel.ring.connection = RECONNECT
-    kernel.guest.notify()
-    await rings.quiet()
-
-    assert kernel.ring.connection == CONNECTED
-    kernel.begin_anew()
-    assert (await kernel.request(Op.WRITE, b"/a\0v")).payload == OK
-    assert kernel.take() == b""
-
-
-@on_rings(manners=("eager",), own=True)
-async def test_own_kernel_keeps_its_ring_when_dom0_is_introduced(rings: Rings) -> None:
-    """It is never mapped twice, nor released."""
-    kernel = await rings.attach(0)
-    await kernel.request(Op.GET_DOMAIN_PATH, b"0\0")
+@on_rings(EAGER, own=True)
+async def test_own_kernel_keeps_its_ring_unless_it_reconnects(rings: Rings) -> None:
+    """Introduction of dom0 does not map it twice; one started by kexec begins anew."""
+    kernel = rings.attach(0)
+    await kernel.ping()
     sent = kernel.fields[REQ_PROD]
     assert await rings.ask(Op.INTRODUCE, b"0", b"1", b"1") == OK
     assert await rings.release(0) == b"EINVAL\0"
-
     assert kernel.fields[REQ_PROD] == sent
-    assert (await kernel.request(Op.GET_DOMAIN_PATH, b"0\0")).op == Op.GET_DOMAIN_PATH
+    await kernel.watch(b"/a")
+
+    kernel.put(kernel.frame(Op.READ, b"/a\0")[:17])
+    kernel.ring.connection = RECONNECT
+    kernel.notify()
+    await rings.quiet()
+    assert kernel.ring.connection == CONNECTED
+    kernel.begin_anew()
+    assert await kernel.ask(Op.WRITE, b"/a\0v") == OK
+    assert kernel.take() == b""
 
 
-@on_rings(manners=("eager",), own=True)
+@on_rings(EAGER, own=True)
 async def test_request_that_waits_for_the_server_is_answered(rings: Rings) -> None:
     """The kernel may have asked before there was a server."""
-    kernel = await rings.attach(0)
-    rings.server._unlink(rings.server._links[0])
+    kernel = rings.attach(0)
+    rings.engine.disconnect(rings.connection(0))
+    rings.server._unlink(rings.server.rings.links[0])
     kernel.ring.write_requests(encode_frame(Op.GET_DOMAIN_PATH, 7, 0, b"0\0"))
-    rings.server.start()
+    rings.server._serve_own_kernel()
 
     assert [frame.req_id for frame in await kernel.frames(1)] == [7]
 
 
-@eagerly
+@on_rings(EAGER)
 async def test_domain_zero_is_not_needed(rings: Rings) -> None:
     """Without one, only the socket is dom0's."""
-    assert rings.server._links == {}
+    assert rings.server.rings.links == {}
     assert await rings.is_introduced(0)
     assert isinstance(await rings.guest(5), Kernel)

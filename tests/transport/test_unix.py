@@ -1,13 +1,11 @@
 """xsd.transport.unix: clients, from the first byte to the end."""
 
 import asyncio
-import os
-import resource
 import socket
 
 import pytest
 
-from tests.transport.support import Peer, Served, serving
+from tests.transport.support import Peer, Served, event, serving, told
 from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
 from xsd.engine.dispatch import REFUSALS_LOGGED
@@ -15,8 +13,6 @@ from xsd.engine.engine import TURN
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.protocol.reply import OK
-from xsd.store import Watch
-from xsd.transport import unix
 from xsd.transport.unix import RECEIVE_MAX
 
 BAD_HEADER = b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x01\x10\0\0"
@@ -25,19 +21,22 @@ BAD_HEADER = b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x01\x10\0\0"
 KERNEL = 1 << 20
 """More bytes than a Unix socket's buffers hold."""
 
-NEVER_S = 1000.0
-"""Longer than a test may take."""
+VALUE = b"x" * 4000
 
 
 @serving
-async def test_client_is_answered(served: Served) -> None:
-    """It is dom0, and privileged."""
-    peer = await served.connect()
-
-    assert (await peer.request(Op.WRITE, b"/a\0v")).payload == OK
-    assert (await peer.request(Op.READ, b"/a\0")).payload == b"v"
-    assert (await peer.request(Op.CONTROL, b"check\0")).payload == OK
+async def test_clients_are_answered_and_told(served: Served) -> None:
+    """They are dom0, and privileged. To the writer the event comes before the reply."""
+    writer, watcher = await served.connect(), await served.connect()
+    assert await writer.ask(Op.CONTROL, b"check\0") == OK
     assert served.last.caller is served.engine.store.privileged.caller
+    for peer in (writer, watcher):
+        await peer.watch(b"/a")
+    await writer.send(writer.frame(Op.WRITE, b"/a\0v"))
+
+    assert told(await writer.frames(2)) == [event(b"/a"), (Op.WRITE, OK)]
+    assert told(await watcher.frames(1)) == [event(b"/a")]
+    assert await watcher.ask(Op.READ, b"/a\0") == b"v"
 
 
 @serving
@@ -50,290 +49,115 @@ async def test_many_frames_in_one_write_are_answered_in_order(served: Served) ->
     )
 
     replies = await peer.frames(count)
-    assert [reply.payload for reply in replies] == [
-        b"/local/domain/%d\0" % n for n in range(count)
+    assert [(reply.req_id, reply.payload) for reply in replies] == [
+        (2 + n, b"/local/domain/%d\0" % n) for n in range(count)
     ]
-    assert [reply.req_id for reply in replies] == list(range(2, count + 2))
 
 
 @serving
 async def test_frame_may_come_byte_by_byte(served: Served) -> None:
     """The server sees each one before the next is sent."""
     peer = await served.connect()
-    await peer.request(Op.WRITE, b"/a\0v")
-    request = peer.frame(Op.READ, b"/a\0")
-    for index in range(len(request)):
-        decoder = served.last.decoder
+    await peer.ask(Op.WRITE, b"/a\0v")
+    decoder = served.last.decoder
+    for byte in peer.frame(Op.READ, b"/a\0"):
         seen = decoder.pending
-        await peer.send(request[index : index + 1])
+        await peer.send(bytes([byte]))
         await served.until(lambda: decoder.pending != seen)  # noqa: B023
 
-    assert (await peer.frames(1))[0].payload == b"v"
+    assert told(await peer.frames(1)) == [(Op.READ, b"v")]
 
 
-@serving
-async def test_events_go_to_those_who_watch(served: Served) -> None:
-    """The one who writes among them: the event comes before the reply."""
-    writer, watcher = await served.connect(), await served.connect()
-    for peer in (writer, watcher):
-        await peer.send(peer.frame(Op.WATCH, b"/a\0t\0"))
-        assert [frame.op for frame in await peer.frames(2)] == [4, 15]
-    await writer.send(writer.frame(Op.WRITE, b"/a\0v"))
-
-    assert [frame.op for frame in await writer.frames(2)] == [15, 11]
-    assert [frame.op for frame in await watcher.frames(1)] == [15]
+# How connections end.
 
 
 @serving
 async def test_client_that_half_closes_gets_all_replies(served: Served) -> None:
-    """As `echo ... | socat - UNIX:...` does, and then the end."""
+    """As `echo ... | socat - UNIX:...` does, and then the end; half a frame is none."""
     peer = await served.connect()
-    count = TURN + 10
-    await peer.send(
-        b"".join([peer.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(count)])
-    )
+    await peer.send(peer.many(TURN + 10))
     peer.sock.shutdown(socket.SHUT_WR)
+    assert len(await peer.rest()) == TURN + 10
 
-    assert len(await peer.rest()) == count
-    await served.until(lambda: served.connections == [])
+    peer = await served.connect()
+    await peer.send(peer.frame(Op.READ, b"/\0")[:-1])
+    peer.sock.shutdown(socket.SHUT_WR)
+    assert await peer.rest() == []
+    assert served.connections == []
 
 
 @serving
-async def test_half_closed_client_that_reads_late_gets_all_replies(
-    served: Served,
-) -> None:
+async def test_half_closed_client_may_read_late(served: Served) -> None:
     """The rest waits in the outbox, the requests behind it in the backlog."""
     peer = await served.connect()
-    await peer.request(Op.WRITE, b"/a\0" + b"x" * 4000)
-    request = b"".join([peer.frame(Op.READ, b"/a\0") for _ in range(800)])
-    sending = asyncio.create_task(peer.send(request))
+    sending = asyncio.create_task(read_much(peer, 800))
     connection = served.last
     await served.until(lambda: connection.outbox.size > HIGH_WATER)
     await sending
     peer.sock.shutdown(socket.SHUT_WR)
 
-    assert [len(reply.payload) for reply in await peer.rest()] == [4000] * 800
+    assert told(await peer.rest()) == [(Op.READ, VALUE)] * 800
     await served.until(lambda: served.connections == [])
 
 
 @serving
-async def test_half_close_with_nothing_to_send_ends_the_connection(
-    served: Served,
-) -> None:
-    """Half a frame is nothing."""
-    peer = await served.connect()
-    await peer.send(peer.frame(Op.READ, b"/\0")[:-1])
-    peer.sock.shutdown(socket.SHUT_WR)
+async def test_bad_header_ends_a_connection_after_the_replies(served: Served) -> None:
+    """If there are any; also if what is left of the input was never read."""
+    for count, more in ((0, 0), (TURN + 1, RECEIVE_MAX)):
+        peer = await served.connect()
+        await peer.send(peer.many(count) + BAD_HEADER + b"x" * more)
 
-    assert await peer.rest() == []
-    assert served.connections == []
-
-
-@serving
-async def test_bad_header_ends_the_connection_after_the_replies(
-    served: Served,
-) -> None:
-    """Also if what is left of the input was never read."""
-    peer = await served.connect()
-    good = [peer.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(TURN + 1)]
-    await peer.send(b"".join(good) + BAD_HEADER + b"x" * RECEIVE_MAX)
-
-    assert len(await peer.rest()) == TURN + 1
-    assert served.connections == []
-    assert [notice.event for notice in served.notices] == ["connection.broken"]
+        assert len(await peer.rest()) == count
+        assert served.connections == []
+    assert [notice.event for notice in served.notices] == ["connection.broken"] * 2
 
 
 @serving
-async def test_bad_header_alone_ends_the_connection(served: Served) -> None:
-    """There is nothing to wait for."""
-    peer = await served.connect()
-    await peer.send(BAD_HEADER)
-
-    assert await peer.rest() == []
-    assert served.connections == []
-
-
-@serving
-async def test_client_that_goes_in_the_middle_of_a_frame_leaves_nothing(
-    served: Served,
-) -> None:
-    """Its half request is forgotten."""
+async def test_client_that_goes_leaves_nothing(served: Served) -> None:
+    """Nothing of it is counted any more, and its half request is forgotten."""
+    usage = served.engine.store.usage
     peer, other = await served.connect(), await served.connect()
+    for number in (b"1\0", b"2\0", b"3\0"):
+        assert await peer.ask(Op.TRANSACTION_START, b"\0") == number
+    await peer.ask(Op.WRITE, b"/a\0v", 1)
+    await peer.watch(b"/a")
+    assert (usage.transactions.of(0), usage.watches.of(0)) == (3, 1)
     await peer.send(peer.frame(Op.WRITE, b"/a\0v")[:-1])
     peer.close()
     await served.until(lambda: len(served.connections) == 1)
 
-    assert (await other.request(Op.READ, b"/a\0")).payload == b"ENOENT\0"
+    assert (usage.transactions.of(0), usage.watches.of(0)) == (0, 0)
+    assert await other.ask(Op.READ, b"/a\0") == b"ENOENT\0"
+    assert await other.ask(Op.WRITE, b"/a\0v") == OK
 
 
 @serving
-async def test_client_that_goes_frees_its_watches_and_transactions(
-    served: Served,
-) -> None:
-    """Nothing of it is counted any more."""
-    store = served.engine.store
-    peer, other = await served.connect(), await served.connect()
-    for _ in range(3):
-        await peer.request(Op.TRANSACTION_START, b"\0")
-    await peer.request(Op.WRITE, b"/a\0v", 1)
-    await peer.send(peer.frame(Op.WATCH, b"/a\0t\0"))
-    await peer.frames(2)
-    counts = (store.usage.transactions.of(0), store.usage.watches.of(0))
-    peer.close()
-    await served.until(lambda: len(served.connections) == 1)
+async def test_client_that_goes_early_is_no_trouble(served: Served) -> None:
+    """Its request is carried out. If the reply has come, its end is a reset for us.
 
-    assert counts == (3, 1)
-    assert (store.usage.transactions.of(0), store.usage.watches.of(0)) == (0, 0)
-    assert (await other.request(Op.READ, b"/a\0")).payload == b"ENOENT\0"
-    await other.request(Op.WRITE, b"/a\0v")
+    If there is an event for it, the writer has its reply, and it is ended then.
+    """
+    other = await served.connect()
+    for value, reply_comes in ((b"v", False), (b"w", True)):
+        peer = await served.connect()
+        await peer.send(peer.frame(Op.WRITE, b"/a\0" + value))
+        if reply_comes:
+            await other.ping()
+        peer.close()
+        await served.until(lambda: len(served.connections) == 1)
+        assert await other.ask(Op.READ, b"/a\0") == value
 
-
-@serving
-async def test_client_that_goes_without_reading_is_no_trouble(served: Served) -> None:
-    """Its end is a reset then, for us an end like any other."""
-    peer, other = await served.connect(), await served.connect()
-    await peer.send(peer.frame(Op.GET_DOMAIN_PATH, b"0\0"))
-    await other.request(Op.GET_DOMAIN_PATH, b"0\0")
-    peer.close()
-
-    await served.until(lambda: len(served.connections) == 1)
-    await other.request(Op.GET_DOMAIN_PATH, b"0\0")
-
-
-@serving
-async def test_client_that_goes_before_its_reply_is_no_trouble(served: Served) -> None:
-    """Its request is carried out; the reply has nowhere to go."""
-    peer, other = await served.connect(), await served.connect()
-    await peer.send(peer.frame(Op.WRITE, b"/a\0v"))
-    peer.close()
-
-    await served.until(lambda: len(served.connections) == 1)
-    assert (await other.request(Op.READ, b"/a\0")).payload == b"v"
-
-
-@serving
-async def test_event_for_a_client_that_has_just_gone_is_no_trouble(
-    served: Served,
-) -> None:
-    """The writer has its reply, the watcher is ended when the event is sent."""
-    watcher, writer = await served.connect(), await served.connect()
-    await watcher.send(watcher.frame(Op.WATCH, b"/a\0t\0"))
-    await watcher.frames(2)
+    watcher = await served.connect()
+    await watcher.watch(b"/a")
     # Both come to the server in one turn of its loop, the write first or second.
-    await writer.send(writer.frame(Op.WRITE, b"/a\0v"))
+    await other.send(other.frame(Op.WRITE, b"/a\0v"))
     watcher.close()
-
-    assert (await writer.frames(1))[0].payload == OK
+    assert told(await other.frames(1)) == [(Op.WRITE, OK)]
     await served.until(lambda: len(served.connections) == 1)
 
 
 @serving
-async def test_slow_reader_is_paused_and_others_are_served(served: Served) -> None:
-    """What waits for it is bounded; when it reads, everything comes, in order."""
-    slow, other = await served.connect(), await served.connect()
-    await slow.request(Op.WRITE, b"/a\0" + b"x" * 4000)
-    connection = served.connections[0]
-    count = 8_000
-    requests = b"".join([slow.frame(Op.READ, b"/a\0") for _ in range(count)])
-    sending = asyncio.create_task(slow.send(requests))
-    await served.until(lambda: connection.outbox.size > HIGH_WATER)
-    sizes = []
-    for number in range(50):
-        reply = await other.request(Op.GET_DOMAIN_PATH, b"%d\0" % number)
-        assert reply.payload == b"/local/domain/%d\0" % number
-        sizes.append((connection.outbox.size, len(connection.backlog)))
-
-    assert max(size for size, _ in sizes) <= HIGH_WATER + 4016
-    assert max(frames for _, frames in sizes) <= RECEIVE_MAX // 16
-    first = int.from_bytes(requests[4:8], "little")
-    for number in range(0, count, 1000):
-        replies = await slow.frames(1000)
-        assert [reply.req_id for reply in replies] == list(
-            range(first + number, first + number + 1000)
-        )
-        assert {len(reply.payload) for reply in replies} == {4000}
-    await sending
-
-
-@pytest.mark.slow
-@serving
-async def test_slow_reader_of_events_is_cut_off(served: Served) -> None:
-    """Above UNSENT_MAX; the writer never notices."""
-    slow, writer = await served.connect(), await served.connect()
-    token = b"t" * 4000
-    await slow.send(slow.frame(Op.WATCH, b"/a\0" + token + b"\0"))
-    await slow.frames(2)
-    connection = served.connections[0]
-    number = 0
-    while not connection.lost:
-        batch = [writer.frame(Op.WRITE, b"/a/%d\0" % (number + n)) for n in range(100)]
-        await writer.send(b"".join(batch))
-        replies = await writer.frames(100)
-        assert {reply.payload for reply in replies} == {OK}
-        assert connection.outbox.size <= UNSENT_MAX + 4100
-        number += 100
-
-    assert number > UNSENT_MAX // 4100
-    assert served.connections == [served.last]
-    assert [notice.event for notice in served.notices] == ["connection.too_slow"]
-    assert 0 < len(await slow.rest()) < KERNEL // 4000
-    await writer.request(Op.GET_DOMAIN_PATH, b"0\0")
-
-
-@pytest.mark.pure_only
-@serving
-async def test_client_is_cut_off_while_nothing_else_waits_for_it(
-    served: Served,
-) -> None:
-    """One turn may cause more events than fit at once."""
-    watcher, writer = await served.connect(), await served.connect()
-    await watcher.send(watcher.frame(Op.WATCH, b"/a\0t\0"))
-    await watcher.frames(2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xsd.engine.core.UNSENT_MAX", 10)
-        await writer.request(Op.WRITE, b"/a\0v")
-
-    assert await watcher.rest() == []
-    assert served.connections == [served.last]
-
-
-@serving
-async def test_slow_reader_that_goes_is_ended(served: Served) -> None:
-    """Nobody listens to it any more, but it can still not be written to."""
-    slow, other = await served.connect(), await served.connect()
-    await slow.request(Op.WRITE, b"/a\0" + b"x" * 4000)
-    requests = b"".join([slow.frame(Op.READ, b"/a\0") for _ in range(800)])
-    await slow.send(requests)
-    connection = served.connections[0]
-    await served.until(lambda: connection.outbox.size > HIGH_WATER)
-    slow.close()
-
-    await served.until(lambda: connection.lost)
-    assert served.connections == [served.last]
-    await other.request(Op.GET_DOMAIN_PATH, b"0\0")
-
-
-@serving
-async def test_connection_of_another_transport_is_left_to_it(served: Served) -> None:
-    """What is queued for a guest is not for a socket."""
-    engine = served.engine
-    engine.store.introduce(5, 1)
-    guest = engine.connect(engine.store.introduced(5).caller)
-    path = (b"", b"a")
-    watch = Watch(guest.id, engine.store.privileged.caller, path, b"/a", b"t", -1)
-    engine.store.watch(watch)
-    guest.watches[path, b"t"] = watch
-    peer = await served.connect()
-    await peer.request(Op.WRITE, b"/a\0v")
-
-    assert guest.outbox.peek() == encode_frame(Op.WATCH_EVENT, 0, 0, b"/a\0t\0")
-    engine.disconnect(guest)
-
-
-@serving
-async def test_log_is_told_what_became_of_a_client_when_it_goes(
-    served: Served,
-) -> None:
+async def test_log_is_told_what_became_of_a_client_that_goes(served: Served) -> None:
     """Not only when somebody else says something."""
     peer = await served.connect()
     for _ in range(REFUSALS_LOGGED + 1):
@@ -345,88 +169,175 @@ async def test_log_is_told_what_became_of_a_client_when_it_goes(
     assert len(served.notices) == REFUSALS_LOGGED + 1
 
 
+# Clients that do not read.
+
+
+async def read_much(peer: Peer, count: int) -> None:
+    """Ask so often for a long value, and read no reply but the first."""
+    assert await peer.ask(Op.WRITE, b"/a\0" + VALUE) == OK
+    await peer.send(peer.many(count, Op.READ, b"/a\0"))
+
+
+@serving
+async def test_slow_reader_is_paused_and_others_are_served(served: Served) -> None:
+    """What waits for it is bounded; when it reads, everything comes, in order."""
+    slow, other = await served.connect(), await served.connect()
+    connection = served.connections[0]
+    count = 8_000
+    sending = asyncio.create_task(read_much(slow, count))
+    await served.until(lambda: connection.outbox.size > HIGH_WATER)
+    sizes = []
+    for _ in range(50):
+        await other.ping()
+        sizes.append((connection.outbox.size, len(connection.backlog)))
+
+    assert max(size for size, _ in sizes) <= HIGH_WATER + 4016
+    assert max(frames for _, frames in sizes) <= RECEIVE_MAX // 16
+    for number in range(0, count, 1000):
+        replies = await slow.frames(1000)
+        assert [reply.req_id for reply in replies] == [
+            3 + number + n for n in range(1000)
+        ]
+        assert {len(reply.payload) for reply in replies} == {4000}
+    await sending
+
+
+@serving
+async def test_slow_reader_that_goes_is_ended(served: Served) -> None:
+    """Nobody listens to it any more, but it can still not be written to."""
+    slow, other = await served.connect(), await served.connect()
+    connection = served.connections[0]
+    await read_much(slow, 800)
+    await served.until(lambda: connection.outbox.size > HIGH_WATER)
+    slow.close()
+
+    await served.until(lambda: connection.lost)
+    assert served.connections == [served.last]
+    await other.ping()
+
+
+@pytest.mark.slow
+@serving
+async def test_slow_reader_of_events_is_cut_off(served: Served) -> None:
+    """Above UNSENT_MAX; the writer never notices."""
+    slow, writer = await served.connect(), await served.connect()
+    await slow.watch(b"/a", b"t" * 4000)
+    connection = served.connections[0]
+    number = 0
+    while not connection.lost:
+        batch = [writer.frame(Op.WRITE, b"/a/%d\0" % (number + n)) for n in range(100)]
+        await writer.send(b"".join(batch))
+        assert told(await writer.frames(100)) == [(Op.WRITE, OK)] * 100
+        assert connection.outbox.size <= UNSENT_MAX + 4100
+        number += 100
+
+    assert number > UNSENT_MAX // 4100
+    assert served.connections == [served.last]
+    assert [notice.event for notice in served.notices] == ["connection.too_slow"]
+    assert 0 < len(await slow.rest()) < KERNEL // 4000
+    await writer.ping()
+
+
+@pytest.mark.pure_only
+@serving
+async def test_client_is_cut_off_though_nothing_waited_for_it(served: Served) -> None:
+    """One turn may cause more events than fit at once."""
+    watcher, writer = await served.connect(), await served.connect()
+    await watcher.watch(b"/a")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xsd.engine.core.UNSENT_MAX", 10)
+        await writer.ask(Op.WRITE, b"/a\0v")
+
+    assert await watcher.rest() == []
+    assert served.connections == [served.last]
+
+
+# Callbacks, and when the server does not listen.
+
+
+@serving
+async def test_connection_of_another_transport_is_left_to_it(served: Served) -> None:
+    """What is queued for one without a link is not for a socket."""
+    engine = served.engine
+    other = engine.connect(0)
+    engine.feed(other, encode_frame(Op.WATCH, 1, 0, b"/a\0t\0"))
+    peer = await served.connect()
+    while size := len(other.outbox.peek()):
+        engine.sent(other, size)
+    await peer.ask(Op.WRITE, b"/a\0v")
+
+    assert other.outbox.peek() == encode_frame(Op.WATCH_EVENT, 0, 0, b"/a\0t\0")
+    engine.disconnect(other)
+
+
 @serving
 async def test_callbacks_without_reason_do_nothing(served: Served) -> None:
-    """Loops may call once more than there is something to do."""
+    """There may be one more than there is something to do."""
     peer = await served.connect()
     (link,) = served.server._clients
-    link._on_readable()
-    link._on_writable()
-    served.server._on_connection()
-    await peer.request(Op.GET_DOMAIN_PATH, b"0\0")
-    link.end()
-    link.end()
-    link._go_on()
+    for each in (link.on_input, link.on_output, link.update, served.server.accept):
+        each()
+    await peer.ping()
+    for each in (link.end, link.end, link.on_input, link.on_output, link.update):
+        each()
 
     assert await peer.rest() == []
     assert served.connections == []
 
 
-@pytest.mark.slow
 @serving
-async def test_two_thousand_idle_clients_are_kept(served: Served) -> None:
-    """And the last one is answered like the first."""
-    needed = 2 * 2000 + 100
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < needed:
-        pytest.skip(f"needs {needed} file descriptors, {hard} are allowed")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
-    try:
-        peers: list[Peer] = []
-        for _ in range(20):
-            peers += [served.connect_unseen() for _ in range(100)]
-            count = len(peers)
-            await served.until(
-                lambda: len(served.connections) == count  # noqa: B023
-            )
-        for peer in (peers[0], peers[1000], peers[-1]):
-            await peer.request(Op.GET_DOMAIN_PATH, b"0\0")
-        served.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+async def test_requests_wait_in_the_kernel_for_others_turns(served: Served) -> None:
+    """No more is read from a client that has some waiting in the daemon."""
+    peer = await served.connect()
+    connection = served.last
+    count = 60 * TURN
+    longest = 0
 
+    async def look() -> None:
+        nonlocal longest
+        while True:
+            longest = max(longest, len(connection.backlog))
+            await asyncio.sleep(0)
 
-@serving
-async def test_clients_wait_while_there_are_no_descriptors(served: Served) -> None:
-    """They are accepted when there are some again; those connected are served."""
-    first = await served.connect()
-    waiting = served.connect_unseen()
-    # They are given out from the lowest: none is left below this limit.
-    free = os.dup(0)
-    os.close(free)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
-    try:
-        await served.until(lambda: len(served.notices) == 2)
-        await first.request(Op.GET_DOMAIN_PATH, b"0\0")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    looking = asyncio.create_task(look())
+    served.loop_after_each_pass()
+    sending = asyncio.create_task(peer.send(peer.many(count)))
+    await peer.frames(count)
+    await sending
+    looking.cancel()
 
-    await waiting.request(Op.GET_DOMAIN_PATH, b"0\0")
-    assert {(notice.level, notice.event) for notice in served.notices} == {
-        ("error", "connection.not_accepted")
-    }
-    assert served.notices[0].fields == {
-        "reason": "[Errno 24] Too many open files",
-        "connections": 1,
-    }
-
-
-class Aborting:
-    """A listener whose next client has gone before it was accepted."""
-
-    def accept(self) -> tuple[socket.socket, str]:
-        """Fail as the kernel does then."""
-        raise ConnectionAbortedError(103, "gone")
+    assert 0 < longest <= RECEIVE_MAX // 18
 
 
 @serving
-async def test_client_that_goes_before_it_is_accepted_is_told(served: Served) -> None:
-    """The next one is accepted without a rest."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(unix, "_ACCEPT_RETRY_S", NEVER_S)
-        patch.setattr(served.server, "_listener", Aborting())
-        served.server._on_connection()
+async def test_who_has_too_much_unread_is_not_listened_to(served: Served) -> None:
+    """Not even if nothing of it waits in the daemon; and the loop is left alone.
 
-    assert [notice.event for notice in served.notices] == ["connection.not_accepted"]
-    await served.connect()
+    A socket at its end can be read, one with room can be written to, always.
+    """
+    slow, other = await served.connect(), await served.connect()
+    connection, left = served.connections
+
+    async def pass_turns(count: int) -> None:
+        for _ in range(count):
+            await other.ping()
+
+    await slow.ask(Op.WRITE, b"/a\0" + VALUE)
+    while connection.outbox.size <= HIGH_WATER:
+        await slow.send(slow.frame(Op.READ, b"/a\0"))
+        await pass_turns(2)
+    await slow.send(slow.frame(Op.READ, b"/a\0"))
+    await pass_turns(20)
+    assert connection.backlog == []
+    assert not connection.closing
+
+    slow.sock.shutdown(socket.SHUT_WR)
+    await pass_turns(20)
+    assert not served.is_ready
+    await slow.frames(1)
+    await served.until(lambda: connection.outbox.size < HIGH_WATER)
+    await pass_turns(20)
+    assert not served.is_ready
+    assert {reply.op for reply in await slow.rest()} == {Op.READ}
+    await served.until(lambda: served.connections == [left])
+    assert not served.is_ready

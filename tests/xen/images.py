@@ -29,16 +29,8 @@ SUITE: Final = "bookworm"
 RELEASE: Final = "4.17"
 
 PACKAGES: Final = (
-    f"xen-utils-{RELEASE}",
-    "xenstore-utils",
-    "python3-venv",
-    "iproute2",
-    "mount",
-    "procps",
-    "kmod",
-    "busybox-static",
-    "lsb-base",
-    "init-system-helpers",
+    *(f"xen-utils-{RELEASE}", "xenstore-utils", "python3-venv", "iproute2", "mount"),
+    *("procps", "kmod", "busybox-static", "lsb-base", "init-system-helpers"),
     "initscripts",
 )
 """Of dom0. `initscripts` has what Debian's script for Xen's daemons includes."""
@@ -54,31 +46,16 @@ TOOLS: Final = {
 """Programs of this machine, and the packages that have them."""
 
 DOM0_MODULES: Final = (
-    "xenfs",
-    "xen-evtchn",
-    "xen-gntdev",
-    "xen-gntalloc",
-    "xen-privcmd",
-    "xen-netback",
-    "xen-blkback",
-    "loop",
-    "bridge",
-    "tun",
+    *("xenfs", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd"),
+    *("xen-netback", "xen-blkback", "loop", "bridge", "tun"),
 )
 DISK_MODULES: Final = (
-    "virtio_pci",
-    "virtio_blk",
-    "virtio_console",
-    "ext4",
-    "crc32c_generic",
+    *("virtio_pci", "virtio_blk", "virtio_console", "ext4", "crc32c_generic"),
 )
 GUEST_MODULES: Final = ("xenfs", "xen-evtchn", "xen-netfront", "xen-blkfront")
 
 GUEST_LIBRARIES: Final = (
-    "libxenstore.so.4",
-    "libxentoolcore.so.1",
-    "libc.so.6",
-    "libgcc_s.so.1",
+    *("libxenstore.so.4", "libxentoolcore.so.1", "libc.so.6", "libgcc_s.so.1"),
 )
 CLIENTS: Final = ("read", "write", "list", "ls", "rm", "exists", "watch", "chmod")
 
@@ -97,17 +74,11 @@ def cache_directory() -> Path:
 
 
 def images(directory: Path) -> dict[str, Path]:
-    """Return the files that a machine starts from, by their names."""
     return {name: directory / name for name in ("xen", "vmlinux", "initrd", "dom0.img")}
 
 
 def build(directory: Path) -> None:
-    """Build what is missing or older than the files it is made of.
-
-    Raises:
-        SystemExit: If this machine lacks something; the text says what.
-        CalledProcessError: If a step fails, after it has said why.
-    """
+    """Build what is missing or older than the files it is made of."""
     sources = [*_HERE.glob("dom0/init*"), *_HERE.glob("domu/*"), Path(__file__)]
     newest = max(path.stat().st_mtime for path in sources)
     built = images(directory)["dom0.img"]
@@ -169,25 +140,19 @@ def _debootstrap(root: Path) -> None:
     with tempfile.NamedTemporaryFile(suffix=".conf") as settings:
         settings.write(ours.stdout)
         settings.flush()
+        unwanted = ("doc", "man", "locale")
         _run(
-            "mmdebstrap",
-            "--quiet",
-            "--variant=essential",
-            "--architectures=amd64",
+            *("mmdebstrap", "--quiet", "--variant=essential", "--architectures=amd64"),
             f"--aptopt={settings.name}",
             '--aptopt=APT::Install-Recommends "false"',
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-exclude=/usr/share/man/*",
-            "--dpkgopt=path-exclude=/usr/share/locale/*",
+            *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in unwanted),
             f"--include={','.join(PACKAGES)}",
             f"--customize-hook={download}",
-            SUITE,
-            root,
+            *(SUITE, root),
         )
 
 
 def _unpack_kernel(root: Path, directory: Path) -> None:
-    """Unpack hypervisor and kernel without installing them."""
     unpacked = directory / "kernel"
     shutil.rmtree(unpacked, ignore_errors=True)
     for package in (root / "kernel").glob("*.deb"):
@@ -214,11 +179,7 @@ def uncompressed(image: bytes) -> bytes:
 
 
 class Modules:
-    """The modules of an unpacked kernel.
-
-    Attributes:
-        release: The kernel's, as `uname -r` tells it.
-    """
+    """The modules of an unpacked kernel."""
 
     def __init__(self, unpacked: Path) -> None:
         (self._directory,) = (unpacked / "lib/modules").iterdir()
@@ -229,12 +190,7 @@ class Modules:
             self._needs[Path(path).stem.replace("_", "-")] = [path, *others.split()]
 
     def copy(self, names: Iterable[str], into: Path) -> None:
-        """Copy modules, with all that they need, to where `modprobe` looks.
-
-        Args:
-            names: Of the modules; `-` and `_` are the same.
-            into: A root directory.
-        """
+        """Copy modules, with all that they need, to where `modprobe` looks."""
         place = into / "lib/modules" / self.release
         place.mkdir(parents=True, exist_ok=True)
         for listing in self._directory.glob("modules.*"):
@@ -247,12 +203,10 @@ class Modules:
 
 
 def _pack(directory: Path, busybox: Path, archive: Path) -> None:
-    """Make an initial ram disk of a directory."""
     names = sorted(path.relative_to(directory) for path in directory.rglob("*"))
     with archive.open("wb") as output:
         _run(
-            busybox,
-            *("cpio", "-o", "-H", "newc"),
+            *(busybox, "cpio", "-o", "-H", "newc"),
             cwd=directory,
             input="".join(f"{name}\n" for name in names).encode(),
             stdout=output,

@@ -47,23 +47,16 @@ class Job:
         self._archive = tarfile.open(path, "w", format=tarfile.GNU_FORMAT)  # noqa: SIM115
 
     def add(self, source: Path, place: str) -> None:
-        """Add a file, or a directory with all that is in it.
-
-        Args:
-            source: On this machine.
-            place: In dom0, beginning with a slash.
-        """
+        """Add a file, or a directory with all that is in it."""
         self._archive.add(source, place.lstrip("/"), filter=_without_owner)
 
     def write(self, place: str, text: str, *, mode: int = 0o644) -> None:
-        """Add a file with a text."""
         data = text.encode()
         member = tarfile.TarInfo(place.lstrip("/"))
         member.size, member.mode = len(data), mode
         self._archive.addfile(member, io.BytesIO(data))
 
     def run(self, words: list[str], environment: Mapping[str, str]) -> None:
-        """Add the script that dom0's init runs, and finish the archive."""
         lines = [
             *(f"export {name}={shlex.quote(x)}" for name, x in environment.items()),
             f"exec {shlex.join(words)}",
@@ -87,18 +80,7 @@ def start(
     logs: Path,
     timeout_s: float,
 ) -> None:
-    """Start a machine and wait for its end.
-
-    Args:
-        cache: Has the images; they are not changed.
-        prepare: Fills the job.
-        on_line: Is given each line that `/job/run` prints, as it comes.
-        logs: Directory for the logs; those of a machine before are replaced.
-        timeout_s: Seconds that the machine may run.
-
-    Raises:
-        MachineError: If it takes longer or leaves no logs, which it does last.
-    """
+    """Start a machine and wait for its end."""
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
     serial = logs / "serial"

@@ -29,19 +29,10 @@ DAEMONS: Final = {
 }
 
 DIRECT: Final = (
-    "dom0-comes-up",
-    "pv-guest-lives",
-    "pvh-guest-lives",
-    "eight-guests-at-once",
-    "destroyed-guest-leaves-nothing",
-    "guest-reboots",
-    "guest-is-saved-and-restored",
-    "guest-is-paused-and-renamed",
-    "devices-come-and-go",
-    "domid-is-used-again",
-    "hostile-kernels-disturb-nobody",
-    "hostile-programs-disturb-nobody",
-    "speed",
+    *("dom0-comes-up", "pv-guest-lives", "pvh-guest-lives", "eight-guests-at-once"),
+    *("destroyed-guest-leaves-nothing", "guest-reboots", "guest-is-saved-and-restored"),
+    *("guest-is-paused-and-renamed", "devices-come-and-go", "domid-is-used-again"),
+    *("hostile-kernels-disturb-nobody", "hostile-programs-disturb-nobody", "speed"),
 )
 """What is run where the daemon is started directly."""
 
@@ -78,44 +69,29 @@ def install(directory: Path) -> None:
 
 @final
 class Results:
-    """What the scenarios' machines have told.
-
-    Attributes:
-        failed: Scenarios that failed or were not run.
-    """
+    """What the scenarios' machines have told."""
 
     def __init__(self) -> None:
-        self.failed: set[str] = set()
+        self.failed: set[str] = set()  # or not run
         self._text: list[str] = []
 
-    def expect(self, names: list[str]) -> None:
-        """Count scenarios as failed until they have passed."""
-        self.failed.update(names)
-
     def take(self, line: str) -> None:
-        """Take a line that a machine has printed."""
         if line.startswith("@note "):
-            sys.stdout.write(f"{line.removeprefix('@note ')}\n")
-            return
-        if line == "@end":
-            return
-        if not line.startswith("@result "):
+            print(line.removeprefix("@note "))
+        elif line.startswith("@result "):
+            _, name, result, seconds = line.split()
+            print(f"{result}  {name:<34} {seconds:>6} s")
+            if result == "PASS":
+                self.failed.discard(name)
+                self._text.clear()
+            self.rest("    ")
+        elif line != "@end":
             self._text.append(line)
-            return
-        _, name, result, seconds = line.split()
-        sys.stdout.write(f"{result}  {name:<34} {seconds:>6} s\n")
-        if result == "PASS":
-            self.failed.discard(name)
-        else:
-            sys.stdout.write("".join(f"    {text}\n" for text in self._text))
-        sys.stdout.flush()
-        self._text.clear()
 
-    def rest(self) -> str:
-        """Take what was printed since the last result."""
-        text = "\n".join(self._text)
+    def rest(self, indent: str = "") -> None:
+        """Print what machines have printed since the last result."""
+        print("".join(f"{indent}{text}\n" for text in self._text), end="", flush=True)
         self._text.clear()
-        return text
 
 
 def parse() -> argparse.Namespace:
@@ -136,7 +112,7 @@ def main() -> int:
     known = [name for names in machines.values() for name in names]
     chosen = arguments.scenarios or [n for n in known if n not in ON_REQUEST]
     if arguments.list:
-        sys.stdout.write("\n".join(known) + "\n")
+        print("\n".join(known))
         return 0
     if unknown := set(chosen) - set(known):
         sys.exit(f"no such scenario: {', '.join(sorted(unknown))}")
@@ -151,18 +127,14 @@ def main() -> int:
         if wanted:
             run_machine(how, wanted, results, arguments)
     if results.failed:
-        sys.stdout.write(f"not passed: {', '.join(sorted(results.failed))}\n")
+        print(f"not passed: {', '.join(sorted(results.failed))}")
     return 1 if results.failed else 0
 
 
 def run_machine(
-    how: str,
-    names: list[str],
-    results: Results,
-    arguments: argparse.Namespace,
+    how: str, names: list[str], results: Results, arguments: argparse.Namespace
 ) -> None:
-    """Start a machine and have it run scenarios."""
-    results.expect(names)
+    results.failed.update(names)
     cache = cache_directory()
     logs = (arguments.logs or cache / "logs") / how
 
@@ -182,9 +154,8 @@ def run_machine(
     try:
         start(cache, prepare, results.take, logs=logs, timeout_s=arguments.timeout)
     except MachineError as error:
-        sys.stdout.write(f"{error}\n")
-    if rest := results.rest().strip():
-        sys.stdout.write(f"{rest}\n")
+        print(error)
+    results.rest()
 
 
 if __name__ == "__main__":

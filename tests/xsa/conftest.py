@@ -4,52 +4,57 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engine.support import Client
+from tests.support.hosts import AnyHost, Host, NearHost
 from tests.support.processes import Place
-from tests.xsa.hosts import Host
-from tests.xsa.support import Bystander, guest_at_home
-from xsd.engine import Engine
-from xsd.store import Store
-from xsd.store.check import verify
+from tests.xsa.support import BYSTANDER, World
+from xsd.testing import Session
 
 
 @pytest.fixture
-def engine() -> Iterator[Engine]:
-    """An engine; when the test is done nothing may be left of its clients."""
-    engine = Engine(Store())
-    yield engine
-    assert verify(engine.store) == []
-    for connection in engine.connections:
-        engine.disconnect(connection)
-    assert verify(engine.store) == []
-    assert engine.store.watches.count == 0
-    assert engine.store.usage.transactions.used == {}
-    assert [each for each in engine.take_notices() if each.level == "error"] == []
+def world() -> Iterator[World]:
+    """A daemon in process; domain 7 behaves well, and is served all the time."""
+    world = World()
+    yield world
+    world.close()
 
 
 @pytest.fixture
-def dom0(engine: Engine) -> Client:
+def dom0(world: World) -> Session:
     """A client of the privileged domain."""
-    return Client(engine)
+    return world.client()
 
 
 @pytest.fixture
-def bystander(engine: Engine) -> Bystander:
-    """Domain 7, which behaves well."""
-    return Bystander(engine)
+def hostile(world: World) -> Session:
+    """Domain 1, which does not behave well."""
+    return world.guest(1)
 
 
-@pytest.fixture
-def hostile(engine: Engine) -> Client:
-    """Domain 1, which does not."""
-    return guest_at_home(engine, 1)
+@pytest.fixture(params=["directly", "in_a_transaction"])
+def inside(request: pytest.FixtureRequest) -> bool:
+    """Whether requests are made in a transaction."""
+    found: bool = request.param == "in_a_transaction"
+    return found
 
 
 @pytest.fixture
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A daemon with guests on rings; it is looked over when the test is done."""
-    with Host(tmp_path_factory.mktemp("xs")) as host:
+    with Host(tmp_path_factory.mktemp("xs"), bystander=BYSTANDER) as host:
         yield host
+
+
+@pytest.fixture(params=["in process", "on rings"])
+def anywhere(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AnyHost]:
+    """A daemon with guests, either in process or on rings."""
+    near = request.param == "in process"
+    path = tmp_path_factory.mktemp("xs")
+    with (
+        NearHost(bystander=BYSTANDER) if near else Host(path, bystander=BYSTANDER) as it
+    ):
+        yield it
 
 
 @pytest.fixture

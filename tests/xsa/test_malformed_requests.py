@@ -4,13 +4,12 @@ from typing import Final
 
 import pytest
 
-from tests.engine.support import OK, Client
-from tests.xsa.hosts import Host, frames
-from tests.xsa.support import Bystander, Counts, home
-from xsd.engine import Engine
+from tests.support.hosts import AnyHost, Host
+from tests.xsa.support import OF_NODES, World, home
 from xsd.protocol.errors import Errno
-from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
+from xsd.testing import Session
+from xsd.testing.session import OK, refusal
 
 ONE_STRING: Final = [Op.DIRECTORY, Op.READ, Op.GET_PERMS, Op.MKDIR, Op.RM]
 """Types whose payload is a path and its NUL, and nothing else."""
@@ -19,11 +18,8 @@ ONE_DOMID: Final = [Op.GET_DOMAIN_PATH, Op.RELEASE, Op.RESUME, Op.IS_DOMAIN_INTR
 """The same with a domain id."""
 
 SUCCESSES: Final = [
-    (Op.RM, b"data\0"),
-    (Op.WRITE, b"data\0value"),
-    (Op.READ, b"data\0"),
-    (Op.READ, b"missing\0"),
-    (Op.DIRECTORY, b"/\0"),
+    *((Op.RM, b"data\0"), (Op.WRITE, b"data\0value"), (Op.READ, b"data\0")),
+    *((Op.READ, b"missing\0"), (Op.DIRECTORY, b"/\0")),
 ]
 """What may have come before: some of them succeed, some are refused."""
 
@@ -32,93 +28,60 @@ SUCCESSES: Final = [
 @pytest.mark.parametrize("op", ONE_STRING)
 @pytest.mark.parametrize("rest", [b"", b"\0more", b"\0more\0", b"\0\0"])
 def test_what_is_not_one_string_is_einval_whatever_came_before(
-    dom0: Client,
-    hostile: Client,
-    bystander: Bystander,
-    before: int,
-    payload: bytes,
-    op: int,
-    rest: bytes,
+    dom0: Session, hostile: Session, before: int, payload: bytes, op: int, rest: bytes
 ) -> None:
     """No NUL, or something behind it; the error is of this request, not the last."""
     for client, path in ((hostile, b"data"), (dom0, home(1) + b"/data")):
         client.ok(Op.WRITE, path + b"\0value")
         client.ask(before, payload)
 
-        assert client.errno(op, path + rest) == Errno.EINVAL
-    assert bystander.is_served()
+        assert client.refused(op, path + rest) == Errno.EINVAL
 
 
 @pytest.mark.parametrize("op", [*ONE_STRING, *ONE_DOMID, Op.WRITE, Op.SET_PERMS])
-def test_no_payload_is_einval_at_once(
-    dom0: Client, hostile: Client, bystander: Bystander, op: int
-) -> None:
+def test_no_payload_is_einval_at_once(dom0: Session, hostile: Session, op: int) -> None:
     """A header is a whole request; nothing else has to come first."""
-    assert dom0.errno(op, b"") == Errno.EINVAL
-    refused = hostile.errno(op, b"")
+    assert dom0.refused(op, b"") == Errno.EINVAL
+    refused = hostile.refused(op, b"")
     of_dom0_only = op in ONE_DOMID and op != Op.GET_DOMAIN_PATH
     assert refused == (Errno.EACCES if of_dom0_only else Errno.EINVAL)
-    assert bystander.is_served()
 
 
-def test_malformed_requests_on_a_ring_are_answered_each(host: Host) -> None:
-    """One after another, after a removal that succeeded; the guest is served on."""
-    guest = host.guest(1)
-    asked: list[bytes] = []
-    for op in ONE_STRING:
-        for payload in (b"data", b"data\0more", b""):
-            asked += [
-                encode_frame(Op.WRITE, len(asked), 0, b"data\0value"),
-                encode_frame(Op.RM, len(asked) + 1, 0, b"data\0"),
-                encode_frame(op, len(asked) + 2, 0, payload),
-            ]
-    guest.send_bytes(b"".join(asked))
-    replies = frames(guest, len(asked))
+@pytest.mark.parametrize("privileged", [False, True])
+def test_malformed_requests_are_answered_each(
+    anywhere: AnyHost, privileged: bool
+) -> None:
+    """One after another, after a removal that succeeded; who asked is served on."""
+    guest = anywhere.guest(1)
+    session = anywhere.session(None if privileged else guest)
+    path = home(1) + b"/data"
+    rows = [(op, path + rest) for op in ONE_STRING for rest in (b"", b"\0more")]
+    rows += [(op, b"") for op in ONE_STRING]
+    asked = b""
+    for op, payload in rows:
+        asked += session.frame(Op.WRITE, path + b"\0value")
+        asked += session.frame(Op.RM, path + b"\0")
+        asked += session.frame(op, payload)
+    session.send(asked)
 
-    assert [reply.req_id for reply in replies] == list(range(len(asked)))
-    found = [(reply.op, reply.payload) for reply in replies]
-    assert found == [(11, OK), (13, OK), (16, b"EINVAL\0")] * (len(asked) // 3)
-    assert host.is_served()
-
-
-def test_malformed_requests_on_a_socket_are_answered_each(host: Host) -> None:
-    """As on a ring."""
-    for op in ONE_STRING:
-        for payload in (b"/data", b"/data\0more", b""):
-            client = host.socket()
-            client.sendall(
-                encode_frame(Op.WRITE, 1, 0, b"/data\0value")
-                + encode_frame(Op.RM, 2, 0, b"/data\0")
-                + encode_frame(op, 3, 0, payload)
-                + encode_frame(Op.GET_DOMAIN_PATH, 4, 0, b"0\0")
-            )
-            expected = (
-                encode_frame(Op.WRITE, 1, 0, OK)
-                + encode_frame(Op.RM, 2, 0, OK)
-                + encode_frame(Op.ERROR, 3, 0, b"EINVAL\0")
-                + encode_frame(Op.GET_DOMAIN_PATH, 4, 0, b"/local/domain/0\0")
-            )
-            received = b""
-            while len(received) < len(expected):
-                received += client.recv(4096)
-            assert received == expected
-    assert host.is_served()
+    each = [(Op.WRITE, OK), (Op.RM, OK), refusal(Errno.EINVAL)]
+    assert session.replies(3 * len(rows)) == each * len(rows)
+    assert session.get(Op.GET_DOMAIN_PATH, b"1\0") == home(1) + b"\0"
 
 
 @pytest.mark.parametrize("name", [b"@releaseDomain", b"@introduceDomain"])
 @pytest.mark.parametrize("entries", [b"n1\0", b"n0\0", b"r0\0b1\0", b"n0\0n1"])
 def test_a_guest_cannot_set_the_permissions_of_special_names(
-    engine: Engine, hostile: Client, bystander: Bystander, name: bytes, entries: bytes
+    world: World, hostile: Session, name: bytes, entries: bytes
 ) -> None:
     """EACCES, after a removal that succeeded too."""
-    before = Counts(engine.store)
-    hostile.ok(Op.MKDIR, b"data\0")
-    hostile.ok(Op.RM, b"data\0")
+    before = world.counts()
+    for op in (Op.MKDIR, Op.RM):
+        hostile.ok(op, b"data\0")
 
-    refused = hostile.errno(Op.SET_PERMS, name + b"\0" + entries)
+    refused = hostile.refused(Op.SET_PERMS, name + b"\0" + entries)
     assert refused == Errno.EACCES
-    assert Counts(engine.store) == before
-    assert bystander.is_served()
+    assert world.counts() == before
 
 
 @pytest.mark.parametrize("domid", [b"", b"abc", b"x5", b"5x", b"-1", b" 5", b"65536"])
@@ -128,43 +91,25 @@ def test_introducing_what_is_no_number_is_einval(host: Host, domid: bytes) -> No
     kernel.watch("/data", "t")
     assert kernel.next_event(10) is not None
     for payload in (domid + b"\x001\x001\0", domid + b"\0"):
-        client = host.socket()
-        client.sendall(encode_frame(Op.INTRODUCE, 1, 0, payload))
-        expected = encode_frame(Op.ERROR, 1, 0, b"EINVAL\0")
-        assert client.recv(len(expected)) == expected
+        assert host.session().refused(Op.INTRODUCE, payload) is Errno.EINVAL
     host.dom0.write("/data", b"value")
 
     assert kernel.next_event(10) is not None
     assert kernel.read("/data") == b"value"
-    assert host.is_served()
 
 
-def test_a_guest_is_not_told_which_names_exist(
-    dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
+def test_a_guest_is_not_told_which_names_exist(dom0: Session, hostile: Session) -> None:
     """Below a directory that it may not read, all of them are EACCES."""
     dom0.ok(Op.WRITE, b"/secret/there\0value")
-    for op, rest in (
-        (Op.READ, b""),
-        (Op.DIRECTORY, b""),
-        (Op.GET_PERMS, b""),
-        (Op.WRITE, b"mine"),
-        (Op.MKDIR, b""),
-        (Op.RM, b""),
-        (Op.SET_PERMS, b"n1\0"),
-        (Op.DIRECTORY_PART, b"0\0"),
-    ):
+    for op, rest in OF_NODES.items():
         for path in (b"/secret/there", b"/secret/not", b"/secret/there/not", b"/no/x"):
             for number in (0, hostile.start()):
-                refused = hostile.errno(op, path + b"\0" + rest, number)
+                refused = hostile.refused(op, path + b"\0" + rest, number)
                 assert refused == Errno.EACCES
             hostile.ok(Op.RESET_WATCHES, b"\0")
-    assert bystander.is_served()
 
 
-def test_a_client_that_does_not_read_holds_dom0_up_no_more_than_others(
-    host: Host,
-) -> None:
+def test_a_client_that_does_not_read_holds_up_nobody(host: Host) -> None:
     """A guest has many events waiting; who causes them is answered all the same."""
     deaf = host.guest(1)
     for number in range(20):
@@ -173,4 +118,3 @@ def test_a_client_that_does_not_read_holds_dom0_up_no_more_than_others(
         host.dom0.write(home(1) + b"/%d" % number, b"value")
 
     assert len(host.dom0.directory(home(1))) == 50
-    assert host.is_served()

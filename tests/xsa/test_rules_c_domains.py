@@ -4,268 +4,122 @@ from typing import Final
 
 import pytest
 
-from tests.engine.support import Client, event
-from tests.xsa.hosts import PATIENCE_S, Host
-from tests.xsa.support import Bystander, guest_at_home, home, refusal_of
-from xsd.client import Event
-from xsd.engine import Engine
-from xsd.protocol.errors import Errno
-from xsd.protocol.ops import Op
-from xsd.store.quota import (
-    DEFAULTS,
-    MEMORY,
-    NODE_PERMISSIONS,
-    NODE_SIZE,
-    NODES,
-    OUTSTANDING,
-    PATH_MAX,
-    TRANSACTION_NODES,
-    TRANSACTIONS,
-    WATCHES,
-)
-
-EVERY_DOMAIN: Final = -1
-
+from tests.support.hosts import AnyHost
+from tests.xsa.support import World, home
+from xsd.store.quota import DEFAULTS
 
 # 6. A domid is not enough to know who somebody is.
 
 
-def test_a_domain_that_took_anothers_place_is_a_new_one(host: Host) -> None:
+def test_a_domain_that_took_anothers_place_is_a_new_one(anywhere: AnyHost) -> None:
     """Even if the daemon has never seen that there was none in between."""
-    watcher = host.client()
-    watcher.watch("@releaseDomain", "gone")
-    guest = host.guest(5)
-    guest.write("data", b"secret")
-    first = guest.unique_id
-    replaced = host.replace(5)
-    assert replaced.unique_id != first
-
-    for _ in range(2):  # the first event of a watch comes at once
-        assert watcher.next_event(PATIENCE_S) == Event(b"@releaseDomain", b"gone")
-    assert not host.dom0.is_domain_introduced(5)
-    assert not host.dom0.exists(home(5))
-    host.dom0.introduce(5, 1, replaced.port)
-    assert refusal_of(replaced.write, "data", b"mine") == Errno.EACCES
-    assert host.is_served()
+    anywhere.play("""
+        0 watch @releaseDomain gone; 5 write data secret; replace 5
+        0 wait -> @releaseDomain:gone; 0 is-introduced 5 -> F; 0 read ~5 -> ENOENT
+        admit 5; 5 write data mine -> EACCES
+    """)
 
 
 def test_introducing_a_domain_that_took_anothers_place_ends_the_other(
-    host: Host,
+    anywhere: AnyHost,
 ) -> None:
     """INTRODUCE may come before the hypervisor's news; nothing is inherited."""
-    host.guest(5).write("data", b"secret")
-    (old,) = host.connections_of(5)
-    replaced = host.replace(5)
-    host.dom0.introduce(5, 1, replaced.port)
+    anywhere.guest(5).write("data", b"secret")
+    (old,) = anywhere.connections_of(5)
+    replaced = anywhere.replace(5)
+    anywhere.dom0.introduce(5, 1, replaced.port)
 
-    (new,) = host.connections_of(5)
+    (new,) = anywhere.connections_of(5)
     assert new is not old
-    assert not host.dom0.exists(home(5))
-    assert host.is_served()
+    assert not anywhere.dom0.exists(home(5))
 
 
 # 7. SET_TARGET gives rights, not quotas, and as long as there is a target.
-
-
-def test_a_stub_domain_has_its_targets_rights(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """To read, write, list and watch; not those of others."""
-    target = guest_at_home(engine, 2)
-    target.ok(Op.WRITE, b"data\0value")
-    assert hostile.errno(Op.READ, home(2) + b"/data\0") == Errno.EACCES
-    dom0.ok(Op.SET_TARGET, b"1\x002\0")
-
-    assert hostile.reply(Op.READ, home(2) + b"/data\0") == (Op.READ, b"value")
-    hostile.ok(Op.WATCH, home(2) + b"\0t\0")
-    hostile.ok(Op.WRITE, home(2) + b"/data\0other")
-    target.ok(Op.WRITE, b"data\0third")
-    assert hostile.take() == [event(home(2) + b"/data", b"t")]
-    assert target.errno(Op.READ, home(1) + b"\0") == Errno.EACCES
-    assert hostile.errno(Op.READ, home(7) + b"\0") == Errno.EACCES
-    assert bystander.is_served()
-
-
-def test_a_stub_domain_pays_for_itself(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """What it makes in its target's home is its own, up to its own quota."""
-    target = guest_at_home(engine, 2)
-    dom0.ok(Op.SET_TARGET, b"1\x002\0")
-    engine.store.quotas.set(1, NODES, 10)
-    for number in range(9):
-        hostile.ok(Op.MKDIR, home(2) + b"/%d\0" % number)
-
-    assert hostile.errno(Op.MKDIR, home(2) + b"/more\0") == Errno.ENOSPC
-    assert engine.store.usage.nodes.of(1) == 10
-    assert engine.store.usage.nodes.of(2) == 1
-    target.ok(Op.MKDIR, b"mine\0")
-    assert bystander.is_served()
-
-
-def test_a_stub_domains_rights_end_with_its_target(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """At once, for its watches and open transactions too."""
-    guest_at_home(engine, 2).ok(Op.WRITE, b"data\0value")
-    dom0.ok(Op.WRITE, b"/x\0value")
-    dom0.ok(Op.SET_PERMS, b"/x\0n0\0r2\0")
-    dom0.ok(Op.SET_TARGET, b"1\x002\0")
-    hostile.ok(Op.WATCH, b"/x\0t\0")
-    number = hostile.start()
-    assert hostile.reply(Op.READ, b"/x\0", number) == (Op.READ, b"value")
-    dom0.ok(Op.RELEASE, b"2\0")
-    guest_at_home(engine, 2)
-    dom0.ok(Op.SET_PERMS, b"/x\0n0\0r2\0")
-    dom0.ok(Op.WRITE, b"/x\0other")
-
-    assert hostile.errno(Op.READ, b"/x\0") == Errno.EACCES
-    assert hostile.errno(Op.READ, b"/x\0", number) == Errno.EACCES
-    assert hostile.take() == []
-    assert hostile.errno(Op.READ, home(2) + b"\0") == Errno.EACCES
-    assert bystander.is_served()
-
-
 # 10. A limit below what is in use already refuses growth and nothing else.
 
+USE: Final = "write data/{0..9} v*100; watch data/{0..9} t; set data n1 r2 r3 r7"
+"""Some of everything."""
 
-def use(guest: Client) -> None:
-    """Use some of everything."""
-    for number in range(10):
-        guest.ok(Op.WRITE, b"data/%d\0" % number + b"v" * 100)
-        guest.ok(Op.WATCH, b"data/%d\0t\0" % number)
-    guest.ok(Op.SET_PERMS, b"data\0n1\0r2\0r3\0r7\0")
+RULES: Final[dict[str, str]] = {
+    "a stub domain reads, writes, lists and watches what its target may": """
+        enter 1; 2 write data value; read ~2/data -> EACCES; 0 target 1 2
+        read ~2/data -> value; watch ~2 t; write ~2/data other; hear -> ~2/data:t
+        2 write data third; hear -> ~2/data:t
+        2 read ~1 -> EACCES; read ~7 -> EACCES
+    """,
+    "a stub domain pays for itself, up to its own quota": """
+        enter 2 1; 0 target 1 2; limit nodes 10
+        mkdir ~2/{0..8}; mkdir ~2/more -> ENOSPC
+        nodes 1 -> 10; nodes 2 -> 1; 2 mkdir mine
+    """,
+    "a stub domain's rights end with its target, for watches and transactions too": """
+        enter 1; 2 write data value; 0 write /x value; 0 set /x n0 r2; 0 target 1 2
+        watch /x t; start t1; t1 read /x -> value; 0 release 2
+        enter 2; 0 set /x n0 r2; 0 write /x other
+        read /x -> EACCES; t1 read /x -> EACCES; hear -> -; read ~2 -> EACCES
+    """,
+    "nodes beyond a new limit are used and removed; there are no new ones": f"""
+        {USE}; limit nodes 5; write data/1 value; mkdir new -> ENOSPC
+        rm data/0; mkdir new -> ENOSPC; rm data/{{1..6}}
+        mkdir new -> ENOSPC
+        rm data/7; mkdir new; hear
+    """,
+    "watches and transactions beyond a new limit go on, and there are no more": f"""
+        {USE}; start t{{1..3}}; limit watches 2; limit transactions 2; hear
+        0 write ~1/data/9 value; hear -> data/9:t
+        watch new t -> ENOSPC; start no -> ENOSPC
+        t{{1..3}} write t{{1..3}} value; t{{1..3}} commit -> OK
+    """,
+    "a node beyond a new size is made smaller, and cannot grow": """
+        write data v*1000; limit node-size 100
+        write data v*900; write data v*500; write data v*501 -> ENOSPC; write data
+    """,
+    "permissions beyond a new number stay until they are replaced by fewer": f"""
+        {USE}; limit node-permissions 2; get data -> n1 r2 r3 r7
+        set data n1 r2 r3 -> ENOSPC; set data n1 r2; hear
+    """,
+    "a transaction beyond a new size cannot commit; the next one can": f"""
+        {USE}; start t1; t1 write data/{{0..4}} value; limit transaction-nodes 3
+        t1 write data/7 value -> ENOSPC; t1 commit -> ENOMEM
+        start t2; t2 write data/1 value; t2 commit -> OK; hear
+    """,
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_targets_and_limits_mean_no_more_than_they_say(world: World, rule: str) -> None:
+    """For stub domains, and for what there was before a limit."""
+    world.play(RULES[rule])
 
 
 @pytest.mark.parametrize("limit", [1, 2])
 @pytest.mark.parametrize("quota", DEFAULTS)
 def test_a_limit_below_the_use_breaks_nothing(
-    engine: Engine,
-    dom0: Client,
-    hostile: Client,
-    bystander: Bystander,
-    quota: str,
-    limit: int,
+    world: World, quota: str, limit: int
 ) -> None:
     """What is there can be read and given back; every request has its reply."""
-    use(hostile)
-    number = hostile.start()
-    hostile.ok(Op.WRITE, b"data/1\0value", number)
-    for domid in (EVERY_DOMAIN, 1):
-        engine.store.quotas.set(domid, quota, limit)
-    for op, payload in (
-        (Op.READ, b"data\0"),
-        (Op.WRITE, b"data/1\0" + b"v" * 200),
-        (Op.MKDIR, b"new/one\0"),
-        (Op.WATCH, b"new\0t\0"),
-        (Op.TRANSACTION_START, b"\0"),
-        (Op.SET_PERMS, b"data/1\0n1\0r2\0r3\0r7\0r8\0"),
-    ):
-        for transaction in (0, number):
-            assert len(hostile.ask(op, payload, transaction)) >= 1
-    hostile.ask(Op.TRANSACTION_END, b"T\0", number)
-    hostile.ok(Op.RESET_WATCHES, b"\0")
-    dom0.ok(Op.RM, home(1) + b"/data\0")
-    dom0.ask(Op.RM, home(1) + b"/new\0")
-
-    assert engine.store.usage.nodes.of(1) == 1
-    engine.store.quotas.set(EVERY_DOMAIN, quota, DEFAULTS[quota])
-    assert bystander.is_served()
+    requests = (
+        *("read data", f"write data/1 {'v' * 200}", "mkdir new/one", "watch new t"),
+        *("start no", "set data/1 n1 r2 r3 r7 r8"),
+    )
+    text = "".join([f"{each} -> ...; t1 {each} -> ...;" for each in requests])
+    with world.bystander.away():
+        world.play(f"""
+            {USE}; start t1; t1 write data/1 value
+            limit {quota} {limit} -1; limit {quota} {limit} 1
+            {text}
+            t1 commit -> ...; reset; 0 rm ~1/data; 0 rm ~1/new -> ...; hear
+            limit {quota} {DEFAULTS[quota]} -1; nodes 1 -> 1
+        """)
 
 
-def test_nodes_beyond_a_new_limit_can_be_used_and_removed(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
-    """New ones cannot be made until there are few enough."""
-    use(hostile)
-    engine.store.quotas.set(1, NODES, 5)
-    hostile.ok(Op.WRITE, b"data/1\0value")
-    assert hostile.errno(Op.MKDIR, b"new\0") == Errno.ENOSPC
-    for number in range(7):
-        hostile.ok(Op.RM, b"data/%d\0" % number)
-        assert hostile.errno(Op.MKDIR, b"new\0") == Errno.ENOSPC
-    hostile.ok(Op.RM, b"data/7\0")
-
-    hostile.take()
-    hostile.ok(Op.MKDIR, b"new\0")
-    assert bystander.is_served()
-
-
-def test_watches_and_transactions_beyond_a_new_limit_go_on(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """They are told and committed as before; there are no more of them."""
-    use(hostile)
-    numbers = [hostile.start() for _ in range(3)]
-    for quota in (WATCHES, TRANSACTIONS):
-        engine.store.quotas.set(1, quota, 2)
-    dom0.ok(Op.WRITE, home(1) + b"/data/9\0value")
-
-    assert hostile.take() == [event(b"data/9", b"t")]
-    assert hostile.errno(Op.WATCH, b"new\0t\0") == Errno.ENOSPC
-    assert hostile.errno(Op.TRANSACTION_START, b"\0") == Errno.ENOSPC
-    for node, number in enumerate(numbers):
-        hostile.ok(Op.WRITE, b"t%d\0value" % node, number)
-        hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert bystander.is_served()
-
-
-def test_a_node_beyond_a_new_size_can_be_made_smaller(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
-    """Step by step; it cannot grow again."""
-    hostile.ok(Op.WRITE, b"data\0" + b"v" * 1000)
-    engine.store.quotas.set(1, NODE_SIZE, 100)
-
-    for size in (900, 500):
-        hostile.ok(Op.WRITE, b"data\0" + b"v" * size)
-    assert hostile.errno(Op.WRITE, b"data\0" + b"v" * 501) == Errno.ENOSPC
-    hostile.ok(Op.WRITE, b"data\0")
-    assert bystander.is_served()
-
-
-def test_permissions_beyond_a_new_number_stay(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
-    """Until they are replaced by as many as are allowed."""
-    use(hostile)
-    engine.store.quotas.set(1, NODE_PERMISSIONS, 2)
-
-    assert hostile.reply(Op.GET_PERMS, b"data\0")[1].count(b"\0") == 4
-    refused = hostile.errno(Op.SET_PERMS, b"data\0n1\0r2\0r3\0")
-    assert refused == Errno.ENOSPC
-    hostile.ok(Op.SET_PERMS, b"data\0n1\0r2\0")
-    assert bystander.is_served()
-
-
-def test_a_transaction_beyond_a_new_size_goes_no_further(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
-    """It cannot commit what it was not allowed to do; the next one can."""
-    use(hostile)
-    number = hostile.start()
-    for node in range(5):
-        hostile.ok(Op.WRITE, b"data/%d\0value" % node, number)
-    engine.store.quotas.set(1, TRANSACTION_NODES, 3)
-
-    assert hostile.errno(Op.WRITE, b"data/7\0value", number) == Errno.ENOSPC
-    assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
-    number = hostile.start()
-    hostile.ok(Op.WRITE, b"data/1\0value", number)
-    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert bystander.is_served()
-
-
-def test_a_limit_for_one_domain_is_not_one_for_others(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
+def test_a_limit_for_one_domain_is_not_one_for_others(world: World) -> None:
     """Nor for dom0, which has none; 0 is no limit."""
     for quota in DEFAULTS:
-        engine.store.quotas.set(1, quota, 1)
-    assert bystander.is_served()
-    for quota in (NODES, MEMORY, OUTSTANDING, PATH_MAX, NODE_SIZE, TRANSACTION_NODES):
-        engine.store.quotas.set(1, quota, 0)
-    for number in range(DEFAULTS[NODES] + 100):
-        hostile.ok(Op.MKDIR, b"%d/%d\0" % (number // 100, number))
-        dom0.ok(Op.MKDIR, b"/of-dom0/%d\0" % number)
-    assert bystander.is_served()
+        world.limit(quota, 1, 1)
+    assert world.bystander.is_served()
+    world.play("""
+        limit nodes 0; limit memory 0; limit outstanding 0; limit path-max 0
+        limit node-size 0; limit transaction-nodes 0
+        mkdir some/{1..1100}; 0 mkdir /of-dom0/{1..1100}; served -> True
+    """)

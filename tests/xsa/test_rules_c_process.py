@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
+from tests.support.hosts import frames, wait_ignored
 from tests.support.processes import Place, wait_until
-from tests.xsa.hosts import frames, wait_ignored
 from tests.xsa.support import home, message_of
 from xsd.client import Client
 from xsd.engine.dispatch import REFUSALS_LOGGED
@@ -53,10 +53,12 @@ def guest(place: Place, dom0: Client) -> Iterator[Guest]:
         yield guest
 
 
-def served(dom0: Client) -> bool:
-    """Tell whether the daemon serves and its store is consistent."""
+def check(place: Place, dom0: Client) -> None:
+    """Check that the daemon serves and its store is consistent; it is logged then."""
     dom0.write("/bystander", b"1")
-    return dom0.read("/bystander") == b"1" and dom0.control("check") == b"OK"
+    assert dom0.read("/bystander") == b"1"
+    assert dom0.control("check") == b"OK"
+    wait_until(lambda: bool(place.lines("store.checked")), "nothing is logged")
 
 
 # 3. What guests send does not get into the log as it is, nor too often.
@@ -74,9 +76,8 @@ def test_what_a_guest_sends_forges_no_line_of_the_log(
             asked += 1
     assert len(frames(guest, asked)) == asked
     dom0.control("print", b"\n".join(NASTY).replace(b"\0", b""))
-    assert served(dom0)
+    check(place, dom0)
 
-    wait_until(lambda: bool(place.lines("store.checked")), "nothing is logged")
     assert re.fullmatch(r"[\n -~]*", place.text())
     events = {str(line["event"]) for line in place.lines()}
     assert "request.refused" in events
@@ -92,19 +93,15 @@ def test_a_guest_does_not_fill_the_log(
     guest.send_bytes(encode_frame(Op.READ, 1, 0, b"/tool\0") * 50)
     assert len(frames(guest, 50)) == 50
     before = len(place.lines())
-    for _ in range(10):
-        for request in (
-            encode_frame(Op.READ, 1, 0, b"/tool\0"),
-            encode_frame(Op.READ, 1, 0, b"//\0"),
-            encode_frame(Op.CONTROL, 1, 0, b"check\0"),
-            encode_frame(99, 1, 0, b""),
-            encode_frame(Op.WATCH, 1, 0, b"x\0"),
-        ):
-            guest.send_bytes(request * 10)
-            assert len(frames(guest, 10)) == 10
-    assert served(dom0)
+    requests = [
+        *((Op.READ, b"/tool\0"), (Op.READ, b"//\0"), (Op.CONTROL, b"check\0")),
+        *((99, b""), (Op.WATCH, b"x\0")),
+    ]
+    for op, payload in requests * 10:
+        guest.send_bytes(encode_frame(op, 1, 0, payload) * 10)
+        assert len(frames(guest, 10)) == 10
+    check(place, dom0)
 
-    wait_until(lambda: bool(place.lines("store.checked")), "nothing is logged")
     refused = [line for line in place.lines("request.refused") if line["domid"] == 1]
     assert len(refused) == REFUSALS_LOGGED
     assert len(place.lines()) - before < 5
@@ -118,9 +115,8 @@ def test_an_offender_is_logged_once(place: Place, dom0: Client, guest: Guest) ->
     for _ in range(50):
         guest.notify()
         assert dom0.read("/") == b""
-    assert served(dom0)
+    check(place, dom0)
 
-    wait_until(lambda: bool(place.lines("store.checked")), "nothing is logged")
     assert len(place.lines("domain.ignored")) == 1
     about = [line for line in place.lines() if line.get("domid") == 1]
     assert len(about) <= 3
@@ -166,15 +162,8 @@ def test_names_are_hashed_differently_in_each_daemon(place: Place) -> None:
     program = "import xsd.daemon.xenstored; print(hash(b'device'))"
     environ = place.environ()
     environ.pop("PYTHONHASHSEED", None)
-    hashes = {
-        subprocess.run(
-            [sys.executable, "-c", program],
-            check=True,
-            capture_output=True,
-            env=environ,
-        ).stdout
-        for _ in range(2)
-    }
+    command = [sys.executable, "-c", program]
+    hashes = {subprocess.check_output(command, env=environ) for _ in range(2)}
 
     assert len(hashes) == 2
 
@@ -183,9 +172,8 @@ def test_nothing_that_is_installed_sets_the_salt() -> None:
     """PYTHONHASHSEED is for tests that are to repeat themselves."""
     folders = [CODE / name for name in ("protocol", "xsd", "systemd", "dist")]
     files = [path for folder in folders for path in folder.rglob("*")]
-    texts = [
-        path.read_bytes() for path in files if path.suffix != ".pyc" and path.is_file()
-    ]
+    files = [path for path in files if path.suffix != ".pyc" and path.is_file()]
+    texts = [path.read_bytes() for path in files]
 
     assert texts
     assert [text for text in texts if b"PYTHONHASHSEED" in text] == []

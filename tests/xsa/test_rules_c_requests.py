@@ -1,20 +1,22 @@
 """Rules that concern every request: one reply each, in turn, with bytes as bytes."""
 
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import pytest
 
-from tests.engine.support import OK, Client, event
-from tests.xsa.hosts import Host, frames
-from tests.xsa.support import Bystander, home
-from xsd.engine import Engine, Notice, dispatch
+from tests.support.hosts import Host, frames
+from tests.xsa.support import World, busily, home
+from xsd.engine import dispatch
 from xsd.engine.core import Core
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.store.quota import DEFAULTS, NODES, WATCHES
+from xsd.testing import Session
+from xsd.testing.session import OK, event
+from xsd.transport.ringlink import RingLink
 
 ALL_BYTES: Final = bytes(range(256))
 
@@ -44,71 +46,41 @@ def raising(error: Exception) -> Callable[..., None]:
     return fail
 
 
-@pytest.fixture
-def defective(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[int, Exception], None]]:
-    """Have all requests of a type meet a defect, until the test is done."""
-
-    def make(op: int, error: Exception) -> None:
-        entry = dispatch._TABLE[op]
-        assert entry is not None
-        monkeypatch.setattr(entry, "handler", raising(error))
-
-    yield make
-    monkeypatch.undo()
-    engine.take_notices()
-
-
-def errors(engine: Engine) -> list[Notice]:
-    """What the log is told of defects."""
-    return [notice for notice in engine.take_notices() if notice.level == "error"]
+@contextmanager
+def defect(error: Exception) -> Iterator[None]:
+    """Have all requests for GET_DOMAIN_PATH meet it meanwhile."""
+    entry = dispatch._TABLE[Op.GET_DOMAIN_PATH]
+    assert entry is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entry, "handler", raising(error))
+        yield
 
 
 @pytest.mark.pure_only
 @pytest.mark.parametrize("error", DEFECTS, ids=lambda error: type(error).__name__)
 def test_a_defect_becomes_one_reply_and_one_line_in_the_log(
-    engine: Engine,
-    hostile: Client,
-    bystander: Bystander,
-    defective: Callable[[int, Exception], None],
-    error: Exception,
+    world: World, hostile: Session, error: Exception
 ) -> None:
     """EIO; the line says which request of which domain it was."""
-    defective(Op.GET_DOMAIN_PATH, error)
-    engine.take_notices()
-    hostile.send(
-        b"".join(
-            [
-                hostile.frame(Op.WRITE, b"data\0value"),
-                hostile.frame(Op.GET_DOMAIN_PATH, b"1\0"),
-                hostile.frame(Op.READ, b"data\0"),
-            ]
-        )
-    )
+    world.xenstore.take_notices()
+    with defect(error):
+        hostile.post(Op.WRITE, b"data\0value")
+        hostile.post(Op.GET_DOMAIN_PATH, b"1\0")
+        hostile.post(Op.READ, b"data\0")
 
-    assert hostile.take() == [
-        (Op.WRITE, OK),
-        (Op.ERROR, b"EIO\0"),
-        (Op.READ, b"value"),
-    ]
-    (notice,) = errors(engine)
+    assert hostile.take() == [(Op.WRITE, OK), (Op.ERROR, b"EIO\0"), (Op.READ, b"value")]
+    (notice,) = world.notices("error")
     assert notice.error is error
     assert notice.event == "request.failed"
     assert notice.fields["domid"] == 1
     assert notice.fields["request"] == "GET_DOMAIN_PATH"
     assert notice.fields["request_id"] == 2
-    assert bystander.is_served()
 
 
 @pytest.mark.pure_only
 @pytest.mark.parametrize("op", [Op.WRITE, Op.WATCH])
 def test_a_defect_in_telling_others_is_no_second_reply(
-    engine: Engine,
-    hostile: Client,
-    bystander: Bystander,
-    monkeypatch: pytest.MonkeyPatch,
-    op: int,
+    world: World, hostile: Session, monkeypatch: pytest.MonkeyPatch, op: int
 ) -> None:
     """Before the reply it becomes EIO, after it is only logged."""
     hostile.ok(Op.WATCH, b"/\0t\0")
@@ -117,20 +89,14 @@ def test_a_defect_in_telling_others_is_no_second_reply(
         messages = hostile.ask(op, b"data\0value\0")
 
     assert messages == [(op, OK) if op == Op.WATCH else (Op.ERROR, b"EIO\0")]
-    assert len(errors(engine)) == 1
+    assert len(world.notices("error")) == 1
     assert hostile.reply(Op.GET_DOMAIN_PATH, b"1\0")[1] == home(1) + b"\0"
-    assert bystander.is_served()
 
 
 @pytest.mark.pure_only
-def test_a_defect_does_not_reach_the_loop(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_defect_does_not_reach_the_loop(host: Host) -> None:
     """On a ring and on the socket the next request is answered."""
-    entry = dispatch._TABLE[Op.GET_DOMAIN_PATH]
-    assert entry is not None
-    with monkeypatch.context() as patch:
-        patch.setattr(entry, "handler", raising(KeyError("missing")))
+    with defect(KeyError("missing")):
         for client in (host.guest(1), host.client()):
             for _ in range(3):
                 with pytest.raises(Exception, match="EIO"):
@@ -149,120 +115,89 @@ def test_a_defect_does_not_reach_the_loop(
 def test_a_ring_that_is_always_full_leaves_others_their_turn(host: Host) -> None:
     """A guest sends and reads as fast as it can; others are served meanwhile."""
     guest = host.guest(1)
-    stop = threading.Event()
     answered = []
 
     def flood() -> None:
-        while not stop.is_set():
-            guest.send_bytes(encode_frame(Op.READ, 1, 0, b"/\0") * 50)
-            answered.append(len(frames(guest, 50)))
+        guest.send_bytes(encode_frame(Op.READ, 1, 0, b"/\0") * 50)
+        answered.append(len(frames(guest, 50)))
 
-    thread = threading.Thread(target=flood)
-    thread.start()
-    try:
-        served = [host.is_served() for _ in range(50)]
-    finally:
-        stop.set()
-        thread.join()
-
-    assert served == [True] * 50
+    with busily(flood):
+        assert [host.is_served() for _ in range(50)] == [True] * 50
     assert answered
-
-
-def longest_turn(host: Host, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Serve a ring that is never empty for some time; return the looks of a turn."""
-    guest = host.guest(1)
-    looks = 0
-    longest = 0
-
-    def count(turn: Callable[[], bool]) -> bool:
-        nonlocal looks, longest
-        looks = 0
-        more = turn()
-        longest = max(longest, looks)
-        return more
-
-    link = host.link_of(guest)
-    ring, serve = link._ring, link.take_turn
-    total = 0
-
-    class Endless:
-        """A ring with a request in it whenever one is read, for some time."""
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(ring, name)
-
-        def read_requests(self, limit: int) -> bytes:
-            nonlocal looks, total
-            looks += 1
-            total += 1
-            request = encode_frame(Op.READ, 1, 0, b"/\0")
-            return request if total < 200 else ring.read_requests(limit)
-
-        def write_responses(self, data: bytes) -> int:
-            return len(data)
-
-    host.run(lambda: monkeypatch.setattr(link, "_ring", Endless()))
-    host.run(lambda: monkeypatch.setattr(link, "take_turn", lambda: count(serve)))
-    guest.notify()
-    assert host.is_served()
-    host.until(lambda: total >= 200)
-    host.run(monkeypatch.undo)
-
-    assert host.is_served()
-    return longest
 
 
 @pytest.mark.pure_only
 def test_a_ring_that_fills_itself_is_left_after_each_look(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even if there is more whenever the daemon looks."""
-    assert longest_turn(host, monkeypatch) == 1
+    """Even if there is a request in it whenever the daemon looks, for some time."""
+    guest = host.guest(1)
+    link = host.link_of(guest)
+    ring, on_input = link._ring, RingLink.on_input
+    looks: list[int] = [0]
+
+    def visit(each: RingLink) -> None:
+        looks.append(0)
+        on_input(each)
+
+    class Endless:
+        def __getattr__(self, name: str) -> object:
+            return getattr(ring, name)
+
+        def read_requests(self, limit: int) -> bytes:
+            looks[-1] += 1
+            request = encode_frame(Op.READ, 1, 0, b"/\0")
+            return request if sum(looks) < 200 else ring.read_requests(limit)
+
+        def write_responses(self, data: bytes) -> int:
+            return len(data)
+
+    host.run(lambda: monkeypatch.setattr(link, "_ring", Endless()))
+    host.run(lambda: monkeypatch.setattr(RingLink, "on_input", visit))
+    guest.notify()
+    assert host.is_served()
+    host.until(lambda: sum(looks) >= 200)
+    host.run(monkeypatch.undo)
+
+    assert host.is_served()
+    assert max(looks) == 1
 
 
 @pytest.mark.slow
-def test_the_largest_commit_of_a_guest_ends(
-    hostile: Client, bystander: Bystander
-) -> None:
+def test_the_largest_commit_of_a_guest_ends(hostile: Session) -> None:
     """Nearly as many nodes as it may have, each told to as many watches."""
     for number in range(DEFAULTS[WATCHES]):
         hostile.ok(Op.WATCH, home(1) + b"\0%d\0" % number)
     transaction = hostile.start()
     for number in range(DEFAULTS[NODES] - 40):
         hostile.ok(Op.MKDIR, b"%d/%d\0" % (number // 30, number), transaction)
-    hostile.send(hostile.frame(Op.TRANSACTION_END, b"T\0", transaction))
+    hostile.post(Op.TRANSACTION_END, b"T\0", transaction)
 
     assert hostile.take()[-1] == (Op.TRANSACTION_END, OK)
-    assert bystander.is_served()
 
 
 # 9. Values and tokens are bytes that mean nothing.
 
 
-def test_values_may_hold_any_byte(
-    dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
+def test_values_may_hold_any_byte(dom0: Session, hostile: Session) -> None:
     """NUL included; they come back as they were written."""
     for number in (0, hostile.start()):
         hostile.ok(Op.WRITE, b"data\0" + ALL_BYTES, number)
         assert hostile.reply(Op.READ, b"data\0", number) == (Op.READ, ALL_BYTES)
     assert dom0.reply(Op.READ, home(1) + b"/data\0") == (Op.READ, ALL_BYTES)
-    assert bystander.is_served()
 
 
 @pytest.mark.parametrize(
     "token", [NOT_NUL, b"", b"\xff\xfe", b"\n", b"\x1b[2J", b"/../", b"%s%n"]
 )
 def test_tokens_may_hold_any_byte_but_nul(
-    dom0: Client, hostile: Client, bystander: Bystander, token: bytes
+    dom0: Session, hostile: Session, token: bytes
 ) -> None:
     """They come back with each event, and are told apart byte by byte."""
     hostile.ok(Op.WATCH, b"data\0" + token + b"\0")
-    assert hostile.errno(Op.WATCH, b"data\0" + token + b"\0") == Errno.EEXIST
+    assert hostile.refused(Op.WATCH, b"data\0" + token + b"\0") == Errno.EEXIST
     hostile.ok(Op.WATCH, b"data\0" + token + b"x\0")
     dom0.ok(Op.WRITE, home(1) + b"/data\0value")
 
     assert hostile.take() == [event(b"data", token), event(b"data", token + b"x")]
     hostile.ok(Op.UNWATCH, b"data\0" + token + b"\0")
-    assert bystander.is_served()

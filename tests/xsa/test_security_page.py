@@ -5,21 +5,16 @@ import re
 from pathlib import Path
 from typing import Final
 
-from xsd.daemon.config import Config
+from xsd.daemon.settings import Config
 from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
 from xsd.engine.dispatch import REFUSALS_LOGGED
-from xsd.engine.engine import (
-    EFFORT_FREE,
-    EFFORT_PER_MS,
-    GUEST_TURN,
-    REST_MAX_MS,
-    TURN,
-)
+from xsd.engine.engine import GUEST_TURN, REST_MAX_MS, TURN, WORK_FREE, WORK_PER_MS
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
-from xsd.store.past import PAST_MAX
+from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
+from xsd.store.snapshots import DISPLACED_MAX
 from xsd.store.usage import LEVEL_BYTES, MESSAGE_BYTES, NODE_BYTES, WATCH_BYTES
 from xsd.transport.unix import RECEIVE_MAX
 
@@ -108,13 +103,13 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
         f"{RECEIVE_MAX // KIB} KiB, of which {TURN} requests are answered",
         f"{HIGH_WATER // KIB} KiB",
         f"{UNSENT_MAX // MIB} MiB",
-        f"{PAST_MAX // MIB} MiB",
+        f"{DISPLACED_MAX // MIB} MiB",
         f"{Config().watch_event_timeout_s} s (`--timeout watch-event=s`)",
         f"{REFUSALS_LOGGED}",
         f"{PROTECT_AFTER}",
         f"{PROTECT_MS} ms",
         (
-            f"{EFFORT_FREE}, beyond that 1 ms for {EFFORT_PER_MS}, "
+            f"{WORK_FREE}, beyond that 1 ms for {WORK_PER_MS}, "
             f"{REST_MAX_MS:,} ms at most"
         ),
     ]
@@ -126,7 +121,7 @@ def test_what_counts_as_memory_is_what_the_code_counts() -> None:
 
     assert f"its token, {WATCH_BYTES} bytes and {LEVEL_BYTES} for each level" in text
     assert f"transaction {NODE_BYTES} bytes and the value of each node" in text
-    assert f"and {LEVEL_BYTES} bytes for each level of the paths" in text
+    assert f"changed {SPOT_BYTES} bytes, those of the name, and {FORK_BYTES}" in text
     assert f"its bytes and {MESSAGE_BYTES} more" in text
-    assert f"at most {PAST_MAX // MIB} MiB of former versions" in text
+    assert f"at most {DISPLACED_MAX // MIB} MiB of former versions" in text
     assert f"From {SOFT_DEFAULTS['memory']} on" in PAGE

@@ -1,170 +1,100 @@
 """XSA-115: watches that tell what the watcher may not read."""
 
+from typing import Final
+
 import pytest
 
-from tests.engine.support import OK, Client, event
-from tests.xsa.support import Bystander
-from xsd.protocol.errors import Errno
+from tests.xsa.support import World
 from xsd.protocol.ops import Op
+from xsd.testing import Session
+from xsd.testing.session import OK, event
 
-SECRET = b"/secret"
+CHANGES: Final[dict[str, str]] = {
+    **{
+        f"what cannot be read is not told to a watch on {watched}": f"""
+            watch {watched} t
+            0* write /secret value; hear -> -
+            0* write /secret other; hear -> -
+            0* set /secret n0 r2; hear -> -
+            0* write /secret/below value; hear -> -
+            0* write /secret/below other; hear -> -
+            0* set /secret/below n0 r2; hear -> -
+            0* rm /secret/below; hear -> -
+            0* mkdir /secret/below; hear -> -
+            0* rm /secret; hear -> -
+        """
+        for watched in ("/", "/secret", "/secret/below")
+    },
+    "a right that is given is told, and one taken away one last time": """
+        watch / t
+        0* write /secret value; hear -> -
+        0* set /secret n0 r1; hear -> /secret:t
+        0* write /secret value; hear -> /secret:t
+        0* set /secret n0; hear -> /secret:t
+        0* write /secret value; hear -> -
+        0* rm /secret; hear -> -
+    """,
+    "a removal is told by the permissions that were, below what is hidden too": """
+        enter 1; 0 make /secret; 0 make /secret/below n0 r1; watch /secret/below t
+        0* rm /secret; hear -> /secret/below:t
+    """,
+    "children of a readable node are told: who may list it sees them anyway": """
+        enter 1; 0 make /open n0 r1; 0 make /open/x n0; watch / t
+        0* write /open/x value; hear -> /open/x:t
+        0* write /open/x/deeper value; hear -> -
+        0* rm /open/x; hear -> /open/x:t
+    """,
+    # Removal makes the parent smaller, so it is not held to the parent's size.
+    "a node goes although its parent is over quota": """
+        enter 1; 0 mkdir ~1/d/{10..59}*30; mkdir d/new -> ENOSPC
+        1* rm d/{10..59}*30; dir d -> -
+    """,
+}
+"""Each change is made in a transaction of its own, or in none."""
+
+RULES: Final[dict[str, str]] = {
+    "neither what was refused is told nor what was dropped": """
+        watch / t; write /secret value -> EACCES
+        0 start t1; t1 write ~1/x value; t1 abort
+        hear -> -
+    """,
+    "the coming of domains can be watched by all, and is told to whom dom0 allows": """
+        watch @introduceDomain t; 0 introduce 30 1 1; hear -> -
+        get @introduceDomain -> EACCES; set @introduceDomain n1 -> EACCES
+        0 set @introduceDomain n0 r1
+        0 introduce 31 1 1; hear -> @introduceDomain:t
+    """,
+    **{
+        f"the end of domains is told until dom0 forbids it, as {name}": f"""
+            watch {name} t; 0 introduce 30 1 1; 0 release 30; hear -> {name}:t
+            0 set @releaseDomain n0
+            0 introduce 30 1 1; 0 release 30; hear -> -
+        """
+        for name in ("@releaseDomain", "@releaseDomain/30")
+    },
+    "guests cannot ask which domains there are, not even about themselves": """
+        is-introduced 0 -> EACCES; is-introduced 1 -> EACCES; is-introduced 7 -> EACCES
+        is-introduced 30 -> EACCES; is-introduced 32752 -> EACCES
+    """,
+}
 
 
-@pytest.fixture(params=["directly", "in_transactions"])
-def committed(request: pytest.FixtureRequest) -> bool:
-    """Whether dom0 makes each of its changes in a transaction."""
-    found: bool = request.param == "in_transactions"
-    return found
-
-
-def change(dom0: Client, committed: bool, op: int, payload: bytes) -> None:
-    """Change the store."""
-    if not committed:
-        dom0.ok(op, payload)
-        return
-    number = dom0.start()
-    dom0.ok(op, payload, number)
-    dom0.ok(Op.TRANSACTION_END, b"T\0", number)
-
-
-def watch(client: Client, path: bytes) -> None:
-    """Watch with the token `t`, and take the first event."""
-    assert client.ask(Op.WATCH, path + b"\0t\0") == [
-        (Op.WATCH, OK),
-        event(path, b"t"),
-    ]
-
-
-@pytest.mark.parametrize("watched", [b"/", SECRET, SECRET + b"/below"])
-def test_what_cannot_be_read_is_not_told(
-    dom0: Client, hostile: Client, bystander: Bystander, watched: bytes, committed: bool
+@pytest.mark.parametrize("rule", CHANGES)
+def test_a_change_is_told_to_whom_may_see_it(
+    world: World, rule: str, inside: bool
 ) -> None:
-    """Not of writing, creation, permissions or removal."""
-    watch(hostile, watched)
-    for path in (SECRET, SECRET + b"/below"):
-        change(dom0, committed, Op.WRITE, path + b"\0value")
-        change(dom0, committed, Op.WRITE, path + b"\0other")
-        change(dom0, committed, Op.SET_PERMS, path + b"\0n0\0r2\0")
-    change(dom0, committed, Op.RM, SECRET + b"/below\0")
-    change(dom0, committed, Op.MKDIR, SECRET + b"/below\0")
-    change(dom0, committed, Op.RM, SECRET + b"\0")
-
-    assert hostile.take() == []
-    assert bystander.is_served()
+    """In a transaction or not."""
+    world.play(CHANGES[rule], inside=inside)
 
 
-def test_a_change_of_rights_is_told_while_there_are_any(
-    dom0: Client, hostile: Client, bystander: Bystander, committed: bool
-) -> None:
-    """Given: told. Taken away: told one last time."""
-    watch(hostile, b"/")
-    change(dom0, committed, Op.WRITE, SECRET + b"\0value")
-    assert hostile.take() == []
-    change(dom0, committed, Op.SET_PERMS, SECRET + b"\0n0\0r1\0")
-    assert hostile.take() == [event(SECRET, b"t")]
-    change(dom0, committed, Op.WRITE, SECRET + b"\0value")
-    assert hostile.take() == [event(SECRET, b"t")]
-    change(dom0, committed, Op.SET_PERMS, SECRET + b"\0n0\0")
-    assert hostile.take() == [event(SECRET, b"t")]
-    change(dom0, committed, Op.WRITE, SECRET + b"\0value")
-    assert hostile.take() == []
-    change(dom0, committed, Op.RM, SECRET + b"\0")
-    assert hostile.take() == []
-    assert bystander.is_served()
-
-
-def test_the_removal_of_a_readable_node_is_told(
-    dom0: Client, hostile: Client, bystander: Bystander, committed: bool
-) -> None:
-    """By the permissions that it had; also of a node below another that is not."""
-    for path in (SECRET, SECRET + b"/shown"):
-        dom0.ok(Op.WRITE, path + b"\0value")
-    dom0.ok(Op.SET_PERMS, SECRET + b"/shown\0n0\0r1\0")
-    watch(hostile, SECRET + b"/shown")
-    change(dom0, committed, Op.RM, SECRET + b"\0")
-
-    assert hostile.take() == [event(SECRET + b"/shown", b"t")]
-    assert bystander.is_served()
-
-
-def test_children_of_a_readable_node_are_told(
-    dom0: Client, hostile: Client, bystander: Bystander, committed: bool
-) -> None:
-    """Who may list a directory sees its entries come and go anyway."""
-    dom0.ok(Op.MKDIR, b"/open\0")
-    dom0.ok(Op.SET_PERMS, b"/open\0n0\0r1\0")
-    dom0.ok(Op.MKDIR, b"/open/x\0")
-    dom0.ok(Op.SET_PERMS, b"/open/x\0n0\0")
-    watch(hostile, b"/")
-    change(dom0, committed, Op.WRITE, b"/open/x\0value")
-    assert hostile.take() == [event(b"/open/x", b"t")]
-    change(dom0, committed, Op.WRITE, b"/open/x/deeper\0value")
-    assert hostile.take() == []
-    change(dom0, committed, Op.RM, b"/open/x\0")
-    assert hostile.take() == [event(b"/open/x", b"t")]
-    assert bystander.is_served()
-
-
-def test_a_failed_request_tells_nothing(
-    dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """A watcher hears neither of what was refused nor of what was dropped."""
-    watch(hostile, b"/")
-    assert hostile.errno(Op.WRITE, SECRET + b"\0value") == Errno.EACCES
-    number = dom0.start()
-    dom0.ok(Op.WRITE, b"/local/domain/1/x\0value", number)
-    dom0.ok(Op.TRANSACTION_END, b"F\0", number)
-
-    assert hostile.take() == []
-    assert bystander.is_served()
-
-
-def test_the_coming_of_domains_is_told_to_whom_dom0_allows(
-    dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """`@introduceDomain` can be watched by anyone, and is told to dom0 alone."""
-    watch(hostile, b"@introduceDomain")
-    dom0.ok(Op.INTRODUCE, b"30\x001\x001\0")
-    assert hostile.take() == []
-    assert hostile.errno(Op.GET_PERMS, b"@introduceDomain\0") == Errno.EACCES
-    refused = hostile.errno(Op.SET_PERMS, b"@introduceDomain\0n1\0")
-    assert refused == Errno.EACCES
-    dom0.ok(Op.SET_PERMS, b"@introduceDomain\0n0\0r1\0")
-    dom0.ok(Op.INTRODUCE, b"31\x001\x001\0")
-
-    assert hostile.take() == [event(b"@introduceDomain", b"t")]
-    assert bystander.is_served()
-
-
-@pytest.mark.parametrize("name", [b"@releaseDomain", b"@releaseDomain/30"])
-def test_the_end_of_domains_is_told_until_dom0_forbids_it(
-    dom0: Client, hostile: Client, bystander: Bystander, name: bytes
-) -> None:
-    """`@releaseDomain` is readable by all at first."""
-    watch(hostile, name)
-    dom0.ok(Op.INTRODUCE, b"30\x001\x001\0")
-    dom0.ok(Op.RELEASE, b"30\0")
-    assert hostile.take() == [event(name, b"t")]
-    dom0.ok(Op.SET_PERMS, b"@releaseDomain\0n0\0")
-    dom0.ok(Op.INTRODUCE, b"30\x001\x001\0")
-    dom0.ok(Op.RELEASE, b"30\0")
-
-    assert hostile.take() == []
-    assert bystander.is_served()
-
-
-def test_guests_cannot_ask_which_domains_there_are(
-    hostile: Client, bystander: Bystander
-) -> None:
-    """IS_DOMAIN_INTRODUCED is for dom0, even about oneself."""
-    for domid in (b"0", b"1", b"7", b"30", b"32752"):
-        refused = hostile.errno(Op.IS_DOMAIN_INTRODUCED, domid + b"\0")
-        assert refused == Errno.EACCES
-    assert bystander.is_served()
+@pytest.mark.parametrize("rule", RULES)
+def test_nothing_else_is_told(world: World, rule: str) -> None:
+    """Of failures and domains."""
+    world.play(RULES[rule])
 
 
 def test_a_transaction_id_does_not_matter_to_watches(
-    dom0: Client, hostile: Client, bystander: Bystander
+    dom0: Session, hostile: Session
 ) -> None:
     """WATCH and UNWATCH only echo it, whether or not there is such a transaction."""
     assert hostile.ask(Op.WATCH, b"data\0t\0", tx=999) == [
@@ -181,18 +111,3 @@ def test_a_transaction_id_does_not_matter_to_watches(
     dom0.ok(Op.WRITE, b"/local/domain/1/data\0")
 
     assert hostile.take() == []
-    assert bystander.is_served()
-
-
-def test_a_node_goes_although_its_parent_is_over_quota(
-    dom0: Client, hostile: Client, bystander: Bystander, committed: bool
-) -> None:
-    """Removal makes the parent smaller, so it is not held to the parent's size."""
-    for number in range(50):
-        dom0.ok(Op.MKDIR, b"/local/domain/1/d/%060d\0" % number)
-    assert hostile.errno(Op.MKDIR, b"d/new\0") == Errno.ENOSPC
-    for number in range(50):
-        change(hostile, committed, Op.RM, b"d/%060d\0" % number)
-
-    assert hostile.reply(Op.DIRECTORY, b"d\0") == (Op.DIRECTORY, b"")
-    assert bystander.is_served()

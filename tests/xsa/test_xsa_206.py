@@ -1,41 +1,41 @@
 """XSA-206: a guest writes all the time, so that others' transactions never commit."""
 
-import threading
 from typing import Final
 
 import pytest
 
-from tests.engine.support import OK, Client
-from tests.xsa.hosts import Host
-from tests.xsa.support import Bystander, guest_at_home, home
-from xsd.engine import Engine
+from tests.support.hosts import Host
+from tests.xsa.support import World, busily
 from xsd.engine.engine import TURN
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.ops import Op
+from xsd.testing import Session
+from xsd.testing.session import OK
 
-SHARED: Final = b"/shared"
+TEXT: Final = "/shared"
+
+SHARED: Final = TEXT.encode()
 
 ATTEMPTS_MAX: Final = 20 * PROTECT_AFTER
 """Enough for a client that cannot make its requests in time again and again."""
 
 
 @pytest.fixture
-def writers(engine: Engine, dom0: Client) -> list[Client]:
+def writers(world: World, dom0: Session) -> list[Session]:
     """Three guests that may write into a node of dom0."""
-    dom0.ok(Op.MKDIR, SHARED + b"\0")
-    dom0.ok(Op.SET_PERMS, SHARED + b"\0b0\0")
-    return [guest_at_home(engine, domid) for domid in (1, 2, 3)]
+    dom0.make(SHARED, b"b0")
+    return [world.guest(domid) for domid in (1, 2, 3)]
 
 
-def write_all(writers: list[Client]) -> None:
+def write_all(writers: list[Session]) -> None:
     """Have each write once more; what came of the last time is read."""
     for writer in writers:
         writer.take()
-        writer.send(writer.frame(Op.WRITE, SHARED + b"\0value"))
+        writer.post(Op.WRITE, SHARED + b"\0value")
 
 
-def attempt(client: Client, writers: list[Client]) -> bool:
+def attempt(client: Session, writers: list[Session]) -> bool:
     """Make a transaction, with others writing after each step; does it commit?"""
     number = client.start()
     write_all(writers)
@@ -46,166 +46,91 @@ def attempt(client: Client, writers: list[Client]) -> bool:
     return client.ask(Op.TRANSACTION_END, b"T\0", number)[-1] == (7, OK)
 
 
-def protect(client: Client, path: bytes = b"data") -> int:
-    """Have a guest break transactions of its own until one of them is protected."""
-    for _ in range(PROTECT_AFTER):
-        number = client.start()
-        client.ask(Op.READ, path + b"\0", number)
-        client.ask(Op.READ, b"data\0", number)
-        client.ok(Op.WRITE, b"data\0value")
-        assert client.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.EAGAIN
-    number = client.start()
-    client.ask(Op.READ, path + b"\0", number)
-    return number
+def protected(domid: int, path: str, name: str = "t", reply: str = "value") -> str:
+    """Have dom0 break a guest's transactions until one of them is protected."""
+    begin = f"{domid} start {name}; {name} read {path} -> {reply}"
+    fail = f"{name} read data; 0 write ~{domid}/data value; {name} commit -> EAGAIN"
+    return f"{domid} write data value; {f'{begin}; {fail};' * PROTECT_AFTER} {begin}"
 
 
-def test_dom0_commits_whatever_guests_write(
-    dom0: Client, writers: list[Client], bystander: Bystander
+WAITS: Final = f"0 make {TEXT} b0; 0 write {TEXT} value; {protected(1, TEXT)}"
+
+RULES: Final[dict[str, str]] = {
+    "a guest does not hold dom0 up, however often its transactions fail": f"""
+        {protected(1, "data")}
+        0 write ~1/data {{1..3}}; 0 rm ~1/data
+        t commit -> EAGAIN
+    """,
+    # It can ask for them in its transaction, and is told nothing but EACCES.
+    **{
+        f"a guest holds nobody up at nodes that it may not read, {path}": f"""
+            {protected(1, path, reply="EACCES")}; served -> True
+        """
+        for path in ("~7", "~7/data", "~7/data/below", "~7/new")
+    },
+    "a request waits for one transaction only, though guests take turns": f"""
+        0 make {TEXT} b0; 0 write {TEXT} value
+        {protected(1, TEXT, "t1")}; {protected(2, TEXT, "t2")}
+        3 post write {TEXT} value; 3 answered -> 0
+        t1 abort; t2 abort; {protected(2, TEXT, "t3")}
+        3 answered -> 1
+        3 post write {TEXT} value; 3 answered -> 0
+    """,
+    "nobody waits longer than the limit, also if it is never ended": f"""
+        {WAITS}; 2 post write {TEXT} value; 2 answered -> 0
+        advance {PROTECT_MS - 1}; 2 answered -> 0
+        advance 1; 2 answered -> 1
+    """,
+    **{
+        f"nobody waits for a transaction that is gone, by {way}": f"""
+            {WAITS}; 2 post write {TEXT} value; 2 answered -> 0
+            {way}; 2 answered -> 1
+        """
+        for way in ("1 reset", "0 release 1", "0 introduce 1 1 1", "1 close")
+    },
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_nobody_waits_for_long(world: World, rule: str) -> None:
+    """For one protected transaction, while it is there, and not at all for some."""
+    world.play(RULES[rule])
+
+
+@pytest.mark.parametrize("domid", [0, 4])
+def test_a_client_commits_whatever_others_write(
+    world: World, writers: list[Session], domid: int
 ) -> None:
-    """After a bounded number of attempts, each time."""
-    for _ in range(5):
+    """After a bounded number of attempts, each time; dom0, and a guest.
+
+    Writes that had to wait are carried out when the transaction has ended.
+    """
+    client = world.guest(domid) if domid else world.client()
+    for _ in range(1 if domid else 5):
         attempts = 1
-        while not attempt(dom0, writers):
+        while not attempt(client, writers):
             attempts += 1
-            assert bystander.is_served()
         assert attempts <= PROTECT_AFTER + 1
-        write_all([])
-    assert bystander.is_served()
-
-
-def test_a_guest_commits_whatever_others_write(
-    engine: Engine, writers: list[Client], bystander: Bystander
-) -> None:
-    """Guests are protected from each other as dom0 is from them."""
-    guest = guest_at_home(engine, 4)
-    attempts = 1
-    while not attempt(guest, writers):
-        attempts += 1
-
-    assert attempts <= PROTECT_AFTER + 1
-    assert bystander.is_served()
-
-
-def test_no_write_is_lost(
-    engine: Engine, dom0: Client, writers: list[Client], bystander: Bystander
-) -> None:
-    """Those that had to wait are carried out when the transaction has ended."""
-    while not attempt(dom0, writers):
-        pass
-    for connection in engine.take_ready():
-        engine.resume(connection, 0)
-    for writer in writers:
-        writer.take()
-
-        assert writer.unanswered == 0
-    assert bystander.is_served()
-
-
-def test_a_guest_does_not_hold_dom0_up(
-    dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """However often its transactions fail."""
-    number = protect(hostile)
-    for _ in range(3):
-        dom0.ok(Op.WRITE, home(1) + b"/data\0value")
-    dom0.ok(Op.RM, home(1) + b"/data\0")
-
-    assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.EAGAIN
-    assert bystander.is_served()
-
-
-@pytest.mark.parametrize("path", [b"", b"/data", b"/data/below", b"/new"])
-def test_a_guest_holds_nobody_up_at_nodes_that_it_may_not_read(
-    hostile: Client, bystander: Bystander, path: bytes
-) -> None:
-    """It can ask for them in its transaction, and is told nothing but EACCES."""
-    protect(hostile, home(7) + path)
-
-    assert bystander.is_served()
-
-
-def test_a_request_waits_for_one_transaction_only(
-    engine: Engine, writers: list[Client], bystander: Bystander
-) -> None:
-    """Guests that take turns at being protected do not make it wait for ever."""
-    *hostile, victim = writers
-    numbers = [protect(each, SHARED) for each in hostile]
-    victim.send(victim.frame(Op.WRITE, SHARED + b"\0value"))
-    assert victim.take() == []
-    hostile[0].ok(Op.TRANSACTION_END, b"F\0", numbers[0])
-    hostile[1].ok(Op.TRANSACTION_END, b"F\0", numbers[1])
-    protect(hostile[1], SHARED)
-
-    assert engine.take_ready() == [victim.connection]
-    engine.resume(victim.connection, 0)
-    assert victim.take() == [(Op.WRITE, OK)]
-    victim.send(victim.frame(Op.WRITE, SHARED + b"\0value"))
-    assert victim.take() == []
-    assert bystander.is_served()
-
-
-def test_nobody_waits_longer_than_the_limit(
-    engine: Engine, writers: list[Client], bystander: Bystander
-) -> None:
-    """Also if the transaction is never ended."""
-    hostile, victim, _ = writers
-    protect(hostile, SHARED)
-    victim.send(victim.frame(Op.WRITE, SHARED + b"\0value"))
-    assert victim.take() == []
-    engine.look_at_clock(PROTECT_MS)
-
-    assert engine.take_ready() == [victim.connection]
-    engine.resume(victim.connection, PROTECT_MS)
-    assert victim.take() == [(Op.WRITE, OK)]
-    assert bystander.is_served()
-
-
-@pytest.mark.parametrize("way", ["reset", "released", "introduced", "gone"])
-def test_nobody_waits_for_a_transaction_that_is_gone(
-    engine: Engine,
-    dom0: Client,
-    writers: list[Client],
-    bystander: Bystander,
-    way: str,
-) -> None:
-    """By whatever it went: not until the time is over."""
-    hostile, victim, _ = writers
-    protect(hostile, SHARED)
-    victim.send(victim.frame(Op.WRITE, SHARED + b"\0value"))
-    assert victim.take() == []
-    if way == "reset":
-        hostile.ok(Op.RESET_WATCHES, b"\0")
-    elif way == "released":
-        dom0.ok(Op.RELEASE, b"1\0")
-    elif way == "introduced":
-        dom0.ok(Op.INTRODUCE, b"1\x001\x001\0")
-    else:
-        engine.disconnect(hostile.connection)
-
-    assert engine.take_ready() == [victim.connection]
-    engine.resume(victim.connection, 0)
-    assert victim.take() == [(Op.WRITE, OK)]
-    assert bystander.is_served()
+        for writer in writers:
+            writer.take()
+            assert writer.unanswered == 0
 
 
 def test_who_has_sent_many_requests_is_not_forgotten(
-    engine: Engine, dom0: Client, writers: list[Client], bystander: Bystander
+    world: World, dom0: Session, writers: list[Session]
 ) -> None:
     """When others have had their turn, the next request is one that waits."""
-    protected = Client(engine)
-    while protected.connection.conflicts < PROTECT_AFTER:
-        attempt(protected, writers)
-    number = protected.start()
+    holder = world.client()
+    for _ in range(PROTECT_AFTER):
+        assert not attempt(holder, writers)
+    number = holder.start()
     requests = [dom0.frame(Op.GET_DOMAIN_PATH, b"0\0") for _ in range(TURN)]
     dom0.send(b"".join([*requests, dom0.frame(Op.WRITE, SHARED + b"\0value")]))
     assert len(dom0.take()) == TURN
-    assert not engine.is_ready(dom0.connection)
-    protected.ok(Op.TRANSACTION_END, b"F\0", number)
+    assert dom0.take() == []
+    holder.ok(Op.TRANSACTION_END, b"F\0", number)
 
-    assert dom0.connection in engine.take_ready()
-    engine.resume(dom0.connection, 0)
     assert dom0.take() == [(Op.WRITE, OK)]
-    assert bystander.is_served()
 
 
 @pytest.mark.slow
@@ -214,21 +139,14 @@ def test_dom0_commits_beside_guests_that_write_without_pause(host: Host) -> None
     host.dom0.mkdir("/shared")
     host.dom0.set_permissions("/shared", ["b0"])
     guests = [host.guest(domid) for domid in (1, 2)]
-    stop = threading.Event()
 
     def write() -> None:
-        while not stop.is_set():
-            for guest in guests:
-                guest.write("/shared", b"value")
+        for guest in guests:
+            guest.write("/shared", b"value")
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
+    with busily(write):
         attempts = [commit(host) for _ in range(3)]
         assert host.is_served()
-    finally:
-        stop.set()
-        thread.join()
 
     assert max(attempts) <= ATTEMPTS_MAX
     assert host.dom0.read("/mine") == b"3"

@@ -6,12 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.support import Client
-from tests.xsa.support import Bystander, guest_at_home, home
-from xsd.engine import Engine
+from tests.xsa.support import World, home
 from xsd.protocol.ops import Op
-from xsd.store import Store
-from xsd.store.check import verify
 from xsd.store.quota import DEFAULTS, NODES
 
 LIMIT: Final = DEFAULTS[NODES]
@@ -45,18 +41,13 @@ STEPS: Final = st.one_of(
 )
 
 
-def count_of(engine: Engine, domid: int) -> int:
-    """Nodes that a domain is charged with."""
-    return engine.store.usage.nodes.of(domid)
-
-
 @given(steps=st.lists(STEPS, max_size=40), limit=st.sampled_from([3, 5, LIMIT]))
 @settings(deadline=None, max_examples=60)
 def test_counters_are_what_a_recount_gives(steps: list[Step], limit: int) -> None:
     """Whatever three domains do to each other's nodes, in transactions or not."""
-    engine = Engine(Store())
-    engine.store.quotas.set(-1, NODES, limit)
-    clients = [Client(engine), guest_at_home(engine, 1), guest_at_home(engine, 2)]
+    world = World()
+    world.limit(NODES, limit)
+    clients = [world.client(), world.guest(1), world.guest(2)]
     open_ones = [0, 0, 0]
     for who, op, payload in steps:
         client = clients[who]
@@ -67,86 +58,45 @@ def test_counters_are_what_a_recount_gives(steps: list[Step], limit: int) -> Non
         if op == Op.TRANSACTION_END:
             open_ones[who] = 0
 
-        assert verify(engine.store) == []
+        world.check()
     for domid in (1, 2):
         if not any(who == 0 for who, _, _ in steps):
-            assert count_of(engine, domid) <= limit
+            assert world.nodes(domid) <= limit
+    world.close()
 
 
-def fill(guest: Client, op: int, path: bytes) -> int:
-    """Make nodes until there may be no more; return the number of requests."""
-    made = 0
-    while True:
-        messages = guest.ask(op, path % made)
-        if messages[-1][0] == Op.ERROR:
-            assert messages == [(Op.ERROR, b"ENOSPC\0")]
-            return made
-        made += 1
+RULES: Final[dict[str, str]] = {
+    # Those on the way to others count, too.
+    **{
+        f"a guest has as many nodes as it may and no more, by {request}": f"""
+            limit nodes 100; {request.replace("N", f"{{1..{99 // each}}}")}
+            nodes 1 -> {1 + 99 // each * each}
+            {request.replace("N", "0")} -> ENOSPC
+        """
+        for request, each in (
+            ("mkdir dN/x", 2),
+            ("write dN/x value", 2),
+            ("write dN/a/b/c/d/e/f/g/h/i/j", 11),
+        )
+    },
+    "a guest has as many in transactions, many or one, as without": """
+        limit nodes 100; start t1; start t2; start t3
+        t1 mkdir t1-{1..40}; t2 mkdir t2-{1..40}; t3 mkdir t3-{1..40}
+        t1 commit -> OK; t2 commit -> OK; t3 commit -> ENOSPC; nodes 1 -> 81
+        mkdir n{1..19}; mkdir n -> ENOSPC
+    """,
+    "removal gives back what was used, again and again": f"""
+        limit nodes 50
+        {"mkdir d/{1..48}; mkdir d/x -> ENOSPC; rm d; nodes 1 -> 1;" * 3}
+    """,
+    "nodes in others' homes count for who made them": """
+        enter 1; limit nodes 50; 0 make /shared b0; mkdir /shared/{1..49}
+        mkdir /shared/x -> ENOSPC; mkdir x -> ENOSPC
+    """,
+}
 
 
-@pytest.mark.parametrize(
-    ("op", "path", "each"),
-    [
-        (Op.MKDIR, b"d%d/x\0", 2),
-        (Op.WRITE, b"d%d/x\0value", 2),
-        (Op.WRITE, b"d%d/a/b/c/d/e/f/g/h/i/j\0", 11),
-    ],
-)
-def test_a_guest_has_as_many_nodes_as_it_may_and_no_more(
-    engine: Engine,
-    hostile: Client,
-    bystander: Bystander,
-    op: int,
-    path: bytes,
-    each: int,
-) -> None:
-    """Those on the way to others count, too."""
-    engine.store.quotas.set(-1, NODES, 100)
-    made = fill(hostile, op, path)
-
-    assert made == 99 // each
-    assert count_of(engine, 1) == 1 + made * each
-    assert bystander.is_served()
-
-
-def test_a_guest_has_as_many_nodes_in_transactions_as_without(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
-    """In one large one or in many small ones, at once or after another."""
-    engine.store.quotas.set(-1, NODES, 100)
-    numbers = [hostile.start() for _ in range(3)]
-    for number in numbers:
-        for node in range(40):
-            hostile.ok(Op.MKDIR, b"t%d-%d\0" % (number, node), number)
-    ends = [hostile.ask(Op.TRANSACTION_END, b"T\0", number) for number in numbers]
-
-    assert ends[:2] == [[(Op.TRANSACTION_END, b"OK\0")]] * 2
-    assert ends[2] == [(Op.ERROR, b"ENOSPC\0")]
-    assert count_of(engine, 1) == 81
-    assert fill(hostile, Op.MKDIR, b"n%d\0") == 19
-    assert bystander.is_served()
-
-
-def test_removal_gives_back_what_was_used(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
-    """Again and again the same number fits."""
-    engine.store.quotas.set(-1, NODES, 50)
-    for _ in range(3):
-        assert fill(hostile, Op.MKDIR, b"d/%d\0") == 48
-        hostile.ok(Op.RM, b"d\0")
-        assert count_of(engine, 1) == 1
-    assert bystander.is_served()
-
-
-def test_nodes_in_others_homes_count_for_who_made_them(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """A guest that may write elsewhere has no second quota there."""
-    engine.store.quotas.set(-1, NODES, 50)
-    dom0.ok(Op.MKDIR, b"/shared\0")
-    dom0.ok(Op.SET_PERMS, b"/shared\0b0\0")
-
-    assert fill(hostile, Op.MKDIR, b"/shared/%d\0") == 49
-    assert fill(hostile, Op.MKDIR, b"%d\0") == 0
-    assert bystander.is_served()
+@pytest.mark.parametrize("rule", RULES)
+def test_every_node_of_a_guest_counts(world: World, rule: str) -> None:
+    """However it was made, and wherever it is."""
+    world.play(RULES[rule])

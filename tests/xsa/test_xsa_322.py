@@ -1,169 +1,76 @@
 """XSA-322: a new domain inherits what its domid's last bearer was given."""
 
-from collections.abc import Callable
+from typing import Final
 
 import pytest
 
-from tests.xsa.hosts import PATIENCE_S, Host
-from tests.xsa.support import home, refusal_of
-from xsd.client import Event
-from xsd.protocol.errors import Errno
-from xsd.testing import Guest
+from tests.support.hosts import AnyHost
 
-DOMID = 5
+WAYS: Final[dict[str, str]] = {
+    "the daemon has seen the end of the first": "end 5; enter 5",
+    "the toolstack has said that it ended, and then it did": """
+        0 release 5; end 5; enter 5
+    """,
+    "the daemon sees both at once: there is a domain, yet another one": """
+        replace 5; 0 make ~5; 0 set ~5 n5; admit 5; enter 5
+    """,
+}
+"""How there is another domain of the same id."""
 
-Again = Callable[[Host], Guest]
-"""A way to have another domain of the same id."""
-
-
-def killed(host: Host) -> Guest:
-    """The daemon has seen the end of the first one."""
-    host.end(DOMID)
-    return host.guest(DOMID)
-
-
-def released(host: Host) -> Guest:
-    """The toolstack has said that it ended, and then it did."""
-    host.dom0.release(DOMID)
-    host.end(DOMID)
-    return host.guest(DOMID)
-
-
-def replaced(host: Host) -> Guest:
-    """The daemon sees both at once: there is a domain, yet it is another one."""
-    guest = host.replace(DOMID)
-    host.dom0.mkdir(home(DOMID))
-    host.dom0.set_permissions(home(DOMID), [b"n%d" % DOMID])
-    host.dom0.introduce(DOMID, 1, guest.port)
-    return guest
-
-
-@pytest.fixture(params=[killed, released, replaced])
-def again(request: pytest.FixtureRequest) -> Again:
-    """The ways to have another domain of the same id."""
-    found: Again = request.param
-    return found
-
-
-def test_rights_on_others_nodes_end(host: Host, again: Again) -> None:
-    """Those that were set and those that new nodes have inherited."""
-    guest = host.guest(DOMID)
-    host.dom0.write("/x", b"secret")
-    host.dom0.set_permissions("/x", ["n0", "r3", f"b{DOMID}"])
-    host.dom0.write("/x/below", b"secret")
-    assert guest.read("/x") == guest.read("/x/below") == b"secret"
-
-    guest = again(host)
-    for path in ("/x", "/x/below"):
-        assert refusal_of(guest.read, path) == Errno.EACCES
-        assert refusal_of(guest.write, path, b"mine") == Errno.EACCES
-        assert refusal_of(guest.get_permissions, path) == Errno.EACCES
-        assert host.dom0.get_permissions(path) == [b"n0", b"r3"]
-    assert refusal_of(guest.mkdir, "/x/mine") == Errno.EACCES
-    assert host.is_served()
-
-
-def test_nodes_do_not_pass_to_the_next_domain(host: Host, again: Again) -> None:
-    """Neither in its home nor elsewhere."""
-    guest = host.guest(DOMID)
-    guest.write("data/secret", b"1")
-    host.dom0.mkdir("/backend")
-    host.dom0.set_permissions("/backend", [f"n{DOMID}"])
-    guest.write("/backend/secret", b"1")
-
-    guest = again(host)
-    assert guest.directory(home(DOMID)) == []
-    assert refusal_of(guest.read, "/backend/secret") == Errno.EACCES
-    assert not host.dom0.exists("/backend")
-    assert host.is_served()
+RULES: Final[dict[str, str]] = {
+    "rights on others' nodes end, those set and those inherited": """
+        enter 5; 0 write /x secret; 0 set /x n0 r3 b5; 0 write /x/below secret
+        read /x -> secret; read /x/below -> secret
+        NEXT
+        read /x -> EACCES; write /x mine -> EACCES; get /x -> EACCES
+        read /x/below -> EACCES; write /x/below mine -> EACCES; get /x/below -> EACCES
+        0 get /x -> n0 r3; 0 get /x/below -> n0 r3
+        mkdir /x/mine -> EACCES
+    """,
+    "nodes do not pass to the next domain, neither in its home nor elsewhere": """
+        write data/secret 1; 0 make /backend n5; write /backend/secret 1
+        NEXT
+        dir ~5 -> -; read /backend/secret -> EACCES; 0 read /backend -> ENOENT
+    """,
+    **{
+        f"rights on {name} end: it is watched, and nothing is told": f"""
+            enter 5; 0 set {name} n0 r5; watch {name} t
+            enter 20; end 20; hear -> {name}:t
+            NEXT
+            watch {name} t; enter 20; end 20; hear -> -
+            0 get {name} -> n0
+        """
+        for name in ("@releaseDomain", "@introduceDomain")
+    },
+    "a special name that a guest owned is dom0's again, and not removed": """
+        enter 5; 0 set @releaseDomain n5
+        NEXT
+        set @releaseDomain r5 -> EACCES; 0 get @releaseDomain -> n0
+    """,
+    "rights given in a transaction are not those of the next domain": """
+        enter 5; 0 write /x secret; 0 start t1; t1 set /x n0 r5
+        t1 write /y secret; t1 set /y n5
+        NEXT
+        t1 commit -> EAGAIN; read /x -> EACCES; 0 read /y -> ENOENT
+    """,
+    "transactions and watches end; the next domain's ids begin anew": """
+        watch data t; start t1 -> 1; t1 write data 1
+        NEXT
+        write data 2; hear -> -; transactions -> 0
+        start t2 -> 1; t2 read data -> 2
+    """,
+    "who worked for a domain does not work for the next": """
+        write data 1; enter 6; 0 target 6 5; 6 start t1; t1 write ~5/data 2
+        NEXT
+        write data 3; 6 read ~5/data -> EACCES; 6 rm ~5/data -> EACCES
+        t1 read ~5/data -> EACCES; t1 commit -> EACCES|EAGAIN
+        read data -> 3
+    """,
+}
 
 
-@pytest.mark.parametrize("name", ["@releaseDomain", "@introduceDomain"])
-def test_rights_on_special_names_end(host: Host, again: Again, name: str) -> None:
-    """The next domain can watch them and is told nothing."""
-    guest = host.guest(DOMID)
-    host.dom0.set_permissions(name, ["n0", f"r{DOMID}"])
-    guest.watch(name, "t")
-    host.guest(20)
-    host.end(20)
-    assert [guest.next_event(PATIENCE_S) for _ in range(2)] == [
-        Event(name.encode(), b"t")
-    ] * 2
-
-    guest = again(host)
-    guest.watch(name, "t")
-    assert guest.next_event(PATIENCE_S) == Event(name.encode(), b"t")
-    host.guest(20)
-    host.end(20)
-    assert not guest.exists("data")  # what was under way has come
-    assert guest.next_event(0) is None
-    assert host.dom0.get_permissions(name) == [b"n0"]
-    assert host.is_served()
-
-
-def test_a_special_name_that_a_guest_owned_is_dom0s_again(
-    host: Host, again: Again
-) -> None:
-    """It cannot be removed with the guest's nodes."""
-    host.guest(DOMID)
-    host.dom0.set_permissions("@releaseDomain", [f"n{DOMID}"])
-
-    guest = again(host)
-    refused = refusal_of(guest.set_permissions, "@releaseDomain", ["r5"])
-    assert refused == Errno.EACCES
-    assert host.dom0.get_permissions("@releaseDomain") == [b"n0"]
-    assert host.is_served()
-
-
-def test_rights_given_in_a_transaction_are_not_the_next_domains(
-    host: Host, again: Again
-) -> None:
-    """The transaction names a domain that has ended before the commit."""
-    host.guest(DOMID)
-    host.dom0.write("/x", b"secret")
-    transaction = host.dom0.transaction()
-    transaction.set_permissions("/x", ["n0", f"r{DOMID}"])
-    transaction.write("/y", b"secret")
-    transaction.set_permissions("/y", [f"n{DOMID}"])
-
-    guest = again(host)
-    assert refusal_of(transaction.commit) == Errno.EAGAIN
-    assert refusal_of(guest.read, "/x") == Errno.EACCES
-    assert not host.dom0.exists("/y")
-    assert host.is_served()
-
-
-def test_transactions_and_watches_end_with_their_domain(
-    host: Host, again: Again
-) -> None:
-    """The next domain's ids begin anew, and nothing of the first one's is told it."""
-    guest = host.guest(DOMID)
-    guest.watch("data", "t")
-    transaction = guest.transaction()
-    transaction.write("data", b"1")
-
-    guest = again(host)
-    guest.write("data", b"2")
-    assert guest.next_event(0) is None
-    assert host.run(lambda: host.engine.store.usage.transactions.used) == {}
-    assert guest.transaction().read("data") == b"2"
-    assert host.is_served()
-
-
-def test_who_worked_for_a_domain_does_not_work_for_the_next(
-    host: Host, again: Again
-) -> None:
-    """SET_TARGET names a domain, not a number."""
-    host.guest(DOMID).write("data", b"1")
-    stub = host.guest(6)
-    host.dom0.set_target(6, DOMID)
-    transaction = stub.transaction()
-    transaction.write(home(DOMID) + b"/data", b"2")
-
-    guest = again(host)
-    guest.write("data", b"3")
-    for request in (stub.read, stub.rm, transaction.read):
-        assert refusal_of(request, home(DOMID) + b"/data") == Errno.EACCES
-    assert refusal_of(transaction.commit) in {Errno.EACCES, Errno.EAGAIN}
-    assert guest.read("data") == b"3"
-    assert host.is_served()
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("rule", RULES)
+def test_nothing_is_inherited(anywhere: AnyHost, rule: str, way: str) -> None:
+    """Whichever way domain 5 is followed by another one."""
+    anywhere.play(RULES[rule].replace("NEXT", WAYS[way]), who=5)

@@ -4,15 +4,17 @@ from typing import Final
 
 import pytest
 
-from tests.engine.support import Client
-from tests.xsa.support import Bystander, guest_at_home, home
-from xsd.engine import Engine
+from tests.xsa.support import OF_NODES, World
 from xsd.protocol.errors import Errno
 from xsd.protocol.limits import ABS_PATH_MAX
 from xsd.protocol.ops import Op
 from xsd.store.quota import DEFAULTS, PATH_MAX
+from xsd.testing import Session
 
 LIMIT: Final = DEFAULTS[PATH_MAX]
+
+OF_PATHS: Final = {**OF_NODES, Op.WATCH: b"t\0", Op.UNWATCH: b"t\0"}
+"""Message types with a path, and what follows it."""
 
 
 def relative(size: int) -> bytes:
@@ -20,95 +22,64 @@ def relative(size: int) -> bytes:
     return (b"%063d/" % 7 * (size // 64 + 1))[: size - 1] + b"x"
 
 
-@pytest.fixture(params=[9, 10000])
-def guest(request: pytest.FixtureRequest, engine: Engine) -> Client:
-    """A domain whose id is short, or long."""
-    return guest_at_home(engine, request.param)
+def long(size: int) -> str:
+    """The same as text."""
+    return relative(size).decode()
 
 
-def test_dom0_can_name_whatever_a_guest_has_made(
-    dom0: Client, guest: Client, bystander: Bystander
-) -> None:
-    """The longest path that a guest may use, by its absolute form."""
-    path = relative(LIMIT)
-    full = guest.connection.home + b"/" + path
-    guest.ok(Op.WRITE, path + b"\0value")
-
-    assert len(full) <= ABS_PATH_MAX
-    assert dom0.reply(Op.READ, full + b"\0") == (Op.READ, b"value")
-    dom0.ok(Op.WATCH, full + b"\0t\0")
-    number = dom0.start()
-    dom0.ok(Op.WRITE, full + b"\0other", number)
-    dom0.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert guest.reply(Op.READ, path + b"\0") == (Op.READ, b"other")
-    dom0.ok(Op.RM, full + b"\0")
-    assert bystander.is_served()
+assert len("/local/domain/32751/" + long(LIMIT)) <= ABS_PATH_MAX
 
 
-def test_the_limit_is_the_same_for_both_forms_of_a_path(
-    guest: Client, bystander: Bystander
-) -> None:
-    """And for every domid: a domain that is moved keeps its nodes' names."""
-    for prefix in (b"", guest.connection.home + b"/"):
-        assert guest.errno(Op.WRITE, prefix + relative(LIMIT + 1) + b"\0") == (
-            Errno.EINVAL
-        )
-        guest.ok(Op.WRITE, prefix + relative(LIMIT) + b"\0")
-    assert bystander.is_served()
-
-
-@pytest.mark.parametrize(
-    ("op", "rest"),
-    [
-        (Op.DIRECTORY, b""),
-        (Op.READ, b""),
-        (Op.GET_PERMS, b""),
-        (Op.WATCH, b"t\0"),
-        (Op.UNWATCH, b"t\0"),
-        (Op.WRITE, b"value"),
-        (Op.MKDIR, b""),
-        (Op.RM, b""),
-        (Op.SET_PERMS, b"n1\0"),
-        (Op.DIRECTORY_PART, b"0\0"),
-    ],
-)
+@pytest.mark.parametrize("op", OF_PATHS)
 @pytest.mark.parametrize("beginning", [b"", b"/local/domain/1/", b"/x/", b"@x/"])
 def test_no_request_of_a_guest_takes_a_longer_path(
-    hostile: Client, bystander: Bystander, op: int, rest: bytes, beginning: bytes
+    hostile: Session, op: int, beginning: bytes
 ) -> None:
     """EINVAL, wherever the path leads."""
     path = beginning + relative(LIMIT + 1)
 
-    assert hostile.errno(op, path + b"\0" + rest) == Errno.EINVAL
-    assert bystander.is_served()
+    assert hostile.refused(op, path + b"\0" + OF_PATHS[op]) == Errno.EINVAL
 
 
-@pytest.mark.parametrize(
-    "beginning",
-    [b"/local/domain/123456/", b"/local/domain/x/", b"/local/domains/1/", b"/vm/1/"],
-)
-def test_only_a_home_is_not_counted(
-    dom0: Client, hostile: Client, bystander: Bystander, beginning: bytes
-) -> None:
-    """Another beginning is part of the path's length."""
-    dom0.ok(Op.MKDIR, beginning[:-1] + b"\0")
-    dom0.ok(Op.SET_PERMS, beginning[:-1] + b"\0b0\0")
-    allowed = relative(LIMIT - len(beginning))
+RULES: Final[dict[str, str]] = {
+    **{
+        f"dom0 can name the longest path of domain {domid}, by its absolute form": f"""
+            {domid} write {long(LIMIT)} value; 0 read ~{domid}/{long(LIMIT)} -> value
+            0 watch ~{domid}/{long(LIMIT)} t
+            0 start t1; t1 write ~{domid}/{long(LIMIT)} other; t1 commit -> OK
+            {domid} read {long(LIMIT)} -> other
+            0 rm ~{domid}/{long(LIMIT)}; 0 hear
+        """
+        for domid in (9, 10000)
+    },
+    # A domain that is moved keeps its nodes' names.
+    **{
+        f"the limit is the same for both forms of a path, of domain {domid}": f"""
+            {domid} write {long(LIMIT + 1)} -> EINVAL; {domid} write {long(LIMIT)}
+            {domid} write ~{domid}/{long(LIMIT + 1)} -> EINVAL
+            {domid} write ~{domid}/{long(LIMIT)}
+        """
+        for domid in (9, 10000)
+    },
+    # Another beginning is part of the path's length.
+    **{
+        f"only a home is not counted, {beginning} is": f"""
+            enter 1; 0 mkdir {beginning}; 0 set {beginning} b0
+            mkdir {beginning}/{(allowed := long(LIMIT - len(beginning) - 1))}x -> EINVAL
+            mkdir {beginning}/{allowed}; 0 rm {beginning}/{allowed}
+        """
+        for beginning in (
+            *("/local/domain/123456", "/local/domain/x", "/local/domains/1", "/vm/1"),
+        )
+    },
+    "what became too long is hidden from its guest, and removed by dom0": f"""
+        mkdir {long(1000)}; limit path-max 500
+        read {long(1000)} -> EINVAL; 0 rm ~1/{long(1000)}
+    """,
+}
 
-    assert hostile.errno(Op.MKDIR, beginning + allowed + b"x\0") == Errno.EINVAL
-    hostile.ok(Op.MKDIR, beginning + allowed + b"\0")
-    dom0.ok(Op.RM, beginning + allowed + b"\0")
-    assert bystander.is_served()
 
-
-def test_what_became_too_long_can_still_be_removed_by_dom0(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """A lower limit hides nodes from their guest only."""
-    path = relative(1000)
-    hostile.ok(Op.MKDIR, path + b"\0")
-    engine.store.quotas.set(1, PATH_MAX, 500)
-
-    assert hostile.errno(Op.READ, path + b"\0") == Errno.EINVAL
-    dom0.ok(Op.RM, home(1) + b"/" + path + b"\0")
-    assert bystander.is_served()
+@pytest.mark.parametrize("rule", RULES)
+def test_dom0_can_name_what_a_guest_cannot(world: World, rule: str) -> None:
+    """But only a guest's own home is left out of the account."""
+    world.play(RULES[rule])

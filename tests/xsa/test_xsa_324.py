@@ -4,85 +4,60 @@ from typing import Final
 
 import pytest
 
-from tests.engine.support import OK, Client, event
-from tests.xsa.hosts import Host, frames
-from tests.xsa.support import Bystander
+from tests.support.hosts import Host, frames
+from tests.xsa.support import World
 from xsd.protocol.limits import PAYLOAD_MAX
 from xsd.protocol.ops import Op
 
-TOKEN: Final = b"t" * (PAYLOAD_MAX - len(b"d\0\0"))
-"""The longest that a watch on `d` can have: its own event just fits."""
+LONG: Final = f"t*{PAYLOAD_MAX - len('d..')}"
+"""The longest token that a watch on `d` can have: its own event just fits."""
+
+RULES: Final[dict[str, str]] = {
+    "an event that is too long is dropped, one that fits is not": f"""
+        watch d {LONG}
+        0* write ~1/d value; hear -> d:{LONG}
+        0* write ~1/d/below value; hear -> -
+    """,
+    "two in one transaction, of which one fits": f"""
+        watch d {LONG}; 0 start t1; t1 write ~1/d value; t1 write ~1/d/below value
+        t1 commit -> OK; hear -> d:{LONG}
+    """,
+    "who causes one that is too long hears nothing of it": f"""
+        watch d {LONG}; mkdir d/below -> OK; rm d/below -> OK; hear -> -
+    """,
+    "other watches are told, before and behind it": f"""
+        enter 1; 0 watch ~1/d before; watch d {LONG}; 0 watch ~1/d behind
+        mkdir d/below -> OK; 0 hear -> ~1/d/below:before ~1/d/below:behind
+    """,
+    # A depth makes the event longer than the watch's path.
+    "the end of a domain is told beside a token that is too long": f"""
+        watch @releaseDomain t*{PAYLOAD_MAX - len("@releaseDomain..1.")} 1
+        watch @releaseDomain short
+        0 introduce 30 1 1; 0 release 30; hear -> @releaseDomain:short
+    """,
+}
 
 
-@pytest.mark.parametrize("committed", [False, True])
-def test_an_event_that_is_too_long_is_dropped(
-    dom0: Client, hostile: Client, bystander: Bystander, committed: bool
+@pytest.mark.parametrize("rule", RULES)
+def test_an_event_that_is_too_long_is_nobodys_trouble(
+    world: World, rule: str, inside: bool
 ) -> None:
-    """Of the watched node it fits, of one below it does not; both can be changed."""
-    watching = hostile.ask(Op.WATCH, b"d\0" + TOKEN + b"\0")
-    assert watching == [(Op.WATCH, OK), event(b"d", TOKEN)]
-    number = dom0.start() if committed else 0
-    for path in (b"/local/domain/1/d", b"/local/domain/1/d/below"):
-        dom0.ok(Op.WRITE, path + b"\0value", number)
-    if committed:
-        dom0.ok(Op.TRANSACTION_END, b"T\0", number)
-
-    assert hostile.take() == [event(b"d", TOKEN)]
-    assert bystander.is_served()
-
-
-def test_who_causes_an_event_that_is_too_long_hears_nothing_of_it(
-    hostile: Client, bystander: Bystander
-) -> None:
-    """The reply is as ever, and it is the only one."""
-    hostile.ok(Op.WATCH, b"d\0" + TOKEN + b"\0")
-
-    assert hostile.ask(Op.MKDIR, b"d/below\0") == [(Op.MKDIR, OK)]
-    assert hostile.ask(Op.RM, b"d/below\0") == [(Op.RM, OK)]
-    assert bystander.is_served()
-
-
-def test_other_watches_are_told_all_the_same(
-    dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """Those before and those behind the one whose event is dropped."""
-    dom0.ok(Op.WATCH, b"/local/domain/1/d\0before\0")
-    hostile.ok(Op.WATCH, b"d\0" + TOKEN + b"\0")
-    dom0.ok(Op.WATCH, b"/local/domain/1/d\0behind\0")
-    path = b"/local/domain/1/d/below"
-
-    assert hostile.ask(Op.MKDIR, b"d/below\0") == [(Op.MKDIR, OK)]
-    assert dom0.take() == [event(path, b"before"), event(path, b"behind")]
-    assert bystander.is_served()
-
-
-def test_the_end_of_a_domain_is_told_beside_a_token_that_is_too_long(
-    dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """A depth makes the event of `@releaseDomain` longer than the watch's path."""
-    name = b"@releaseDomain"
-    token = b"t" * (PAYLOAD_MAX - len(name) - len(b"\0\x001\0"))
-    hostile.ok(Op.WATCH, name + b"\0" + token + b"\x001\0")
-    hostile.ok(Op.WATCH, name + b"\0short\0")
-    dom0.ok(Op.INTRODUCE, b"30\x001\x001\0")
-    dom0.ok(Op.RELEASE, b"30\0")
-
-    assert hostile.take() == [event(name, b"short")]
-    assert bystander.is_served()
+    """Whether the change is made in a transaction or not."""
+    world.play(RULES[rule], inside=inside)
 
 
 def test_the_longest_token_passes_the_ring_whole(host: Host) -> None:
     """The events that fit come complete, the others not at all."""
     guest = host.guest(1)
-    guest.request(Op.WATCH, b"d\0" + TOKEN + b"\0")
+    token = b"t" * (PAYLOAD_MAX - len(b"d\0\0"))
+    guest.request(Op.WATCH, b"d\0" + token + b"\0")
     found = guest.next_event(10)
     assert found is not None
-    assert (found.path, found.token) == (b"d", TOKEN)
+    assert (found.path, found.token) == (b"d", token)
     for number in range(5):
         host.dom0.write(f"/local/domain/1/d/{number}", b"")
     host.dom0.write("/local/domain/1/d", b"")
 
     (told,) = frames(guest, 1)
-    assert told.payload == b"d\0" + TOKEN + b"\0"
+    assert told.payload == b"d\0" + token + b"\0"
     assert not guest.exists("nothing")
-    assert host.is_served()

@@ -1,22 +1,19 @@
 """XSA-325: a guest that breaks the protocol, to be forgotten before it ends."""
 
 from collections.abc import Callable
+from typing import Final
 
 import pytest
 
-from tests.xsa.hosts import PATIENCE_S, Host, wait_ignored
-from tests.xsa.support import home, message_of, refusal_of
-from xsd.client import Client, DisconnectedError, Event
-from xsd.protocol.errors import Errno
+from tests.support.hosts import Host, wait_ignored
+from tests.xsa.support import message_of
+from xsd.client import DisconnectedError
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import ERROR_PROTOCOL, ERROR_RING_INDEX
+from xsd.protocol.ring import ERROR_PROTOCOL, ERROR_RING_INDEX, REQ_PROD
 from xsd.testing import Guest
-from xsd.testing.ring import REQ_PROD
 
 DOMID = 5
-
-GONE = Event(b"@releaseDomain", b"gone")
 
 Violation = Callable[[Guest], int]
 """Breaks the protocol; returns the error that the guest is told."""
@@ -42,15 +39,6 @@ def violation(request: pytest.FixtureRequest) -> Violation:
     return found
 
 
-@pytest.fixture
-def watcher(host: Host) -> Client:
-    """A client that waits for domains to end."""
-    watcher = host.client()
-    watcher.watch("@releaseDomain", "gone")
-    assert watcher.next_event(PATIENCE_S) == GONE
-    return watcher
-
-
 def offend(host: Host, violation: Violation) -> Guest:
     """A guest that is not served any more, and has left something behind."""
     guest = host.guest(DOMID)
@@ -61,62 +49,53 @@ def offend(host: Host, violation: Violation) -> Guest:
     return guest
 
 
-def test_an_offender_stays_a_domain_until_it_ends(
-    host: Host, watcher: Client, violation: Violation
+RULES: Final[dict[str, str]] = {
+    "it stays a domain until it ends": """
+        served -> True
+        0 is-introduced 5 -> T; 0 read ~5/data -> 1; 0 get ~5 -> n5; 0 hear -> -
+        end 5; 0 wait -> @releaseDomain:gone; 0 is-introduced 5 -> F
+        0 read ~5 -> ENOENT
+    """,
+    "its shutdown is told: the toolstack waits for that": """
+        shutdown; 0 wait -> @releaseDomain:gone
+        end 5; 0 wait -> @releaseDomain:gone
+    """,
+    "the toolstack releases it, and can introduce the next of its id": """
+        0 release 5; 0 wait -> @releaseDomain:gone; 0 release 5 -> ENOENT
+        end 5; 5 write data 2
+    """,
+    # As libxl does; it is not served by it, and ends as it should.
+    "introducing it again is no error": """
+        again; served -> True; end 5; 0 wait -> @releaseDomain:gone; 5 write data 2
+    """,
+}
+"""Of one that broke the protocol."""
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_offender_is_a_domain_as_before(
+    host: Host, violation: Violation, rule: str
 ) -> None:
-    """`@releaseDomain` does not come before, and comes then."""
-    offend(host, violation)
-    assert host.is_served()
-    assert host.dom0.is_domain_introduced(DOMID)
-    assert host.dom0.read(home(DOMID) + b"/data") == b"1"
-    assert host.dom0.get_permissions(home(DOMID)) == [b"n5"]
-    assert watcher.next_event(0) is None
-
-    host.end(DOMID)
-    assert watcher.next_event(PATIENCE_S) == GONE
-    assert not host.dom0.is_domain_introduced(DOMID)
-    assert not host.dom0.exists(home(DOMID))
-    assert host.is_served()
-
-
-def test_an_offenders_shutdown_is_told(
-    host: Host, watcher: Client, violation: Violation
-) -> None:
-    """The toolstack waits for that, whatever the guest has done."""
-    offend(host, violation)
-    host.hypervisor.shutdown(DOMID)
-    assert watcher.next_event(PATIENCE_S) == GONE
-    host.end(DOMID)
-
-    assert watcher.next_event(PATIENCE_S) == GONE
-    assert host.is_served()
-
-
-def test_an_offender_is_released(
-    host: Host, watcher: Client, violation: Violation
-) -> None:
-    """By the toolstack, which can introduce the next domain of the same id."""
-    offend(host, violation)
-    host.dom0.release(DOMID)
-    assert watcher.next_event(PATIENCE_S) == GONE
-    assert refusal_of(host.dom0.release, DOMID) == Errno.ENOENT
-
-    host.end(DOMID)
-    host.guest(DOMID).write("data", b"2")
-    assert host.is_served()
+    """`@releaseDomain` does not come before it ends, and comes then."""
+    guests: list[Guest] = []
+    acts: dict[str, Callable[..., object]] = {
+        "offend": lambda: guests.append(offend(host, violation)),
+        "shutdown": lambda: host.hypervisor.shutdown(DOMID),
+        "again": lambda: host.dom0.introduce(DOMID, 1, guests[0].port),
+    }
+    host.play(f"0 watch @releaseDomain gone; offend; {RULES[rule]}", acts=acts)
 
 
 def test_an_offenders_watches_and_transactions_end_at_once(
     host: Host, violation: Violation
 ) -> None:
     """Nobody reads their events any more."""
-    before = host.run(lambda: host.engine.store.watches.count)
+    before = host.watches()
     offend(host, violation)
 
     assert host.connections_of(DOMID) == []
-    assert host.run(lambda: host.engine.store.watches.count) == before
-    assert host.run(lambda: host.engine.store.usage.transactions.used) == {}
-    assert host.is_served()
+    assert host.watches() == before
+    assert host.transactions() == {}
 
 
 def test_an_offender_is_not_listened_to_again(host: Host, violation: Violation) -> None:
@@ -130,16 +109,3 @@ def test_an_offender_is_not_listened_to_again(host: Host, violation: Violation) 
     assert host.connections_of(DOMID) == []
     told = [each.event for each in host.notices if each.level == "warning"]
     assert told.count("domain.ignored") == 1
-
-
-def test_introducing_an_offender_again_is_no_error(
-    host: Host, violation: Violation
-) -> None:
-    """As libxl does; it is not served by it, and ends as it should."""
-    guest = offend(host, violation)
-    host.dom0.introduce(DOMID, 1, guest.port)
-    assert host.is_served()
-    host.end(DOMID)
-
-    host.guest(DOMID).write("data", b"2")
-    assert host.is_served()

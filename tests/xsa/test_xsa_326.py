@@ -4,13 +4,12 @@ from typing import Final
 
 import pytest
 
-from tests.engine.support import OK, Client, event
+from tests.support.hosts import AnyHost, Host, frames, wait_ignored
 from tests.support.processes import Place, memory, wait_until
-from tests.xsa.hosts import Host, frames, wait_ignored
-from tests.xsa.support import Bystander, Counts, guest_at_home, home, refusal_of
+from tests.xsa.support import World, home
 from xsd.daemon.config import load
 from xsd.daemon.service import make_store
-from xsd.engine import HIGH_WATER, Engine
+from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
@@ -22,17 +21,17 @@ from xsd.store.quota import (
     MEMORY,
     NODES,
     OUTSTANDING,
+    TRANSACTION_NODES,
     TRANSACTIONS,
     WATCHES,
 )
-from xsd.testing import Guest, PretendedHost
+from xsd.testing import Guest, PretendedHost, Session
+from xsd.testing.inprocess import EVENT_TIMEOUT_MS
+from xsd.testing.session import OK
 
 MIB: Final = 1 << 20
 
 REPLY_MAX: Final = 16 + 4096
-
-TIMEOUT_MS: Final = 20_000
-"""How long an event may wait, in these tests as by default."""
 
 NOT_READ: Final = encode_frame(Op.READ, 1, 0, b"large\0")
 """A request whose replies are larger than the ring."""
@@ -79,67 +78,56 @@ def test_requests_are_left_where_they_are_if_replies_are_not_read(host: Host) ->
     assert host.run(lambda: len(connection.backlog)) <= RING_SIZE // len(NOT_READ)
     assert host.is_served()
     assert len(guest.receive_bytes()) > 0
-    assert host.is_served()
 
 
 def test_a_guest_has_so_many_requests_under_way_and_no_more(
-    engine: Engine, hostile: Client, bystander: Bystander
+    world: World, hostile: Session
 ) -> None:
     """The others wait unanswered until it has read some replies."""
     for number in range(100):
-        hostile.send(hostile.frame(Op.WRITE, b"%d\0value" % number))
-    while engine.is_ready(hostile.connection):
-        engine.resume(hostile.connection, 0)
+        hostile.post(Op.WRITE, b"%d\0value" % number)
 
+    connection = world.connection(hostile)
     assert hostile.unanswered == 100
-    assert hostile.connection.tally.count == DEFAULTS[OUTSTANDING]
-    assert len(hostile.connection.backlog) == 100 - DEFAULTS[OUTSTANDING]
-    assert engine.store.usage.nodes.of(1) == 1 + DEFAULTS[OUTSTANDING]
-    assert not engine.has_room(hostile.connection)
-    assert bystander.is_served()
+    assert connection.tally.count == DEFAULTS[OUTSTANDING]
+    assert len(connection.backlog) == 100 - DEFAULTS[OUTSTANDING]
+    assert world.nodes(1) == 1 + DEFAULTS[OUTSTANDING]
+    assert not world.is_listened_to(hostile)
     while hostile.unanswered:
         assert len(hostile.take()) == DEFAULTS[OUTSTANDING]
-        while engine.is_ready(hostile.connection):
-            engine.resume(hostile.connection, 0)
-    assert bystander.is_served()
 
 
 # Events that are not read.
 
 
-def test_equal_events_wait_once(
-    dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """However often a node changes while its watcher sleeps."""
-    hostile.ok(Op.WATCH, b"data\0t\0")
-    for _ in range(1000):
-        dom0.ok(Op.WRITE, home(1) + b"/data\0value")
-
-    assert hostile.take() == [event(b"data", b"t")]
-    assert bystander.is_served()
-
-
 def test_events_that_are_not_read_expire(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
+    world: World, dom0: Session, hostile: Session
 ) -> None:
     """With all memory of them; replies stay."""
     for number in range(20):
         token = b"%02d" % number + b"t" * 1000
         hostile.ok(Op.WATCH, home(1) + b"\0" + token + b"\0")
-    hostile.send(hostile.frame(Op.GET_DOMAIN_PATH, b"1\0"))
-    kept = hostile.connection.outbox.size
+    hostile.post(Op.GET_DOMAIN_PATH, b"1\0")
+    kept = world.unsent(hostile)
     for number in range(50):
         dom0.ok(Op.MKDIR, home(1) + b"/%d\0" % number)
-    assert hostile.connection.outbox.size > 50 * 20 * 1000
-    engine.expire_events(TIMEOUT_MS - 1, TIMEOUT_MS)
-    assert hostile.connection.outbox.size > 50 * 20 * 1000
-    engine.expire_events(TIMEOUT_MS, TIMEOUT_MS)
+    assert world.unsent(hostile) > 50 * 20 * 1000
+    world.xenstore.advance(EVENT_TIMEOUT_MS - 1)
+    assert world.unsent(hostile) > 50 * 20 * 1000
+    world.xenstore.advance(1)
 
-    assert hostile.connection.outbox.size == kept
+    assert world.unsent(hostile) == kept
     assert hostile.take() == [(Op.GET_DOMAIN_PATH, home(1) + b"\0")]
-    (notice,) = [each for each in engine.take_notices() if each.level == "warning"]
+    (notice,) = world.notices("warning")
     assert (notice.event, notice.fields["what"]) == ("events.expired", 50 * 20)
-    assert bystander.is_served()
+
+
+def deaf_of(host: Host) -> Guest:
+    """Domain 1, which watches its home many times with long tokens."""
+    deaf = host.guest(1)
+    for number in range(100):
+        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
+    return deaf
 
 
 def change_what_it_watches(host: Host) -> None:
@@ -148,136 +136,38 @@ def change_what_it_watches(host: Host) -> None:
         host.dom0.mkdir(home(1) + b"/d")
         host.dom0.mkdir(home(1) + b"/d/%d" % number)
     host.dom0.rm(home(1) + b"/d")
-    host.dom0.mkdir(home(1) + b"/n%d" % host.run(lambda: generation(host)))
+    generation = host.run(lambda: host.engine.store.generation)
+    host.dom0.mkdir(home(1) + b"/n%d" % generation)
 
 
 def test_events_beyond_the_memory_of_a_guest_are_lost(host: Host) -> None:
     """They are its own and nobody else's; once it reads, it is told again."""
-    deaf = host.guest(1)
-    for number in range(100):
-        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
+    deaf = deaf_of(host)
     usage = host.engine.store.usage
     while not any(each.event == "quota.exceeded" for each in host.notices):
         change_what_it_watches(host)
     change_what_it_watches(host)
 
-    assert host.run(lambda: usage.memory.of(1)) <= DEFAULTS[MEMORY]
-    assert host.run(lambda: usage.memory.of(1)) > DEFAULTS[MEMORY] - 2 * REPLY_MAX
+    assert host.run(lambda: usage.memory_of(1)) <= DEFAULTS[MEMORY]
+    assert host.run(lambda: usage.memory_of(1)) > DEFAULTS[MEMORY] - 2 * REPLY_MAX
     assert host.is_served()
     (connection,) = host.connections_of(1)
     while host.run(lambda: connection.outbox.size):
         deaf.receive_bytes()
     host.dom0.mkdir(home(1) + b"/again")
     host.until(lambda: connection.outbox.size > 0)
-    assert host.is_served()
 
 
 def test_whose_events_pile_up_is_given_up(host: Host) -> None:
     """Without a quota: it is told so in its ring, and goes on as a domain."""
-    deaf = host.guest(1)
+    deaf = deaf_of(host)
     host.dom0.set_quota("memory", 0, 1)
-    for number in range(100):
-        deaf.watch(home(1), b"%d" % number + b"t" * 3900)
     while host.connections_of(1):
         change_what_it_watches(host)
 
     wait_ignored(deaf, ERROR_COMMUNICATION)
-    assert host.run(lambda: host.engine.store.watches.count) == 0
+    assert host.watches() == 0
     assert host.dom0.is_domain_introduced(1)
-    assert host.is_served()
-
-
-def generation(host: Host) -> int:
-    """A number that is new each time."""
-    return host.engine.store.generation
-
-
-def test_special_events_are_not_merged_and_still_bounded(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """Each may be about another domain; they expire like others."""
-    hostile.ok(Op.WATCH, b"@releaseDomain\0t\0")
-    for _ in range(100):
-        dom0.ok(Op.INTRODUCE, b"30\x001\x001\0")
-        dom0.ok(Op.RELEASE, b"30\0")
-    assert hostile.connection.outbox.size == 100 * len(
-        b"@releaseDomain\0t\0" + b" " * 16
-    )
-    engine.expire_events(TIMEOUT_MS, TIMEOUT_MS)
-
-    assert hostile.connection.outbox.size == 0
-    assert bystander.is_served()
-
-
-def test_all_watches_on_a_tree_that_goes(
-    dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """One event for each watch, however many nodes there were."""
-    for number in range(DEFAULTS[WATCHES]):
-        hostile.ok(Op.WRITE, b"d/%d/below\0value" % number)
-        hostile.ok(Op.WATCH, b"d/%d\0t\0" % number)
-    for number in range(1000):
-        dom0.ok(Op.WRITE, home(1) + b"/d/x/%d\0value" % number)
-        dom0.ok(Op.WATCH, home(1) + b"/d/x/%d\0t\0" % number)
-    dom0.ok(Op.RM, home(1) + b"/d\0")
-
-    assert len(hostile.take()) == DEFAULTS[WATCHES]
-    assert bystander.is_served()
-
-
-# Who pays.
-
-
-def deaf_and_loud(engine: Engine) -> tuple[Client, Client]:
-    """A guest that does not read what it is told, and one that changes what it sees."""
-    deaf, loud = guest_at_home(engine, 1), guest_at_home(engine, 2)
-    loud.ok(Op.SET_PERMS, home(2) + b"\0n2\0r1\0")
-    deaf.ok(Op.WATCH, home(2) + b"\0t\0")
-    return deaf, loud
-
-
-def shout(loud: Client, count: int) -> None:
-    """Make nodes and read the replies, as long as there are any."""
-    for number in range(count):
-        loud.send(loud.frame(Op.MKDIR, b"%d\0" % number))
-        loud.take()
-
-
-def test_who_causes_events_waits_for_whoever_is_told(
-    engine: Engine, dom0: Client, bystander: Bystander
-) -> None:
-    """A guest cannot fill another one's queue; that one reads, and it goes on."""
-    deaf, loud = deaf_and_loud(engine)
-    shout(loud, 100)
-    assert loud.unanswered == 100 - DEFAULTS[OUTSTANDING]
-    assert bystander.is_served()
-    dom0.ok(Op.MKDIR, home(2) + b"/by-dom0\0")
-    assert len(deaf.take()) == DEFAULTS[OUTSTANDING] + 1
-
-    assert engine.take_ready() == [loud.connection]
-    engine.resume(loud.connection, 0)
-    assert len(loud.take()) > 0
-    assert bystander.is_served()
-
-
-@pytest.mark.parametrize("way", ["expires", "unreachable", "released"])
-def test_nobody_waits_for_ever_for_whoever_is_told(
-    engine: Engine, dom0: Client, bystander: Bystander, way: str
-) -> None:
-    """The events are given up, or their watcher ends."""
-    deaf, loud = deaf_and_loud(engine)
-    shout(loud, 100)
-    if way == "expires":
-        engine.expire_events(TIMEOUT_MS, TIMEOUT_MS)
-    elif way == "unreachable":
-        engine.disconnect(deaf.connection)
-    else:
-        dom0.ok(Op.RELEASE, b"1\0")
-        engine.disconnect(deaf.connection)
-
-    assert loud.connection.tally.count == 0
-    assert engine.take_ready() == [loud.connection]
-    assert bystander.is_served()
 
 
 def test_a_guest_waits_for_another_on_rings(host: Host) -> None:
@@ -296,100 +186,133 @@ def test_a_guest_waits_for_another_on_rings(host: Host) -> None:
     host.end(1)
 
     assert len(frames(loud, 25)) == 25
-    assert host.is_served()
 
 
 # Everything is counted, and checked before it is done.
 
 
-def test_nodes_of_a_domain_that_is_not_introduced_are_counted(host: Host) -> None:
+def test_nodes_of_a_domain_that_is_not_introduced_are_counted(
+    anywhere: AnyHost,
+) -> None:
     """Those that dom0 gives it before count for its quota afterwards."""
-    host.dom0.set_quota(NODES, 20)
-    guest = host.create(1)
-    for number in range(15):
-        host.dom0.mkdir(home(1) + b"/%d" % number)
-    host.dom0.set_permissions(home(1), ["n1"])
-    for number in range(15):
-        host.dom0.set_permissions(home(1) + b"/%d" % number, ["n1"])
-    assert host.run(lambda: host.engine.store.usage.nodes.of(1)) == 16
-    host.dom0.introduce(1, 1, guest.port)
-    for number in range(4):
-        guest.mkdir(f"mine{number}")
-
-    assert refusal_of(guest.mkdir, "more") == Errno.ENOSPC
-    host.end(1)
-    assert host.run(lambda: host.engine.store.usage.nodes.of(1)) == 0
-    assert host.is_served()
+    anywhere.play("""
+        0 quota nodes 20; create 1; 0 mkdir ~1/{0..14}; 0 set ~1 n1; 0 set ~1/{0..14} n1
+        nodes 1 -> 16
+        admit 1; mkdir mine{0..3}; mkdir more -> ENOSPC
+        end 1; nodes 1 -> 0
+    """)
 
 
 def test_transactions_are_bounded_in_number_and_size(
-    engine: Engine, hostile: Client, bystander: Bystander
+    world: World, hostile: Session
 ) -> None:
     """Ten of them with 2,000 nodes each do not come about."""
-    before = Counts(engine.store)
+    before = world.counts()
     numbers = [hostile.start() for _ in range(DEFAULTS[TRANSACTIONS])]
-    assert hostile.errno(Op.TRANSACTION_START, b"\0") == Errno.ENOSPC
+    assert hostile.refused(Op.TRANSACTION_START, b"\0") == Errno.ENOSPC
     for number in numbers:
-        refused = 0
-        for node in range(2000):
-            messages = hostile.ask(Op.MKDIR, b"%d/%d\0" % (node // 50, node), number)
-            refused += messages == [(Op.ERROR, b"ENOSPC\0")]
-        assert refused >= 2000 - DEFAULTS[NODES]
-        assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
+        refused = [
+            hostile.errno(Op.MKDIR, b"%d/%d\0" % (node // 50, node), number)
+            for node in range(2000)
+        ]
+        made = refused.count(None)
+        assert made < DEFAULTS[NODES]
+        # It has failed with the first one, and goes no further.
+        rest = [Errno.ENOMEM] * (1999 - made)
+        assert refused[made:] == [Errno.ENOSPC, *rest]
+        assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
 
-    assert Counts(engine.store) == before
-    assert bystander.is_served()
+    assert world.counts() == before
 
 
+@pytest.mark.parametrize("place", [b"/tool/%d\0", home(1) + b"/%d\0"])
 def test_reading_counts_for_the_size_of_a_transaction(
-    hostile: Client, bystander: Bystander
+    world: World, hostile: Session, place: bytes
 ) -> None:
-    """What it relied on has to be remembered; also what was refused or missing."""
+    """What it relied on has to be remembered, so far; also what was refused or missing.
+
+    A transaction that has failed remembers no more, and reading in it is answered.
+    """
     number = hostile.start()
-    answers = [
-        hostile.reply(Op.READ, b"/tool/%d\0" % node, number)[1] for node in range(1100)
-    ]
+    most = DEFAULTS[TRANSACTION_NODES] + 10
+    answers = [hostile.refused(Op.READ, place % node, number) for node in range(most)]
+    assert answers[0] is answers[-1]
+    assert answers.count(Errno.ENOSPC) == 1
+    kept = world.memory(1)
+    for node in range(10_000, 12_000):
+        hostile.refused(Op.READ, place % node, number)
 
-    assert answers[0] == b"EACCES\0"
-    assert answers[-1] == b"ENOSPC\0"
-    assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
-    assert bystander.is_served()
+    assert world.memory(1) == kept < DEFAULTS[MEMORY] // 4
+    assert hostile.refused(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
 
 
-@pytest.mark.parametrize(
-    ("quota", "op", "payload"),
-    [
-        (NODES, Op.WRITE, b"a/b/c\0value"),
-        (NODES, Op.MKDIR, b"a\0"),
-        ("node-size", Op.WRITE, b"data\0" + b"x" * 3000),
-        ("node-size", Op.MKDIR, b"data/" + b"x" * 1900 + b"\0"),
-        ("node-permissions", Op.SET_PERMS, b"data\0n1\0" + b"r0\0" * 10),
-        (WATCHES, Op.WATCH, b"data\0t\0"),
-        (TRANSACTIONS, Op.TRANSACTION_START, b"\0"),
-        ("path-max", Op.MKDIR, b"data/" + b"x/" * 1500 + b"x\0"),
-    ],
-)
-def test_a_limit_is_checked_before_anything_is_done(
-    engine: Engine,
-    hostile: Client,
-    bystander: Bystander,
-    quota: str,
-    op: int,
-    payload: bytes,
-) -> None:
-    """Not a single step is made and taken back."""
-    hostile.ok(Op.WRITE, b"data\0" + b"x" * 200)
-    hostile.ok(Op.WATCH, b"data\0other\0")
-    number = hostile.start()
-    limits = {NODES: 2, WATCHES: 1, TRANSACTIONS: 1, "node-size": 1900}
-    engine.store.quotas.set(1, quota, limits.get(quota, DEFAULTS[quota]))
-    before, generation = Counts(engine.store), engine.store.generation
+# A limit, and the request that meets it.
+LIMITS: Final = [
+    ("nodes 2", "write a/b/c value"),
+    ("nodes 2", "mkdir a"),
+    ("node-size 1900", "write data x*3000"),
+    ("node-size 1900", "mkdir data/x*1900"),
+    ("node-permissions 5", f"set data n1{' r0' * 10}"),
+    ("watches 1", "watch data t"),
+    ("transactions 1", "start no"),
+    ("path-max 2048", f"mkdir data{'/x' * 1500}"),
+]
 
-    assert hostile.errno(op, payload) in {Errno.ENOSPC, Errno.EINVAL}
-    assert engine.store.generation == generation
-    assert Counts(engine.store) == before
-    hostile.ok(Op.TRANSACTION_END, b"F\0", number)
-    assert bystander.is_served()
+LOUD: Final = f"""
+    enter 1; 2 set ~2 n2 r1; 1 watch ~2 t
+    2 post mkdir {{1..100}}; 2 answered -> {DEFAULTS[OUTSTANDING]}
+"""
+"""A guest that does not read what it is told, and one that changes what it sees."""
+
+HEARD: Final = " ".join([f"~2/{each + 1}:t" for each in range(DEFAULTS[OUTSTANDING])])
+
+TOLD: Final = " ".join([f"d/{each + 1}:t" for each in range(DEFAULTS[WATCHES])])
+
+RULES: Final[dict[str, str]] = {
+    "equal events wait once, while their watcher sleeps": """
+        watch data t; 0 write ~1/data {1..1000}; hear -> data:t
+    """,
+    "a tree that goes is one event for each watch, however many nodes there were": f"""
+        write d/{{1..{DEFAULTS[WATCHES]}}}/below value
+        watch d/{{1..{DEFAULTS[WATCHES]}}} t
+        0 write ~1/d/x/{{1..1000}} value; 0 watch ~1/d/x/{{1..1000}} t
+        0 rm ~1/d; 0 hear; hear -> {TOLD}
+    """,
+    # Each may be about another domain: 16 bytes of header and 17 of payload.
+    "special events are not merged; they expire like others": f"""
+        watch @releaseDomain t; {"0 introduce 30 1 1; 0 release 30;" * 100}
+        unsent 1 -> 3300; advance {EVENT_TIMEOUT_MS}; unsent 1 -> 0
+    """,
+    # A reply and an event of each of them are under way when it goes on.
+    "who causes events waits for whoever is told, who reads and so lets it go on": f"""
+        {LOUD}; 0 mkdir ~2/by-dom0; 1 hear -> {HEARD} ~2/by-dom0:t
+        2 answered -> {DEFAULTS[OUTSTANDING] // 2}; 2 close; 1 hear
+    """,
+    "nobody waits for ever for whoever is told, whose events expire": f"""
+        {LOUD}; advance {EVENT_TIMEOUT_MS}
+        2 answered -> {DEFAULTS[OUTSTANDING] // 2}; 2 close; 1 hear
+    """,
+    **{
+        f"nobody waits for ever for whoever is told, and ends: {way}": f"""
+            {LOUD}; {way}; 2 answered -> {DEFAULTS[OUTSTANDING]}; 2 close
+        """
+        for way in ("1 close", "0 release 1")
+    },
+    # Not a single step is made and taken back.
+    **{
+        f"{limit}: {request[:20]} is checked before anything is done": f"""
+            write data x*200; watch data other; start t1; limit {limit}; note
+            {request} -> ENOSPC|EINVAL; same still; t1 abort
+        """
+        for limit, request in LIMITS
+    },
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_one_guest_needs_is_bounded(world: World, rule: str) -> None:
+    """By what it has, and before it is made."""
+    world.play(RULES[rule])
 
 
 def test_all_limits_hold_without_any_configuration() -> None:

@@ -1,93 +1,46 @@
 """XSA-352: a guest gives its nodes away, and with them what they count for."""
 
+from typing import Final
+
 import pytest
 
-from tests.engine.support import Client
-from tests.xsa.support import Bystander, Counts, guest_at_home, home
-from xsd.engine import Engine
-from xsd.protocol.errors import Errno
-from xsd.protocol.ops import Op
+from tests.xsa.support import World
+
+RULES: Final[dict[str, str]] = {
+    **{
+        f"a guest cannot give a node to {owner}, or say what others may": f"""
+            enter 2; mkdir gift; note
+            1* set gift n{owner} b1 -> {errno}; 1* set gift r{owner} b1 -> {errno}
+            1* set gift w{owner} b1 -> {errno}; 1* set gift b{owner} b1 -> {errno}
+            same; get gift -> n1
+        """
+        for owner, errno in [
+            *[(owner, "EPERM") for owner in (0, 2, 7, 32757)],
+            # Reserved numbers are no domains, so they cannot own anything.
+            *[(owner, "ENOENT") for owner in (32752, -1)],
+        ]
+    },
+    "who works for another cannot move nodes between them, and can do all else": """
+        2 mkdir theirs; mkdir mine; 0 target 1 2
+        1* set mine n2 -> EPERM; 1* set ~2/theirs n1 -> EPERM
+        1* set ~2/theirs n2 r1; nodes 1 -> 2; nodes 2 -> 2
+    """,
+    "dom0 gives nodes to whom it likes, who cannot give them back": """
+        enter 1; nodes 1 -> 1; nodes 0 -> 7; 0 mkdir /given; nodes 0 -> 8
+        0* set /given n1; nodes 0 -> 7; nodes 1 -> 2
+        set /given n0 -> EPERM
+    """,
+    "what a guest makes in another's directory counts for itself": """
+        enter 1; 2 set ~2 b2; nodes 2 -> 1; mkdir ~2/x{1..20}
+        nodes 2 -> 1; nodes 1 -> 21
+        0 get ~2/x1 -> b1
+    """,
+}
 
 
-@pytest.fixture(params=["directly", "in_a_transaction"])
-def inside(request: pytest.FixtureRequest) -> bool:
-    """Whether requests are made in a transaction."""
-    found: bool = request.param == "in_a_transaction"
-    return found
-
-
-@pytest.mark.parametrize("owner", [b"0", b"2", b"7", b"32752", b"32757", b"-1"])
-def test_a_guest_cannot_change_the_owner_of_its_nodes(
-    engine: Engine, hostile: Client, bystander: Bystander, owner: bytes, inside: bool
+@pytest.mark.parametrize("rule", RULES)
+def test_only_dom0_changes_who_pays_for_a_node(
+    world: World, rule: str, inside: bool
 ) -> None:
-    """Neither to dom0, which has no quota, nor to another, which has one."""
-    guest_at_home(engine, 2)
-    hostile.ok(Op.MKDIR, b"gift\0")
-    before = Counts(engine.store)
-    number = hostile.start() if inside else 0
-    # Reserved numbers are no domains, so they cannot own anything.
-    exists = owner in {b"0", b"2", b"7", b"32757"}
-    for letter in (b"n", b"r", b"w", b"b"):
-        payload = b"gift\0" + letter + owner + b"\0b1\0"
-
-        assert hostile.errno(Op.SET_PERMS, payload, number) == (
-            Errno.EPERM if exists else Errno.ENOENT
-        )
-    if inside:
-        hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert Counts(engine.store) == before
-    assert hostile.reply(Op.GET_PERMS, b"gift\0") == (Op.GET_PERMS, b"n1\0")
-    assert bystander.is_served()
-
-
-def test_a_guest_that_works_for_another_cannot_move_nodes_between_them(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander, inside: bool
-) -> None:
-    """Although it may do all else with the nodes of both."""
-    guest_at_home(engine, 2).ok(Op.MKDIR, b"theirs\0")
-    hostile.ok(Op.MKDIR, b"mine\0")
-    dom0.ok(Op.SET_TARGET, b"1\x002\0")
-    before = Counts(engine.store)
-    number = hostile.start() if inside else 0
-
-    assert hostile.errno(Op.SET_PERMS, b"mine\0n2\0", number) == Errno.EPERM
-    theirs = home(2) + b"/theirs\0"
-    assert hostile.errno(Op.SET_PERMS, theirs + b"n1\0", number) == Errno.EPERM
-    hostile.ok(Op.SET_PERMS, theirs + b"n2\0r1\0", number)
-    if inside:
-        hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert Counts(engine.store) == before
-    assert bystander.is_served()
-
-
-def test_dom0_can_give_nodes_to_whom_it_likes(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander, inside: bool
-) -> None:
-    """They count for the new owner, who cannot give them back."""
-    dom0.ok(Op.MKDIR, b"/given\0")
-    of_dom0, of_guest = (engine.store.usage.nodes.of(domid) for domid in (0, 1))
-    number = dom0.start() if inside else 0
-    dom0.ok(Op.SET_PERMS, b"/given\0n1\0", number)
-    if inside:
-        dom0.ok(Op.TRANSACTION_END, b"T\0", number)
-
-    assert engine.store.usage.nodes.of(0) == of_dom0 - 1
-    assert engine.store.usage.nodes.of(1) == of_guest + 1
-    assert hostile.errno(Op.SET_PERMS, b"/given\0n0\0") == Errno.EPERM
-    assert bystander.is_served()
-
-
-def test_what_a_guest_makes_in_anothers_directory_is_its_own(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """It cannot use up the quota of whoever lets it write."""
-    victim = guest_at_home(engine, 2)
-    victim.ok(Op.SET_PERMS, home(2) + b"\0b2\0")
-    used = engine.store.usage.nodes.of(2)
-    for number in range(20):
-        hostile.ok(Op.MKDIR, home(2) + b"/x%d\0" % number)
-
-    assert engine.store.usage.nodes.of(2) == used
-    assert engine.store.usage.nodes.of(1) == 21
-    assert dom0.reply(Op.GET_PERMS, home(2) + b"/x0\0") == (Op.GET_PERMS, b"b1\0")
-    assert bystander.is_served()
+    """In a transaction or not."""
+    world.play(RULES[rule], inside=inside)

@@ -4,89 +4,46 @@ from typing import Final
 
 import pytest
 
-from tests.engine.support import Client, event
-from tests.xsa.support import Bystander, Counts
-from xsd.engine import Engine
-from xsd.protocol.errors import Errno
-from xsd.protocol.ops import Op
+from tests.xsa.support import World
 
-REQUESTS: Final = [
-    (Op.DIRECTORY, b""),
-    (Op.DIRECTORY_PART, b"0\0"),
-    (Op.READ, b""),
-    (Op.GET_PERMS, b""),
-    (Op.WRITE, b"value"),
-    (Op.MKDIR, b""),
-    (Op.RM, b""),
-    (Op.SET_PERMS, b"n1\0"),
-    (Op.SET_PERMS, b"b0\0"),
-]
-"""All that can be asked of a node, and what follows its name."""
+RULES: Final[dict[str, str]] = {
+    **{
+        f"a guest has no rights at {path} and is not told what there is": f"""
+            enter 1; note
+            1* dir {path} -> EACCES; 1* part {path} 0 -> EACCES
+            1* read {path} -> EACCES
+            1* get {path} -> EACCES; 1* write {path} value -> EACCES
+            1* mkdir {path} -> EACCES; 1* rm {path} -> EACCES
+            1* set {path} n1 -> EACCES; 1* set {path} b0 -> EACCES
+            same
+        """
+        for path in ("/", "/local", "/tool/xenstored", "/new")
+    },
+    "nobody removes the root, not even who may write there": """
+        0* rm / -> EINVAL; 1* rm / -> EACCES
+        0 set / b0; note; rm / -> EINVAL; same
+    """,
+    **{
+        f"nobody removes or writes {name}, which has only permissions": f"""
+            0 rm {name} -> EINVAL; 0 write {name} -> EINVAL; 0 mkdir {name} -> EINVAL
+            0 read {name} -> EINVAL; 0 dir {name} -> EINVAL
+            rm {name} -> EINVAL; write {name} -> EINVAL; mkdir {name} -> EINVAL
+            read {name} -> EINVAL; dir {name} -> EINVAL; set {name} n1 -> EACCES
+            0 watch {name} t; 0 introduce 30 1 1; 0 release 30; 0 hear -> {name}:t
+        """
+        for name in ("@introduceDomain", "@releaseDomain")
+    },
+    "the root obeys its permissions, as any node": """
+        enter 1; 0 set / r0
+        dir / -> tool local; write / value -> EACCES; mkdir /new -> EACCES
+        watch / t; 0 write / value; hear -> /:t; read / -> value
+    """,
+}
 
 
-@pytest.mark.parametrize("path", [b"/", b"/local", b"/tool/xenstored", b"/new"])
-@pytest.mark.parametrize("inside", [False, True])
-def test_a_guest_has_no_rights_at_the_root(
-    engine: Engine, hostile: Client, bystander: Bystander, path: bytes, inside: bool
+@pytest.mark.parametrize("rule", RULES)
+def test_the_root_and_special_names_obey_their_permissions(
+    world: World, rule: str, inside: bool
 ) -> None:
-    """Nor to what dom0 has there; it is not told what there is."""
-    before = Counts(engine.store)
-    number = hostile.start() if inside else 0
-    for op, rest in REQUESTS:
-        assert hostile.errno(op, path + b"\0" + rest, number) == Errno.EACCES
-    if inside:
-        hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert Counts(engine.store) == before
-    assert bystander.is_served()
-
-
-@pytest.mark.parametrize("inside", [False, True])
-def test_nobody_removes_the_root(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander, inside: bool
-) -> None:
-    """Not dom0, and not a guest that may write there."""
-    for client in (dom0, hostile):
-        number = client.start() if inside else 0
-        assert client.errno(Op.RM, b"/\0", number) == (
-            Errno.EINVAL if client is dom0 else Errno.EACCES
-        )
-        if inside:
-            client.ok(Op.TRANSACTION_END, b"T\0", number)
-    dom0.ok(Op.SET_PERMS, b"/\0b0\0")
-    before = Counts(engine.store)
-
-    assert hostile.errno(Op.RM, b"/\0") == Errno.EINVAL
-    assert Counts(engine.store) == before
-    assert bystander.is_served()
-
-
-@pytest.mark.parametrize("name", [b"@introduceDomain", b"@releaseDomain"])
-def test_nobody_removes_or_writes_a_special_name(
-    dom0: Client, hostile: Client, bystander: Bystander, name: bytes
-) -> None:
-    """They are needed as long as there are domains, and have only permissions."""
-    for client in (dom0, hostile):
-        for op in (Op.RM, Op.WRITE, Op.MKDIR, Op.READ, Op.DIRECTORY):
-            assert client.errno(op, name + b"\0") == Errno.EINVAL
-    assert hostile.errno(Op.SET_PERMS, name + b"\0n1\0") == Errno.EACCES
-    dom0.ok(Op.WATCH, name + b"\0t\0")
-    dom0.ok(Op.INTRODUCE, b"30\x001\x001\0")
-    dom0.ok(Op.RELEASE, b"30\0")
-
-    assert bystander.is_served()
-
-
-def test_the_root_obeys_its_permissions(
-    dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """What dom0 allows is allowed there as anywhere, and no more than that."""
-    dom0.ok(Op.SET_PERMS, b"/\0r0\0")
-
-    assert hostile.reply(Op.DIRECTORY, b"/\0") == (Op.DIRECTORY, b"tool\0local\0")
-    assert hostile.errno(Op.WRITE, b"/\0value") == Errno.EACCES
-    assert hostile.errno(Op.MKDIR, b"/new\0") == Errno.EACCES
-    hostile.ok(Op.WATCH, b"/\0t\0")
-    dom0.ok(Op.WRITE, b"/\0value")
-    assert hostile.take() == [event(b"/", b"t")]
-    assert hostile.reply(Op.READ, b"/\0") == (Op.READ, b"value")
-    assert bystander.is_served()
+    """In a transaction or not."""
+    world.play(RULES[rule], inside=inside)

@@ -1,98 +1,57 @@
 """XSA-415: a creation that fails in a transaction which is committed all the same."""
 
+from typing import Final
+
 import pytest
 
-from tests.engine.support import Client
-from tests.store.support import shape
-from tests.xsa.support import Bystander, Counts
-from xsd.engine import Engine
-from xsd.protocol.errors import Errno
-from xsd.protocol.ops import Op
-from xsd.store.quota import NODE_SIZE, NODES, TRANSACTION_NODES
+from tests.xsa.support import World
 
-LEVELS = 6
+DEEP: Final = "level0/level1/level2/level3/level4/level5"
 
-DEEP = b"/".join([b"level%d" % number for number in range(LEVELS)])
+RULES: Final[dict[str, str]] = {
+    # What it did before and after is lost with it; the client is told.
+    **{
+        f"{fitting} levels fit, then {after}": f"""
+            watch / t; limit nodes {2 + fitting}; note
+            start t1; t1 mkdir first; t1 mkdir {DEEP} -> ENOSPC
+            t1 dir ~1 -> first; {after}
+            t1 commit -> ENOMEM; same; hear -> -
+            mkdir first; hear
+        """
+        for fitting in range(6)
+        for after in (
+            "t1 read first -> -",
+            "t1 write o v -> ENOMEM",
+            "t1 rm first -> ENOMEM",
+        )
+    },
+    **{
+        f"{limit}, {request}": f"""
+            limit {limit}; enter 1; note; start t1; t1 mkdir first
+            t1 {request} -> ENOSPC
+            t1 commit -> ENOMEM; same
+        """
+        for limit, request in (
+            ("node-size 200", "write a/b v*300"),
+            ("node-size 200", "mkdir a/n*300"),
+            ("transaction-nodes 3", "write a/b/c/d v; t1 read x"),
+        )
+    },
+    "a failed transaction can be dropped; the next begins without the failure": f"""
+        limit nodes 3; enter 1; note; start t1; t1 mkdir {DEEP} -> ENOSPC
+        t1 abort -> OK; same
+        start t2; t2 mkdir a; t2 commit -> OK
+    """,
+    "a right that is missing fails no transaction: nothing of it was done": """
+        start t1; t1 mkdir first; t1 mkdir /no/right -> EACCES; t1 commit -> OK
+        read first -> -
+    """,
+}
 
 
-@pytest.mark.parametrize("fitting", range(LEVELS))
-@pytest.mark.parametrize("after", [b"", b"other\0value"])
+@pytest.mark.parametrize("rule", RULES)
 def test_a_transaction_in_which_a_creation_failed_does_nothing(
-    engine: Engine, hostile: Client, bystander: Bystander, fitting: int, after: bytes
+    world: World, rule: str
 ) -> None:
-    """What it did before and after is lost with it; the client is told."""
-    hostile.ok(Op.WATCH, b"/\0t\0")
-    engine.store.quotas.set(1, NODES, 2 + fitting)
-    before = shape(engine.store)
-    number = hostile.start()
-    hostile.ok(Op.MKDIR, b"first\0", number)
-    assert hostile.errno(Op.MKDIR, DEEP + b"\0", number) == Errno.ENOSPC
-    if after:
-        hostile.ask(Op.WRITE, after, number)
-
-    assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
-    assert shape(engine.store) == before
-    assert engine.store.usage.transactions.of(1) == 0
-    hostile.ok(Op.MKDIR, b"first\0")
-    assert bystander.is_served()
-
-
-@pytest.mark.parametrize(
-    ("quota", "limit", "op", "payload"),
-    [
-        (NODE_SIZE, 200, Op.WRITE, b"a/b\0" + b"v" * 300),
-        (NODE_SIZE, 200, Op.MKDIR, b"a/" + b"n" * 300 + b"\0"),
-        (TRANSACTION_NODES, 3, Op.WRITE, b"a/b/c/d\0v"),
-    ],
-)
-def test_other_quotas_fail_a_transaction_alike(
-    engine: Engine,
-    hostile: Client,
-    bystander: Bystander,
-    quota: str,
-    limit: int,
-    op: int,
-    payload: bytes,
-) -> None:
-    """Whatever was refused for want of room."""
-    engine.store.quotas.set(1, quota, limit)
-    number = hostile.start()
-    hostile.ok(Op.MKDIR, b"first\0", number)
-    before = shape(engine.store)
-    messages = [hostile.ask(op, payload, number)]
-    messages += [hostile.ask(Op.READ, b"x%d\0" % each, number) for each in range(3)]
-
-    assert [(Op.ERROR, b"ENOSPC\0")] in messages
-    assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOMEM
-    assert shape(engine.store) == before
-    assert bystander.is_served()
-
-
-def test_a_transaction_in_which_a_creation_failed_can_be_dropped(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
-    """`F` is OK, as ever; the next transaction begins without the failure."""
-    engine.store.quotas.set(1, NODES, 3)
-    before = Counts(engine.store)
-    number = hostile.start()
-    assert hostile.errno(Op.MKDIR, DEEP + b"\0", number) == Errno.ENOSPC
-    hostile.ok(Op.TRANSACTION_END, b"F\0", number)
-
-    assert Counts(engine.store) == before
-    number = hostile.start()
-    hostile.ok(Op.MKDIR, b"a\0", number)
-    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert bystander.is_served()
-
-
-def test_a_right_that_is_missing_does_not_fail_a_transaction(
-    hostile: Client, bystander: Bystander
-) -> None:
-    """Nothing of such a request is done, so the rest can be committed."""
-    number = hostile.start()
-    hostile.ok(Op.MKDIR, b"first\0", number)
-    assert hostile.errno(Op.MKDIR, b"/no/right\0", number) == Errno.EACCES
-    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-
-    assert hostile.reply(Op.READ, b"first\0") == (Op.READ, b"")
-    assert bystander.is_served()
+    """Its commit is ENOMEM, and it can be dropped."""
+    world.play(RULES[rule])

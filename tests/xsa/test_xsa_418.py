@@ -5,134 +5,92 @@ from typing import Final
 
 import pytest
 
-from tests.engine.support import OK, Client, event
-from tests.xsa.hosts import Host
-from tests.xsa.support import Bystander, home, shallow_stack
-from xsd.engine import Engine
-from xsd.protocol.ops import Op
-from xsd.store.check import count_nodes, verify
+from tests.support.hosts import Host
+from tests.xsa.support import World, shallow_stack
 from xsd.store.quota import NODES, TRANSACTION_NODES
 
 LEVELS: Final = 1024
 """Of a guest's longest path if each name is one letter: 2,047 bytes."""
 
-DEEP: Final = b"/".join([b"d"] * LEVELS)
+DEEP: Final = "/".join("d" * LEVELS)
 
-DEEPER: Final = b"/d" * 2000
+DEEPER: Final = "/d" * 2000
 """Nearly as deep as a message can hold; only dom0 may use it."""
+
+BOTH: Final = f"0 watch / root; 0 watch {DEEPER} leaf"
+
+CHANGED: Final = f"0 hear -> {DEEPER}:root {DEEPER}:leaf"
+
+OTHERS: Final = {"alone": "", "others": "0 write ~7/other value; 0 hear"}
+"""Whether others have changed something before a commit."""
+
+RULES: Final[dict[str, str]] = {
+    "a guest's deepest path is made, listed and removed, and all of it counted": f"""
+        write {DEEP} value; nodes 1 -> {1 + LEVELS}; read {DEEP} -> value
+        {";".join([f"dir {DEEP[:size]} -> d" for size in range(1, len(DEEP), 2)])}
+        dir {DEEP} -> -; rm d; nodes 1 -> 1; 0 control check -> OK
+    """,
+    **{
+        f"a conflict is found at the bottom, by {request[:6]}": f"""
+            write {DEEP} value; start t1; t1 write x value; t1 {request}
+            0 write ~1/{DEEP} other; t1 commit -> EAGAIN
+        """
+        for request in (f"read {DEEP}", "rm d/d")
+    },
+    "watches as deep are told, and leave nothing": f"""
+        enter 1; note; watch d t; watch {DEEP} t
+        write {DEEP} value; hear -> {DEEP}:t
+        rm d; hear -> {DEEP}:t d:t
+        reset; same
+    """,
+    # A message has room for twice as many levels as a guest may make.
+    "the deepest path of dom0 is no trouble": f"""
+        {BOTH}; nodes 0 -> 7; 0 write {DEEPER} value; {CHANGED}; 0 set {DEEPER} n0
+        {CHANGED}; 0 read {DEEPER} -> value; 0 dir {DEEPER[:-2]} -> d; nodes 0 -> 2007
+        0 rm /d; 0 hear -> {DEEPER}:leaf /d:root; nodes 0 -> 7
+    """,
+    "a deep tree goes with its domain, and rights on others' nodes": f"""
+        write {DEEP} value; 0 write {DEEPER} value; 0 set {DEEPER} n1
+        0 set {DEEPER[:-2]} n0 r1; 0 watch {DEEPER} t; 0 release 1
+        0 hear -> {DEEPER}:t; nodes 1 -> 0; 0 get {DEEPER[:-2]} -> n0
+        0 rm /d; 0 hear
+    """,
+    **{
+        f"a transaction goes as deep, {who}": f"""
+            start t1; t1 write {DEEP} value; {other}; t1 commit -> OK
+            nodes 1 -> {1 + LEVELS}
+            start t2; t2 rm d; {other}; t2 commit -> OK; nodes 1 -> 1
+        """
+        for who, other in OTHERS.items()
+    },
+    # Made, changed, removed and made again, and removed.
+    **{
+        f"commits as deep are told, {who}": f"""
+            {BOTH}
+            0 start t; t write {DEEPER} value; {other}; t commit -> OK; {CHANGED}
+            0 start t; t set {DEEPER} r0; {other}; t commit -> OK; {CHANGED}
+            0 start t; t rm /d; t write {DEEPER} v; {other}; t commit -> OK; {CHANGED}
+            0 start t; t rm /d; {other}; t commit -> OK
+            0 hear -> /d:root {DEEPER}:leaf
+        """
+        for who, other in OTHERS.items()
+    },
+}
 
 
 @pytest.fixture(autouse=True)
-def little_stack(engine: Engine) -> Iterator[None]:
+def little_stack(world: World) -> Iterator[None]:
     """Room for far fewer calls than there are levels."""
-    engine.store.quotas.set(-1, NODES, 2 * LEVELS)
-    engine.store.quotas.set(-1, TRANSACTION_NODES, 3 * LEVELS)
+    world.limit(NODES, 2 * LEVELS)
+    world.limit(TRANSACTION_NODES, 3 * LEVELS)
     with shallow_stack():
         yield
 
 
-def test_a_guests_deepest_path_is_made_listed_and_removed(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """Level by level and all at once; all of it is counted."""
-    hostile.ok(Op.WRITE, DEEP + b"\0value")
-    assert engine.store.usage.nodes.of(1) == 1 + LEVELS
-    assert hostile.reply(Op.READ, DEEP + b"\0") == (Op.READ, b"value")
-    names, path = 0, b"d"
-    while hostile.reply(Op.DIRECTORY, path + b"\0") != (Op.DIRECTORY, b""):
-        names, path = names + 1, path + b"/d"
-    assert names == LEVELS - 1
-    assert bystander.is_served()
-    hostile.ok(Op.RM, b"d\0")
-
-    assert engine.store.usage.nodes.of(1) == 1
-    assert bystander.is_served()
-    dom0.ok(Op.CONTROL, b"check\0")
-
-
-@pytest.mark.parametrize("others", [False, True])
-def test_a_transaction_goes_as_deep(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander, others: bool
-) -> None:
-    """Whether or not others have changed something before the commit."""
-    number = hostile.start()
-    hostile.ok(Op.WRITE, DEEP + b"\0value", number)
-    if others:
-        dom0.ok(Op.WRITE, b"/other\0value")
-    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert engine.store.usage.nodes.of(1) == 1 + LEVELS
-    number = hostile.start()
-    hostile.ok(Op.RM, b"d\0", number)
-    if others:
-        dom0.ok(Op.WRITE, b"/other\0value")
-    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-
-    assert engine.store.usage.nodes.of(1) == 1
-    assert bystander.is_served()
-
-
-def test_a_conflict_is_found_at_the_bottom(
-    dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """However many levels lead there."""
-    hostile.ok(Op.WRITE, DEEP + b"\0value")
-    number = hostile.start()
-    hostile.ok(Op.WRITE, b"x\0value", number)
-    assert hostile.reply(Op.READ, DEEP + b"\0", number) == (Op.READ, b"value")
-    dom0.ok(Op.WRITE, home(1) + b"/" + DEEP + b"\0other")
-
-    assert hostile.reply(Op.TRANSACTION_END, b"T\0", number)[1] == b"EAGAIN\0"
-    assert bystander.is_served()
-
-
-def test_watches_as_deep_are_told(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
-    """Of a change at the bottom, and of the removal of the top."""
-    for path in (b"d", DEEP):
-        hostile.ok(Op.WATCH, path + b"\0t\0")
-    written = hostile.ask(Op.WRITE, DEEP + b"\0value")
-    assert written == [event(DEEP, b"t"), (Op.WRITE, OK)]
-    assert hostile.ask(Op.RM, b"d\0") == [
-        event(DEEP, b"t"),
-        event(b"d", b"t"),
-        (Op.RM, OK),
-    ]
-    hostile.ok(Op.RESET_WATCHES, b"\0")
-
-    assert engine.store.watches.spots() == 1
-    assert bystander.is_served()
-
-
-def test_the_deepest_path_of_dom0_is_no_trouble(
-    engine: Engine, dom0: Client, bystander: Bystander
-) -> None:
-    """A message has room for twice as many levels as a guest may make."""
-    dom0.ok(Op.WRITE, DEEPER + b"\0")
-    dom0.ok(Op.WATCH, DEEPER + b"\0t\0")
-    dom0.ok(Op.SET_PERMS, DEEPER + b"\0n0\0")
-    assert count_nodes(engine.store, (b"", b"d")) == 2000
-    assert bystander.is_served()
-    assert dom0.ask(Op.RM, b"/d\0") == [event(DEEPER, b"t"), (Op.RM, OK)]
-
-    assert count_nodes(engine.store, (b"", b"d")) == 0
-    assert bystander.is_served()
-
-
-def test_a_deep_tree_goes_with_its_domain(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """Its nodes are found and removed, and rights on others' nodes too."""
-    hostile.ok(Op.WRITE, DEEP + b"\0value")
-    dom0.ok(Op.WRITE, DEEPER + b"\0value")
-    dom0.ok(Op.SET_PERMS, DEEPER + b"\0n0\0r1\0")
-    dom0.ok(Op.RELEASE, b"1\0")
-
-    assert engine.store.usage.nodes.of(1) == 0
-    assert dom0.reply(Op.GET_PERMS, DEEPER + b"\0") == (Op.GET_PERMS, b"n0\0")
-    dom0.ok(Op.RM, b"/d\0")
-    assert verify(engine.store) == []
-    assert bystander.is_served()
+@pytest.mark.parametrize("rule", RULES)
+def test_no_walk_is_as_deep_as_the_tree(world: World, rule: str) -> None:
+    """Level by level and all at once."""
+    world.play(RULES[rule])
 
 
 def test_a_ring_carries_the_deepest_path(host: Host) -> None:
@@ -145,5 +103,4 @@ def test_a_ring_carries_the_deepest_path(host: Host) -> None:
     with guest.transaction() as transaction:
         transaction.rm("d")
 
-    assert host.run(lambda: host.engine.store.usage.nodes.of(1)) == 1
-    assert host.is_served()
+    assert host.nodes_of(1) == 1

@@ -1,105 +1,61 @@
 """XSA-419: nodes of domains that have ended, left to dom0, which has no quota."""
 
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from tests.engine.support import Client, event
+from tests.support.hosts import AnyHost
 from tests.support.processes import Place
-from tests.xsa.hosts import Host
-from tests.xsa.support import Bystander, Counts, guest_at_home, home
-from xsd.engine import Engine
-from xsd.protocol.ops import Op
-from xsd.store.check import verify
+from tests.xsa.support import World
 
-ROUNDS = 50
+LIVE: Final = """
+    1 write /shared/{1..30}/below value; 1 set /shared/{1..30} n1 b0
+    1 write data/{1..30} value; 0 release 1
+"""
+"""A domain comes, makes nodes in and outside its home, and goes."""
 
-NODES = 30
-"""That each domain makes outside its home."""
-
-
-@pytest.fixture
-def shared(dom0: Client) -> bytes:
-    """A directory in which every domain may make nodes."""
-    dom0.ok(Op.MKDIR, b"/shared\0")
-    dom0.ok(Op.SET_PERMS, b"/shared\0b0\0")
-    return b"/shared"
-
-
-def live_and_die(engine: Engine, dom0: Client, shared: bytes) -> None:
-    """Have a domain come, make nodes in and outside its home, and go."""
-    guest = guest_at_home(engine, 1)
-    for number in range(NODES):
-        guest.ok(Op.WRITE, shared + b"/%d/below\0value" % number)
-        guest.ok(Op.SET_PERMS, shared + b"/%d\0n1\0b0\0" % number)
-        guest.ok(Op.WRITE, b"data/%d\0value" % number)
-    dom0.ok(Op.RELEASE, b"1\0")
-    engine.disconnect(guest.connection)
+RULES: Final[dict[str, str]] = {
+    "domains that come and go leave nothing, wherever their nodes were": f"""
+        0 make /shared b0; {LIVE}; note
+        {50 * (LIVE + "; same")}
+        0 dir /shared -> -
+    """,
+    "others' nodes below those of a dead domain go with them, and are told": """
+        enter 2; make mine b1; 2 write ~1/mine/theirs value; 2 watch ~1/mine/theirs t
+        nodes 2 -> 2; 0 release 1; nodes 2 -> 1
+        2 hear -> ~1/mine/theirs:t
+    """,
+}
 
 
-def test_domains_that_come_and_go_leave_nothing(
-    engine: Engine, dom0: Client, bystander: Bystander, shared: bytes
-) -> None:
-    """However often, wherever their nodes were."""
-    live_and_die(engine, dom0, shared)
-    before = Counts(engine.store)
-    for _ in range(ROUNDS):
-        live_and_die(engine, dom0, shared)
-        assert Counts(engine.store) == before
-
-    assert dom0.reply(Op.DIRECTORY, shared + b"\0") == (Op.DIRECTORY, b"")
-    assert bystander.is_served()
+@pytest.mark.parametrize("rule", RULES)
+def test_a_domains_nodes_go_with_it(world: World, rule: str) -> None:
+    """However often."""
+    world.play(RULES[rule])
 
 
-def test_others_nodes_below_those_of_a_dead_domain_go_with_them(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
-    """They are taken off their owners' counters; whoever watched is told."""
-    other = guest_at_home(engine, 2)
-    hostile.ok(Op.MKDIR, b"mine\0")
-    hostile.ok(Op.SET_PERMS, b"mine\0b1\0")
-    other.ok(Op.WRITE, home(1) + b"/mine/theirs\0value")
-    other.ok(Op.WATCH, home(1) + b"/mine/theirs\0t\0")
-    assert engine.store.usage.nodes.of(2) == 2
-    dom0.ok(Op.RELEASE, b"1\0")
-
-    assert engine.store.usage.nodes.of(2) == 1
-    assert other.take() == [event(home(1) + b"/mine/theirs", b"t")]
-    assert bystander.is_served()
-
-
-def test_domains_that_are_killed_leave_nothing(host: Host) -> None:
+def test_domains_that_are_killed_leave_nothing(anywhere: AnyHost) -> None:
     """On rings, as a guest that reboots all the time."""
-    host.dom0.mkdir("/shared")
-    host.dom0.set_permissions("/shared", ["b0"])
-    before = host.run(lambda: Counts(host.engine.store))
+    anywhere.play("0 make /shared b0")
+    before = anywhere.counts()
     for _ in range(10):
-        guest = host.guest(1)
-        for number in range(10):
-            guest.write(f"/shared/{number}/below", b"value")
-        host.end(1)
-        assert host.run(lambda: Counts(host.engine.store)) == before
-    assert host.is_served()
+        anywhere.play("write /shared/{0..9}/below value; end 1")
+        assert anywhere.counts() == before
 
 
-def test_orphans_are_kept_if_the_operator_wants_it(
-    engine: Engine, dom0: Client, bystander: Bystander, shared: bytes
-) -> None:
-    """They are dom0's then: the counters stay right, and nothing limits them."""
-    engine.keep_orphans(keep=True)
-    for round_ in range(1, 4):
-        guest = guest_at_home(engine, 1)
-        of_dom0 = engine.store.usage.nodes.of(0)
-        for number in range(NODES):
-            guest.ok(Op.WRITE, shared + b"/%d-%d\0value" % (round_, number))
-        dom0.ok(Op.RELEASE, b"1\0")
-        engine.disconnect(guest.connection)
+def test_orphans_are_kept_if_the_operator_wants_it(world: World) -> None:
+    """They are dom0's then: the counters stay right, and nothing limits them.
 
-        # The home is one more.
-        assert engine.store.usage.nodes.of(0) == of_dom0 + NODES + 1
-        assert engine.store.usage.nodes.of(1) == 0
-    assert verify(engine.store) == []
-    assert bystander.is_served()
+    The home is one more; seven nodes are dom0's anyway.
+    """
+    world.xenstore.engine.keep_orphans(keep=True)
+    world.play("""
+        0 make /shared b0; enter 1; nodes 0 -> 8
+        write /shared/1-{1..30} value; 0 release 1; nodes 0 -> 39; nodes 1 -> 0
+        write /shared/2-{1..30} value; 0 release 1; nodes 0 -> 69; nodes 1 -> 0
+        write /shared/3-{1..30} value; 0 release 1; nodes 0 -> 99; nodes 1 -> 0
+    """)
 
 
 def test_keeping_orphans_is_called_unsafe_where_it_is_offered(place: Place) -> None:

@@ -1,195 +1,131 @@
 """XSA-421: a commit that is done by half, and counters that do not see all of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import pytest
 
-from tests.engine.support import Client
-from tests.store.support import shape
-from tests.xsa.support import Bystander, Counts, home
-from xsd.engine import Engine
+from tests.xsa.support import World
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
-from xsd.store import Store
-from xsd.store.check import verify
+from xsd.store import commit
 from xsd.store.quota import NODES
 from xsd.store.tree import Tree
+from xsd.testing import Session
 
 LIMIT: Final = 10
 
-Request = tuple[int, bytes]
+COMMITS: Final[dict[str, int]] = {
+    "t1 mkdir a; t1 rm a": 0,
+    "t1 mkdir a/b/c; t1 rm a": 0,
+    "t1 mkdir a/b/c; t1 rm a/b": 1,
+    "t1 mkdir a; t1 rm a; t1 mkdir a": 1,
+    "t1 mkdir a/b; t1 rm a; t1 write a/c/d": 3,
+    "t1 rm old": -3,
+    "t1 rm old; t1 mkdir old/x": -1,
+    "t1 rm old/x; t1 mkdir old/x/y; t1 rm old": -3,
+    "t1 rm old; t1 mkdir old/x/y/z": 1,
+}
+"""What is done with `old/x/y` and others, and how many nodes there are more then."""
+
+OTHERS: Final = {False: "", True: "0 write /other value"}
+"""Others change something, so that the next commit is not a plain one."""
 
 
-def run(client: Client, requests: Sequence[Request], end: bytes = b"T\0") -> bytes:
-    """Make a transaction; return the payload of the reply to its end."""
-    number = client.start()
-    for op, payload in requests:
-        client.ok(op, payload, number)
-    return client.ask(Op.TRANSACTION_END, end, number)[-1][1]
-
-
-@pytest.fixture
-def crowded(dom0: Client) -> Callable[[], None]:
-    """Have others change something, so that the next commit is not a plain one."""
-
-    def change() -> None:
-        dom0.ok(Op.WRITE, b"/other\0value")
-
-    return change
-
-
-@pytest.mark.parametrize("others", [False, True])
-@pytest.mark.parametrize(
-    ("requests", "left"),
-    [
-        ([(Op.MKDIR, b"a\0"), (Op.RM, b"a\0")], 0),
-        ([(Op.MKDIR, b"a/b/c\0"), (Op.RM, b"a\0")], 0),
-        ([(Op.MKDIR, b"a/b/c\0"), (Op.RM, b"a/b\0")], 1),
-        ([(Op.MKDIR, b"a\0"), (Op.RM, b"a\0"), (Op.MKDIR, b"a\0")], 1),
-        ([(Op.MKDIR, b"a/b\0"), (Op.RM, b"a\0"), (Op.WRITE, b"a/c/d\0")], 3),
-        ([(Op.RM, b"old\0")], -3),
-        ([(Op.RM, b"old\0"), (Op.MKDIR, b"old/x\0")], -1),
-        ([(Op.RM, b"old/x\0"), (Op.MKDIR, b"old/x/y\0"), (Op.RM, b"old\0")], -3),
-        ([(Op.RM, b"old\0"), (Op.MKDIR, b"old/x/y/z\0")], 1),
-    ],
-)
+@pytest.mark.parametrize("others", OTHERS)
+@pytest.mark.parametrize("requests", COMMITS)
 def test_a_commit_counts_what_it_leaves(
-    engine: Engine,
-    hostile: Client,
-    bystander: Bystander,
-    crowded: Callable[[], None],
-    requests: list[Request],
-    left: int,
-    others: bool,
+    world: World, requests: str, others: bool
 ) -> None:
     """However often a node was made and removed on the way."""
-    hostile.ok(Op.WRITE, b"old/x/y\0value")
-    before = engine.store.usage.nodes.of(1)
-    number = hostile.start()
-    for op, payload in requests:
-        hostile.ok(op, payload, number)
-    if others:
-        crowded()
-    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-
-    assert engine.store.usage.nodes.of(1) == before + left
-    assert bystander.is_served()
+    world.play(f"""
+        write old/x/y value; nodes 1 -> 4
+        start t1; {requests}; {OTHERS[others]}; t1 commit -> OK
+        nodes 1 -> {4 + COMMITS[requests]}
+    """)
 
 
-@pytest.mark.parametrize("others", [False, True])
+@pytest.mark.parametrize("others", OTHERS)
 def test_no_way_of_making_and_removing_gets_more_nodes_than_allowed(
-    engine: Engine,
-    hostile: Client,
-    bystander: Bystander,
-    crowded: Callable[[], None],
-    others: bool,
+    world: World, dom0: Session, hostile: Session, others: bool
 ) -> None:
     """Over and over: the quota is where it was."""
-    engine.store.quotas.set(1, NODES, LIMIT)
+    world.limit(NODES, LIMIT, 1)
     for round_ in range(2 * LIMIT):
         number = hostile.start()
         for op in (Op.MKDIR, Op.RM, Op.MKDIR, Op.RM, Op.MKDIR):
             hostile.ask(op, b"n%d/below\0" % round_, number)
         if others:
-            crowded()
-        hostile.ask(Op.TRANSACTION_END, b"T\0", number)
-        assert engine.store.usage.nodes.of(1) <= LIMIT
-        assert verify(engine.store) == []
+            dom0.ok(Op.WRITE, b"/other\0value")
+        hostile.commit(number)
+        assert world.nodes(1) <= LIMIT
+        world.check()
 
-    assert engine.store.usage.nodes.of(1) == LIMIT - 1
-    assert hostile.errno(Op.MKDIR, b"too/many\0") == Errno.ENOSPC
-    assert bystander.is_served()
+    assert world.nodes(1) == LIMIT - 1
+    assert hostile.refused(Op.MKDIR, b"too/many\0") == Errno.ENOSPC
 
 
 class DefectError(Exception):
     """Something that should not happen happens in the middle of a commit."""
 
 
-STEPS: Final = [
-    (Op.WRITE, b"old/x\0changed"),
-    (Op.RM, b"old/y\0"),
-    (Op.MKDIR, b"new/a/b\0"),
-    (Op.SET_PERMS, b"old\0n1\0r7\0"),
-    (Op.MKDIR, b"gone\0"),
-    (Op.RM, b"gone\0"),
-]
+STEPS: Final = """
+    1 start t; t write old/x changed; t rm old/y; t mkdir new/a/b; t set old n1 r7
+    t mkdir gone; t rm gone
+"""
 
 
 @pytest.mark.pure_only
-@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize("at", range(8))
 def test_a_commit_that_breaks_anywhere_changes_nothing(
-    engine: Engine,
-    hostile: Client,
-    bystander: Bystander,
-    crowded: Callable[[], None],
-    monkeypatch: pytest.MonkeyPatch,
-    at: int,
+    world: World, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     """The client gets EIO, the transaction is gone, the store is as it was."""
-    for name in (b"x", b"y", b"z"):
-        hostile.ok(Op.WRITE, b"old/" + name + b"\0value")
-    hostile.ok(Op.WATCH, b"/\0t\0")
-    number = hostile.start()
-    for op, payload in STEPS:
-        hostile.ok(op, payload, number)
-    crowded()
-    before = shape(engine.store), engine.store.usage.nodes.used.copy()
-
-    with monkeypatch.context() as patch:
-        break_at(patch, at)
-        assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.EIO
-
-    assert (shape(engine.store), engine.store.usage.nodes.used) == before
-    assert engine.store.usage.transactions.used == {}
-    assert verify(engine.store) == []
-    (notice,) = [each for each in engine.take_notices() if each.level == "error"]
+    world.stop_tape()
+    world.play(
+        f"""
+        write old/x value; write old/y value; write old/z value; watch / t
+        {STEPS}; 0 write /other value; note
+        break; t commit -> EIO; mend
+        hear -> -; same tree; 0 control check -> OK
+        transactions -> 0; t commit -> ENOENT
+        {STEPS}; t commit -> OK; hear
+        """,
+        acts={"break": lambda: break_at(monkeypatch, at), "mend": monkeypatch.undo},
+    )
+    world.check()
+    (notice,) = world.notices("error")
     assert isinstance(notice.error, DefectError)
-    assert hostile.errno(Op.TRANSACTION_END, b"T\0", number) == Errno.ENOENT
-    assert run(hostile, STEPS) == b"OK\0"
-    assert bystander.is_served()
 
 
 def break_at(patch: pytest.MonkeyPatch, at: int) -> None:
     """Have the change with this number fail, before or after it is made."""
     steps = 0
 
-    def breaking(real: Callable[..., None]) -> Callable[..., None]:
-        def call(*arguments: object) -> None:
+    def breaking(real: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object) -> object:
             nonlocal steps
             if steps == at:
                 raise DefectError
-            real(*arguments)
             steps += 1
+            return real(*arguments)
 
         return call
 
-    for name in ("add", "set_value", "set_perms"):
+    for name in ("remove_from", "add_to", "write_own", "permit_own"):
         patch.setattr(Tree, name, breaking(getattr(Tree, name)))
-    patch.setattr(Store, "_check_growth", breaking(Store._check_growth))
+    for name in ("_check_growth", "changes_between"):
+        patch.setattr(commit, name, breaking(getattr(commit, name)))
 
 
-def test_a_commit_that_is_refused_changes_nothing(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
+def test_a_commit_that_is_refused_changes_nothing(world: World) -> None:
     """For a conflict, for a quota, or for a right that is gone."""
-    hostile.ok(Op.WRITE, b"old/x\0value")
-    dom0.ok(Op.MKDIR, b"/shared\0")
-    dom0.ok(Op.SET_PERMS, b"/shared\0b0\0")
-    numbers = [hostile.start() for _ in range(3)]
-    for number in numbers:
-        hostile.ok(Op.WRITE, b"new/a\0value", number)
-    hostile.ask(Op.READ, b"old/x\0", numbers[0])
-    hostile.ok(Op.WRITE, b"/shared/a\0value", numbers[1])
-    dom0.ok(Op.WRITE, home(1) + b"/old/x\0other")
-    dom0.ok(Op.SET_PERMS, b"/shared\0n0\0")
-    engine.store.quotas.set(1, NODES, 3)
-    before = shape(engine.store), Counts(engine.store)
-
-    refused = [hostile.errno(Op.TRANSACTION_END, b"T\0", each) for each in numbers]
-    assert refused[0] == Errno.EAGAIN
-    assert refused[1] in {Errno.EAGAIN, Errno.EACCES}
-    assert refused[2] == Errno.ENOSPC
-    assert shape(engine.store) == before[0]
-    assert engine.store.usage.transactions.used == {}
-    assert bystander.is_served()
+    world.play("""
+        write old/x value; 0 make /shared b0; start t{1..3}; t{1..3} write new/a value
+        t1 read old/x; t2 write /shared/a value
+        0 write ~1/old/x other; 0 set /shared n0; limit nodes 3; note
+        t1 commit -> EAGAIN
+        t2 commit -> EAGAIN|EACCES
+        t3 commit -> ENOSPC
+        same tree; transactions -> 0
+    """)

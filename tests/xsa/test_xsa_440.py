@@ -1,114 +1,60 @@
 """XSA-440: counters that go below zero when a commit meets a removal."""
 
-from collections.abc import Callable
+from typing import Final
 
 import pytest
 
-from tests.engine.support import Client
-from tests.xsa.hosts import Host
-from tests.xsa.support import Bystander, guest_at_home, home, refusal_of
-from xsd.engine import Engine
-from xsd.protocol.errors import Errno
-from xsd.protocol.ops import Op
-from xsd.store.check import verify
+from tests.support.hosts import AnyHost
+from tests.xsa.support import World
 
-INSIDE = home(1) + b"/data"
-
-
-def by_guest(_dom0: Client, hostile: Client) -> None:
-    """The owner removes the node."""
-    hostile.ok(Op.RM, b"data\0")
-
-
-def by_dom0(dom0: Client, _hostile: Client) -> None:
-    """Somebody else does."""
-    dom0.ok(Op.RM, INSIDE + b"\0")
-
-
-def from_above(dom0: Client, _hostile: Client) -> None:
-    """It goes with its parent."""
-    dom0.ok(Op.RM, home(1) + b"\0")
-
-
-def by_the_end(dom0: Client, _hostile: Client) -> None:
-    """Its owner ends."""
-    dom0.ok(Op.RELEASE, b"1\0")
-
-
-def given_away(dom0: Client, _hostile: Client) -> None:
-    """It counts for another domain now."""
-    dom0.ok(Op.SET_PERMS, INSIDE + b"\0n2\0")
-
-
-Outside = Callable[[Client, Client], None]
-
-
-@pytest.mark.parametrize(
-    "outside", [by_guest, by_dom0, from_above, by_the_end, given_away]
+INSIDE: Final = (
+    *("rm ~1/data", "rm ~1"),
+    *("write ~1/data other", "write ~1/data/below other", "set ~1/data n2"),
 )
-@pytest.mark.parametrize(
-    ("op", "payload"),
-    [
-        (Op.RM, INSIDE + b"\0"),
-        (Op.RM, home(1) + b"\0"),
-        (Op.WRITE, INSIDE + b"\0other"),
-        (Op.WRITE, INSIDE + b"/below\0other"),
-        (Op.SET_PERMS, INSIDE + b"\0n2\0"),
-    ],
-)
+"""What dom0 does in a transaction."""
+
+OUTSIDE: Final[dict[str, str]] = {
+    "its owner removes the node": "rm data",
+    "dom0 removes it": "0 rm ~1/data",
+    "it goes with its parent": "0 rm ~1",
+    "its owner ends": "0 release 1",
+    "it is given to another": "0 set ~1/data n2",
+}
+
+
+@pytest.mark.parametrize("outside", OUTSIDE)
+@pytest.mark.parametrize("inside", INSIDE)
 def test_what_was_removed_outside_is_a_conflict(
-    engine: Engine,
-    dom0: Client,
-    hostile: Client,
-    bystander: Bystander,
-    op: int,
-    payload: bytes,
-    outside: Outside,
+    world: World, inside: str, outside: str
 ) -> None:
     """Before anything is counted; no counter is negative, or kept at zero."""
-    guest_at_home(engine, 2)
-    hostile.ok(Op.WRITE, b"data/below\0value")
-    number = dom0.start()
-    dom0.ok(op, payload, number)
-    outside(dom0, hostile)
-    end = dom0.ask(Op.TRANSACTION_END, b"T\0", number)
-
     # New nodes below one that was only given away inherit from it.
-    if (outside, op) != (given_away, Op.WRITE):
-        assert end == [(Op.ERROR, b"EAGAIN\0")]
-    assert verify(engine.store) == []
-    assert all(count > 0 for count in engine.store.usage.nodes.used.values())
-    assert bystander.is_served()
+    inherits = inside.startswith("write") and outside == "it is given to another"
+    world.play(f"""
+        enter 2; write data/below value; 0 start t1; t1 {inside}
+        {OUTSIDE[outside]}
+        t1 commit -> {"OK|EAGAIN" if inherits else "EAGAIN"}
+    """)
+    world.check()
+    assert all(count > 0 for count in world.store.usage.nodes.used.values())
 
 
-def test_a_domain_that_ends_inside_many_transactions(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
-) -> None:
+def test_a_domain_that_ends_inside_many_transactions(world: World) -> None:
     """All of them tried to take what went with it; each gets its reply."""
-    for node in range(20):
-        hostile.ok(Op.WRITE, b"data/%d\0value" % node)
-    numbers = [dom0.start() for _ in range(20)]
-    for node, number in enumerate(numbers):
-        dom0.ok(Op.RM, INSIDE + b"/%d\0" % node, number)
-        dom0.ok(Op.WRITE, b"/log/%d\0value" % node, number)
-    dom0.ok(Op.RELEASE, b"1\0")
-    refused = [dom0.errno(Op.TRANSACTION_END, b"T\0", each) for each in numbers]
-
-    assert refused == [Errno.EAGAIN] * 20
-    assert 1 not in engine.store.usage.nodes.used
-    assert dom0.errno(Op.READ, b"/log\0") == Errno.ENOENT
-    assert bystander.is_served()
+    world.play("""
+        write data/{1..20} value; 0 start t{1..20}
+        t{1..20} rm ~1/data/{1..20}; t{1..20} write /log/{1..20} value
+        0 release 1
+        t{1..20} commit -> EAGAIN
+        0 read /log -> ENOENT
+    """)
+    assert 1 not in world.store.usage.nodes.used
 
 
-def test_a_domain_is_killed_inside_a_transaction_about_it(host: Host) -> None:
+def test_a_domain_is_killed_inside_a_transaction_about_it(anywhere: AnyHost) -> None:
     """The toolstack gets EAGAIN and finds out why; the daemon goes on."""
-    guest = host.guest(1)
-    guest.write("data", b"value")
-    transaction = host.dom0.transaction()
-    transaction.rm(INSIDE)
-    transaction.set_permissions(home(1), ["n0"])
-    host.end(1)
-
-    assert refusal_of(transaction.commit) == Errno.EAGAIN
-    assert 1 not in host.run(lambda: host.engine.store.usage.nodes.used)
-    assert host.is_served()
+    anywhere.play("""
+        write data value; 0 start t1; t1 rm ~1/data; t1 set ~1 n0
+        end 1; t1 commit -> EAGAIN
+    """)
+    assert 1 not in anywhere.run(lambda: anywhere.engine.store.usage.nodes.used)

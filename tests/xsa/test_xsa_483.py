@@ -1,127 +1,52 @@
 """XSA-483: what a dead domain used, counted against the next one of its id."""
 
-from collections.abc import Callable
+from typing import Final
 
 import pytest
 
-from tests.engine.support import Client
-from tests.xsa.hosts import Host
-from tests.xsa.support import Bystander, Counts, guest_at_home
-from xsd.client import Client as RingClient
-from xsd.engine import Engine
-from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.ops import Op
+from tests.support.hosts import AnyHost
+from tests.xsa.support import World
 from xsd.store.quota import NODES, TRANSACTIONS, WATCHES
 
-DOMID = 1
+LIMITS: Final = {NODES: 20, WATCHES: 8, TRANSACTIONS: 4}
 
-LIMITS = {NODES: 20, WATCHES: 8, TRANSACTIONS: 4}
+SET: Final = "; ".join([f"0 quota {name} {limit}" for name, limit in LIMITS.items()])
 
-
-def nodes(guest: Client) -> list[Errno]:
-    """Make nodes until it is refused; each new node is another answer."""
-    return refused_after(guest, lambda n: (Op.MKDIR, b"n%d\0" % n))
-
-
-def nodes_in_transactions(guest: Client) -> list[Errno]:
-    """Make them in a transaction that is left open."""
-    number = guest.start()
-    return refused_after(guest, lambda n: (Op.MKDIR, b"n%d\0" % n), number)
-
-
-def watches(guest: Client) -> list[Errno]:
-    """Watch until it is refused."""
-    return refused_after(guest, lambda n: (Op.WATCH, b"w\0%d\0" % n))
+FILL: Final[dict[str, str]] = {
+    "nodes": "mkdir n{1..19}; mkdir more -> ENOSPC",
+    "nodes in a transaction that is left open": """
+        start t; t mkdir n{1..19}; t mkdir more -> ENOSPC
+    """,
+    "watches": "watch w {1..8}; watch w more -> ENOSPC",
+    "transactions": "start t{1..4}; start more -> ENOSPC",
+}
+"""What a domain uses up, its home being a node already."""
 
 
-def transactions(guest: Client) -> list[Errno]:
-    """Open transactions until it is refused."""
-    return refused_after(guest, lambda _: (Op.TRANSACTION_START, b"\0"))
-
-
-def refused_after(
-    guest: Client, request: Callable[[int], tuple[int, bytes]], tx: int = 0
-) -> list[Errno]:
-    """Make requests; return one ENOSPC with as many elements before it as fit."""
-    found: list[Errno] = []
-    while True:
-        op, payload = request(len(found))
-        messages = guest.ask(op, payload, tx)
-        if messages[-1][0] == Op.ERROR or messages[0][0] == Op.ERROR:
-            return [*found, Errno.ENOSPC]
-        found.append(Errno.EEXIST)
-
-
-WAYS = [nodes, nodes_in_transactions, watches, transactions]
-
-
-@pytest.mark.parametrize("use", WAYS)
-def test_a_full_quota_is_free_again_for_the_next_domain(
-    engine: Engine,
-    dom0: Client,
-    bystander: Bystander,
-    use: Callable[[Client], list[Errno]],
-) -> None:
+@pytest.mark.parametrize("use", FILL)
+def test_a_full_quota_is_free_again_for_the_next_domain(world: World, use: str) -> None:
     """Whatever was used up: the next one can use as much, ten times over."""
-    for name, limit in LIMITS.items():
-        engine.store.quotas.set(-1, name, limit)
-    before = Counts(engine.store)
-    found: list[list[Errno]] = []
-    for _ in range(10):
-        guest = guest_at_home(engine, DOMID)
-        found.append(use(guest))
-        assert len(found[-1]) >= LIMITS[TRANSACTIONS]
-        dom0.ok(Op.RELEASE, b"%d\0" % DOMID)
-        engine.disconnect(guest.connection)
-        assert Counts(engine.store) == before
-
-    assert found == [found[0]] * 10
-    assert bystander.is_served()
+    before = world.counts()
+    again = f"{FILL[use]}; 0 release 1; same;"
+    world.play(f"{SET}; note; {again * 10}")
+    assert world.counts() == before
 
 
-def test_limits_of_its_own_end_with_a_domain(
-    engine: Engine, dom0: Client, bystander: Bystander
-) -> None:
+def test_limits_of_its_own_end_with_a_domain(world: World) -> None:
     """The next one has those of all domains."""
-    for value in (5, 50):
-        guest = guest_at_home(engine, DOMID)
-        common = len(nodes(guest))
-        dom0.ok(Op.SET_QUOTA, b"%d\0nodes\0%d\0" % (DOMID, value))
-        dom0.ok(Op.RELEASE, b"%d\0" % DOMID)
-        engine.disconnect(guest.connection)
-
-        assert len(nodes(guest_at_home(engine, DOMID))) == common
-        dom0.ok(Op.RELEASE, b"%d\0" % DOMID)
-    assert bystander.is_served()
+    world.play(f"""
+        0 quota nodes 20
+        enter 1; 0 quota 1 nodes 5; 0 release 1; {FILL["nodes"]}; 0 release 1
+        enter 1; 0 quota 1 nodes 50; 0 release 1; {FILL["nodes"]}
+    """)
 
 
-def make_until_refused(guest: RingClient) -> int:
-    """Make nodes until one is refused; return how many there were."""
-    for number in range(2 * LIMITS[NODES]):
-        try:
-            guest.mkdir(f"n{number}")
-        except XenStoreError as error:
-            if error.errno != Errno.ENOSPC:
-                raise
-            return number
-    raise AssertionError("there is no limit")
-
-
-@pytest.mark.parametrize("released", [False, True])
-def test_a_domain_that_is_killed_leaves_its_quota(host: Host, released: bool) -> None:
+@pytest.mark.parametrize("end", ["end 1", "0 release 1; end 1"])
+def test_a_domain_that_is_killed_leaves_its_quota(anywhere: AnyHost, end: str) -> None:
     """With nodes, watches and transactions at their limits."""
-    for name, limit in LIMITS.items():
-        host.dom0.set_quota(name, limit)
-    before = host.run(lambda: Counts(host.engine.store))
+    before = anywhere.counts()
     for _ in range(5):
-        guest = host.guest(DOMID)
-        assert make_until_refused(guest) == LIMITS[NODES] - 1
-        for number in range(LIMITS[WATCHES]):
-            guest.watch("w", f"t{number}")
-        for _transaction in range(LIMITS[TRANSACTIONS]):
-            guest.transaction()
-        if released:
-            host.dom0.release(DOMID)
-        host.end(DOMID)
-        assert host.run(lambda: Counts(host.engine.store)) == before
-    assert host.is_served()
+        anywhere.play(f"""
+            {SET}; {FILL["nodes"]}; {FILL["watches"]}; {FILL["transactions"]}; {end}
+        """)
+        assert anywhere.counts() == before

@@ -1,125 +1,82 @@
 """XSA-484: a request that ends the transaction it is made in."""
 
+from typing import Final
+
 import pytest
 
-from tests.engine.support import OK, Client, event
-from tests.xsa.hosts import Host, frames, wait_ignored
-from tests.xsa.support import Bystander, Counts, message_of
-from xsd.engine import Engine
+from tests.support.hosts import AnyHost, Host, wait_ignored
+from tests.xsa.support import World, message_of
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
-from xsd.store.quota import DEFAULTS, TRANSACTIONS
+from xsd.testing import Session
+from xsd.testing.session import OK, event, refusal
+
+GONE: Final = """
+    {0} read data -> ENOENT; {0} reset -> ENOENT; {0} commit -> ENOENT
+    {0} start no -> ENOENT
+"""
+
+RULES: Final[dict[str, str]] = {
+    "RESET_WATCHES in a transaction is OK and ends it, and any other": f"""
+        enter 1; note; start t1; start t2; start t3; t2 write data value; watch data t
+        t2 reset -> OK
+        {GONE.format("t1")}; {GONE.format("t2")}; {GONE.format("t3")}
+        same; read data -> ENOENT
+    """,
+    **{
+        f"RESET_WATCHES gives all transactions back, in {place}": f"""
+            start t{{1..10}}; start no -> ENOSPC; {place} reset -> OK; transactions -> 0
+            start t{{1..10}}; start no -> ENOSPC; {place} reset -> OK; transactions -> 0
+        """
+        for place in ("1", "t1", "t5", "t10")
+    },
+    **{
+        f"a transaction ends once, a second {end} finds and counts nothing": f"""
+            start t1; t1 write data value; t1 {end} -> OK
+            t1 {end} -> ENOENT; transactions -> 0
+        """
+        for end in ("commit", "abort")
+    },
+    "transactions do not nest; the one that is open goes on": """
+        start t1; t1 start no -> EBUSY; transactions -> 1; t1 commit -> OK
+    """,
+    "dom0 resets its watches in a transaction of its own": """
+        start t1; t1 write data value
+        0 start t2; t2 write ~1/data value; t2 reset; t2 commit -> ENOENT
+        transactions 0 -> 0
+    """,
+    # One reply; the store is in order whichever transactions are left.
+    **{
+        f"dom0 does {request} in a transaction of its own": f"""
+            start t1; t1 write data value
+            0 start t2; t2 write ~1/data value; t2 {request}
+            t2 commit -> OK|EAGAIN; transactions 0 -> 0
+        """
+        for request in ("release 1", "introduce 1 1 1", "target 1 7", "resume 1")
+    },
+}
 
 
-def test_reset_watches_in_a_transaction_ends_it(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
-    """It is OK; the transaction is not there any more, nor is any other."""
-    before = Counts(engine.store)
-    numbers = [hostile.start() for _ in range(3)]
-    hostile.ok(Op.WRITE, b"data\0value", numbers[1])
-    hostile.ok(Op.WATCH, b"data\0t\0")
-
-    assert hostile.ask(Op.RESET_WATCHES, b"\0", numbers[1]) == [(Op.RESET_WATCHES, OK)]
-    for number in numbers:
-        for op, payload in (
-            (Op.READ, b"data\0"),
-            (Op.RESET_WATCHES, b"\0"),
-            (Op.TRANSACTION_END, b"T\0"),
-            (Op.TRANSACTION_START, b"\0"),
-        ):
-            assert hostile.errno(op, payload, number) == Errno.ENOENT
-    assert Counts(engine.store) == before
-    assert hostile.errno(Op.READ, b"data\0") == Errno.ENOENT
-    assert bystander.is_served()
-
-
-def test_reset_watches_gives_all_transactions_back(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
-    """As often as it is done, in any of them or in none."""
-    limit = DEFAULTS[TRANSACTIONS]
-    for round_ in range(10):
-        numbers = [hostile.start() for _ in range(limit)]
-        assert hostile.errno(Op.TRANSACTION_START, b"\0") == Errno.ENOSPC
-        hostile.ok(Op.RESET_WATCHES, b"\0", [0, *numbers][round_])
-        assert engine.store.usage.transactions.used == {}
-    assert bystander.is_served()
-
-
-@pytest.mark.parametrize("end", [b"T\0", b"F\0"])
-def test_a_transaction_ends_once(
-    engine: Engine, hostile: Client, bystander: Bystander, end: bytes
-) -> None:
-    """A second end finds nothing, and counts nothing."""
-    number = hostile.start()
-    hostile.ok(Op.WRITE, b"data\0value", number)
-    hostile.ok(Op.TRANSACTION_END, end, number)
-
-    assert hostile.errno(Op.TRANSACTION_END, end, number) == Errno.ENOENT
-    assert engine.store.usage.transactions.used == {}
-    assert bystander.is_served()
+@pytest.mark.parametrize("rule", RULES)
+def test_any_request_may_end_a_transaction(world: World, rule: str) -> None:
+    """Its own, or those of others."""
+    world.play(RULES[rule])
 
 
 @pytest.mark.parametrize("payload", [b"", b"\0", b"T", b"x\0", b"T\0\0", b"F\0T\0"])
-def test_a_malformed_end_ends_nothing(
-    hostile: Client, bystander: Bystander, payload: bytes
-) -> None:
+def test_a_malformed_end_ends_nothing(hostile: Session, payload: bytes) -> None:
     """EINVAL, and the transaction goes on."""
     number = hostile.start()
 
-    assert hostile.errno(Op.TRANSACTION_END, payload, number) == Errno.EINVAL
+    assert hostile.refused(Op.TRANSACTION_END, payload, number) == Errno.EINVAL
     hostile.ok(Op.WRITE, b"data\0value", number)
     hostile.ok(Op.TRANSACTION_END, b"T\0", number)
     assert hostile.reply(Op.READ, b"data\0") == (Op.READ, b"value")
-    assert bystander.is_served()
-
-
-def test_transactions_do_not_nest(
-    engine: Engine, hostile: Client, bystander: Bystander
-) -> None:
-    """EBUSY; the one that is open goes on."""
-    number = hostile.start()
-
-    assert hostile.errno(Op.TRANSACTION_START, b"\0", number) == Errno.EBUSY
-    assert engine.store.usage.transactions.of(1) == 1
-    hostile.ok(Op.TRANSACTION_END, b"T\0", number)
-    assert bystander.is_served()
-
-
-@pytest.mark.parametrize(
-    ("op", "payload"),
-    [
-        (Op.RELEASE, b"1\0"),
-        (Op.INTRODUCE, b"1\x001\x001\0"),
-        (Op.SET_TARGET, b"1\x007\0"),
-        (Op.RESUME, b"1\0"),
-        (Op.RESET_WATCHES, b"\0"),
-    ],
-)
-def test_dom0_does_it_to_others_in_a_transaction_of_its_own(
-    engine: Engine,
-    dom0: Client,
-    hostile: Client,
-    bystander: Bystander,
-    op: int,
-    payload: bytes,
-) -> None:
-    """One reply; the store is in order whichever transactions are left."""
-    theirs = hostile.start()
-    hostile.ok(Op.WRITE, b"data\0value", theirs)
-    mine = dom0.start()
-    dom0.ok(Op.WRITE, b"/local/domain/1/data\0value", mine)
-    dom0.ok(op, payload, mine)
-    dom0.ask(Op.TRANSACTION_END, b"T\0", mine)
-
-    assert engine.store.usage.transactions.of(0) == 0
-    assert bystander.is_served()
 
 
 def test_a_caller_is_gone_before_its_reply(
-    engine: Engine, dom0: Client, hostile: Client, bystander: Bystander
+    world: World, dom0: Session, hostile: Session
 ) -> None:
     """What it still had to send is not answered, and what was due is dropped."""
     number = hostile.start()
@@ -130,9 +87,8 @@ def test_a_caller_is_gone_before_its_reply(
     hostile.send(requests)
 
     assert hostile.take() == []
-    assert engine.store.usage.transactions.used == {}
-    assert engine.store.watches.count == 0
-    assert bystander.is_served()
+    assert world.transactions() == {}
+    assert world.store.watches.count == 0
 
 
 @pytest.mark.parametrize("way", ["release", "kill", "offend", "introduce"])
@@ -155,30 +111,27 @@ def test_a_connection_ends_in_the_middle_of_its_requests(host: Host, way: str) -
     else:
         host.end(1)
 
-    assert host.run(lambda: host.engine.store.usage.transactions.used) == {}
-    assert host.is_served()
+    assert host.transactions() == {}
 
 
-def test_reset_watches_in_a_transaction_on_a_ring(host: Host) -> None:
+def test_reset_watches_in_the_middle_of_requests(anywhere: AnyHost) -> None:
     """The next request of the same piece finds no transaction."""
-    guest = host.guest(1)
-    number = guest.transaction().id
-    guest.send_bytes(
-        encode_frame(Op.WATCH, 1, number, b"data\0t\0")
-        + encode_frame(Op.RESET_WATCHES, 2, number, b"\0")
-        + encode_frame(Op.READ, 3, number, b"data\0")
-        + encode_frame(Op.TRANSACTION_END, 4, number, b"T\0")
-        + encode_frame(Op.WATCH, 5, 0, b"data\0u\0")
-    )
+    session = anywhere.session(anywhere.guest(1))
+    number = session.start()
+    asked = [
+        session.frame(Op.WATCH, b"data\0t\0", number),
+        session.frame(Op.RESET_WATCHES, b"\0", number),
+        session.frame(Op.READ, b"data\0", number),
+        session.frame(Op.TRANSACTION_END, b"T\0", number),
+    ]
+    session.send(b"".join(asked))
 
-    found = [(frame.op, frame.payload) for frame in frames(guest, 7)]
-    assert found == [
+    assert session.ask(Op.WATCH, b"data\0u\0") == [
         (Op.WATCH, OK),
         event(b"data", b"t"),
         (Op.RESET_WATCHES, OK),
-        (Op.ERROR, b"ENOENT\0"),
-        (Op.ERROR, b"ENOENT\0"),
+        refusal(Errno.ENOENT),
+        refusal(Errno.ENOENT),
         (Op.WATCH, OK),
         event(b"data", b"u"),
     ]
-    assert host.is_served()

@@ -1,12 +1,12 @@
 """What the subcommands share."""
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NoReturn, TypeVar
 
+from xsd.client.address import PATH_VARIABLE, RUN_DIRECTORY, RUNDIR_VARIABLE
 from xsd.client.client import Client
 from xsd.client.nodes import NodeOperations
 from xsd.protocol.errors import XenStoreError
@@ -14,8 +14,8 @@ from xsd.protocol.errors import XenStoreError
 T = TypeVar("T")
 
 _SOCKET_HELP: Final = (
-    "the daemon's Unix socket (default: $XENSTORED_PATH, else"
-    " $XENSTORED_RUNDIR/socket, else /run/xenstored/socket)"
+    f"the daemon's Unix socket (default: ${PATH_VARIABLE}, else"
+    f" ${RUNDIR_VARIABLE}/socket, else {RUN_DIRECTORY}/socket)"
 )
 
 
@@ -109,8 +109,7 @@ def show(text: bytes) -> str:
 
 def strerror(error: XenStoreError) -> str:
     """Return the C library's phrase for a refusal."""
-    number: int = getattr(errno, error.errno.name)
-    return os.strerror(number)
+    return os.strerror(error.errno)
 
 
 def child_path(parent: bytes, name: bytes) -> bytes:

@@ -11,11 +11,9 @@ from xsd.cli.common import CommandError, CommandParser
 from xsd.daemon.arguments import UsageError
 from xsd.daemon.config import BY_DEFAULT, ConfigError, Origin, Settings, gather
 from xsd.daemon.configfile import DEFAULT_FILE, ConfigFileError, read_file
-from xsd.daemon.options import parse
-from xsd.daemon.settings import SECTIONS, SETTINGS, Kind, Setting, render
-
-EXIT_WRONG: Final = 2
-"""Exit status if the configuration has a mistake."""
+from xsd.daemon.options import EXIT_USAGE, parse
+from xsd.daemon.setting import Setting
+from xsd.daemon.settings import SECTIONS, SETTINGS
 
 _EXAMPLES: Final = f"""
 commands:
@@ -105,7 +103,7 @@ def shown(settings: Settings) -> Iterable[str]:
                 yield f"# {setting.name} is not set"
             else:
                 source = settings.sources[setting.key]
-                text = f"{setting.name} = {render(value)}"
+                text = f"{setting.name} = {setting.kind.render(value)}"
                 yield f"{text:<42} # {_source(source, settings.file)}"
 
 
@@ -115,8 +113,8 @@ def described() -> Iterable[str]:
         yield setting.key
         for line in textwrap.wrap(setting.text, 74):
             yield f"    {line}"
-        yield f"    value:    {_expected(setting)}"
-        yield f"    default:  {render(setting.default)}"
+        yield f"    value:    {setting.expected}"
+        yield f"    default:  {setting.kind.render(setting.default)}"
         if setting.options:
             yield f"    option:   {', '.join('--' + each for each in setting.options)}"
         if setting.variable:
@@ -136,21 +134,12 @@ def example() -> Iterable[str]:
             yield ""
             for line in textwrap.wrap(setting.text, 76):
                 yield f"# {line}"
-            yield f"# {_expected(setting)[0].upper()}{_expected(setting)[1:]}."
+            yield f"# {setting.expected[0].upper()}{setting.expected[1:]}."
             if not setting.live:
                 yield "# Takes effect at the next start."
-            default = setting.default
-            value = _stand_in(setting) if default is None else render(default)
+            kind, default = setting.kind, setting.default
+            value = kind.stand_in if default is None else kind.render(default)
             yield f"#{setting.name} = {value}"
-
-
-def _stand_in(setting: Setting) -> str:
-    """Return a value for a setting that has no default."""
-    return "5" if setting.kind is Kind.NUMBER else f'"/run/xenstored/{setting.name}"'
-
-
-def _expected(setting: Setting) -> str:
-    return f"{setting.expected} ({setting.unit})" if setting.unit else setting.expected
 
 
 def _of(section: str) -> list[Setting]:
@@ -174,7 +163,7 @@ def _print(lines: Iterable[str]) -> None:
 
 def _wrong(problems: Iterable[str]) -> int:
     _complain(problems)
-    return EXIT_WRONG
+    return EXIT_USAGE
 
 
 def _complain(lines: Iterable[str]) -> None:

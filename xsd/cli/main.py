@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "chmod": ("xsd.cli.chmod:chmod", "set permissions"),
     "watch": ("xsd.cli.watch:watch", "print the path of each change"),
     "health": ("xsd.cli.health:health", "tell whether the daemon does its work"),
+    "tape": ("xsd.cli.tape:tape", "show or replay what the daemon has recorded"),
 }
 """By name: where the function is, and one line for `--help`."""
 

@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
+PATH_VARIABLE: Final = "XENSTORED_PATH"
+RUNDIR_VARIABLE: Final = "XENSTORED_RUNDIR"
+"""The environment's names for the socket and for its directory."""
+
 RUN_DIRECTORY: Final = "/run/xenstored"
 """Where a daemon keeps its socket unless told otherwise."""
 
@@ -15,7 +19,7 @@ def default_socket_path(environment: Mapping[str, str]) -> str:
     there is no falling back to `/dev/xen/xenbus`: a wrong path is an error,
     not another store. An empty variable counts as none.
     """
-    path = environment.get("XENSTORED_PATH")
+    path = environment.get(PATH_VARIABLE)
     if path:
         return path
-    return (environment.get("XENSTORED_RUNDIR") or RUN_DIRECTORY) + "/socket"
+    return (environment.get(RUNDIR_VARIABLE) or RUN_DIRECTORY) + "/socket"

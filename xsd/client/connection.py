@@ -8,10 +8,8 @@ from xsd.client.errors import DisconnectedError
 from xsd.client.transport import Transport
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
-from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.limits import PAYLOAD_MAX, UINT_MAX
 from xsd.protocol.ops import Op
-
-_REQUEST_ID_MAX = 0xFFFFFFFF
 
 
 class Event(NamedTuple):
@@ -76,7 +74,7 @@ class Connection:
         if size > PAYLOAD_MAX:
             reason = f"{op.name} request of {size} bytes, at most {PAYLOAD_MAX} fit"
             raise XenStoreError(Errno.E2BIG, reason, _subject(payload))
-        self._last_id = self._last_id % _REQUEST_ID_MAX + 1
+        self._last_id = self._last_id % UINT_MAX + 1
         try:
             data = encode_frame(op, self._last_id, tx_id, payload)
             self._connected().send(data, self._timeout)

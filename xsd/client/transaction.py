@@ -10,6 +10,7 @@ from xsd.client.connection import Connection
 from xsd.client.nodes import NodeOperations
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.ops import Op
+from xsd.protocol.reply import FALSE, TRUE
 
 FIRST_PAUSE: Final = 0.001
 LONGEST_PAUSE: Final = 0.25
@@ -74,11 +75,11 @@ class Transaction(NodeOperations):
             XenStoreError: EAGAIN if somebody else was faster; nothing has
                 happened, and the transaction is gone.
         """
-        self._end(b"T\0")
+        self._end(TRUE)
 
     def abort(self) -> None:
         """Forget everything, and end."""
-        self._end(b"F\0")
+        self._end(FALSE)
 
     def _end(self, payload: bytes) -> None:
         try:

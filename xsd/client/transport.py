@@ -8,7 +8,8 @@ from typing import Final, final
 
 from xsd.client.errors import DisconnectedError, NotListeningError
 
-_RECEIVE_SIZE: Final = 65536
+RECEIVE_SIZE: Final = 65536
+"""Bytes that are asked of a socket at once."""
 
 
 class Transport(ABC):
@@ -75,7 +76,7 @@ class SocketTransport(Transport):
         """See `Transport.receive`."""
         self._socket.settimeout(timeout)
         try:
-            data = self._socket.recv(_RECEIVE_SIZE)
+            data = self._socket.recv(RECEIVE_SIZE)
         except BlockingIOError:
             # A limit of zero makes the socket non-blocking.
             raise TimeoutError("timed out") from None

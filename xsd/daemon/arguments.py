@@ -25,6 +25,7 @@ class Option:
         value: What its argument is called in the usage text, `file`; "" if it takes
             none.
         text: One line for the usage text.
+        place: Where it stands in that text.
         gone: The option belongs to older versions: it is warned about and ignored.
     """
 
@@ -32,6 +33,7 @@ class Option:
     letters: str = ""
     value: str = ""
     text: str = ""
+    place: int = 0
     gone: bool = False
 
     def __str__(self) -> str:

@@ -11,10 +11,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, final
 
-from xsd.daemon.settings import SECTIONS, SETTINGS, Value
+from xsd.daemon.setting import Value
+from xsd.daemon.settings import SECTIONS, SETTINGS
 
 DEFAULT_FILE: Final = Path("/etc/xen/xsd.toml")
 """Is read if it is there and no other is named."""
+
+FILE_VARIABLE: Final = "XSD_CONFIG"
+"""Names another one in the environment."""
 
 
 _LIST_OF_SECTIONS: Final = f"the sections are {', '.join(SECTIONS)}"
@@ -95,7 +99,7 @@ def _settings(
         key = prefix + name
         if key in SETTINGS:
             try:
-                yield key, SETTINGS[key].check(value), ""
+                yield key, SETTINGS[key].kind.check(value), ""
             except ValueError as error:
                 yield key, None, str(error)
         elif key not in SECTIONS:

@@ -1,6 +1,5 @@
 """The log, as operators send it elsewhere while the daemon runs: CONTROL logfile."""
 
-import errno
 import os
 import resource
 from datetime import UTC, datetime
@@ -10,8 +9,8 @@ from typing import Final, final
 import structlog
 
 from xsd import __version__
-from xsd.daemon.config import TRACE_DIRECTORY
 from xsd.daemon.logsetup import FileSink, Sink, configure, open_carefully
+from xsd.daemon.settings import TRACE_DIRECTORY
 from xsd.engine.logbook import Logbook
 from xsd.protocol.errors import Errno, XenStoreError
 
@@ -128,8 +127,7 @@ def _path(name: bytes) -> Path:
 
 def _refusal(error: OSError, name: bytes) -> XenStoreError:
     """What a client is told of a file that cannot be had."""
-    code = errno.errorcode.get(error.errno or 0, "")
-    told = Errno[code] if code in Errno.__members__ else Errno.EINVAL
+    told = next((each for each in Errno if each == error.errno), Errno.EINVAL)
     return XenStoreError(told, _reason(error), name)
 
 

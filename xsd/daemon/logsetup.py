@@ -22,7 +22,10 @@ from structlog.processors import JSONRenderer, TimeStamper, add_log_level
 from structlog.processors import format_exc_info as format_exception
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from xsd.daemon.config import Config
+from xsd.daemon.settings import Config
+
+FILE_MODE: Final = 0o600
+"""Of each file that the daemon makes: what clients send may be secret."""
 
 
 class Sink(ABC):
@@ -86,7 +89,7 @@ class StreamSink(Sink):
 
 def _open_to_append(path: Path) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags, FILE_MODE)
 
 
 def open_carefully(path: Path) -> int:
@@ -103,7 +106,7 @@ def open_carefully(path: Path) -> int:
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = os.open(path, flags, FILE_MODE)
     if os.fstat(descriptor).st_uid not in {0, os.geteuid()}:
         os.close(descriptor)
         raise PermissionError(errno.EACCES, "the file is somebody else's", str(path))

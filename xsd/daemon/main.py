@@ -11,14 +11,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import structlog
 import uvloop
 
 from xsd import __version__
 from xsd.daemon.activation import ActivationError, Adopted, Passed, choose
-from xsd.daemon.config import Config, Settings
+from xsd.daemon.config import Settings
 from xsd.daemon.daemonize import EXIT_FAILED, StartError
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import open_sink, standard_sink
@@ -26,14 +26,8 @@ from xsd.daemon.notify import notify
 from xsd.daemon.pidfile import PidFile, PidFileHeldError
 from xsd.daemon.reload import Reloader
 from xsd.daemon.service import Service
+from xsd.daemon.settings import ROWS, Config
 from xsd.daemon.watchdog import watchdog_period_s
-
-_IDLE: Final = (
-    "control_event_channel",
-    "privileged_domid",
-    "live_update",
-)
-"""Settings that are read for the sake of the C daemon's scripts and do nothing yet."""
 
 log = structlog.get_logger(__name__)
 
@@ -144,12 +138,11 @@ async def _serve(
     loop.add_signal_handler(signal.SIGHUP, _hang_up, kept, reloader)
     try:
         service.start()
-        _watch_over(service)
     except OSError as error:
-        service.stop()
         reason = f"cannot listen on {config.socket}: {_reason(error)}"
         raise StartError(reason) from error
     try:
+        _watch_over(service)
         log.info(
             "daemon.serving",
             socket=str(config.socket),
@@ -174,7 +167,11 @@ def _watch_over(service: Service) -> None:
     if period_s:
         # The manager ends us by SIGABRT: then it is shown what we were at.
         faulthandler.enable()
-        service.watch_over(period_s, partial(_tell_of_life, service))
+        try:
+            service.watch_over(period_s, partial(_tell_of_life, service))
+        except OSError as error:
+            reason = f"cannot be a client of ourselves: {_reason(error)}"
+            raise StartError(reason) from error
 
 
 def _tell_of_life(service: Service) -> None:
@@ -202,11 +199,10 @@ def raise_descriptor_limit() -> None:
 
 
 def _warn_of_idle_settings(config: Config) -> None:
-    defaults = Config()
-    for name in _IDLE:
-        value = getattr(config, name)
-        if value != getattr(defaults, name):
-            log.warning("setting.without_effect", setting=name, value=value)
+    for row in ROWS.values():
+        value = getattr(config, row.field)
+        if row.idle and value != row.default:
+            log.warning("setting.without_effect", setting=row.field, value=value)
 
 
 def _reopen(kept: Log) -> None:

@@ -2,39 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, final
 
 from xsd.daemon.arguments import Option, scan
+from xsd.daemon.configfile import DEFAULT_FILE, FILE_VARIABLE
+from xsd.daemon.settings import ROWS
 
-OPTIONS: Final = (
-    Option("help", "Hh", "", "print this text and exit"),
-    Option("version", "", "", "print the version and exit"),
-    Option("no-fork", "N", "", "stay in the foreground"),
-    Option("config", "", "file", "settings; else $XSD_CONFIG, /etc/xen/xsd.toml"),
-    Option("pid-file", "F", "file", "lock it and write the process id to it"),
-    Option("socket", "", "path", "listen here, not on <rundir>/socket"),
-    Option("hypervisor", "", "what", "auto, xen or emulated"),
-    Option("log-level", "", "level", "debug, info, warning or error"),
-    Option("log-format", "", "format", "auto, console or json"),
-    Option("record", "", "file", "record what comes in, for debugging"),
-    Option(
-        "trace-file", "T", "file", "log and trace to this file; SIGHUP opens it anew"
-    ),
-    Option("trace-control", "", "switch", "+what or -what of obj, io, wrl, acc, tdb"),
-    Option("entry-nb", "E", "n", "quota: nodes of a domain"),
-    Option("entry-size", "S", "n", "quota: bytes of a node"),
-    Option("watch-nb", "W", "n", "quota: watches of a domain"),
-    Option("transaction", "t", "n", "quota: open transactions of a domain"),
-    Option("perm-nb", "A", "n", "quota: permissions of a node"),
-    Option("path-max", "M", "n", "quota: bytes of a path, at most 2048"),
-    Option("quota", "Q", "what=n", "any quota by name; 0 is no limit"),
-    Option("quota-soft", "q", "what=n", "warn above n; what: memory"),
-    Option("timeout", "w", "what=s", "wait s seconds; what: watch-event"),
-    Option("keep-orphans", "K", "", "keep nodes of domains that are gone (unsafe)"),
-    Option("event", "", "n", "event channel of the control domain"),
-    Option("master-domid", "", "n", "the control domain, if it is not domain 0"),
-    Option("priv-domid", "", "n", "a second domain with all rights"),
-    Option("live-update", "U", "", "take over the state of an update (internal)"),
+EXIT_USAGE: Final = 2
+"""Exit status if the command line or the configuration has a mistake."""
+
+_HELP: Final = Option("help", "Hh", "", "print this text and exit", 1)
+_VERSION: Final = Option("version", "", "", "print the version and exit", 2)
+
+CONFIG: Final = Option(
+    "config", "", "file", f"settings; else ${FILE_VARIABLE}, {DEFAULT_FILE}", 4
+)
+"""Names the file of settings."""
+
+_GONE: Final = (
     Option("no-domain-init", "D", gone=True),
     Option("internal-db", "I", gone=True),
     Option("preserve-local", "L", gone=True),
@@ -42,6 +28,17 @@ OPTIONS: Final = (
     Option("no-recovery", "R", gone=True),
     Option("verbose", "V", gone=True),
 )
+
+OF_SETTINGS: Final = dict.fromkeys(
+    given.option for row in ROWS.values() for given in row.given
+)
+"""Options that make settings."""
+
+OPTIONS: Final = (
+    *sorted((_HELP, _VERSION, CONFIG, *OF_SETTINGS), key=attrgetter("place")),
+    *_GONE,
+)
+"""All, in the order of the text for `--help`."""
 
 
 @final
@@ -71,10 +68,10 @@ def parse(arguments: Sequence[str]) -> CommandLine:
     """
     found = scan(arguments, OPTIONS)
     names = {name for name, _ in found.given}
-    settings = tuple(pair for pair in found.given if pair[0] not in {"help", "version"})
+    own = {_HELP.name, _VERSION.name}
     return CommandLine(
-        settings=settings,
+        settings=tuple(pair for pair in found.given if pair[0] not in own),
         ignored=tuple(found.ignored),
-        wants_help="help" in names,
-        wants_version="version" in names,
+        wants_help=_HELP.name in names,
+        wants_version=_VERSION.name in names,
     )

@@ -6,6 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, final
 
+from xsd.daemon.logsetup import FILE_MODE
+
 
 class PidFileHeldError(Exception):
     """Another process holds the pid file.
@@ -57,7 +59,7 @@ class PidFile:
             OSError: If it cannot be opened or written.
         """
         while self._fd < 0:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
             try:
                 self._lock(fd)
             except BaseException:

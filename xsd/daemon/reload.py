@@ -13,7 +13,8 @@ import structlog
 
 from xsd.daemon.config import ConfigError, Settings
 from xsd.daemon.configfile import ConfigFileError
-from xsd.daemon.settings import LOG_LEVELS, SETTINGS, Value, render
+from xsd.daemon.setting import Value
+from xsd.daemon.settings import LOG_LEVELS, ROWS
 
 Change = Callable[[Mapping[str, Value]], None]
 
@@ -57,15 +58,22 @@ class Reloader:
             for key, value in wanted.values.items()
             if value != running.values[key]
         }
-        live = {key: value for key, value in changed.items() if SETTINGS[key].live}
+        live = {key: value for key, value in changed.items() if ROWS[key].live}
         self._change_service(live)
-        tell = ("log.level" in live) or ("log.format" in live)
+        before, after = running.config(), wanted.config()
+        log_format = after.log_format
+        tell = (before.log_level, before.log_format) != (after.log_level, log_format)
         if tell:
             # So that the lines below are seen at the old level or at the new one.
-            self._set_log(wanted, min(_severity(running), _severity(wanted)))
+            lower = min(before.log_level, after.log_level, key=LOG_LEVELS.index)
+            self._change_log(log_format, lower)
         for key, value in changed.items():
-            before, after = render(running.values[key]), render(value)
-            fields = {"setting": key, "before": before, "after": after}
+            render = ROWS[key].kind.render
+            fields = {
+                "setting": key,
+                "before": render(running.values[key]),
+                "after": render(value),
+            }
             if key in live:
                 log.info("config.changed", **fields, source=wanted.sources[key])
                 running.set(key, value, wanted.sources[key])
@@ -73,14 +81,7 @@ class Reloader:
                 log.warning("config.needs_restart", **fields)
         log.info("config.reloaded", changed=len(live), file=_file(wanted))
         if tell:
-            self._set_log(wanted, _severity(wanted))
-
-    def _set_log(self, settings: Settings, severity: int) -> None:
-        self._change_log(str(settings.values["log.format"]), LOG_LEVELS[severity])
-
-
-def _severity(settings: Settings) -> int:
-    return LOG_LEVELS.index(str(settings.values["log.level"]))
+            self._change_log(log_format, after.log_level)
 
 
 def _file(settings: Settings) -> str:

@@ -4,32 +4,27 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Final, final
+from typing import final
 
 import structlog
 
-from xsd.daemon.config import Config
 from xsd.daemon.daemonize import StartError
-from xsd.daemon.record import FileRecorder
-from xsd.daemon.settings import Value
+from xsd.daemon.record import FileTape
+from xsd.daemon.setting import Value
+from xsd.daemon.settings import LIMITS, Config
 from xsd.daemon.watchdog import Watchdog
 from xsd.engine import Engine, Notice
 from xsd.engine.logbook import Logbook
 from xsd.hypervisor import xen
 from xsd.hypervisor.base import Hypervisor
 from xsd.hypervisor.emulated import EmulatedHypervisor
+from xsd.protocol.request import GLOBAL
 from xsd.store import Store
-from xsd.store.quota import SOFT_PREFIX
+from xsd.transport.listening import take_away
 from xsd.transport.pretended import GuestSockets
-from xsd.transport.pump import Pump
+from xsd.transport.reactor import Reactor
 from xsd.transport.ring import RingServer
-from xsd.transport.unix import UnixServer, take_away
-
-EVERY_DOMAIN: Final = -1
-"""In the place of a domain id: a limit for all that have none of their own."""
-
-PERIOD_S: Final = 1.0
-"""How often it is looked for events that nobody has fetched, and at memory."""
+from xsd.transport.unix import UnixServer
 
 log = structlog.get_logger(__name__)
 
@@ -59,16 +54,16 @@ class Service:
         self.hypervisor = "emulated"
         self._config = config
         self._listener = listener
-        self._timeout_s = config.watch_event_timeout_s
-        engine = Engine(self.store)
-        engine.keep_orphans(keep=config.keep_orphans)
-        loop = asyncio.get_running_loop()
-        self._pump = Pump(engine, log_notice, loop)
-        self._server = UnixServer(
-            self._pump, str(config.socket), lambda: self.store.privileged.caller
-        )
-        self._timer: asyncio.TimerHandle | None = None
         self._held = ExitStack()
+        self._engine = Engine(self.store)
+        self._engine.keep_orphans(keep=config.keep_orphans)
+        self._engine.expire_events_after(config.watch_event_timeout_s * 1000)
+        self._loop = asyncio.get_running_loop()
+        self._reactor = Reactor(self._engine, log_notice, self._loop)
+        self._held.callback(self._reactor.close)
+        self._server = UnixServer(
+            self._reactor, str(config.socket), self.store.privileged.domid
+        )
         self._watches_itself = False
 
     def start(self) -> None:
@@ -86,15 +81,13 @@ class Service:
             # Not before, for the file may be that of a daemon that serves there.
             self._record()
             self._serve_domains(path)
-            self._held.callback(self._stop_timer)
-            self._look_around()
         except BaseException:
             self.stop()
             raise
 
     def keep_log(self, kept: Logbook) -> None:
         """Have CONTROL change the log, and trace at once if it is a file, as C does."""
-        engine = self._pump.engine
+        engine = self._engine
         engine.keep_log(kept)
         engine.trace(self._config.trace_switches, on=kept.is_file)
 
@@ -114,7 +107,7 @@ class Service:
         """
         watchdog = Watchdog(period_s, tell)
         self._held.callback(watchdog.stop)
-        watchdog.start(self._server.serve)
+        watchdog.start(self._server.adopt)
         self._watches_itself = True
 
     def change(self, settings: Mapping[str, Value]) -> None:
@@ -125,41 +118,46 @@ class Service:
         """
         for key, value in settings.items():
             match key.split("."):
-                case ["quota", "soft", name] if isinstance(value, int):
-                    self.store.quotas.set(EVERY_DOMAIN, SOFT_PREFIX + name, value)
-                case ["quota", name] if isinstance(value, int):
-                    self.store.quotas.set(EVERY_DOMAIN, name, value)
+                case ["quota", *_] if isinstance(value, int):
+                    self._engine.set_limit(GLOBAL, LIMITS[key], value)
                 case ["domains", "keep-orphans"]:
-                    self._pump.engine.keep_orphans(keep=value is True)
+                    self._engine.keep_orphans(keep=value is True)
                 case ["timeout", "watch-event"] if isinstance(value, int):
-                    self._timeout_s = value
+                    self._engine.expire_events_after(value * 1000)
                 case ["log", "trace"] if isinstance(value, frozenset):
-                    self._pump.engine.trace(value)
+                    self._engine.trace(value)
                 case ["log", _]:
                     pass  # not the service's
                 case _:
                     raise AssertionError(key)
+        # Some may have waited for just that.
+        self._reactor.wake()
 
     @property
     def status(self) -> str:
         """How much there is to do, in words for the service manager."""
-        connections = len(self._pump.engine.connections) - self._watches_itself
+        connections = len(self._engine.connections) - self._watches_itself
         introduced = sum(domain.introduced for domain in self.store.domains.all())
         # The control domain is one of them.
         return f"connections: {connections}, guests: {introduced - 1}"
 
     def _record(self) -> None:
-        """Record what comes in, if that is wanted."""
-        path = self._config.record_file
+        """Record what changes the state, if that is wanted."""
+        config = self._config
+        path = config.record_file
         if path is None:
             return
         try:
-            recorder = FileRecorder(path)
+            recorder = FileTape(path, self.store.privileged.domid)
         except OSError as error:
             reason = f"cannot record to {path}: {error.strerror}"
             raise StartError(reason) from error
         self._held.callback(recorder.close)
-        self._pump.record(recorder)
+        self._engine.tape = recorder
+        # The settings stand at its beginning: a replay starts without any.
+        for name, limit in config.limits.items():
+            self._engine.set_limit(GLOBAL, name, limit)
+        self._engine.keep_orphans(keep=config.keep_orphans)
         log.warning("traffic.recorded", file=str(path))
 
     def _serve_domains(self, path: str) -> None:
@@ -167,8 +165,11 @@ class Service:
         hypervisor: Hypervisor
         if wanted == "xen" or (wanted == "auto" and xen.available()):
             self.hypervisor = "xen"
-            hypervisor = xen.XenHypervisor()
-            rings = RingServer(self._pump, hypervisor)
+            try:
+                hypervisor = xen.XenHypervisor()
+            except OSError as error:
+                raise StartError(f"cannot serve domains on Xen: {error}") from error
+            rings = RingServer(self._reactor, hypervisor, self._loop)
         else:
             control = f"{path}.hypervisor"
             take_away(control)
@@ -176,44 +177,34 @@ class Service:
                 hypervisor = EmulatedHypervisor(control)
             except OSError as error:
                 if wanted == "emulated":
-                    raise
+                    reason = error.strerror or str(error)
+                    raise StartError(f"cannot listen on {control}: {reason}") from error
                 # Nobody has asked for domains; the path may be too long for them.
                 self.hypervisor = "none"
                 log.warning("domains.not_served", reason=str(error))
                 return
-            sockets = GuestSockets(self._pump, hypervisor, path)
+            sockets = GuestSockets(self._reactor, hypervisor, path)
             self._held.callback(sockets.close)
             rings = RingServer(
-                self._pump, hypervisor, lenient=True, on_domains=sockets.update
+                self._reactor,
+                hypervisor,
+                self._loop,
+                lenient=True,
+                on_domains=sockets.update,
             )
         self._held.callback(rings.close)
-        self._pump.engine.serve(rings)
-        rings.start()
-
-    def _look_around(self) -> None:
-        """Do what is due now and then, and go on so."""
-        loop = asyncio.get_running_loop()
-        now_ms = int(loop.time() * 1000)
-        engine = self._pump.engine
-        after_s = self._timeout_s
-        if after_s:
-            engine.expire_events(now_ms, after_s * 1000)
-        engine.look_at_memory(now_ms)
-        self._pump.flush()
-        self._timer = loop.call_later(PERIOD_S, self._look_around)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._engine.attach(rings)
+        try:
+            rings.start()
+        except OSError as error:
+            raise StartError(f"cannot serve domains: {error}") from error
 
 
 def make_store(config: Config) -> Store:
     """Return an empty store with the limits of the settings."""
     store = Store(config.control_domid)
-    for name, limit in config.quotas.items():
-        store.quotas.set(EVERY_DOMAIN, name, limit)
-    for name, limit in config.soft_quotas.items():
-        store.quotas.set(EVERY_DOMAIN, SOFT_PREFIX + name, limit)
+    for name, limit in config.limits.items():
+        store.set_quota(GLOBAL, name, limit)
     return store
 
 

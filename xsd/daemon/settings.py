@@ -1,339 +1,306 @@
 """Every setting of the daemon, once: its name, what it may be, and what it means.
 
-The loader, the messages about mistakes, `xsd config` and the documentation are all
-made from this table. A setting is named as in the file, section and key with dots
-between them: `quota.soft.memory` is `memory` in `[quota.soft]`.
+The command line, the loader, the messages about mistakes, reloading, `xsd config`, the
+manual pages, the completion and the tables of docs/configuration.md are made from
+this table: a new setting is a new row. It is named as in the file, section and key
+with dots between them: `quota.soft.memory` is `memory` in `[quota.soft]`.
 """
 
-import enum
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, final
 
+from xsd.client.address import PATH_VARIABLE, RUNDIR_VARIABLE
+from xsd.daemon.arguments import Option
+from xsd.daemon.setting import (
+    Choice,
+    Choices,
+    File,
+    Given,
+    Number,
+    Setting,
+    Switch,
+    rows_of,
+    setting,
+)
 from xsd.engine.tracing import DEFAULT_SWITCHES, SWITCHES
-from xsd.protocol.limits import DOMID_FIRST_RESERVED
-from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
-
-INT_MAX: Final = 2**31 - 1
+from xsd.protocol.limits import DOMID_FIRST_RESERVED, REL_PATH_MAX
+from xsd.store import quota
 
 SOCKET_PATH_MAX: Final = 107
 """Most bytes of a Unix socket's path: `sun_path` of unix(7) less its NUL."""
 
 RUNDIR: Final = Path("/var/run/xenstored")
 
-QUOTAS: Final = tuple(DEFAULTS)
-SOFT_QUOTAS: Final = tuple(SOFT_DEFAULTS)
-TRACE_SWITCHES: Final = SWITCHES
+TRACE_DIRECTORY: Final = Path("/var/lib/xen/xenstore")
+
 HYPERVISORS: Final = ("auto", "xen", "emulated")
 LOG_FORMATS: Final = ("auto", "console", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
-Value = Path | str | int | frozenset[str] | None
-"""What a setting can be; None if it is optional and not set."""
+_DOMID: Final = Number("domain id", DOMID_FIRST_RESERVED - 1)
+
+_HARD: Final = Option("quota", "Q", "what=n", "any quota by name; 0 is no limit", 19)
+_SOFT: Final = Option(
+    "quota-soft", "q", "what=n", f"warn above n; what: {quota.MEMORY}", 20
+)
 
 
-class Kind(enum.Enum):
-    """What a setting looks like in the file."""
+def _or(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
-    SWITCH = "true or false"
-    NUMBER = "a whole number"
-    PATH = "an absolute path"
-    CHOICE = "one of"
-    CHOICES = "a list of"
+
+def _quota(
+    name: str,
+    unit: str,
+    text: str,
+    own: Option | None = None,
+    *,
+    most: int | None = None,
+    also: str = "",
+) -> int:
+    given = [] if own is None else [Given(own, most=most)]
+    return setting(
+        f"quota.{name}",
+        Number(unit),
+        quota.DEFAULTS[name],
+        f"{text} 0 is no limit.",
+        *given,
+        Given(_HARD, name, also=also),
+        live=True,
+    )
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting.
+class Config:
+    """The table of settings; an instance has a value for each.
 
-    Attributes:
-        key: Its name, sections first.
-        kind: What it looks like.
-        default: What it is if nobody says otherwise.
-        text: One sentence about it.
-        unit: What is counted, `bytes`, if it is a number.
-        high: The greatest number; the least is 0.
-        allowed: The words that a choice is made from.
-        live: A reload changes it in a daemon that runs.
-        options: How it is given on the command line.
-        variable: How it is given in the environment, "" if it is not.
+    The number at the end of an option is its place in the text for `--help`.
     """
 
-    key: str
-    kind: Kind
-    default: Value
-    text: str
-    unit: str = ""
-    high: int = INT_MAX
-    allowed: tuple[str, ...] = ()
-    live: bool = False
-    options: tuple[str, ...] = ()
-    variable: str = ""
-
-    @property
-    def section(self) -> str:
-        """The section of the file that it stands in."""
-        return self.key.rpartition(".")[0]
-
-    @property
-    def name(self) -> str:
-        """Its name inside that section."""
-        return self.key.rpartition(".")[2]
-
-    @property
-    def expected(self) -> str:
-        """What it has to be, in words."""
-        words = str(self.kind.value)
-        if self.kind is Kind.NUMBER:
-            return f"{words} from 0 to {self.high}"
-        if self.allowed:
-            return f"{words} {', '.join(map(render, self.allowed))}"
-        return words
-
-    def check(self, value: object) -> Value:
-        """Return a value of the file as the daemon uses it.
-
-        Raises:
-            ValueError: If it cannot be that; the text says what was expected.
-        """
-        if self._may_be(value):
-            match value:
-                case str() if self.kind is Kind.PATH:
-                    return Path(value)
-                case list():
-                    return frozenset(value)
-                case str() | int():
-                    return value
-        raise ValueError(f"{render(value)} is not {self.expected}")
-
-    def _may_be(self, value: object) -> bool:
-        match self.kind, value:
-            case (Kind.SWITCH, bool()) | (Kind.NUMBER, bool()):
-                # In Python true is a number.
-                return self.kind is Kind.SWITCH
-            case Kind.NUMBER, int():
-                return 0 <= value <= self.high
-            case Kind.PATH, str():
-                return "\0" not in value and Path(value).is_absolute()
-            case Kind.CHOICE, str():
-                return value in self.allowed
-            case Kind.CHOICES, list():
-                return all(one in self.allowed for one in value)
-        return False
-
-
-def render(value: object) -> str:
-    """Return a value as it is written in the file; None as what cannot stand there."""
-    text = str(value)
-    match value:
-        case None:
-            text = "(not set)"
-        case bool():
-            text = text.lower()
-        case str() | Path():
-            # JSON's strings are TOML's, but for this one character.
-            text = json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case frozenset():
-            text = render([word for word in TRACE_SWITCHES if word in value])
-        case list():
-            text = f"[{', '.join(map(render, value))}]"
-        case dict():
-            text = "a section"
-    return text
-
-
-_QUOTA_ROWS: Final = {
-    "nodes": ("nodes", ("entry-nb",), "Nodes that a domain may own."),
-    "watches": ("watches", ("watch-nb",), "Watches that a domain may have."),
-    "outstanding": (
-        "requests",
-        (),
-        "Replies and events that may be under way because of a domain.",
-    ),
-    "memory": ("bytes", (), "Memory that the daemon may use for a domain."),
-    "transactions": (
-        "transactions",
-        ("transaction",),
-        "Transactions that a domain may have open at a time.",
-    ),
-    "transaction-nodes": ("nodes", (), "Nodes that one transaction may depend on."),
-    "node-permissions": (
-        "entries",
-        ("perm-nb",),
-        "Entries that the permissions of a node may have.",
-    ),
-    "path-max": (
-        "bytes",
-        ("path-max",),
-        "Length of a path, without the domain's own part of it.",
-    ),
-    "node-size": (
-        "bytes",
-        ("entry-size",),
-        "Size of a node: its value, its permissions and the names of its children.",
-    ),
-}
-
-_SOFT_ROWS: Final = {
-    "memory": ("bytes", "Memory of a domain from which on the log remarks on it."),
-}
-
-
-def _quotas() -> Iterable[Setting]:
-    for name, default in DEFAULTS.items():
-        unit, options, text = _QUOTA_ROWS[name]
-        yield Setting(
-            f"quota.{name}",
-            Kind.NUMBER,
-            default,
-            f"{text} 0 is no limit.",
-            unit=unit,
-            live=True,
-            options=(*options, f"quota {name}=n"),
-        )
-    for name, default in SOFT_DEFAULTS.items():
-        unit, text = _SOFT_ROWS[name]
-        yield Setting(
-            f"quota.soft.{name}",
-            Kind.NUMBER,
-            default,
-            f"{text} 0 is no limit.",
-            unit=unit,
-            live=True,
-            options=(f"quota-soft {name}=n",),
-        )
-
-
-_TABLE: Final = (
-    Setting(
+    rundir: Path = setting(
         "daemon.rundir",
-        Kind.PATH,
+        File("rundir"),
         RUNDIR,
         "Directory for the socket.",
-        variable="XENSTORED_RUNDIR",
-    ),
-    Setting(
+        variable=RUNDIR_VARIABLE,
+    )
+    socket: Path = setting(
         "daemon.socket",
-        Kind.PATH,
+        File("socket"),
         RUNDIR / "socket",
-        "Where clients connect, at most 107 bytes; by default `socket` in the rundir.",
-        options=("socket",),
-        variable="XENSTORED_PATH",
-    ),
-    Setting(
+        f"Where clients connect, at most {SOCKET_PATH_MAX} bytes; by default `socket`"
+        " in the rundir.",
+        Option("socket", "", "path", "listen here, not on <rundir>/socket", 6),
+        variable=PATH_VARIABLE,
+    )
+    pid_file: Path | None = setting(
         "daemon.pid-file",
-        Kind.PATH,
+        File("pid-file"),
         None,
         "File that is locked and holds the process id while the daemon runs.",
-        options=("pid-file",),
-    ),
-    Setting(
+        Option("pid-file", "F", "file", "lock it and write the process id to it", 5),
+    )
+    foreground: bool = setting(
         "daemon.foreground",
-        Kind.SWITCH,
-        default=False,
-        text="Stay in the foreground.",
-        options=("no-fork",),
-    ),
-    Setting(
+        Switch(),
+        False,
+        "Stay in the foreground.",
+        Option("no-fork", "N", "", "stay in the foreground", 3),
+    )
+    hypervisor: str = setting(
         "domains.hypervisor",
-        Kind.CHOICE,
+        Choice(*HYPERVISORS),
         "auto",
         "Whose domains are served: Xen's, pretended ones, or Xen's where it runs.",
-        allowed=HYPERVISORS,
-        options=("hypervisor",),
-    ),
-    Setting(
+        Option("hypervisor", "", "what", _or(HYPERVISORS), 7),
+    )
+    control_domid: int = setting(
         "domains.control",
-        Kind.NUMBER,
+        _DOMID,
         0,
         "The control domain, which has all rights and owns the root.",
-        unit="domain id",
-        high=DOMID_FIRST_RESERVED - 1,
-        options=("master-domid",),
-    ),
-    Setting(
+        Option(
+            "master-domid", "", "n", "the control domain, if it is not domain 0", 24
+        ),
+    )
+    control_event_channel: int | None = setting(
         "domains.control-event-channel",
-        Kind.NUMBER,
+        Number("port"),
         None,
         "Event channel of the control domain.",
-        unit="port",
-        options=("event",),
-    ),
-    Setting(
+        Option("event", "", "n", "event channel of the control domain", 23),
+        idle=True,
+    )
+    privileged_domid: int = setting(
         "domains.privileged",
-        Kind.NUMBER,
+        _DOMID,
         0,
         "A second domain that has all rights; 0 is none.",
-        unit="domain id",
-        high=DOMID_FIRST_RESERVED - 1,
-        options=("priv-domid",),
-    ),
-    Setting(
+        Option("priv-domid", "", "n", "a second domain with all rights", 25),
+        idle=True,
+    )
+    keep_orphans: bool = setting(
         "domains.keep-orphans",
-        Kind.SWITCH,
-        default=False,
-        text="Keep the nodes of domains that are gone; this is unsafe.",
+        Switch(),
+        False,
+        "Keep the nodes of domains that are gone; this is unsafe.",
+        Option(
+            "keep-orphans", "K", "", "keep nodes of domains that are gone (unsafe)", 22
+        ),
         live=True,
-        options=("keep-orphans",),
-    ),
-    Setting(
+    )
+    log_level: str = setting(
         "log.level",
-        Kind.CHOICE,
+        Choice(*LOG_LEVELS),
         "info",
         "The least severe level that is logged.",
-        allowed=LOG_LEVELS,
+        Option("log-level", "", "level", _or(LOG_LEVELS), 8),
         live=True,
-        options=("log-level",),
-    ),
-    Setting(
+    )
+    log_format: str = setting(
         "log.format",
-        Kind.CHOICE,
+        Choice(*LOG_FORMATS),
         "auto",
         "How lines look: for people, as JSON, or for people on a terminal only.",
-        allowed=LOG_FORMATS,
+        Option("log-format", "", "format", _or(LOG_FORMATS), 9),
         live=True,
-        options=("log-format",),
-    ),
-    Setting(
+    )
+    trace_file: Path | None = setting(
         "log.file",
-        Kind.PATH,
+        File("file", TRACE_DIRECTORY),
         None,
         "Where the log goes instead of standard error or syslog; SIGHUP reopens it.",
-        options=("trace-file",),
-    ),
-    Setting(
+        Option(
+            "trace-file",
+            "T",
+            "file",
+            "log and trace to this file; SIGHUP opens it anew",
+            11,
+        ),
+    )
+    trace_switches: frozenset[str] = setting(
         "log.trace",
-        Kind.CHOICES,
+        Choices(*SWITCHES),
         DEFAULT_SWITCHES,
         "What is traced in the log, once tracing is on (by CONTROL, or by a file).",
-        allowed=TRACE_SWITCHES,
+        Option(
+            "trace-control",
+            "",
+            "switch",
+            f"+what or -what of {', '.join(SWITCHES)}",
+            12,
+        ),
         live=True,
-        options=("trace-control",),
-    ),
-    Setting(
+    )
+    record_file: Path | None = setting(
         "log.record",
-        Kind.PATH,
+        File("record"),
         None,
-        "Where all that clients and guests send is recorded, for debugging.",
-        options=("record",),
-    ),
-    *_quotas(),
-    Setting(
+        "Where all that changes the state is recorded, for debugging.",
+        Option("record", "", "file", "record what comes in, for debugging", 10),
+    )
+    quota_nodes: int = _quota(
+        quota.NODES,
+        "nodes",
+        "Nodes that a domain may own.",
+        Option("entry-nb", "E", "n", "quota: nodes of a domain", 13),
+    )
+    quota_watches: int = _quota(
+        quota.WATCHES,
+        "watches",
+        "Watches that a domain may have.",
+        Option("watch-nb", "W", "n", "quota: watches of a domain", 15),
+    )
+    quota_outstanding: int = _quota(
+        quota.OUTSTANDING,
+        "requests",
+        "Replies and events that may be under way because of a domain.",
+    )
+    quota_memory: int = _quota(
+        quota.MEMORY, "bytes", "Memory that the daemon may use for a domain."
+    )
+    quota_transactions: int = _quota(
+        quota.TRANSACTIONS,
+        "transactions",
+        "Transactions that a domain may have open at a time.",
+        Option("transaction", "t", "n", "quota: open transactions of a domain", 16),
+    )
+    quota_transaction_nodes: int = _quota(
+        quota.TRANSACTION_NODES, "nodes", "Nodes that one transaction may depend on."
+    )
+    quota_node_permissions: int = _quota(
+        quota.NODE_PERMISSIONS,
+        "entries",
+        "Entries that the permissions of a node may have.",
+        Option("perm-nb", "A", "n", "quota: permissions of a node", 17),
+    )
+    # Only this option of C's is cut, `--quota` is not. C's help text calls the quota
+    # path-length, its table path-max: both are in use.
+    quota_path_max: int = _quota(
+        quota.PATH_MAX,
+        "bytes",
+        "Length of a path, without the domain's own part of it.",
+        Option(
+            "path-max", "M", "n", f"quota: bytes of a path, at most {REL_PATH_MAX}", 18
+        ),
+        most=REL_PATH_MAX,
+        also="path-length",
+    )
+    quota_node_size: int = _quota(
+        quota.NODE_SIZE,
+        "bytes",
+        "Size of a node: its value, its permissions and the names of its children.",
+        Option("entry-size", "S", "n", "quota: bytes of a node", 14),
+    )
+    soft_memory: int = setting(
+        f"quota.soft.{quota.MEMORY}",
+        Number("bytes"),
+        quota.SOFT_DEFAULTS[quota.MEMORY],
+        "Memory of a domain from which on the log remarks on it. 0 is no limit.",
+        Given(_SOFT, quota.MEMORY),
+        live=True,
+    )
+    watch_event_timeout_s: int = setting(
         "timeout.watch-event",
-        Kind.NUMBER,
+        Number("seconds"),
         20,
         "How long a watch event may wait for a guest to fetch it; 0 is for ever.",
-        unit="seconds",
+        Given(
+            Option("timeout", "w", "what=s", "wait s seconds; what: watch-event", 21),
+            "watch-event",
+        ),
         live=True,
-        options=("timeout watch-event=s",),
-    ),
-)
+    )
+    live_update: bool = setting(
+        "live-update",
+        Switch(),
+        False,
+        "State is taken over from the process before; only a daemon says so.",
+        Option(
+            "live-update", "U", "", "take over the state of an update (internal)", 26
+        ),
+        idle=True,
+    )
 
-SETTINGS: Final[dict[str, Setting]] = {setting.key: setting for setting in _TABLE}
-"""By key, in the order of the file."""
+    @property
+    def limits(self) -> dict[str, int]:
+        """All quotas by their names in the store."""
+        return {name: getattr(self, ROWS[key].field) for key, name in LIMITS.items()}
 
-SECTIONS: Final = tuple(dict.fromkeys(setting.section for setting in _TABLE))
+
+ROWS: Final[dict[str, Setting]] = {row.key: row for row in rows_of(fields(Config))}
+"""All rows by key."""
+
+SETTINGS: Final = {key: row for key, row in ROWS.items() if row.section}
+"""Those that the file may have, in its order."""
+
+SECTIONS: Final = tuple(dict.fromkeys(row.section for row in SETTINGS.values()))
 """In the order of the file."""
+
+LIMITS: Final = {
+    **{f"quota.{name}": name for name in quota.DEFAULTS},
+    **{f"quota.soft.{name}": quota.SOFT_PREFIX + name for name in quota.SOFT_DEFAULTS},
+}
+"""Quotas: setting -> name in the store."""

@@ -11,13 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Final, final
 
 from xsd.protocol.frame import FrameDecoder, encode_frame
+from xsd.protocol.limits import PAYLOAD_MAX, UINT_MAX
 from xsd.protocol.ops import Op
 
 BEATS: Final = 3
 """Requests in the time that the manager waits: one or two that are late do no harm."""
-
-_REPLY_MAX: Final = 4096
-_REQUEST_ID_MAX: Final = 2**32 - 1
 
 
 def watchdog_period_s(environ: Mapping[str, str], pid: int) -> float:
@@ -65,11 +63,11 @@ class Watchdog:
         self._timer: asyncio.TimerHandle | None = None
         self._waits = False
 
-    def start(self, serve: Callable[[socket.socket], None]) -> None:
+    def start(self, adopt: Callable[[socket.socket], None]) -> None:
         """Make the first request.
 
         Args:
-            serve: Takes the daemon's end of a connection.
+            adopt: Takes the daemon's end of a connection, to serve it.
 
         Raises:
             OSError: If there are no sockets to be had.
@@ -78,7 +76,7 @@ class Watchdog:
         ours.setblocking(False)
         self._sock = ours
         self._loop.add_reader(ours, self._on_readable)
-        serve(theirs)
+        adopt(theirs)
         self._beat()
 
     def stop(self) -> None:
@@ -96,7 +94,7 @@ class Watchdog:
         # A request that is not answered is not followed by another one: that would
         # only fill the queue of a daemon that is late.
         if self._sock is not None and not self._waits:
-            self._request_id = self._request_id % _REQUEST_ID_MAX + 1
+            self._request_id = self._request_id % UINT_MAX + 1
             self._waits = True
             # There is room: nothing else is in the queue.
             self._sock.send(
@@ -106,7 +104,7 @@ class Watchdog:
     def _on_readable(self) -> None:
         if self._sock is None:
             return
-        data = self._sock.recv(_REPLY_MAX)
+        data = self._sock.recv(PAYLOAD_MAX)
         if not data:
             # We do not serve ourselves any more, so nobody shall think that we serve.
             self.stop()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from types import FrameType
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from xsd import __version__
 from xsd.daemon.activation import take_passed
@@ -15,9 +15,7 @@ from xsd.daemon.arguments import UsageError, usage
 from xsd.daemon.config import ConfigError, Origin
 from xsd.daemon.configfile import ConfigFileError
 from xsd.daemon.daemonize import StartError, fill_standard_streams, spawn
-from xsd.daemon.options import OPTIONS, parse
-
-EXIT_USAGE: Final = 2
+from xsd.daemon.options import EXIT_USAGE, OPTIONS, parse
 
 
 def main() -> int:

@@ -1,19 +1,19 @@
 """The state of one client. Its behaviour is elsewhere."""
 
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, final
 
-from xsd.engine.outbox import Outbox, Tally
+from xsd.engine.link import Link
+from xsd.engine.outbox import GuestOutbox, Outbox, Tally
 from xsd.protocol.frame import Frame, FrameDecoder
-from xsd.protocol.path import Path, parse_path
+from xsd.protocol.limits import UINT_MAX
+from xsd.protocol.path import Path, domain_path
 from xsd.protocol.perms import Caller
 from xsd.store import Transaction, Watch
-from xsd.store.dependencies import Dependencies
+from xsd.store.footprint import Footprint
 from xsd.store.usage import Usage
 
-if TYPE_CHECKING:
-    from xsd.engine.progress import Protection
-
-_ID_LIMIT: Final = 1 << 32
+HIGH_WATER: Final = 256 * 1024
+"""Unsent bytes from which on a client's requests are left until it has read some."""
 
 
 @final
@@ -24,35 +24,52 @@ class Connection:
         id: Number of the connection, never used again.
         caller: Who the client is.
         home: Where its relative paths begin.
+        link: Who moves its bytes, or None.
         decoder: Input that is not a whole frame yet.
-        backlog: Frames that are not answered yet, because others had their turn or
-            the outbox is full.
+        backlog: Frames that are not answered yet: it is not their turn, or they have
+            to wait for something.
         outbox: Output.
         transactions: Open ones by id.
         watches: By path and token.
-        closing: Nothing is read any more; the connection ends when the outbox is
-            empty.
+        last_transaction: Id of the transaction opened last.
+        closing: Nothing is read any more; the connection ends when everything is
+            answered and the outbox is empty.
         lost: It ends at once, whatever is in the outbox.
+        is_channel: It is the channel of an introduced domain, and ends with it.
+        queued: It is among those whose turn it is.
+        dirty: It is among those that have something new for their links.
+        paused: Its link does not read from it until it wants input.
+        expires_ms: Time that is set at which its oldest event will have expired; 0 for
+            none.
+        awaits_reading: Its next request has to wait until its client has read some.
         refusals: Requests refused so far.
         conflicts: Transactions in a row that failed because of others.
         conflicted: What the last of these relied on.
         rests_until_ms: When a guest is served again that has asked for much work.
         tally: What a guest has under way; see the quota ``outstanding``.
-        waited_for: The protection that its next request had to wait for; once only.
+        waited_for: Number of the protection that its next request had to wait for;
+            0 for none. Each is waited for once only.
     """
 
     __slots__ = (
-        "_last_transaction",
+        "awaits_reading",
         "backlog",
         "caller",
         "closing",
         "conflicted",
         "conflicts",
         "decoder",
+        "dirty",
+        "expires_ms",
         "home",
         "id",
+        "is_channel",
+        "last_transaction",
+        "link",
         "lost",
         "outbox",
+        "paused",
+        "queued",
         "refusals",
         "rests_until_ms",
         "tally",
@@ -61,43 +78,67 @@ class Connection:
         "watches",
     )
 
-    def __init__(self, number: int, caller: Caller, usage: Usage) -> None:
+    def __init__(
+        self, number: int, caller: Caller, usage: Usage, fallen: list[Tally]
+    ) -> None:
+        """Make a connection on which nothing has happened.
+
+        Args:
+            number: Its number.
+            caller: Who the client is.
+            usage: Where a guest's output is counted.
+            fallen: Is told of its tally; see `Tally`.
+        """
         self.id = number
         self.caller = caller
-        self.home = b"/local/domain/%d" % caller.domid
+        self.home = domain_path(caller.domid)
+        self.link: Link | None = None
         self.decoder = FrameDecoder()
         self.backlog: list[Frame] = []
-        self.outbox = Outbox(None if caller.privileged else usage, caller.domid)
+        self.outbox: Outbox
+        if caller.privileged:
+            self.outbox = Outbox()
+        else:
+            self.outbox = GuestOutbox(usage, caller.domid)
         self.transactions: dict[int, Transaction] = {}
         self.watches: dict[tuple[Path, bytes], Watch] = {}
+        self.last_transaction = 0
         self.closing = False
         self.lost = False
+        self.is_channel = False
+        self.queued = False
+        self.dirty = False
+        self.paused = False
+        self.expires_ms = 0
+        self.awaits_reading = False
         self.refusals = 0
         self.conflicts = 0
-        self.conflicted: Dependencies | None = None
+        self.conflicted: Footprint | None = None
         self.rests_until_ms = 0
-        self.tally = Tally()
-        self.waited_for: Protection | None = None
-        self._last_transaction = 0
+        self.tally = Tally(number, fallen)
+        self.waited_for = 0
 
     def __repr__(self) -> str:
         return f"Connection(#{self.id}, dom{self.caller.domid})"
 
-    def resolve(self, raw: bytes, *, limit: int, special: bool = False) -> Path:
-        """The path that the client means; see `parse_path`."""
-        return parse_path(raw, self.home, special=special, limit=limit)
+    @property
+    def wants_input(self) -> bool:
+        """Whether there is nothing to do before more is read from the client."""
+        return not (
+            self.backlog or self.closing or self.lost or self.outbox.size > HIGH_WATER
+        )
 
     def keep(self, transaction: Transaction) -> int:
         """Keep an open transaction under a new id.
 
         Ids are 32 bits wide, begin at 1 and go up; 0 means no transaction.
         """
-        number = self._last_transaction
+        number = self.last_transaction
         while True:
-            number = (number + 1) % _ID_LIMIT
+            number = (number + 1) & UINT_MAX
             if number and number not in self.transactions:
                 break
-        self._last_transaction = number
+        self.last_transaction = number
         self.transactions[number] = transaction
         return number
 
@@ -108,15 +149,7 @@ class Connection:
         it is sent. A connection that is closing stays so.
         """
         self.backlog = []
-        self.waited_for = None
+        self.waited_for = 0
         self.outbox.clear()
         if not self.closing:
             self.decoder = FrameDecoder()
-
-    def drop(self, transaction: Transaction) -> int:
-        """Keep a transaction no longer; its id, or 0 if it is not kept."""
-        for number, each in self.transactions.items():
-            if each is transaction:
-                del self.transactions[number]
-                return number
-        return 0

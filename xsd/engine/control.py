@@ -6,33 +6,37 @@ from typing import Final
 from xsd.engine import control_log
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
-from xsd.engine.outcome import DONE, Notice, Outcome
+from xsd.engine.notice import Notice
 from xsd.protocol import request as requests
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.number import c_int, parse_domid
-from xsd.protocol.reply import text_payload
+from xsd.protocol.reply import OK, text_payload
 from xsd.store import Transaction
 from xsd.store.check import verify
 from xsd.store.quota import (
     MEMORY,
+    NODE_PERMISSIONS,
+    NODE_SIZE,
     NODES,
     OUTSTANDING,
+    PATH_MAX,
     SOFT_PREFIX,
+    TRANSACTION_NODES,
     TRANSACTIONS,
     WATCHES,
 )
 from xsd.store.usage import Account
 
 _MEANINGS: Final[dict[str, str]] = {
-    "nodes": "Nodes a domain may own",
-    "watches": "Watches a domain may have",
-    "outstanding": "Requests a domain may have under way",
-    "memory": "Bytes a domain may occupy",
-    "transactions": "Transactions a domain may have open",
-    "transaction-nodes": "Nodes that one transaction may access",
-    "node-permissions": "Permissions that a node may have",
-    "path-max": "Bytes that a path may have",
-    "node-size": "Bytes that a node may have",
+    NODES: "Nodes a domain may own",
+    WATCHES: "Watches a domain may have",
+    OUTSTANDING: "Requests a domain may have under way",
+    MEMORY: "Bytes a domain may occupy",
+    TRANSACTIONS: "Transactions a domain may have open",
+    TRANSACTION_NODES: "Nodes that one transaction may access",
+    NODE_PERMISSIONS: "Permissions that a node may have",
+    PATH_MAX: "Bytes that a path may have",
+    NODE_SIZE: "Bytes that a node may have",
 }
 
 Command = Callable[[Core, Connection, list[bytes]], bytes]
@@ -41,21 +45,22 @@ Command = Callable[[Core, Connection, list[bytes]], bytes]
 def control(
     core: Core,
     connection: Connection,
-    request: requests.Control,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """CONTROL: look the command up and run it.
 
     Raises:
         XenStoreError: EINVAL for an unknown command or arguments that it does not
             take.
     """
-    name = request.arguments[0]
+    arguments = requests.parse_control(payload).arguments
+    name = arguments[0]
     command = _COMMANDS.get(name)
     if command is None:
         raise XenStoreError(Errno.EINVAL, "unknown control command", name)
-    text = command(core, connection, request.arguments[1:])
-    return Outcome(text_payload(text)) if text else DONE
+    text = command(core, connection, arguments[1:])
+    return text_payload(text) if text else OK
 
 
 def _check(core: Core, connection: Connection, arguments: list[bytes]) -> bytes:
@@ -135,13 +140,16 @@ def _usage(core: Core, domid: int) -> bytes:
         NODES: usage.nodes.of(domid),
         WATCHES: usage.watches.of(domid),
         OUTSTANDING: sum([each.tally.count for each in core.connections_of(domid)]),
-        MEMORY: usage.memory.of(domid),
+        MEMORY: usage.memory_of(domid),
         TRANSACTIONS: usage.transactions.of(domid),
     }
     lines = [f"Domain {domid}:"]
     for name, account in usage.by_quota():
-        count = str(now.get(name, "-"))
-        lines.append(f"{name:<17}: {count:>8} (max {account.most.get(domid, 0):8})")
+        count = now.get(name, 0)
+        shown = str(count) if name in now else "-"
+        # Unsent output has no maximum of its own.
+        most = max(count, account.most.get(domid, 0))
+        lines.append(f"{name:<17}: {shown:>8} (max {most:8})")
     return "\n".join([*lines, ""]).encode()
 
 
@@ -153,8 +161,8 @@ def _maxima(core: Core, arguments: list[bytes]) -> bytes:
     lines = ["Max used quota values:"]
     for name, account in core.store.usage.by_quota():
         lines.append(f"{name:<17}: {account.peak(privileged):8} {_MEANINGS[name]}")
-        if arguments:
-            account.reset_peak()
+    if arguments:
+        core.store.usage.reset_peaks()
     return "\n".join([*lines, ""]).encode()
 
 
@@ -164,7 +172,7 @@ def _set(core: Core, arguments: list[bytes], prefix: str) -> bytes:
     if value < 1:
         raise XenStoreError(Errno.EINVAL, "quota below 1", arguments[1])
     name = prefix + arguments[0].decode("ascii", "replace")
-    core.store.quotas.set(requests.GLOBAL, name, value)
+    core.set_limit(requests.GLOBAL, name, value)
     return b""
 
 

@@ -3,7 +3,7 @@
 from xsd.engine import report
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
-from xsd.engine.outcome import Notice
+from xsd.engine.notice import Notice
 from xsd.engine.tracing import SWITCHES
 from xsd.protocol.errors import Errno, XenStoreError
 
@@ -16,7 +16,7 @@ def log(core: Core, _connection: Connection, arguments: list[bytes]) -> bytes:
     tracing = core.tracing
     switches = set(tracing.switches)
     if word in (b"on", b"off"):
-        tracing.set(core.store, on=word == b"on", switches=switches)
+        core.set_tracing(on=word == b"on", switches=switches)
         return b""
     name = word[1:].decode("ascii", "replace")
     if word[:1] not in (b"+", b"-") or name not in SWITCHES:
@@ -25,7 +25,7 @@ def log(core: Core, _connection: Connection, arguments: list[bytes]) -> bytes:
         switches.add(name)
     else:
         switches.discard(name)
-    tracing.set(core.store, on=tracing.on, switches=switches)
+    core.set_tracing(on=tracing.on, switches=switches)
     return b""
 
 
@@ -33,7 +33,7 @@ def logfile(core: Core, _connection: Connection, arguments: list[bytes]) -> byte
     """Send the log to another file, and trace from now on, as C does."""
     core.logbook.redirect(_only(arguments))
     tracing = core.tracing
-    tracing.set(core.store, on=True, switches=tracing.switches)
+    core.set_tracing(on=True, switches=tracing.switches)
     return b""
 
 

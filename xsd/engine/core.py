@@ -1,28 +1,36 @@
 """What requests work on: the store, and who is connected."""
 
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, final
 
 from xsd.engine import tracing
 from xsd.engine.connection import Connection
-from xsd.engine.guests import Guests, NoGuests
+from xsd.engine.consumer import Consumer
+from xsd.engine.guests import NoGuests
+from xsd.engine.inputs import REQUEST, Input, Tape
 from xsd.engine.logbook import Logbook, NoLogbook
+from xsd.engine.notice import Notice
 from xsd.engine.outbox import Tally
-from xsd.engine.outcome import Notice
+from xsd.engine.outside import Outside
+from xsd.engine.protection import Protection
+from xsd.engine.schedule import EXPIRE, Schedule
+from xsd.protocol.frame import Frame
 from xsd.protocol.ops import FEATURES
-from xsd.protocol.path import Path
+from xsd.protocol.path import Path, parse_path
+from xsd.protocol.perms import Caller
 from xsd.protocol.reply import encode_event
 from xsd.store import Event, Store
 from xsd.store.quota import MEMORY, PATH_MAX
 from xsd.store.usage import MESSAGE_BYTES
 
-if TYPE_CHECKING:
-    from xsd.engine.progress import Protection
-
 UNSENT_MAX: Final = 16 * 1024 * 1024
 """Bytes that may wait for a client which does not read; then it is cut off."""
 
-REMARK_MS: Final = 10_000
-"""Shortest time between two remarks on a domain's memory, in milliseconds."""
+_KEPT_MAX: Final = 4096
+_KEPT_SIZE: Final = 200
+"""Paths of dom0's requests that are kept, and their bytes."""
+
+
+_NOBODY: Final[list[Connection]] = []
 
 
 @final
@@ -31,65 +39,195 @@ class Core:
 
     Attributes:
         store: The store.
-        guests: The channels of other domains.
+        outside: The channels of other domains, and who exists.
         logbook: The log.
         tracing: What is traced.
+        consumers: Who is told of changes of the store beside those who watch.
+        tape: Is handed what changes the state, or None.
         keep_orphans: Leave the nodes of domains that end to dom0.
+        event_timeout_ms: How long an event may wait for a guest; 0 is for ever.
         connections: Every connection by its number.
-        dirty: Those that have something new to send, or are to be ended.
-        stalled: Those of guests that have to wait until others have read what they
-            caused.
+        last: Number of the newest connection.
+        dirty: Those that have something new for their links.
+        schedule: Whose turn it is, and who waits.
         over_soft: The domains over their soft quota of memory, as far as told.
         remarked_ms: When that was told of a domain, or the opposite.
+        remarking: Whether a time is set at which it is looked at again.
         over_quota: How often a domain was refused for a quota, by both.
         notices: What the log should say, in order.
         protection: The transaction that others have to wait for; see progress.py.
-        now_ms: Time of the request that is carried out, of a monotonic clock.
+        protections: How many there have been.
+        now_ms: Time of the turn, of a monotonic clock.
+        transaction_id: The transaction of the request that is carried out, 0 for none.
+        after_reply: An event that is due after the reply to it.
     """
 
     __slots__ = (
+        "_change_trace",
+        "_guests",
+        "_paths",
+        "after_reply",
         "connections",
+        "consumers",
         "dirty",
-        "guests",
+        "event_timeout_ms",
         "keep_orphans",
+        "last",
         "logbook",
         "notices",
         "now_ms",
+        "outside",
         "over_quota",
         "over_soft",
         "protection",
+        "protections",
         "remarked_ms",
-        "stalled",
+        "remarking",
+        "schedule",
         "store",
+        "tape",
         "tracing",
+        "transaction_id",
     )
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.guests: Guests = NoGuests()
+        self.outside = Outside(NoGuests())
+        store.domains.census = self.outside
         self.logbook: Logbook = NoLogbook()
         self.tracing = tracing.Tracing()
+        self.consumers: list[Consumer] = []
+        self._change_trace = tracing.ChangeTrace()
+        self.tape: Tape | None = None
         self.keep_orphans = False
+        self.event_timeout_ms = 0
         self.connections: dict[int, Connection] = {}
-        self.dirty: dict[int, Connection] = {}
-        self.stalled: dict[int, Connection] = {}
+        self._guests: dict[int, list[Connection]] = {}
+        self._paths: dict[bytes, Path] = {}
+        self.last = 0
+        self.dirty: list[Connection] = []
+        self.schedule = Schedule()
         self.over_quota: dict[tuple[int, str], int] = {}
         self.over_soft: set[int] = set()
         self.remarked_ms: dict[int, int] = {}
+        self.remarking = False
         self.notices: list[Notice] = []
         self.protection: Protection | None = None
+        self.protections = 0
+        self.transaction_id = 0
+        self.after_reply: Event | None = None
         self.now_ms = 0
+
+    # Connections.
+
+    def connect(self, caller: Caller) -> Connection:
+        """Make the connection of a new client."""
+        connection = self.make(caller)
+        if self.tracing.obj:
+            self.notices.append(tracing.about("obj.connected", connection))
+        return connection
+
+    def make(self, caller: Caller) -> Connection:
+        """Make a connection that is not told of yet."""
+        self.last += 1
+        schedule = self.schedule
+        connection = Connection(self.last, caller, self.store.usage, schedule.fallen)
+        self.connections[connection.id] = connection
+        if not caller.privileged:
+            self._guests.setdefault(caller.domid, []).append(connection)
+        return connection
+
+    def unmake(self, connection: Connection) -> None:
+        """Take out the newest connection, as though it had never been."""
+        self.last -= 1
+        del self.connections[connection.id]
+        if connection.dirty:
+            # Its link has nothing to do any more.
+            connection.dirty = False
+            self.dirty.remove(connection)
+        if not connection.caller.privileged:
+            self._drop_guest(connection)
+        connection.closing = connection.lost = True
+        connection.backlog = []
+
+    def drop(self, connection: Connection) -> None:
+        """Take a connection out, with all that it has."""
+        del self.connections[connection.id]
+        if connection.dirty:
+            # Its link has nothing to do any more.
+            connection.dirty = False
+            self.dirty.remove(connection)
+        if not connection.caller.privileged:
+            self._drop_guest(connection)
+        self.forget(connection)
+        connection.closing = connection.lost = True
+        connection.backlog = []
+        connection.outbox.clear()
+        if self.tracing.obj:
+            self.notices.append(tracing.about("obj.disconnected", connection))
+
+    def restart(self, connection: Connection) -> None:
+        """Forget all that is under way with a client; it begins anew."""
+        self.forget(connection)
+        connection.restart()
+        if connection.paused:
+            self.touch(connection)
+
+    def touch(self, connection: Connection) -> None:
+        """Have a connection's link look at it after this turn."""
+        if not connection.dirty:
+            connection.dirty = True
+            self.dirty.append(connection)
+
+    def lose(self, connection: Connection) -> None:
+        """End a connection at once."""
+        connection.lost = True
+        self.touch(connection)
+
+    def record(self, kind: int, *, connection: int = 0, domid: int = 0) -> None:
+        """Hand an input that names no more than these to the tape."""
+        answers = self.outside.take()
+        tape = self.tape
+        if tape is not None:
+            generation = self.store.generation
+            tape.take(Input(kind, generation, connection, domid, answers=answers))
+
+    def record_request(self, connection: Connection, frame: Frame) -> None:
+        """Hand a request that has changed something to the tape."""
+        tape = self.tape
+        if tape is not None:
+            outside = self.outside
+            tape.take(
+                Input(
+                    REQUEST,
+                    self.store.clock.now,
+                    connection.id,
+                    connection.caller.domid,
+                    frame,
+                    answers=outside.take() if outside.answers else (),
+                )
+            )
 
     def path(
         self, connection: Connection, raw: bytes, *, special: bool = False
     ) -> Path:
         """The path that a client means; the length counts for guests only."""
         caller = connection.caller
-        limit = 0
         if not caller.privileged:
-            limit = self.store.quotas.limit(caller.domid, PATH_MAX)
-            self.store.usage.path_max.saw(caller.domid, len(raw))
-        return connection.resolve(raw, limit=limit, special=special)
+            domid = caller.domid
+            limit = self.store.quotas.limit(domid, PATH_MAX)
+            self.store.saw_path(domid, len(raw))
+            return parse_path(raw, connection.home, special=special, limit=limit)
+        paths = self._paths
+        path = paths.get(raw)
+        if path is None:
+            path = parse_path(raw, connection.home, special=special)
+            # What is a path for some requests only is not kept.
+            if raw[:1] == b"/" and len(raw) <= _KEPT_SIZE:
+                if len(paths) == _KEPT_MAX:
+                    paths.clear()
+                paths[raw] = path
+        return path
 
     def features(self, connection: Connection) -> int:
         """Server features that are offered to a client."""
@@ -97,7 +235,7 @@ class Core:
         return FEATURES if domain is None else domain.features
 
     def forget(self, connection: Connection) -> None:
-        """Drop a connection's watches and transactions."""
+        """Drop a connection's watches and transactions, and its protection."""
         if self.tracing.obj:
             self._trace_forgotten(connection)
         for watch in connection.watches.values():
@@ -106,52 +244,37 @@ class Core:
         for transaction in connection.transactions.values():
             self.store.abort(transaction)
         connection.transactions.clear()
-        if self.protection is not None and self.protection.connection is connection:
-            self.protection = None
-            if self.tracing.wrl:
-                self.notices.append(tracing.about("wrl.over", connection))
+        protection = self.protection
+        if protection is not None and protection.connection is connection:
+            self.end_protection(protection)
+            # Or one could be protected after the other without ever committing.
+            connection.conflicts = 0
+            connection.conflicted = None
+
+    def end_protection(self, protection: Protection) -> None:
+        """Let those go on who wait for a transaction."""
+        self.protection = None
+        for connection in protection.waiting.values():
+            self.schedule.queue(connection)
+        protection.waiting = {}
+        if self.tracing.wrl:
+            self.notices.append(tracing.about("wrl.over", protection.connection))
 
     def connections_of(self, domid: int) -> list[Connection]:
         """The connections of a domain itself; dom0's sockets are not meant."""
-        return [
-            connection
-            for connection in self.connections.values()
-            if connection.caller.domid == domid and not connection.caller.privileged
-        ]
+        return list(self._guests.get(domid, _NOBODY))
 
-    def end(self, domid: int) -> list[Event]:
-        """End a known domain: by RELEASE, or because it is gone.
+    def set_limit(self, domid: int, name: str, value: int) -> None:
+        """Set a quota; those whom the old one held up look at the new one.
 
-        Returns:
-            The events of its nodes, and @releaseDomain if it was introduced.
+        Raises:
+            XenStoreError: EINVAL for an unknown name.
         """
-        if self.tracing.obj:
-            self.notices.append(tracing.domain("obj.domain_ended", domid))
-        for connection in self.connections_of(domid):
-            self.forget(connection)
-            connection.outbox.clear()
-            connection.lost = True
-            self.dirty[connection.id] = connection
-        for key in [key for key in self.over_quota if key[0] == domid]:
-            del self.over_quota[key]
-        self.over_soft.discard(domid)
-        self.remarked_ms.pop(domid, None)
-        store = self.store
-        domain = store.known(domid)
-        if not domain.introduced:
-            return store.forget(domid, keep_orphans=self.keep_orphans)
-        self.guests.disconnect(domain)
-        return store.release(domid, keep_orphans=self.keep_orphans)
-
-    def end_if_replaced(self, domid: int) -> list[Event]:
-        """End a known domain if there is another one of that id by now."""
-        domain = self.store.domains.get(domid)
-        if domain is None or domain.caller.privileged:
-            return []
-        unique_id = self.guests.unique_id(domid)
-        if unique_id is None or unique_id == domain.unique_id:
-            return []
-        return self.end(domid)
+        self.store.set_quota(domid, name, value)
+        for guests in self._guests.values():
+            for connection in guests:
+                if connection.backlog:
+                    self.schedule.queue(connection)
 
     def deliver(self, events: list[Event], cause: Connection | None = None) -> None:
         """Queue events on the connections they are for.
@@ -166,27 +289,29 @@ class Core:
             cause: Whose request caused them. What a guest causes others counts as
                 under way for it until they have read it (XSA-326).
         """
-        traced = self.tracing.io
         tally = None
         if cause is not None and not cause.caller.privileged:
             tally = cause.tally
         for event in events:
-            watch = event.watch
-            connection = self.connections.get(watch.connection)
-            if connection is None or connection.lost:
-                if watch.connection == tracing.TRACER:
-                    self.notices.append(tracing.change(event, self.store))
-                continue
-            frame = encode_event(event.shown, watch.token)
-            if frame is None:
-                continue
-            if not self._queue(connection, event, frame, tally):
-                continue
-            if traced:
-                self.notices.append(tracing.event(connection, frame))
-            if connection.outbox.size > UNSENT_MAX:
-                self._cut_off(connection)
-            self.dirty[connection.id] = connection
+            try:
+                self._deliver(event, tally)
+            except Exception as error:  # noqa: BLE001  it has happened; tell the others
+                self.note_defect("event.failed", error)
+
+    def _deliver(self, event: Event, tally: Tally | None) -> None:
+        """Queue one event, if there is who can be told."""
+        watch = event.watch
+        connection = self.connections.get(watch.connection)
+        if connection is None or connection.lost:
+            return
+        frame = encode_event(event.shown, watch.token)
+        if frame is None or not self._queue(connection, event, frame, tally):
+            return
+        if self.tracing.io:
+            self.notices.append(tracing.event(connection, frame))
+        if connection.outbox.size > UNSENT_MAX:
+            self._cut_off(connection)
+        self.touch(connection)
 
     def _queue(
         self, connection: Connection, event: Event, frame: bytes, tally: Tally | None
@@ -200,6 +325,10 @@ class Core:
         if not connection.caller.privileged:
             # Only a guest's events may be lost for not being read.
             queued_ms = self.now_ms
+            if self.event_timeout_ms and not connection.expires_ms:
+                due_ms = queued_ms + self.event_timeout_ms
+                connection.expires_ms = due_ms
+                self.schedule.at(due_ms, EXPIRE, connection.id)
             if not self._has_memory(connection, len(frame) + MESSAGE_BYTES):
                 return False
         if is_special:
@@ -212,7 +341,7 @@ class Core:
         """Tell whether a guest has room for an event; the first one lost is told."""
         domid = connection.caller.domid
         limit = self.store.quotas.limit(domid, MEMORY)
-        if limit == 0 or self.store.usage.memory.of(domid) + more <= limit:
+        if limit == 0 or self.store.usage.memory_of(domid) + more <= limit:
             return True
         fields: dict[str, object] = {
             "connection": connection.id,
@@ -238,35 +367,17 @@ class Core:
             fields["limit"] = limit
             self.notices.append(Notice("warning", "quota.exceeded", fields))
 
-    def look_at_usage(self, connection: Connection) -> None:
-        """Take note of what a guest's requests have come to."""
-        domid = connection.caller.domid
-        self.store.usage.outstanding.saw(domid, connection.tally.count)
-        self.look_at_memory(domid)
-
-    def look_at_memory(self, domid: int) -> None:
-        """Remark on a domain that is over its soft quota of memory, or no longer."""
-        limit = self.store.quotas.soft_limit(domid, MEMORY)
-        used = self.store.usage.memory.of(domid)
-        is_over = 0 < limit < used
-        if is_over == (domid in self.over_soft):
-            return
-        last_ms = self.remarked_ms.get(domid)
-        if last_ms is not None and self.now_ms < last_ms + REMARK_MS:
-            return
-        self.remarked_ms[domid] = self.now_ms
-        fields: dict[str, object] = {"domid": domid, "used": used, "limit": limit}
-        if is_over:
-            self.over_soft.add(domid)
-            self.notices.append(Notice("warning", "memory.over_soft_quota", fields))
-        else:
-            self.over_soft.remove(domid)
-            self.notices.append(Notice("info", "memory.below_soft_quota", fields))
-
     def trace_accounts(self) -> None:
         """Have logged what domains use more or less of, if that is traced."""
         if self.tracing.acc:
             self.notices.extend(self.tracing.accounts(self.store))
+
+    def _drop_guest(self, connection: Connection) -> None:
+        domid = connection.caller.domid
+        left = self._guests[domid]
+        left.remove(connection)
+        if not left:
+            del self._guests[domid]
 
     def _trace_forgotten(self, connection: Connection) -> None:
         for watch in connection.watches.values():
@@ -277,8 +388,54 @@ class Core:
                 tracing.about("obj.transaction_ended", connection, more)
             )
 
+    def add_consumer(self, consumer: Consumer) -> None:
+        """Have somebody told of all changes of the store from now on."""
+        self.consumers.append(consumer)
+        self.store.listening = True
+
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Tell somebody no longer."""
+        self.consumers.remove(consumer)
+        self.store.listening = bool(self.consumers)
+
+    def publish(self) -> None:
+        """Hand what an input has changed in the store to whoever asks."""
+        store = self.store
+        if store.defects:
+            # What failed after the input had happened, as the derivation of events.
+            for defect in store.defects:
+                self.note_defect("events.failed", defect)
+            store.defects = []
+        changes = store.take_news()
+        if not changes:
+            return
+        for consumer in list(self.consumers):
+            try:
+                consumer.take(changes)
+            except Exception as error:  # noqa: BLE001  the request has happened
+                self.note_defect("changes.not_taken", error)
+        self.notices.extend(self._change_trace.take_notices())
+
+    def set_tracing(self, *, on: bool, switches: set[str]) -> None:
+        """Trace from now on.
+
+        Args:
+            on: Whether anything is traced.
+            switches: Names of what is.
+        """
+        before = self.tracing.tdb
+        self.tracing.set(self.store, on=on, switches=switches)
+        if self.tracing.tdb and not before:
+            self.add_consumer(self._change_trace)
+        elif before and not self.tracing.tdb:
+            self.remove_consumer(self._change_trace)
+
+    def note_defect(self, event: str, error: BaseException) -> None:
+        """Have a defect of ours logged with its trace."""
+        self.notices.append(Notice("error", event, {}, error))
+
     def _cut_off(self, connection: Connection) -> None:
-        connection.lost = True
+        self.lose(connection)
         fields: dict[str, object] = {
             "connection": connection.id,
             "domid": connection.caller.domid,

@@ -5,25 +5,27 @@ whatever happens (XSA-481).
 """
 
 from collections.abc import Callable
-from typing import Any, Final, final
+from typing import Final, final
 
-from xsd.engine import handlers, tracing
+from xsd.engine import handlers, progress, tracing
 from xsd.engine.connection import Connection
 from xsd.engine.control import control
 from xsd.engine.core import Core
-from xsd.engine.outcome import DONE, Notice, Outcome
+from xsd.engine.notice import Notice
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.frame import Frame
 from xsd.protocol.ops import OP_LIMIT, Op
-from xsd.protocol.reply import encode_error, encode_reply
-from xsd.protocol.request import parse_request
+from xsd.protocol.reply import OK, OK_TAIL, encode_error, encode_reply
 from xsd.store import Transaction
-from xsd.store.quota import QuotaExceeded
+from xsd.store.changes import Cause
+from xsd.store.exceeded import QuotaExceeded
 
-Handler = Callable[[Core, Connection, Any, Transaction | None], Outcome]
+Handler = Callable[[Core, Connection, bytes, Transaction | None], bytes]
 
 REFUSALS_LOGGED: Final = 20
 """Refused requests of one connection that are logged one by one."""
+
+_END: Final[int] = Op.TRANSACTION_END
 
 _EXPECTED: Final = frozenset({Errno.ENOENT, Errno.EEXIST, Errno.EAGAIN})
 """Refusals that well-behaved clients meet all day; logged for debugging only."""
@@ -33,7 +35,7 @@ _EXPECTED: Final = frozenset({Errno.ENOENT, Errno.EEXIST, Errno.EAGAIN})
 class _Entry:
     """A row of the table: what the dispatcher must know of a message type."""
 
-    __slots__ = ("any_transaction", "handler", "privileged")
+    __slots__ = ("any_transaction", "changes", "handler", "privileged")
 
     def __init__(
         self,
@@ -41,11 +43,14 @@ class _Entry:
         *,
         privileged: bool = False,
         any_transaction: bool = False,
+        changes: bool = False,
     ) -> None:
         self.handler = handler
         self.privileged = privileged
         # The transaction id has no meaning; it is only echoed.
         self.any_transaction = any_transaction
+        # It may change nodes, so that it is the cause of changes.
+        self.changes = changes
 
 
 _ENTRIES: Final[dict[Op, _Entry]] = {
@@ -56,14 +61,14 @@ _ENTRIES: Final[dict[Op, _Entry]] = {
     Op.WATCH: _Entry(handlers.watch, any_transaction=True),
     Op.UNWATCH: _Entry(handlers.unwatch, any_transaction=True),
     Op.TRANSACTION_START: _Entry(handlers.transaction_start),
-    Op.TRANSACTION_END: _Entry(handlers.transaction_end),
-    Op.INTRODUCE: _Entry(handlers.introduce, privileged=True),
-    Op.RELEASE: _Entry(handlers.release, privileged=True),
+    Op.TRANSACTION_END: _Entry(handlers.transaction_end, changes=True),
+    Op.INTRODUCE: _Entry(handlers.introduce, privileged=True, changes=True),
+    Op.RELEASE: _Entry(handlers.release, privileged=True, changes=True),
     Op.GET_DOMAIN_PATH: _Entry(handlers.get_domain_path),
-    Op.WRITE: _Entry(handlers.write),
-    Op.MKDIR: _Entry(handlers.mkdir),
-    Op.RM: _Entry(handlers.rm),
-    Op.SET_PERMS: _Entry(handlers.set_perms),
+    Op.WRITE: _Entry(handlers.write, changes=True),
+    Op.MKDIR: _Entry(handlers.mkdir, changes=True),
+    Op.RM: _Entry(handlers.rm, changes=True),
+    Op.SET_PERMS: _Entry(handlers.set_perms, changes=True),
     Op.IS_DOMAIN_INTRODUCED: _Entry(handlers.is_domain_introduced, privileged=True),
     Op.RESUME: _Entry(handlers.resume, privileged=True),
     Op.SET_TARGET: _Entry(handlers.set_target, privileged=True),
@@ -80,38 +85,47 @@ for _op, _entry in _ENTRIES.items():
     _TABLE[_op] = _entry
 
 
-def answer(core: Core, connection: Connection, frame: Frame) -> None:
-    """Carry one request out; queue its reply and the events it causes."""
+def answer(core: Core, connection: Connection, frame: Frame) -> None:  # noqa: C901
+    """Carry one request out; queue the events it causes and its reply."""
+    store = core.store
+    clock = store.clock
+    pulse = clock.now + clock.beats
     traced = core.tracing.requests
     if traced and core.tracing.io:
         core.notices.append(tracing.request(connection, frame))
-    outcome = DONE
     try:
-        outcome = _carry_out(core, connection, frame)
-        reply = encode_reply(frame, outcome.payload)
-        if outcome.events and not outcome.reply_first:
-            core.deliver(outcome.events, connection)
+        payload = _carry_out(core, connection, frame)
+        if payload is OK:
+            reply = frame.header + OK_TAIL
+        else:
+            reply = encode_reply(frame, payload)
     except XenStoreError as error:
         reply = encode_error(frame, error.errno)
         _note_refusal(core, connection, frame, error)
     except Exception as error:  # noqa: BLE001  the daemon must outlive any defect
         reply = encode_error(frame, Errno.EIO)
         _note_defect(core, connection, frame, error)
-    _reply(core, connection, reply)
-    if traced:
-        _trace_reply(core, connection, frame, reply)
-    if outcome.reply_first:
-        try:
-            core.deliver(outcome.events, connection)
-        except Exception as error:  # noqa: BLE001
-            _note_defect(core, connection, frame, error)
-
-
-def _reply(core: Core, connection: Connection, reply: bytes) -> None:
-    """Queue a reply; a guest's counts as under way until it has read it."""
+    if core.tape is not None and clock.now + clock.beats != pulse:
+        core.record_request(connection, frame)
+    if store.news or store.defects:
+        core.publish()
+    if core.outside.answers:
+        # They belong to this input, or to none.
+        core.outside.answers.clear()
     tally = None if connection.caller.privileged else connection.tally
     connection.outbox.append(reply, tally)
-    core.dirty[connection.id] = connection
+    if not connection.dirty:
+        connection.dirty = True
+        core.dirty.append(connection)
+    if traced:
+        _trace_reply(core, connection, frame, reply)
+    event = core.after_reply
+    if event is not None:
+        core.after_reply = None
+        try:
+            core.deliver([event], connection)
+        except Exception as error:  # noqa: BLE001  the request has been answered
+            _note_defect(core, connection, frame, error)
 
 
 def _trace_reply(
@@ -123,7 +137,7 @@ def _trace_reply(
     core.trace_accounts()
 
 
-def _carry_out(core: Core, connection: Connection, frame: Frame) -> Outcome:
+def _carry_out(core: Core, connection: Connection, frame: Frame) -> bytes:
     """Check what is common to all requests, in C's order, and handle this one."""
     op = frame.op
     entry = _TABLE[op] if op < OP_LIMIT else None
@@ -132,12 +146,19 @@ def _carry_out(core: Core, connection: Connection, frame: Frame) -> Outcome:
     if entry.privileged and not connection.caller.privileged:
         raise XenStoreError(Errno.EACCES, f"for dom{connection.caller.domid}")
     transaction: Transaction | None = None
-    if frame.tx_id and not entry.any_transaction:
-        transaction = connection.transactions.get(frame.tx_id)
+    number = frame.tx_id
+    if number and not entry.any_transaction:
+        transaction = connection.transactions.get(number)
         if transaction is None:
-            raise XenStoreError(Errno.ENOENT, f"no transaction {frame.tx_id}")
-    request = parse_request(op, frame.payload)
-    return entry.handler(core, connection, request, transaction)
+            raise XenStoreError(Errno.ENOENT, f"no transaction {number}")
+    if entry.changes:
+        core.transaction_id = number
+        if core.consumers:
+            domid = connection.caller.domid
+            core.store.cause = Cause(connection.id, domid, number, op)
+        if connection.transactions and (transaction is None or op == _END):
+            progress.changes_by_itself(core, connection, frame)
+    return entry.handler(core, connection, frame.payload, transaction)
 
 
 def _note_defect(

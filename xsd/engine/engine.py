@@ -1,40 +1,56 @@
 """The engine: bytes of a connection in, bytes for any connections out.
 
-It has no socket, no clock and no thread. Everything in it happens between two
-requests or inside one of them.
+It has no socket, no clock and no thread. What comes in is queued; `Engine.turn` alone
+carries it out, and decides who goes on and who has to wait. Between two turns the
+transport reads what clients have written, and sends what waits for them.
+
+What changes its state are its inputs, and nothing else; see inputs.py.
 """
 
 from collections.abc import Iterable
 from typing import Final, final
 
-from xsd.engine import tracing
-from xsd.engine.connection import Connection
+from xsd.engine import domains, memory, progress
+from xsd.engine.connection import HIGH_WATER, Connection
+from xsd.engine.consumer import Consumer
 from xsd.engine.core import Core
 from xsd.engine.dispatch import REFUSALS_LOGGED, answer
 from xsd.engine.guests import Guests
+from xsd.engine.inputs import (
+    CAME,
+    DOMAINS,
+    FOUND,
+    LIMIT,
+    ORPHANS,
+    RESTARTED,
+    WENT,
+    Input,
+    Tape,
+)
 from xsd.engine.logbook import Logbook
-from xsd.engine.outcome import Notice
-from xsd.engine.progress import must_wait
-from xsd.protocol.errors import XenStoreError
-from xsd.protocol.perms import Caller
+from xsd.engine.notice import Notice
+from xsd.engine.schedule import GO_ON, PROTECTION, REMARK
+from xsd.protocol.frame import Frame
 from xsd.store import Store
 from xsd.store.quota import MEMORY, OUTSTANDING
-from xsd.store.store import RELEASE_DOMAIN
 
-TURN: Final = 256
-"""Requests of one connection that are answered before others have their turn."""
+TURN: Final = 64
+"""Requests of one connection of dom0's that are answered before others' are."""
+
+TURN_OF_ALL: Final = 256
+"""Requests of all of dom0's connections that are answered in one turn, about."""
 
 GUEST_TURN: Final = 8
-"""The same of a guest, of which there may be many with much to ask."""
+"""Requests of a guest that are answered before others' are."""
 
-HIGH_WATER: Final = 256 * 1024
-"""Unsent bytes from which on a client's requests are left until it has read some."""
+GUESTS_WORK: Final = 64
+"""Requests of all guests that are answered in one turn, and nodes and events that
+they are concerned with beside, about. Nobody else is served meanwhile."""
 
-
-EFFORT_FREE: Final = 200
+WORK_FREE: Final = 200
 """Nodes and events that a guest's request may be concerned with without a rest."""
 
-EFFORT_PER_MS: Final = 5
+WORK_PER_MS: Final = 5
 """How many more of them make one millisecond of rest."""
 
 REST_MAX_MS: Final = 1000
@@ -47,32 +63,24 @@ class Engine:
 
     Attributes:
         store: What is served.
+        core: What its parts work on.
     """
 
-    __slots__ = ("_core", "_last", "store")
+    __slots__ = ("core", "store")
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._core = Core(store)
-        self._last = 0
+        self.core = Core(store)
 
-    @property
-    def connections(self) -> list[Connection]:
-        """Every connection, the oldest first."""
-        return list(self._core.connections.values())
+    # What it works with.
 
-    def serve(self, guests: Guests) -> None:
+    def attach(self, guests: Guests) -> None:
         """Have other domains served, and learn from their hypervisor who exists."""
-        self._core.guests = guests
-        self.store.domains.census = guests
-
-    def keep_orphans(self, *, keep: bool) -> None:
-        """Say whether the nodes of domains that end are left to dom0."""
-        self._core.keep_orphans = keep
+        self.core.outside.guests = guests
 
     def keep_log(self, logbook: Logbook) -> None:
         """Have operators change where the log goes, and write reports."""
-        self._core.logbook = logbook
+        self.core.logbook = logbook
 
     def trace(self, switches: Iterable[str], *, on: bool | None = None) -> None:
         """Have things traced, as CONTROL log does.
@@ -81,188 +89,61 @@ class Engine:
             switches: Some of `tracing.SWITCHES`: what is traced.
             on: Whether it is already, or once it is switched on; None leaves that.
         """
-        state = self._core.tracing
+        state = self.core.tracing
         on = state.on if on is None else on
-        state.set(self.store, on=on, switches=set(switches))
+        self.core.set_tracing(on=on, switches=set(switches))
 
-    def connect(self, caller: Caller) -> Connection:
-        """A new client."""
-        self._last += 1
-        connection = Connection(self._last, caller, self.store.usage)
-        self._core.connections[connection.id] = connection
-        if self._core.tracing.obj:
-            self._core.notices.append(tracing.about("obj.connected", connection))
+    def expire_events_after(self, timeout_ms: int) -> None:
+        """Drop events that guests have not begun to fetch after so long; 0: never."""
+        core = self.core
+        core.event_timeout_ms = timeout_ms
+        if timeout_ms:
+            for connection in core.connections.values():
+                memory.expire_later(core, connection)
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        """Have somebody told of all changes of the store from now on."""
+        self.core.add_consumer(consumer)
+
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Tell somebody no longer."""
+        self.core.remove_consumer(consumer)
+
+    @property
+    def tape(self) -> Tape | None:
+        """What the inputs are handed to; set it before the first of them."""
+        return self.core.tape
+
+    @tape.setter
+    def tape(self, tape: Tape | None) -> None:
+        self.core.tape = tape
+
+    # Inputs, beside requests.
+
+    def connect(self, domid: int) -> Connection:
+        """A new client, in a domain that is made known if need be."""
+        core = self.core
+        connection = core.connect(self.store.know(domid).caller)
+        core.record(CAME, connection=connection.id, domid=domid)
         return connection
 
     def disconnect(self, connection: Connection) -> None:
         """A client is gone: its watches and open transactions go with it."""
-        if self._core.connections.pop(connection.id, None) is None:
+        core = self.core
+        if connection.id not in core.connections:
             return
-        self._core.forget(connection)
-        self._core.dirty.pop(connection.id, None)
-        self._core.stalled.pop(connection.id, None)
-        connection.backlog.clear()
-        connection.outbox.clear()
-        connection.closing = connection.lost = True
+        core.drop(connection)
+        core.record(WENT, connection=connection.id)
         suppressed = connection.refusals - REFUSALS_LOGGED
         if suppressed > 0:
             self._note("info", "request.refusals_not_logged", connection, suppressed)
-        if self._core.tracing.obj:
-            self._core.notices.append(tracing.about("obj.disconnected", connection))
-        self._core.trace_accounts()
+        core.trace_accounts()
 
     def restart(self, connection: Connection) -> None:
         """Forget all that is under way with a client; it begins anew."""
-        self._core.forget(connection)
-        connection.restart()
-
-    def receive(self, connection: Connection, data: bytes, now_ms: int) -> None:
-        """Take bytes from a client and answer the requests they complete.
-
-        Args:
-            connection: Whom they came from.
-            data: Any number of bytes, cut anywhere.
-            now_ms: Time of a monotonic clock in milliseconds.
-        """
-        if connection.closing or connection.lost:
-            return
-        frames = connection.decoder.feed(data)
-        if connection.backlog:
-            connection.backlog.extend(frames)
-        else:
-            connection.backlog = frames
-        self.resume(connection, now_ms)
-
-    def resume(self, connection: Connection, now_ms: int) -> None:
-        """Answer requests that wait in a connection's backlog, up to a turn's worth.
-
-        To be called again while there is a backlog and the outbox is below
-        HIGH_WATER: see `is_ready`.
-        """
-        core = self._core
-        core.now_ms = now_ms
-        frames = connection.backlog
-        outbox = connection.outbox
-        usage = self.store.usage
-        is_guest = not connection.caller.privileged
-        turn = GUEST_TURN if is_guest else TURN
-        done = 0
-        for frame in frames:
-            if done == turn or outbox.size > HIGH_WATER or connection.lost:
-                break
-            if is_guest and self._has_much_under_way(connection):
-                break
-            if core.protection is not None and must_wait(core, connection, frame):
-                core.stalled[connection.id] = connection
-                break
-            before = usage.effort
-            answer(core, connection, frame)
-            if is_guest and usage.effort > before + EFFORT_FREE:
-                self._let_rest(connection, usage.effort - before)
-            connection.waited_for = None
-            done += 1
-        connection.backlog = frames[done:] if done < len(frames) else []
-        if is_guest:
-            if done:
-                core.look_at_usage(connection)
-            if self._has_much_under_way(connection):
-                # Even if no frame is left: its transport has stopped reading.
-                core.stalled[connection.id] = connection
-        if connection.decoder.error is not None and not connection.backlog:
-            self._end(connection)
-
-    def is_ready(self, connection: Connection) -> bool:
-        """Tell whether `resume` has something to do."""
-        backlog = connection.backlog
-        if not backlog or not self.has_room(connection):
-            return False
-        if must_wait(self._core, connection, backlog[0]):
-            self._core.stalled[connection.id] = connection
-            return False
-        return True
-
-    def has_room(self, connection: Connection) -> bool:
-        """Tell whether a client's requests may be answered now.
-
-        It must not have too much unread or, as a guest, too much under way.
-        """
-        return connection.outbox.size <= HIGH_WATER and (
-            connection.caller.privileged or not self._has_much_under_way(connection)
-        )
-
-    def take_ready(self) -> list[Connection]:
-        """Clients that had to wait for others and need not any longer."""
-        stalled = self._core.stalled
-        if not stalled:
-            return []
-        ready = [
-            each
-            for each in stalled.values()
-            if self.has_room(each)
-            and not (each.backlog and must_wait(self._core, each, each.backlog[0]))
-        ]
-        for connection in ready:
-            del stalled[connection.id]
-        return ready
-
-    @property
-    def held_until_ms(self) -> int:
-        """When clients that wait for others' sake go on in any case; 0 for none.
-
-        What is over already does not count: who is still held up then waits for
-        something that no clock brings.
-        """
-        core = self._core
-        if not core.stalled:
-            return 0
-        times = [each.rests_until_ms for each in core.stalled.values()]
-        if core.protection is not None:
-            times.append(core.protection.until_ms)
-        return min([each for each in times if each > core.now_ms], default=0)
-
-    def look_at_clock(self, now_ms: int) -> None:
-        """Take note of the time, so that `take_ready` finds who need not wait."""
-        self._core.now_ms = now_ms
-
-    def expire_events(self, now_ms: int, after_ms: int) -> None:
-        """Drop the events that guests have not begun to fetch in time.
-
-        Args:
-            now_ms: Time of the same clock as for `receive`.
-            after_ms: How long an event may wait.
-        """
-        for connection in self._core.connections.values():
-            if connection.outbox.size and not connection.caller.privileged:
-                count = connection.outbox.expire(now_ms - after_ms)
-                if count:
-                    self._note("warning", "events.expired", connection, count)
-
-    def look_at_memory(self, now_ms: int) -> None:
-        """Remark on the domains that use more than their soft quota of memory.
-
-        To be called now and then: what others put into a domain's possession is not
-        noticed otherwise.
-        """
-        self._core.now_ms = now_ms
-        for domid in self.store.usage.memory.used:
-            self._core.look_at_memory(domid)
-
-    def introduce_waiting(self, domid: int) -> None:
-        """Introduce a domain of which no toolstack tells, if it can be connected."""
-        core = self._core
-        known = self.store.domains.get(domid)
-        domain = self.store.domains.know(domid, self.store.generation)
-        if domain.introduced:
-            return
-        try:
-            core.guests.connect(domain, 0)
-        except XenStoreError:
-            # As a rule its toolstack will introduce it: no port is in its page.
-            if known is None:
-                self.store.forget(domid)
-            return
-        core.deliver(self.store.introduce(domid, 0))
-        core.notices.append(Notice("info", "domain.found", {"domid": domid}))
+        if connection.id in self.core.connections:
+            self.core.restart(connection)
+            self.core.record(RESTARTED, connection=connection.id)
 
     def domains_changed(self, ended: list[int], stopped: list[int]) -> None:
         """Domains have come to an end or shut down.
@@ -271,70 +152,318 @@ class Engine:
             ended: Known domains that are dying or gone.
             stopped: Introduced domains that have newly shut down.
         """
-        core = self._core
-        for domid in stopped:
-            if core.tracing.obj:
-                core.notices.append(tracing.domain("obj.domain_stopped", domid))
-            core.deliver(self.store.shut_down(domid))
-        for domid in ended:
-            core.deliver(core.end(domid))
-        if stopped:
-            # Watches without a depth are told once, whatever the number of domains.
-            plain = self.store.tell_domain(RELEASE_DOMAIN, stopped[0], deep=False)
-            core.deliver(plain)
+        core = self.core
+        store = self.store
+        if not ended and not stopped:
+            return
+        store.cause = None
+        domains.changed(core, ended, stopped)
+        self._finish(
+            Input(
+                DOMAINS,
+                store.generation,
+                numbers=(len(stopped), *stopped, *ended),
+                answers=core.outside.take(),
+            )
+        )
         core.trace_accounts()
 
+    def introduce_waiting(self, domid: int) -> None:
+        """Introduce a domain of which no toolstack tells, if it can be connected."""
+        core = self.core
+        known = self.store.domains.get(domid)
+        if known is not None and known.introduced:
+            return
+        self.store.cause = None
+        domains.find(core, domid)
+        core.record(FOUND, domid=domid)
+
+    def set_limit(self, domid: int, name: str, value: int) -> None:
+        """Set a quota, hard or soft.
+
+        Args:
+            domid: The domain, or -1 for all that have no limit of their own.
+            name: Its name, as GET_QUOTA tells it.
+            value: The limit; 0 is none.
+
+        Raises:
+            XenStoreError: EINVAL for an unknown name.
+        """
+        self.core.set_limit(domid, name, value)
+        generation = self.store.generation
+        entry = Input(LIMIT, generation, domid=domid, name=name, numbers=(value,))
+        self._finish(entry)
+
+    def keep_orphans(self, *, keep: bool) -> None:
+        """Say whether the nodes of domains that end are left to dom0."""
+        self.core.keep_orphans = keep
+        self._finish(Input(ORPHANS, self.store.generation, numbers=(int(keep),)))
+
+    # Requests come in.
+
+    def feed(self, connection: Connection, data: bytes) -> None:
+        """Take bytes from a client; the requests that they complete wait for a turn.
+
+        Args:
+            connection: Whom they came from.
+            data: Any number of bytes, cut anywhere.
+        """
+        if connection.closing or connection.lost:
+            return
+        decoder = connection.decoder
+        frames = decoder.feed(data)
+        if frames:
+            if connection.backlog:
+                connection.backlog.extend(frames)
+            else:
+                connection.backlog = frames
+                if not connection.queued:
+                    self.core.schedule.queue(connection)
+        if decoder.error is not None and not connection.backlog:
+            self._break_off(connection)
+
+    def end_input(self, connection: Connection) -> None:
+        """A client writes no more, but may still wait for replies."""
+        connection.closing = True
+        if not connection.backlog:
+            self.core.touch(connection)
+
+    def sent(self, connection: Connection, count: int) -> None:
+        """So many bytes of what a connection's outbox shows have been taken."""
+        connection.outbox.sent(count)
+        if connection.awaits_reading:
+            connection.awaits_reading = False
+            self.core.schedule.queue(connection)
+
+    # Turns.
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to carry out at once."""
+        return self.core.schedule.busy
+
+    @property
+    def next_ms(self) -> int:
+        """When `turn` has to be called in any case, on its clock; 0 for never."""
+        return self.core.schedule.next_ms
+
+    def tell_time(self, now_ms: int) -> None:
+        """Say what time it is, for events that come of no request."""
+        self.core.now_ms = now_ms
+
+    def turn(self, now_ms: int) -> None:
+        """Carry out what is due, as much as may be done at a time.
+
+        Afterwards `take_dirty` tells whose links have to do something, and `busy`
+        whether there is more to carry out.
+
+        Args:
+            now_ms: Time of a monotonic clock in milliseconds.
+        """
+        core = self.core
+        schedule = core.schedule
+        core.now_ms = now_ms
+        if schedule.fallen or schedule.rested:
+            self._wake(now_ms)
+        if schedule.times and schedule.times[0][0] <= now_ms:
+            self._do_what_is_due(now_ms)
+        done = 0
+        for _ in range(len(schedule.privileged)):
+            connection = schedule.privileged.popleft()
+            try:
+                done += self._serve(connection, TURN)
+            except Exception as error:  # noqa: BLE001  the others must not suffer
+                self._give_up(connection, error)
+            if done >= TURN_OF_ALL:
+                break
+        if schedule.guests:
+            self._serve_guests()
+        if core.tape is not None:
+            core.tape.end_turn()
+
     def take_dirty(self) -> list[Connection]:
-        """Connections with something to send, or that are to be ended."""
-        dirty = list(self._core.dirty.values())
-        self._core.dirty.clear()
+        """Connections whose links have something to do; see `Link.update`."""
+        core = self.core
+        dirty = core.dirty
+        if not dirty:
+            return dirty
+        core.dirty = []
+        for connection in dirty:
+            connection.dirty = False
         return dirty
 
     def take_notices(self) -> list[Notice]:
         """What the log should say since the last call."""
-        notices = self._core.notices
+        notices = self.core.notices
         if notices:
-            self._core.notices = []
+            self.core.notices = []
         return notices
 
-    def _has_much_under_way(self, connection: Connection) -> bool:
-        """Tell whether a guest has to wait for others, or for its reading.
+    @property
+    def connections(self) -> list[Connection]:
+        """Every connection, the oldest first."""
+        return list(self.core.connections.values())
+
+    def _wake(self, now_ms: int) -> None:
+        """Queue whom an event concerns, and set the ends of rests."""
+        core = self.core
+        schedule = core.schedule
+        for tally in schedule.fallen:
+            waiting = core.connections.get(tally.connection)
+            if waiting is not None:
+                schedule.queue(waiting)
+        schedule.fallen.clear()
+        for connection, rest_ms in schedule.rested:
+            connection.rests_until_ms = now_ms + rest_ms
+            schedule.at(connection.rests_until_ms, GO_ON, connection.id)
+        schedule.rested.clear()
+
+    def _do_what_is_due(self, now_ms: int) -> None:
+        core = self.core
+        while True:
+            due = core.schedule.due(now_ms)
+            if due is None:
+                return
+            due_ms, what, number = due
+            try:
+                self._do(due_ms, what, number)
+            except Exception as error:  # noqa: BLE001  others' times must not end
+                core.note_defect("timer.failed", error)
+
+    def _do(self, due_ms: int, what: int, number: int) -> None:
+        """Do one thing that is due; see schedule.py."""
+        core = self.core
+        if what == REMARK:
+            memory.look(core)
+            return
+        if what == PROTECTION:
+            progress.timed_out(core, number)
+            return
+        connection = core.connections.get(number)
+        if connection is None:
+            return
+        if what == GO_ON:
+            core.schedule.queue(connection)
+        else:
+            memory.expire(core, connection, due_ms)
+
+    def _serve_guests(self) -> None:
+        """Serve guests in turn until they have asked for enough work together."""
+        guests = self.core.schedule.guests
+        usage = self.store.usage
+        before = usage.work
+        done = 0
+        for _ in range(len(guests)):
+            connection = guests.popleft()
+            try:
+                done += self._serve(connection, GUEST_TURN)
+            except Exception as error:  # noqa: BLE001  the others must not suffer
+                self._give_up(connection, error)
+            if done + usage.work - before >= GUESTS_WORK:
+                return
+
+    def _serve(self, connection: Connection, turn: int) -> int:  # noqa: C901
+        """Answer requests of one connection, up to a turn's worth.
+
+        Returns:
+            How many.
+        """
+        connection.queued = False
+        core = self.core
+        frames = connection.backlog
+        outbox = connection.outbox
+        is_guest = not connection.caller.privileged
+        done = 0
+        for frame in frames:
+            if connection.lost:
+                break
+            if done == turn:
+                core.schedule.queue(connection)
+                break
+            if outbox.size > HIGH_WATER:
+                connection.awaits_reading = True
+                break
+            if is_guest and self._wait_if_needed(connection):
+                break
+            if core.protection is not None and progress.wait_if_needed(
+                core, connection, frame
+            ):
+                break
+            if is_guest:
+                self._answer_guest(connection, frame)
+            else:
+                answer(core, connection, frame)
+            connection.waited_for = 0
+            done += 1
+        if done < len(frames):
+            del frames[:done]
+        elif connection.backlog is frames:
+            # Else the connection has begun anew meanwhile.
+            connection.backlog = []
+            # Its link will look at it for the replies, and read again if it paused.
+            if connection.decoder.error is not None:
+                self._break_off(connection)
+        if done and (is_guest or not core.remarking):
+            memory.note_requests(core, connection)
+        return done
+
+    def _answer_guest(self, connection: Connection, frame: Frame) -> None:
+        """Answer a guest's request; after much work it has to rest.
+
+        Nobody else was served meanwhile. As long as most of the time is others', it
+        does not matter to them how large the largest commit may be.
+        """
+        usage = self.store.usage
+        before = usage.work
+        answer(self.core, connection, frame)
+        work = usage.work - before
+        if work > WORK_FREE:
+            rest_ms = min((work - WORK_FREE) // WORK_PER_MS, REST_MAX_MS)
+            # It rests from now on, and for so long once the work has ended.
+            connection.rests_until_ms = self.core.now_ms + REST_MAX_MS
+            self.core.schedule.rested.append((connection, rest_ms))
+
+    def _wait_if_needed(self, connection: Connection) -> bool:
+        """Have a guest wait for others, or for its own reading, if it must.
 
         That is while it rests, while as much is under way because of it as may be, and
         at its quota of memory until it has read what waits. What else it has there
         only its own requests can make less.
         """
+        if connection.rests_until_ms > self.core.now_ms:
+            return True
         domid = connection.caller.domid
         quotas = self.store.quotas
-        if (
-            connection.rests_until_ms > self._core.now_ms
-            or 0 < quotas.limit(domid, OUTSTANDING) <= connection.tally.count
-        ):
+        tally = connection.tally
+        if 0 < quotas.limit(domid, OUTSTANDING) <= tally.count:
+            tally.waiting = True
             return True
-        if not connection.outbox.size:
-            return False
-        return 0 < quotas.limit(domid, MEMORY) <= self.store.usage.memory.of(domid)
+        if connection.outbox.size:
+            limit = quotas.limit(domid, MEMORY)
+            if 0 < limit <= self.store.usage.memory_of(domid):
+                connection.awaits_reading = True
+                return True
+        return False
 
-    def _let_rest(self, connection: Connection, effort: int) -> None:
-        """Leave a guest alone for a while that has asked for much work.
+    def _give_up(self, connection: Connection, error: Exception) -> None:
+        """End a connection that cannot be served for a defect of ours."""
+        self.core.note_defect("connection.failed", error)
+        self.core.lose(connection)
 
-        Nobody else was served meanwhile. As long as most of the time is others', it
-        does not matter to them how large the largest commit may be.
-        """
-        rest_ms = min((effort - EFFORT_FREE) // EFFORT_PER_MS, REST_MAX_MS)
-        connection.rests_until_ms = self._core.now_ms + rest_ms
-
-    def _end(self, connection: Connection) -> None:
+    def _break_off(self, connection: Connection) -> None:
         """Read nothing more: the stream of requests makes no sense any longer."""
         if not connection.closing:
             connection.closing = True
-            self._core.dirty[connection.id] = connection
-            self._note(
-                "warning",
-                "connection.broken",
-                connection,
-                str(connection.decoder.error),
-            )
+            self.core.touch(connection)
+            reason = str(connection.decoder.error)
+            self._note("warning", "connection.broken", connection, reason)
+
+    def _finish(self, entry: Input) -> None:
+        """Hand an input to the tape, and its changes to whoever asks."""
+        core = self.core
+        if core.tape is not None:
+            core.tape.take(entry)
+        core.publish()
 
     def _note(
         self, level: str, event: str, connection: Connection, what: object
@@ -344,4 +473,4 @@ class Engine:
             "domid": connection.caller.domid,
             "what": what,
         }
-        self._core.notices.append(Notice(level, event, fields))
+        self.core.notices.append(Notice(level, event, fields))

@@ -1,21 +1,23 @@
 """What each request does: one function for each message type.
 
-A handler does its own work only. That the caller may send this request at all,
-that the transaction exists and the payload makes sense was seen to before
-(dispatch.py); an exception becomes the reply there too.
+A handler takes the payload apart, does its own work only, queues the events that it
+causes, and returns the payload of the reply. That the caller may send this request at
+all and that the transaction exists was seen to before (dispatch.py); an exception
+becomes the reply there too.
 """
 
-from xsd.engine import progress, tracing
+from xsd.engine import domains, progress, tracing
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
-from xsd.engine.outcome import DONE, Outcome
 from xsd.protocol import request as requests
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import DOMID_SELF
-from xsd.protocol.ops import FEATURE_WATCH_DEPTH, FEATURES
-from xsd.protocol.path import format_path
+from xsd.protocol.number import parse_domid
+from xsd.protocol.ops import FEATURE_WATCH_DEPTH
+from xsd.protocol.path import domain_path, format_path
 from xsd.protocol.perms import names_a_domain, parse_permissions
-from xsd.protocol.reply import FALSE, TRUE, number_payload, text_payload
+from xsd.protocol.reply import FALSE, OK, TRUE, number_payload, text_payload
+from xsd.protocol.request import one_string
 from xsd.store import Event, Transaction, Watch
 
 # Nodes.
@@ -24,97 +26,107 @@ from xsd.store import Event, Transaction, Watch
 def read(
     core: Core,
     connection: Connection,
-    request: requests.Read,
+    payload: bytes,
     transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """READ."""
-    path = core.path(connection, request.path)
-    return Outcome(core.store.read(connection.caller, path, transaction))
+    path = core.path(connection, one_string(payload))
+    return core.store.view(transaction).read(connection.caller, path)
 
 
 def directory(
     core: Core,
     connection: Connection,
-    request: requests.Directory,
+    payload: bytes,
     transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """DIRECTORY."""
-    path = core.path(connection, request.path)
-    return Outcome(core.store.directory(connection.caller, path, transaction))
+    path = core.path(connection, one_string(payload))
+    return core.store.view(transaction).directory(connection.caller, path)
 
 
 def directory_part(
     core: Core,
     connection: Connection,
-    request: requests.DirectoryPart,
+    payload: bytes,
     transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """DIRECTORY_PART."""
+    request = requests.parse_directory_part(payload)
     path = core.path(connection, request.path)
-    caller = connection.caller
-    return Outcome(core.store.directory_part(caller, path, request.offset, transaction))
+    view = core.store.view(transaction)
+    return view.directory_part(connection.caller, path, request.offset)
 
 
 def get_perms(
     core: Core,
     connection: Connection,
-    request: requests.GetPerms,
+    payload: bytes,
     transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """GET_PERMS, of special nodes too."""
-    path = core.path(connection, request.path, special=True)
-    return Outcome(core.store.get_perms(connection.caller, path, transaction).text)
+    path = core.path(connection, one_string(payload), special=True)
+    return core.store.view(transaction).get_perms(connection.caller, path).text
 
 
 def write(
     core: Core,
     connection: Connection,
-    request: requests.Write,
+    payload: bytes,
     transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """WRITE."""
-    path = core.path(connection, request.path)
-    events = core.store.write(connection.caller, path, request.value, transaction)
-    return Outcome(events=events) if events else DONE
+    raw, nul, value = payload.partition(b"\0")
+    if not nul:
+        raise XenStoreError(Errno.EINVAL, "path without NUL")
+    path = core.path(connection, raw)
+    events = core.store.write(connection.caller, path, value, transaction)
+    if events:
+        core.deliver(events, connection)
+    return OK
 
 
 def mkdir(
     core: Core,
     connection: Connection,
-    request: requests.Mkdir,
+    payload: bytes,
     transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """MKDIR."""
-    path = core.path(connection, request.path)
-    return Outcome(events=core.store.mkdir(connection.caller, path, transaction))
+    path = core.path(connection, one_string(payload))
+    core.deliver(core.store.mkdir(connection.caller, path, transaction), connection)
+    return OK
 
 
 def rm(
     core: Core,
     connection: Connection,
-    request: requests.Rm,
+    payload: bytes,
     transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """RM."""
-    path = core.path(connection, request.path)
-    return Outcome(events=core.store.rm(connection.caller, path, transaction))
+    path = core.path(connection, one_string(payload))
+    core.deliver(core.store.rm(connection.caller, path, transaction), connection)
+    return OK
 
 
 def set_perms(
     core: Core,
     connection: Connection,
-    request: requests.SetPerms,
+    payload: bytes,
     transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """SET_PERMS, of special nodes too."""
+    request = requests.parse_set_perms(payload)
+    caller = connection.caller
     # As C does, too many entries are found out before a malformed one, and an owner
     # that does not exist before a bad path.
-    core.store.check_entries(connection.caller, len(request.permissions))
-    perms = parse_permissions(request.permissions)
-    perms = core.store.vet(connection.caller, perms)
+    core.store.check_entries(caller, len(request.permissions))
+    perms = core.store.vet(caller, parse_permissions(request.permissions))
     path = core.path(connection, request.path, special=True)
-    events = core.store.set_perms(connection.caller, path, perms, transaction)
-    return Outcome(events=events)
+    events = core.store.set_perms(caller, path, perms, transaction)
+    core.deliver(events, connection)
+    return OK
 
 
 # Watches and transactions.
@@ -123,10 +135,14 @@ def set_perms(
 def watch(
     core: Core,
     connection: Connection,
-    request: requests.Watch,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
-    """WATCH; the first event comes at once, whether or not the node exists."""
+) -> bytes:
+    """WATCH; the first event comes at once, whether or not the node exists.
+
+    As in the C daemon it comes after the reply, and no other event does.
+    """
+    request = requests.parse_watch(payload)
     limited = request.depth != requests.UNLIMITED
     if limited and not core.features(connection) & FEATURE_WATCH_DEPTH:
         raise XenStoreError(Errno.EINVAL, "depth is not offered to this domain")
@@ -146,16 +162,18 @@ def watch(
     connection.watches[key] = new
     if core.tracing.obj:
         core.notices.append(tracing.watch("obj.watch_added", connection, new))
-    return Outcome(events=[Event(new, format_path(path))], reply_first=True)
+    core.after_reply = Event(new, format_path(path))
+    return OK
 
 
 def unwatch(
     core: Core,
     connection: Connection,
-    request: requests.Unwatch,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """UNWATCH."""
+    request = requests.parse_unwatch(payload)
     path = core.path(connection, request.path, special=True)
     found = connection.watches.pop((path, request.token), None)
     if found is None:
@@ -163,55 +181,57 @@ def unwatch(
     core.store.unwatch(found)
     if core.tracing.obj:
         core.notices.append(tracing.watch("obj.watch_removed", connection, found))
-    return DONE
+    return OK
 
 
 def reset_watches(
     core: Core,
     connection: Connection,
-    _request: requests.ResetWatches,
+    _payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """RESET_WATCHES: also ends the transaction it is sent in (XSA-484)."""
     core.forget(connection)
-    return DONE
+    return OK
 
 
 def transaction_start(
     core: Core,
     connection: Connection,
-    _request: requests.TransactionStart,
+    _payload: bytes,
     transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """TRANSACTION_START."""
     if transaction is not None:
         raise XenStoreError(Errno.EBUSY, "transactions do not nest")
     opened = core.store.start(connection.caller)
-    progress.started(core, connection, opened)
     number = connection.keep(opened)
+    progress.started(core, connection, opened)
     if core.tracing.obj:
         more: dict[str, object] = {"transaction": number}
         core.notices.append(tracing.about("obj.transaction_started", connection, more))
-    return Outcome(number_payload(number))
+    return number_payload(number)
 
 
 def transaction_end(
     core: Core,
     connection: Connection,
-    request: requests.TransactionEnd,
+    payload: bytes,
     transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """TRANSACTION_END: the transaction is gone whatever comes of it."""
+    commit = requests.parse_transaction_end(payload).commit
     if transaction is None:
         raise XenStoreError(Errno.ENOENT, "no transaction named")
-    number = connection.drop(transaction)
-    progress.ended(core, transaction, commit=request.commit)
+    number = core.transaction_id
+    del connection.transactions[number]
+    progress.ended(core, transaction, commit=commit)
     if core.tracing.obj:
-        more: dict[str, object] = {"transaction": number, "commit": request.commit}
+        more: dict[str, object] = {"transaction": number, "commit": commit}
         core.notices.append(tracing.about("obj.transaction_ended", connection, more))
-    if not request.commit:
+    if not commit:
         core.store.abort(transaction)
-        return DONE
+        return OK
     try:
         events = core.store.commit(transaction)
     except XenStoreError as error:
@@ -219,7 +239,8 @@ def transaction_end(
             progress.conflicted(connection, transaction)
         raise
     progress.committed(connection)
-    return Outcome(events=events)
+    core.deliver(events, connection)
+    return OK
 
 
 # Domains.
@@ -228,154 +249,149 @@ def transaction_end(
 def introduce(
     core: Core,
     connection: Connection,
-    request: requests.Introduce,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """INTRODUCE; of a known domain: its connection begins anew."""
-    if not names_a_domain(request.domid):
-        raise XenStoreError(Errno.EINVAL, f"{request.domid} is no domain's id")
+    request = requests.parse_introduce(payload)
+    domid = request.domid
+    if not names_a_domain(domid):
+        raise XenStoreError(Errno.EINVAL, f"{domid} is no domain's id")
     # Told even if the new domain cannot be introduced.
-    core.deliver(core.end_if_replaced(request.domid), connection)
-    store = core.store
-    known = store.domains.get(request.domid)
+    core.deliver(domains.end_if_replaced(core, domid), connection)
+    known = core.store.domains.get(domid)
     if known is not None and known.introduced:
-        for each in core.connections_of(request.domid):
-            core.forget(each)
-            each.restart()
+        for each in core.connections_of(domid):
+            core.restart(each)
         if not known.caller.privileged:
-            core.guests.reconnect(known, request.port)
-        return _introduced(core, request)
-    domain = store.domains.know(request.domid, store.generation)
-    try:
-        core.guests.connect(domain, request.port)
-    except XenStoreError:
-        if known is None:
-            store.forget(request.domid)
-        raise
-    return _introduced(core, request)
-
-
-def _introduced(core: Core, request: requests.Introduce) -> Outcome:
+            core.outside.reconnect(known, request.port)
+    else:
+        domains.open_channel(core, domid, request.port)
     if core.tracing.obj:
-        core.notices.append(tracing.domain("obj.domain_introduced", request.domid))
-    return Outcome(events=core.store.introduce(request.domid, request.port))
+        core.notices.append(tracing.domain("obj.domain_introduced", domid))
+    core.deliver(core.store.introduce(domid, request.port), connection)
+    return OK
 
 
 def release(
     core: Core,
-    _connection: Connection,
-    request: requests.Release,
+    connection: Connection,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """RELEASE."""
-    _refuse_privileged(core, request.domid)
-    core.store.introduced(request.domid)
-    return Outcome(events=core.end(request.domid))
+    domid = parse_domid(one_string(payload))
+    _refuse_privileged(core, domid)
+    core.store.introduced(domid)
+    core.deliver(domains.end(core, [domid]), connection)
+    return OK
 
 
 def resume(
     core: Core,
     _connection: Connection,
-    request: requests.Resume,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """RESUME."""
-    _refuse_privileged(core, request.domid)
-    core.store.resume(request.domid)
-    return DONE
+    domid = parse_domid(one_string(payload))
+    _refuse_privileged(core, domid)
+    core.store.resume(domid)
+    return OK
 
 
 def set_target(
     core: Core,
     _connection: Connection,
-    request: requests.SetTarget,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """SET_TARGET."""
+    request = requests.parse_set_target(payload)
     core.store.set_target(request.domid, request.target)
-    return DONE
+    return OK
 
 
 def get_domain_path(
     _core: Core,
     _connection: Connection,
-    request: requests.GetDomainPath,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """GET_DOMAIN_PATH, of any domain, even one that does not exist."""
-    return Outcome(text_payload(b"/local/domain/%d" % request.domid))
+    return text_payload(domain_path(parse_domid(one_string(payload))))
 
 
 def is_domain_introduced(
     core: Core,
     _connection: Connection,
-    request: requests.IsDomainIntroduced,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """IS_DOMAIN_INTRODUCED."""
-    domain = core.store.domains.get(request.domid)
+    domid = parse_domid(one_string(payload))
+    domain = core.store.domains.get(domid)
     introduced = domain is not None and domain.introduced
-    return Outcome(TRUE if introduced or request.domid == DOMID_SELF else FALSE)
+    return TRUE if introduced or domid == DOMID_SELF else FALSE
 
 
 def get_feature(
     core: Core,
     connection: Connection,
-    request: requests.GetFeature,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """GET_FEATURE: anyone's own, or for a privileged caller any domain's."""
+    request = requests.parse_get_feature(payload)
     if request.domid == requests.OWN:
-        return Outcome(number_payload(core.features(connection)))
+        return number_payload(core.features(connection))
     if not connection.caller.privileged:
         raise XenStoreError(Errno.EACCES, "features of another domain")
-    return Outcome(number_payload(core.store.known(request.domid).features))
+    return number_payload(core.store.known(request.domid).features)
 
 
 def set_feature(
     core: Core,
     _connection: Connection,
-    request: requests.SetFeature,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """SET_FEATURE, before the domain is introduced."""
-    domain = core.store.known(request.domid)
-    if domain.introduced:
-        raise XenStoreError(Errno.EBUSY, f"dom{request.domid} is introduced")
-    if request.features & ~FEATURES:
-        raise XenStoreError(Errno.EINVAL, f"unknown features {request.features}")
-    domain.features = request.features
-    return DONE
+    request = requests.parse_set_feature(payload)
+    core.store.set_features(request.domid, request.features)
+    return OK
 
 
 def get_quota(
     core: Core,
     _connection: Connection,
-    request: requests.GetQuota,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """GET_QUOTA."""
+    request = requests.parse_get_quota(payload)
     quotas = core.store.quotas
     if not request.name:
-        return Outcome(text_payload(" ".join(quotas.names()).encode()))
+        return text_payload(" ".join(quotas.names()).encode())
     if request.domid != requests.GLOBAL:
         core.store.known(request.domid)
     name = request.name.decode("ascii", "replace")
-    return Outcome(number_payload(quotas.get(request.domid, name)))
+    return number_payload(quotas.get(request.domid, name))
 
 
 def set_quota(
     core: Core,
     _connection: Connection,
-    request: requests.SetQuota,
+    payload: bytes,
     _transaction: Transaction | None,
-) -> Outcome:
+) -> bytes:
     """SET_QUOTA."""
+    request = requests.parse_set_quota(payload)
     if request.domid != requests.GLOBAL:
         core.store.known(request.domid)
     name = request.name.decode("ascii", "replace")
-    core.store.quotas.set(request.domid, name, request.value)
-    return DONE
+    core.set_limit(request.domid, name, request.value)
+    return OK
 
 
 def _refuse_privileged(core: Core, domid: int) -> None:

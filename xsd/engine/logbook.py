@@ -3,11 +3,16 @@
 from abc import ABC, abstractmethod
 from typing import final
 
+from mypy_extensions import mypyc_attr
+
 from xsd.protocol.errors import Errno, XenStoreError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Logbook(ABC):
     """The log, as far as operators change it while the daemon runs."""
+
+    __slots__ = ()
 
     @property
     @abstractmethod

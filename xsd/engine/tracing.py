@@ -9,8 +9,7 @@
 #           whose is protected, who has to wait, that it is over (see progress.py)
 #     acc   each number of nodes, watches and transactions of a domain that has changed,
 #           and each refusal for a quota
-#     tdb   each change of the store that a watch on / is told, which is what it is: a
-#           watch of domain 0, of no connection
+#     tdb   each change of the store, with what caused it
 #
 # Requests hold what guests write, passwords too, so nothing is traced unless somebody
 # asks for it. What is traced goes out as notices that no level of the log suppresses.
@@ -20,14 +19,15 @@ import sys
 from typing import Final, final
 
 from xsd.engine.connection import Connection
-from xsd.engine.outcome import Notice
+from xsd.engine.consumer import Consumer
+from xsd.engine.notice import Notice
 from xsd.protocol.frame import Frame
+from xsd.protocol.limits import HEADER_SIZE
 from xsd.protocol.ops import Op
-from xsd.protocol.path import ROOT
-from xsd.store import Event, Store, Watch
-from xsd.store.quota import QuotaExceeded
-from xsd.store.tree import find
-from xsd.store.watches import UNLIMITED
+from xsd.protocol.path import format_path, is_special
+from xsd.store import Change, Store, Watch
+from xsd.store.changes import CHANGED, IMPLIED
+from xsd.store.exceeded import QuotaExceeded
 
 SWITCHES: Final = ("obj", "io", "wrl", "acc", "tdb")
 """Names of the switches, in C's order."""
@@ -36,11 +36,6 @@ DEFAULT_SWITCHES: Final = frozenset({"obj", "io"})
 
 PAYLOAD_SHOWN: Final = 256
 """Bytes of a payload that are shown; its length is told in any case."""
-
-TRACER: Final = 0
-"""In the place of a connection's number: the watch that traces changes."""
-
-_HEADER: Final = 16
 
 
 @final
@@ -60,7 +55,6 @@ class Tracing:
 
     __slots__ = (
         "_seen",
-        "_watch",
         "acc",
         "io",
         "obj",
@@ -81,7 +75,6 @@ class Tracing:
         self.tdb = False
         self.requests = False
         self._seen: dict[str, dict[int, int]] = {}
-        self._watch: Watch | None = None
 
     def set(self, store: Store, *, on: bool, switches: set[str]) -> None:
         """Trace from now on.
@@ -99,14 +92,6 @@ class Tracing:
         self.acc = on and "acc" in switches
         self.tdb = on and "tdb" in switches
         self.requests = self.io or self.acc
-        if self.tdb and self._watch is None:
-            self._watch = Watch(
-                TRACER, store.privileged.caller, ROOT, b"/", b"", UNLIMITED
-            )
-            store.watch(self._watch)
-        elif self._watch is not None and not self.tdb:
-            store.unwatch(self._watch)
-            self._watch = None
         self._seen = _accounts(store) if self.acc else {}
 
     def accounts(self, store: Store) -> list[Notice]:
@@ -146,13 +131,13 @@ def request(connection: Connection, frame: Frame) -> Notice:
 def reply(connection: Connection, asked: Frame, sent: bytes) -> Notice:
     """The reply to a request, as it is queued."""
     op = int.from_bytes(sent[:4], sys.byteorder)
-    payload = sent[_HEADER:]
+    payload = sent[HEADER_SIZE:]
     return _message("io.reply", connection, op, asked.req_id, asked.tx_id, payload)
 
 
 def event(connection: Connection, sent: bytes) -> Notice:
     """A watch event, as it is queued."""
-    payload = sent[_HEADER:]
+    payload = sent[HEADER_SIZE:]
     return _message("io.event", connection, Op.WATCH_EVENT, 0, 0, payload)
 
 
@@ -190,18 +175,46 @@ def refusal(connection: Connection, error: QuotaExceeded) -> Notice:
     return about("acc.refused", connection, more)
 
 
-def change(of: Event, store: Store) -> Notice:
-    """A change of the store; whether the node is there is told as of now."""
-    path = ROOT if of.path == b"/" else tuple(of.path.split(b"/"))
-    node = find(store.live.tree.top, path)
-    if node is None:
-        return _traced("tdb.removed", {"path": of.path})
-    fields: dict[str, object] = {
-        "path": of.path,
-        "length": len(node.value),
-        "permissions": node.perms.text,
-    }
-    return _traced("tdb.changed", fields)
+@final
+class ChangeTrace(Consumer):
+    """Makes a notice of each change of the store."""
+
+    __slots__ = ("_notices",)
+
+    def __init__(self) -> None:
+        self._notices: list[Notice] = []
+
+    def take(self, changes: list[Change]) -> None:
+        """See `Consumer.take`."""
+        for each in changes:
+            # What is made on the way to another nobody has asked for, nor is it told
+            # to those who watch.
+            if each.kind != IMPLIED and not is_special(each.path):
+                self._notices.append(change(each))
+
+    def take_notices(self) -> list[Notice]:
+        """What was made since the last call."""
+        notices = self._notices
+        self._notices = []
+        return notices
+
+
+def change(of: Change) -> Notice:
+    """A change of the store, and whose request it was."""
+    fields: dict[str, object] = {"path": format_path(of.path)}
+    if of.kind == CHANGED:
+        fields["length"] = len(of.value)
+        fields["permissions"] = of.perms.text
+    cause = of.cause
+    if cause is not None:
+        fields["connection"] = cause.connection
+        fields["domid"] = cause.domid
+        fields["request"] = name_of(cause.op)
+        if cause.transaction:
+            fields["transaction"] = cause.transaction
+    if of.kind == CHANGED:
+        return _traced("tdb.changed", fields)
+    return _traced("tdb.removed", fields)
 
 
 def name_of(op: int) -> str:

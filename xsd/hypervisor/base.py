@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final, final
 
+from mypy_extensions import mypyc_attr
+
 RUNNING: Final = 0
 SHUT_DOWN: Final = 1
 """The domain has stopped by itself; it may be resumed or destroyed."""
@@ -14,6 +16,9 @@ SHUT_DOWN: Final = 1
 DYING: Final = 2
 """The domain is being destroyed, or gone; it never comes back."""
 
+
+EVENTS_MAX: Final = 64
+"""Most events that one call of `Hypervisor.pending` takes; the rest waits."""
 
 PortIn = Callable[[memoryview], int]
 """Looks for the number of a domain's port in its page; 0 if none is there.
@@ -60,8 +65,35 @@ class Channel:
         self.remote_port = remote_port
 
 
+def ports_to_try(
+    page: memoryview, remote_port: int, port_in: PortIn | None
+) -> tuple[int, ...]:
+    """Return the ports of a domain that may be the right one, the likeliest first.
+
+    Args:
+        page: The domain's, which may name one.
+        remote_port: What INTRODUCE was told.
+        port_in: Looks into the page, if that is wanted.
+    """
+    named = 0 if port_in is None else port_in(page)
+    if named in {0, remote_port}:
+        return (remote_port,)
+    return (named, remote_port)
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Hypervisor(ABC):
     """The operations; those that fail raise OSError."""
+
+    __slots__ = ()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether something was left undone for want of descriptors or memory.
+
+        `pending` is to be called in a while then, even if there is no event.
+        """
+        return False
 
     @abstractmethod
     def fileno(self) -> int:
@@ -90,7 +122,7 @@ class Hypervisor(ABC):
             domid: The domain.
             remote_port: Its end of the event channel.
             port_in: Is shown the page before anything is bound; the port that it
-                finds there is bound in the place of the other.
+                finds there is bound in the place of the other, if it can be.
         """
 
     @abstractmethod

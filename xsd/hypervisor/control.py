@@ -48,16 +48,20 @@ class Answer(NamedTuple):
 
 @final
 class ControlSocket:
-    """Listens on a path that only our own user may connect to."""
+    """Listens on a path that only our own user may connect to.
+
+    Attributes:
+        deaf: It does not listen, for there were no descriptors: see `listen_again`.
+    """
 
     __slots__ = (
         "_answer",
         "_clients",
-        "_deaf",
         "_epoll",
         "_inode",
         "_listener",
         "_path",
+        "deaf",
     )
 
     def __init__(
@@ -81,7 +85,7 @@ class ControlSocket:
         self._epoll = epoll
         self._answer = answer
         self._clients: dict[int, _Client] = {}
-        self._deaf = False
+        self.deaf = False
         self._listener = _listen(path)
         self._inode = self._path.stat().st_ino
         epoll.register(self._listener, select.EPOLLIN)
@@ -97,7 +101,7 @@ class ControlSocket:
             client.socket.close()
         self._clients.clear()
 
-    def serve(self, descriptor: int) -> None:
+    def on_ready(self, descriptor: int) -> None:
         """Do what waits at a descriptor that epoll has named, if it is ours.
 
         Accepts at most `ACCEPT_MAX` clients, or answers one request.
@@ -110,9 +114,9 @@ class ControlSocket:
 
     def listen_again(self) -> None:
         """Take up listening if it was given up for want of descriptors."""
-        if self._deaf:
+        if self.deaf:
             self._epoll.register(self._listener, select.EPOLLIN)
-            self._deaf = False
+            self.deaf = False
 
     def _accept(self) -> None:
         for _ in range(ACCEPT_MAX):
@@ -123,7 +127,7 @@ class ControlSocket:
             except OSError:
                 # The client stays in the queue and would wake us again and again.
                 self._epoll.unregister(self._listener)
-                self._deaf = True
+                self.deaf = True
                 return
             connected.setblocking(False)
             client = _Client(connected)

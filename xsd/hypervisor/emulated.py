@@ -1,8 +1,8 @@
 """A hypervisor that is pretended: domains without Xen, without root.
 
-A domain is a page of memory (a memfd whose size is sealed) and an event channel (two
-eventfds), made for whoever asks on the control socket and handed over there. What
-the guest in it does with them is its own affair: `xsd.testing` has guests.
+A domain is a page of memory (a memfd whose size is sealed) and an event channel (an
+eventfd and a pipe), made for whoever asks on the control socket and handed over there.
+What the guest in it does with them is its own affair: `xsd.testing` has guests.
 
 Requests on the control socket, one JSON object a line (see `control`)::
 
@@ -18,7 +18,8 @@ Requests on the control socket, one JSON object a line (see `control`)::
 All others are answered by domid, state (``running``, ``shutdown``, ``dying`` or, after
 kill alone, ``gone``), unique_id and port, the event channel's end in the domain. With
 the replies to create, attach and resume come three descriptors: page, eventfd that
-the guest writes to (to the daemon), eventfd that the guest reads (from the daemon).
+the guest writes to (to the daemon), pipe from which the guest reads eight bytes for
+each notification, as from an eventfd (from the daemon).
 
 Domain 0 does not exist before it is created; it then is the one we run in. A domid
 can be used again while its last domain is still dying, which Xen would not do: that
@@ -30,35 +31,35 @@ import fcntl
 import mmap
 import os
 import select
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Final, final
 
 from xsd.hypervisor.base import (
     DYING,
+    EVENTS_MAX,
     RUNNING,
     SHUT_DOWN,
     Channel,
     DomainState,
     Hypervisor,
     PortIn,
+    ports_to_try,
 )
 from xsd.hypervisor.control import Answer, ControlSocket
 from xsd.protocol.limits import DOMID_FIRST_RESERVED
 from xsd.protocol.ring import PAGE_SIZE
 
 DOMAINS_MAX: Final = 4096
-"""Domains at a time; each takes three descriptors, one more when connected."""
-
-EVENTS_MAX: Final = 64
-"""Descriptors looked after in one call of `pending`."""
+"""Domains at a time; each takes four descriptors, one more when connected."""
 
 _STATE_NAMES: Final = {RUNNING: "running", SHUT_DOWN: "shutdown", DYING: "dying"}
 _SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _ARGUMENTS: Final = frozenset({"do", "domid", "new_port"})
 
-# Edge-triggered, so that an eventfd need not be read: the guest has the same open
-# file and could make a read or a write of ours wait.
+_NOTIFICATION: Final = (1).to_bytes(8, sys.byteorder)
+# Edge-triggered, so that an eventfd need not be read.
 _NOTIFIED: Final = select.EPOLLIN | select.EPOLLET
 
 
@@ -106,6 +107,11 @@ class EmulatedHypervisor(Hypervisor):
         """Descriptor that becomes readable when `pending` has something to do."""
         return self._epoll.fileno()
 
+    @property
+    def is_short(self) -> bool:
+        """Whether control clients wait to be accepted; see `Hypervisor.is_short`."""
+        return self._control.deaf
+
     def pending(self) -> tuple[list[int], bool]:
         """Serve control clients and tell what has happened, without waiting.
 
@@ -114,13 +120,14 @@ class EmulatedHypervisor(Hypervisor):
         is left to the next call.
         """
         ports = []
+        # Before, not after: what fails once more must not wake us by itself.
+        self._control.listen_again()
         for descriptor, _events in self._epoll.poll(0, EVENTS_MAX):
             port = self._ports.get(descriptor)
             if port is not None:
                 ports.append(port)
             else:
-                self._control.serve(descriptor)
-        self._control.listen_again()
+                self._control.on_ready(descriptor)
         changed = self._changed
         self._changed = False
         return ports, changed
@@ -150,16 +157,14 @@ class EmulatedHypervisor(Hypervisor):
         mapping = mmap.mmap(domain.page, PAGE_SIZE)
         page = memoryview(mapping)
         try:
-            if port_in is not None:
-                remote_port = port_in(page) or remote_port
-            events = _checked_port(domain, remote_port)
+            events = _checked_port(domain, *ports_to_try(page, remote_port, port_in))
             port = self._bind(events)
         except OSError:
             page.release()
             mapping.close()
             raise
         domain.mapped = True
-        channel = Channel(domid, port, page, remote_port)
+        channel = Channel(domid, port, page, events.port)
         self._bindings[port] = _Binding(channel, domain, events, mapping)
         return channel
 
@@ -182,7 +187,7 @@ class EmulatedHypervisor(Hypervisor):
         old.close()
         del self._bindings[channel.port]
         self._bindings[port] = binding
-        binding.use(events)
+        binding.events = events
         channel.port = port
         channel.remote_port = remote_port
 
@@ -213,12 +218,7 @@ class EmulatedHypervisor(Hypervisor):
         Raises:
             OSError: EINVAL if the channel is not connected.
         """
-        binding = self._binding(channel)
-        # A counter the guest has filled to the brim would make us wait if it has
-        # also made its end, which is ours too, a blocking one.
-        if binding.writable.poll(0):
-            with suppress(BlockingIOError):
-                os.eventfd_write(binding.events.to_guest, 1)
+        self._binding(channel).events.notify()
 
     def state(self, domid: int) -> DomainState | None:
         """State of a domain, or None if there is no such domain."""
@@ -380,11 +380,14 @@ class _Events:
     Attributes:
         port: Its end in the domain.
         to_daemon: Eventfd that the guest writes to.
-        to_guest: Eventfd that the daemon writes to.
+        to_guest: What the guest reads: eight bytes if it was notified.
         bound: Whether the daemon has bound it.
     """
 
-    __slots__ = ("bound", "port", "to_daemon", "to_guest")
+    # The guest has the same open files as we have, with flags that it may change. So
+    # we neither read nor write any of them, or it could make us wait: the daemon's
+    # end of the pipe is nobody else's.
+    __slots__ = ("_notify", "bound", "port", "to_daemon", "to_guest")
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -393,14 +396,20 @@ class _Events:
         # Never zero, so that epoll names it as soon as it is registered.
         self.to_daemon = os.eventfd(1, flags)
         try:
-            self.to_guest = os.eventfd(0, flags)
+            self.to_guest, self._notify = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             os.close(self.to_daemon)
             raise
 
+    def notify(self) -> None:
+        """Let the guest read something; a full pipe tells it as well."""
+        with suppress(BlockingIOError):
+            os.write(self._notify, _NOTIFICATION)
+
     def close(self) -> None:
         os.close(self.to_daemon)
         os.close(self.to_guest)
+        os.close(self._notify)
 
 
 @final
@@ -449,21 +458,15 @@ class _Domain:
 class _Binding:
     """What is behind a `Channel`."""
 
-    __slots__ = ("channel", "domain", "events", "mapping", "writable")
+    __slots__ = ("channel", "domain", "events", "mapping")
 
     def __init__(
         self, channel: Channel, domain: _Domain, events: _Events, mapping: mmap.mmap
     ) -> None:
         self.channel = channel
         self.domain = domain
-        self.mapping = mapping
-        self.use(events)
-
-    def use(self, events: _Events) -> None:
-        """Notify through this event channel from now on."""
         self.events = events
-        self.writable = select.poll()
-        self.writable.register(events.to_guest, select.POLLOUT)
+        self.mapping = mapping
 
 
 def _new_page() -> int:
@@ -478,9 +481,10 @@ def _new_page() -> int:
     return page
 
 
-def _checked_port(domain: _Domain, remote_port: int) -> _Events:
-    if domain.events.port != remote_port:
-        raise _invalid(f"domain {domain.domid} has no unbound port {remote_port}")
+def _checked_port(domain: _Domain, *ports: int) -> _Events:
+    """The domain's event channel, if one of these is its end."""
+    if domain.events.port not in ports:
+        raise _invalid(f"domain {domain.domid} has no unbound port {ports[-1]}")
     return domain.events
 
 

@@ -15,10 +15,18 @@ import weakref
 from pathlib import Path
 from typing import Final, Protocol, final
 
-from xsd.hypervisor.base import Channel, DomainState, Hypervisor, PortIn
+from xsd.hypervisor.base import (
+    EVENTS_MAX,
+    Channel,
+    DomainState,
+    Hypervisor,
+    PortIn,
+    ports_to_try,
+)
 from xsd.hypervisor.xendomains import MANAGE_SONAME, control_sonames, open_domains
 from xsd.hypervisor.xenlibrary import HANDLE, Call, Library, load
 from xsd.protocol.limits import DOMID_FIRST_RESERVED
+from xsd.protocol.ring import PAGE_SIZE
 
 _EVENT_CHANNELS_SONAME: Final = "libxenevtchn.so.1"
 _GRANTS_SONAME: Final = "libxengnttab.so.1"
@@ -27,15 +35,11 @@ _BACKEND: Final = Path("/dev/xen/xenbus_backend")
 _BACKEND_PORT: Final = 0x4200
 """Device and request that lead to the ring of the own kernel (Linux, dom0 only)."""
 
-_PAGE_SIZE: Final = 4096
 _OWN_DOMID: Final = 0
 _RING_GRANT: Final = 1
 """Grant reference of the ring page, the same in every domain (grant_table.h)."""
 
 _VIRQ_DOM_EXC: Final = 3
-_EVENTS_MAX: Final = 1024
-"""Most events that one call of `XenHypervisor.pending` takes."""
-
 _U32: Final = ctypes.c_uint32
 
 
@@ -76,7 +80,7 @@ class _Grant:
     __slots__ = ("_address", "_memory", "_unmap", "page")
 
     def __init__(self, address: int, unmap: Call) -> None:
-        memory = (ctypes.c_ubyte * _PAGE_SIZE).from_address(address)
+        memory = (ctypes.c_ubyte * PAGE_SIZE).from_address(address)
         self._address = address
         self._unmap = unmap
         # Views hold this object, we do not: so it shows whether there are any.
@@ -144,7 +148,7 @@ class XenHypervisor(Hypervisor):
         """
         fired: dict[int, None] = {}
         # What was told of stays masked: no guest can keep this loop busy.
-        for _ in range(_EVENTS_MAX):
+        for _ in range(EVENTS_MAX):
             # A read that finds nothing need not fail, so ask before.
             if not self._poll.poll(0):
                 break
@@ -172,14 +176,20 @@ class XenHypervisor(Hypervisor):
             raise
         try:
             port = fcntl.ioctl(device, _BACKEND_PORT)
-            mapping = mmap.mmap(device, _PAGE_SIZE)
+            mapping = mmap.mmap(device, PAGE_SIZE)
         except OSError as error:
             if error.errno == errno.ENODEV:
                 return None
             raise
         finally:
             os.close(device)
-        self._own = self._bound(_OWN_DOMID, port, memoryview(mapping), mapping)
+        page = memoryview(mapping)
+        try:
+            self._own = self._bound(_OWN_DOMID, port, page, mapping)
+        except OSError:
+            page.release()
+            mapping.close()
+            raise
         self.notify(self._own)
         return self._own
 
@@ -194,7 +204,8 @@ class XenHypervisor(Hypervisor):
             domid: The domain.
             remote_port: Its end of the event channel.
             port_in: See `Hypervisor.connect`. The page is the domain's: what is found
-                there may be any number of 32 bits.
+                there may be any number of 32 bits. One that cannot be bound does
+                not count.
 
         Returns:
             Its page has format ``B`` and can be written. It must not be used after
@@ -208,19 +219,21 @@ class XenHypervisor(Hypervisor):
             raise OSError(errno.EINVAL, f"{domid} is no domain")
         access = mmap.PROT_READ | mmap.PROT_WRITE
         grant = _Grant(self._map(domid, _RING_GRANT, access), self._unmap)
-        if port_in is not None:
-            remote_port = port_in(grant.page) or remote_port
-        return self._bound(domid, remote_port, grant.page, grant)
+        ports = ports_to_try(grant.page, remote_port, port_in)
+        for named in ports[:-1]:
+            with contextlib.suppress(OSError):
+                return self._bound(domid, named, grant.page, grant)
+        try:
+            return self._bound(domid, ports[-1], grant.page, grant)
+        except OSError:
+            grant.page.release()
+            grant.close()
+            raise
 
     def _bound(
         self, domid: int, remote_port: int, page: memoryview, mapping: _Mapping
     ) -> Channel:
-        try:
-            port: int = self._bind(domid, remote_port)
-        except OSError:
-            page.release()
-            mapping.close()
-            raise
+        port: int = self._bind(domid, remote_port)
         channel = Channel(domid, port, page, remote_port)
         self._mappings[channel] = mapping
         return channel

@@ -1,11 +1,16 @@
-"""Whom the store asks which domains there are. Not compiled: others implement it."""
+"""Whom the store asks which domains there are."""
 
 from abc import ABC, abstractmethod
 from typing import final
 
+from mypy_extensions import mypyc_attr
 
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Census(ABC):
     """Whoever knows which domains there are: the hypervisor."""
+
+    __slots__ = ()
 
     @abstractmethod
     def unique_id(self, domid: int) -> int | None:
@@ -20,6 +25,8 @@ class Census(ABC):
 @final
 class NoCensus(Census):
     """There is no hypervisor: a domain exists from INTRODUCE to RELEASE."""
+
+    __slots__ = ()
 
     def unique_id(self, domid: int) -> int | None:
         """Nothing is known of any domain."""

@@ -6,11 +6,12 @@ an operator can have it run on a store that is in use.
 
 from xsd.protocol.path import Path, format_path
 from xsd.store.children import NARROW_BELOW, WIDE_ABOVE
+from xsd.store.footprint import measured
 from xsd.store.node import Node
 from xsd.store.store import Store
 from xsd.store.transaction import Transaction
 from xsd.store.tree import find
-from xsd.store.usage import LEVEL_BYTES, NODE_BYTES, Account
+from xsd.store.usage import NODE_BYTES, Account
 
 
 def verify(store: Store) -> list[str]:
@@ -91,7 +92,6 @@ def _verify_counts(store: Store) -> list[str]:
         transactions.add(transaction.caller.domid, 1)
         if not transaction.caller.privileged:
             memory.add(transaction.caller.domid, _size_of(transaction))
-    memory.merge(store.usage.unsent)
     faults: list[str] = []
     for what, counted, kept in (
         ("nodes", nodes, store.usage.nodes),
@@ -107,7 +107,7 @@ def _verify_counts(store: Store) -> list[str]:
 def _size_of(transaction: Transaction) -> int:
     """Recount what is kept for a transaction."""
     tree = transaction.tree
-    size = LEVEL_BYTES * transaction.relied_on.count_levels()
+    size = measured(transaction.footprint)
     rest = [tree.top]
     while rest:
         node = rest.pop()
@@ -129,7 +129,7 @@ def _verify_watches(store: Store) -> list[str]:
         for length in range(1, len(watch.path) + 1):
             needed.add(watch.path[:length])
         spot = index.spot(watch.path)
-        if spot is None or spot.watches.get(watch.order) is not watch:
+        if spot is None or watch not in spot.watches():
             faults.append(f"{watch!r} is not where it belongs")
     if len(needed) != index.spots():
         faults.append(f"watch index has {index.spots()} places, needs {len(needed)}")

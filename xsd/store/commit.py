@@ -5,40 +5,113 @@ the store's place. Otherwise its net changes are made once more, on a branch of
 the present store and with all permissions checked again; the branch then takes
 the store's place. A failure leaves a branch that nobody has seen.
 
-What really changed is then found by comparing the versions before and after at
-the paths that the transaction touched: a node that was written and removed again
-has not changed, a node that was removed and came back has changed only if it
-lost its content. (The rules are those of QEMU's emulated XenStore, with each
-deleted subtree told to its ancestors separately, and each node that an RM named:
-Linux wants to be told of device/vif/0, even if the toolstack has removed the empty
-device/vif in the same transaction.)
+All of this walks the transaction's footprint beside the versions before, after and
+its own, once, and so costs what was done, at any depth.
 """
 
+from typing import final
+
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.path import Path
-from xsd.protocol.perms import OWNER, WRITE, Caller
-from xsd.store.changes import (
-    CHANGED,
-    IMPLIED,
-    REMOVED,
-    REMOVED_BELOW,
-    REMOVED_WITHIN,
-    Change,
-    removal,
-)
+from xsd.protocol.path import Path, format_path
+from xsd.protocol.perms import OWNER, WRITE
+from xsd.store.changes import Change
+from xsd.store.clock import Clock
+from xsd.store.domains import Domains
+from xsd.store.exceeded import QuotaExceeded
+from xsd.store.live import Live
+from xsd.store.net import changes_between
 from xsd.store.node import Node, name_size
+from xsd.store.quota import NODE_SIZE, NODES, Quotas
+from xsd.store.steps import Step, by_order, number, require, steps_of
 from xsd.store.transaction import Transaction
-from xsd.store.tree import Clock, Finder, Tree, find
+from xsd.store.tree import Tree
 from xsd.store.usage import Growth
+
+
+@final
+class Commit:
+    """A commit that nothing can prevent any more.
+
+    Attributes:
+        branch: What the store becomes.
+        growth: By how much that differs in what each domain owns.
+        changes: What it differs in.
+    """
+
+    __slots__ = ("branch", "changes", "growth")
+
+    def __init__(self, branch: Tree, growth: Growth, changes: list[Change]) -> None:
+        self.branch = branch
+        self.growth = growth
+        self.changes = changes
+
+
+def prepare(
+    transaction: Transaction,
+    live: Live,
+    domains: Domains,
+    quotas: Quotas,
+    clock: Clock,
+) -> Commit:
+    """Do all of a commit but the change of the store itself.
+
+    Raises:
+        XenStoreError: EAGAIN, ENOSPC, ENOMEM, EACCES; see `Store.commit`.
+    """
+    before = live.tree.top
+    if transaction.is_current():
+        branch, growth = transaction.tree, transaction.growth
+        steps = steps_of(transaction, before, branch.top)
+    else:
+        if transaction.epoch != live.epoch:
+            _check_names(transaction, before, domains)
+        branch, growth, steps = replay(transaction, before, clock)
+    steps = by_order(steps)
+    caller = transaction.caller
+    if not caller.privileged:
+        _check_growth(live, quotas, growth)
+        limit = quotas.limit(caller.domid, NODE_SIZE)
+        path = outgrown(steps, limit) if limit > 0 else None
+        if path is not None:
+            raise QuotaExceeded(caller.domid, NODE_SIZE, limit, format_path(path))
+    return Commit(branch, growth, changes_between(steps, live.cause))
+
+
+def _check_growth(live: Live, quotas: Quotas, growth: Growth) -> None:
+    """Refuse a commit that would take a domain over what it may own."""
+    for domid, count in growth.nodes.used.items():
+        limit = quotas.limit(domid, NODES)
+        if count > 0 and 0 < limit < live.usage.nodes.of(domid) + count:
+            raise QuotaExceeded(domid, NODES, limit)
+    for domid, size in growth.memory.used.items():
+        if size > 0:
+            live.check_memory(domid, size)
+
+
+def _check_names(transaction: Transaction, before: Node, domains: Domains) -> None:
+    """Refuse permissions that name a domain which is gone by now."""
+    for step in by_order(steps_of(transaction, before, before)):
+        node = step.mine
+        if (
+            node is not None
+            and node.perms_changed > transaction.since
+            and domains.outdates(node.perms, node.perms_changed)
+        ):
+            raise XenStoreError(
+                Errno.EAGAIN,
+                "names a domain that is gone",
+                format_path(step.trail().path()),
+            )
 
 
 def replay(
     transaction: Transaction, present: Node, clock: Clock
-) -> tuple[Tree, Growth]:
+) -> tuple[Tree, Growth, list[Step]]:
     """Make a transaction's net changes on a branch of the present store.
 
     Returns:
-        The branch, and by how much it differs in what each domain owns.
+        The branch, by how much it differs in what each domain owns, and the steps
+        to what was changed.
 
     Raises:
         XenStoreError: EACCES if the caller lacks a right by now.
@@ -46,186 +119,68 @@ def replay(
     branch = Tree(clock, present)
     growth = Growth()
     caller = transaction.caller
-    # All removals first: what was written after one must outlast it.
-    for path, touch in transaction.touched.items():
-        if touch.removed:
-            there = find(present, path)
-            assert there is not None  # noqa: S101  or it were a conflict
-            _require(caller, there, WRITE, path)
-            spine = branch.spine(path)
-            if len(spine) > len(path):
-                gone = branch.remove(path, spine)
-                for domid, count in gone.nodes.items():
-                    growth.add(domid, -count, -gone.sizes[domid])
-                growth.add(spine[-1].perms.owner, 0, -name_size(path[-1]))
-    above: Path = ()
-    spine = []
-    for _created, path, mine in _by_creation(transaction):
-        # Often each is the child of the one before.
-        if not spine or path[:-1] != above:
-            spine = branch.spine(path)
-        else:
-            node = spine[-1].child(path[-1])
-            if node is not None:
-                spine.append(node)
-        above = path
-        if len(spine) > len(path):
-            _update(transaction, path, mine, branch, spine, growth)
-        else:
-            _require(caller, spine[-1], WRITE, path)
-            growth.add(spine[-1].perms.owner, 0, name_size(path[-1]))
-            branch.add(path, spine, mine.value, mine.perms)
-            growth.add(mine.perms.owner, 1, spine[-1].record_size())
-    return branch, growth
-
-
-def _by_creation(transaction: Transaction) -> list[tuple[int, Path, Node]]:
-    """What a transaction touched and left: parents first, siblings in their order."""
-    left: list[tuple[int, Path, Node]] = []
-    mine = Finder(transaction.tree.top)
-    for path in transaction.touched:
-        node = mine.find(path)
-        if node is not None:
-            left.append((node.created, path, node))
-    left.sort()  # no two nodes have the same generation
-    return left
+    steps = steps_of(transaction, present, present, branch, growth)
+    left = [(step.mine.created, step) for step in steps if step.mine is not None]
+    # Parents first, siblings in their order.
+    left.sort(key=number)
+    for _created, step in left:
+        mine = step.mine
+        up = step.up
+        assert mine is not None  # noqa: S101  it is one of those left
+        assert up is not None  # noqa: S101  the top cannot be changed
+        if step.node is not None:
+            _update(transaction, step, mine, step.node, branch, growth)
+            continue
+        above = up.node
+        assert above is not None  # noqa: S101  it was made before, or it were a conflict
+        require(caller, above, WRITE, step)
+        above = branch.own_at(up)
+        growth.add(above.perms.owner, 0, name_size(step.name))
+        node = branch.add_to(above, step.name, mine.value, mine.perms)
+        step.node = node
+        growth.add(mine.perms.owner, 1, node.record_size())
+    return branch, growth, steps
 
 
 def _update(
     transaction: Transaction,
-    path: Path,
+    step: Step,
     mine: Node,
+    there: Node,
     branch: Tree,
-    spine: list[Node],
     growth: Growth,
 ) -> None:
     """Carry value and permissions over to a node that is already there."""
-    there = spine[-1]
     caller = transaction.caller
     if mine.value_changed > transaction.since:
-        _require(caller, there, WRITE, path)
+        require(caller, there, WRITE, step)
         growth.add(there.perms.owner, 0, len(mine.value) - len(there.value))
-        branch.set_value(path, spine, mine.value)
+        branch.write_own(branch.own_at(step), mine.value)
     if mine.perms_changed > transaction.since:
-        _require(caller, there, WRITE | OWNER, path)
-        growth.add(there.perms.owner, -1, -spine[-1].record_size())
-        branch.set_perms(path, spine, mine.perms)
-        growth.add(mine.perms.owner, 1, spine[-1].record_size())
+        require(caller, there, WRITE | OWNER, step)
+        node = branch.own_at(step)
+        growth.add(there.perms.owner, -1, -node.record_size())
+        branch.permit_own(node, mine.perms)
+        growth.add(mine.perms.owner, 1, node.record_size())
 
 
-def _require(caller: Caller, node: Node, right: int, path: Path) -> None:
-    if node.perms.access(caller) & right != right:
-        raise XenStoreError(
-            Errno.EACCES, f"dom{caller.domid} lost the right", b"/".join(path)
-        )
-
-
-def outgrown(
-    transaction: Transaction, before: Node, after: Node, limit: int
-) -> Path | None:
+def outgrown(steps: list[Step], limit: int) -> Path | None:
     """Find a node that a commit would make bigger than a limit in bytes.
 
     A directory can get there without anybody's fault: by what several transactions
     create in it, of which each would leave it small enough.
     """
-    present = Finder(after)
-    for touched in transaction.touched:
-        for path in (touched, touched[:-1]):
-            node = present.find(path) if path else None
-            if node is not None and node.record_size() > limit:
-                old = find(before, path)
-                if old is None or node.record_size() > old.record_size():
-                    return path
+    for step in steps:
+        each: Step | None = step
+        for _ in range(2):
+            if each is None or each.up is None:
+                break
+            node, old = each.node, each.before
+            if (
+                node is not None
+                and node.record_size() > limit
+                and (old is None or node.record_size() > old.record_size())
+            ):
+                return each.trail().path()
+            each = each.up
     return None
-
-
-def changes_between(
-    transaction: Transaction, before: Node, after: Node
-) -> list[Change]:
-    """What a commit changed, in the order of first change, once for each path."""
-    changes: list[Change] = []
-    walked: set[Node] = set()
-    former = Finder(before)
-    present = Finder(after)
-    mine = Finder(transaction.tree.top)
-    for path, touch in transaction.touched.items():
-        old: Node | None = former.find(path)
-        new = present.find(path)
-        if old is not None and touch.removed:
-            if not _is_at_or_below(walked, before, path):
-                _find_losses(transaction, path, old, new, after, changes, walked)
-            elif new is None and present.find(path[:-1]) is None:
-                changes.append(removal(REMOVED_WITHIN, path, old))
-        if new is None:
-            continue
-        node = mine.find(path)
-        assert node is not None  # noqa: S101  what is there afterwards is ours
-        if touch.by_name >= node.created:
-            changes.append(_change(CHANGED, path, old, new))
-        elif old is None:
-            changes.append(_change(IMPLIED, path, old, new))
-    return changes
-
-
-def _is_at_or_below(nodes: set[Node], top: Node, path: Path) -> bool:
-    """Tell whether a node's path leads to or through one of some nodes."""
-    node = top
-    for name in path:
-        below = node.child(name)
-        assert below is not None  # noqa: S101  the path is one of this tree
-        if below in nodes:
-            return True
-        node = below
-    return False
-
-
-def _find_losses(
-    transaction: Transaction,
-    path: Path,
-    old: Node,
-    new: Node | None,
-    after: Node,
-    changes: list[Change],
-    walked: set[Node],
-) -> None:
-    """Compare a removed subtree with what stands there afterwards.
-
-    Reports the topmost of what is gone, and what came back without its content.
-    What is below a node in `walked` has been reported by an earlier call.
-    """
-    parent_is_left = find(after, path[:-1]) is not None
-    rest: list[tuple[Path, Node, Node | None]] = [(path, old, new)]
-    while rest:
-        path, old, new = rest.pop()
-        if old in walked:
-            continue
-        walked.add(old)
-        if new is None:
-            kind = REMOVED if parent_is_left else REMOVED_BELOW
-            changes.append(removal(kind, path, old))
-            continue
-        if _lost_content(old, new) and not _written(transaction, path):
-            changes.append(_change(CHANGED, path, old, new))
-        below = [
-            ((*path, name), child, new.child(name)) for name, child in old.children()
-        ]
-        below.reverse()
-        rest.extend(below)
-
-
-def _lost_content(old: Node, new: Node) -> bool:
-    """Tell whether a node that came back is not what it was."""
-    return old.value != new.value or old.perms != new.perms
-
-
-def _written(transaction: Transaction, path: Path) -> bool:
-    """Tell whether the path will be told on its own account."""
-    touch = transaction.touched.get(path)
-    node = find(transaction.tree.top, path)
-    return touch is not None and node is not None and touch.by_name >= node.created
-
-
-def _change(kind: int, path: Path, old: Node | None, new: Node) -> Change:
-    if old is None:
-        return Change(kind, path, new.value, new.perms, None, None)
-    return Change(kind, path, new.value, new.perms, old.value, old.perms)

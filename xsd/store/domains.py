@@ -7,6 +7,7 @@ from xsd.protocol.limits import DOMID_ANY
 from xsd.protocol.ops import FEATURE_DOMID_ANY, FEATURES
 from xsd.protocol.perms import Caller, Entry, Permissions, names_a_domain
 from xsd.store.census import Census, NoCensus
+from xsd.store.clock import Clock
 
 
 @final
@@ -61,12 +62,18 @@ class Domains:
 
     Attributes:
         census: Which domains there are.
+        mentioned: Ids that permissions have named, ever: only those can be named by
+            some now.
     """
 
-    __slots__ = ("_domains", "census")
+    __slots__ = ("_clock", "_domains", "census", "mentioned")
 
-    def __init__(self, census: Census | None = None) -> None:
+    def __init__(
+        self, census: Census | None = None, clock: Clock | None = None
+    ) -> None:
         self.census = NoCensus() if census is None else census
+        self.mentioned: set[int] = set()
+        self._clock = Clock() if clock is None else clock
         self._domains: dict[int, Domain] = {}
 
     def get(self, domid: int) -> Domain | None:
@@ -84,6 +91,7 @@ class Domains:
             unique_id = self.census.unique_id(domid) or 0
             domain = Domain(domid, unique_id, now, privileged=privileged)
             self._domains[domid] = domain
+            self._clock.beat()
         return domain
 
     def find(self, domid: int, now: int) -> Domain | None:
@@ -93,12 +101,14 @@ class Domains:
             domain = self.know(domid, now)
         return domain
 
-    def forget(self, domid: int) -> None:
-        """Remove a domain; nobody has it as a target any longer."""
-        del self._domains[domid]
+    def forget(self, domid: int) -> Domain:
+        """Remove a domain and return it; nobody has it as a target any longer."""
+        self._clock.beat()
+        gone = self._domains.pop(domid)
         for domain in self._domains.values():
             if domain.caller.target == domid:
                 domain.caller.target = -1
+        return gone
 
     def mark_stale(self, perms: Permissions, caller: Caller, now: int) -> Permissions:
         """Permissions about to be set, with entries that name nobody marked.
@@ -110,6 +120,10 @@ class Domains:
         if owner != DOMID_ANY and self.find(owner, now) is None:
             raise XenStoreError(Errno.ENOENT, f"owner dom{owner} does not exist")
         entries = perms.entries
+        for entry in entries:
+            if entry.domid not in self.mentioned:
+                self.mentioned.add(entry.domid)
+                self._clock.beat()
         marked = [
             Entry(entry.rights, entry.domid, stale=not self._grants(entry, caller, now))
             for entry in entries[1:]
@@ -120,12 +134,16 @@ class Domains:
         return perms
 
     def outdates(self, perms: Permissions, since: int) -> bool:
-        """Tell whether a domain named in permissions set at `since` is gone."""
+        """Tell whether a domain named in permissions set at `since` is gone.
+
+        A domain that became known at that very generation came afterwards: the
+        generation is that of the setting, and to become known takes none.
+        """
         for entry in perms.entries:
             if entry.stale or not names_a_domain(entry.domid):
                 continue
             domain = self._domains.get(entry.domid)
-            if domain is None or domain.born > since:
+            if domain is None or domain.born >= since:
                 return True
         return False
 

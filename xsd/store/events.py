@@ -2,14 +2,14 @@
 
 from typing import final
 
-from xsd.protocol.path import Path, format_path, is_special
+from xsd.protocol.path import format_path
 from xsd.protocol.perms import READ, Caller, Permissions
 from xsd.store.changes import IMPLIED, REMOVED_BELOW, REMOVED_WITHIN, Change
 from xsd.store.node import Node
 from xsd.store.quota import MEMORY, Quotas
-from xsd.store.tree import find
+from xsd.store.trail import Trail, trail_of
 from xsd.store.usage import MESSAGE_BYTES, Usage
-from xsd.store.watches import Spot, Watch, WatchIndex
+from xsd.store.watches import Sight, Sights, Spot, Watch, WatchIndex
 
 
 @final
@@ -66,7 +66,7 @@ class Audience:
             limit = self._quotas.limit(caller.domid, MEMORY)
             if limit == 0:
                 return True
-            free = max(limit - self._usage.memory.of(caller.domid), 0)
+            free = max(limit - self._usage.memory_of(caller.domid), 0)
             room = self._room[caller.domid] = free // MESSAGE_BYTES + 1
         return room > 0
 
@@ -80,8 +80,6 @@ def events_for(
     index: WatchIndex,
     audience: Audience,
     changes: list[Change],
-    before: Node,
-    after: Node,
     *,
     leaves_first: bool,
 ) -> list[Event]:
@@ -95,9 +93,6 @@ def events_for(
         index: All watches.
         audience: Who can be told how much.
         changes: In their order.
-        before: Top node of the store before; the same as `after` if the changes
-            were made in place.
-        after: Top node of the store after them.
         leaves_first: Whether the nodes of a removed tree are told from the leaves
             up, as for a single RM, or from the top down, as for a commit.
 
@@ -109,27 +104,25 @@ def events_for(
     if not index.count:
         return events
     audience.begin()
-    told: set[Path] = set()
+    told: set[Spot] = set()
+    sights = Sights(index)
     for change in changes:
-        # Who watches a special name waits for domains, not for its permissions.
-        if change.kind == IMPLIED or is_special(change.path):
+        if change.kind == IMPLIED:
             continue
+        sight = sights.of(change)
         if change.removed is None:
-            _tell_of(index.hits(change.path), audience, change, before, after, events)
-            continue
-        watches = index.hits(change.path)
-        if change.kind == REMOVED_WITHIN:
+            _tell_of(sight, audience, change, events)
+        elif change.kind == REMOVED_WITHIN:
             # Those at the node and below it were told with its parent.
-            above = [watch for watch in watches if watch.path != change.path]
-            _tell_of(above, audience, change, before, after, events)
-            continue
-        if leaves_first:
-            _tell_below(index, change, told, events, leaves_first=True)
-        _tell_of(watches, audience, change, before, after, events)
-        if not leaves_first:
-            _tell_below(index, change, told, events, leaves_first=False)
-        if change.kind == REMOVED_BELOW:
-            told.add(change.path)
+            _tell_of(sight, audience, change, events, above_only=True)
+        elif sight.groups or sight.spot is not None:
+            if leaves_first:
+                _tell_below(sight.spot, change, told, events, leaves_first=True)
+            _tell_of(sight, audience, change, events)
+            if not leaves_first:
+                _tell_below(sight.spot, change, told, events, leaves_first=False)
+            if change.kind == REMOVED_BELOW and sight.spot is not None:
+                told.add(sight.spot)
     return events
 
 
@@ -139,96 +132,111 @@ def may_read(caller: Caller, perms: Permissions | None) -> bool:
 
 
 def _tell_of(
-    watches: list[Watch],
+    sight: Sight,
     audience: Audience,
     change: Change,
-    before: Node,
-    after: Node,
     events: list[Event],
+    *,
+    above_only: bool = False,
 ) -> None:
     """Tell watches of a change's own path."""
-    text = b""
-    last: Caller | None = None
-    told = False
-    for watch in watches:
-        caller = watch.caller
-        # Most watches in a row are of one domain.
-        if caller is not last:
-            last = caller
-            told = caller.privileged or (
-                audience.has_room(caller)
-                and (
-                    may_read(caller, change.perms)
-                    or may_read(caller, change.old_perms)
-                    or _may_read_parent(caller, change.path, before)
-                    or _may_read_parent(caller, change.path, after)
-                )
-            )
-        if told:
-            text = text or format_path(change.path)
-            events.append(Event(watch, text))
-            if not caller.privileged:
-                audience.tell(caller, 1)
+    found: list[Watch] = []
+    for caller, watches in sight.groups.items():
+        # Whoever may not be told costs the same with one watch or a hundred.
+        if not caller.privileged and not (
+            audience.has_room(caller) and _may_know(caller, change)
+        ):
+            continue
+        seeing = sight.seeing(watches, above_only=above_only)
+        found.extend(seeing)
+        if not caller.privileged:
+            audience.tell(caller, len(seeing))
+    if not found:
+        return
+    if len(found) > 1:
+        found.sort(key=_order)
+    text = format_path(change.path) if change.trail is None else change.trail.text()
+    events.extend([Event(watch, text) for watch in found])
 
 
-def _may_read_parent(caller: Caller, path: Path, top: Node) -> bool:
-    parent = find(top, path[:-1]) if len(path) > 1 else None
-    return parent is not None and may_read(caller, parent.perms)
+def _may_know(caller: Caller, change: Change) -> bool:
+    """Tell whether a watcher may know of a change."""
+    return (
+        may_read(caller, change.perms)
+        or may_read(caller, change.old_perms)
+        or may_read(caller, change.above_before)
+        or may_read(caller, change.above_after)
+    )
+
+
+def _order(watch: Watch) -> int:
+    return watch.order
 
 
 def _tell_below(
-    index: WatchIndex,
+    start: Spot | None,
     change: Change,
-    told: set[Path],
+    told: set[Spot],
     events: list[Event],
     *,
     leaves_first: bool,
 ) -> None:
     """Tell each watch below a removed node its own path, if a node was there."""
-    start = index.spot(change.path)
     removed = change.removed
-    if start is None or removed is None or not start.below:
+    if start is None or removed is None or not start.children():
         return
-    found: list[tuple[Path, Node, Node, Spot]] = []
-    rest: list[tuple[Path, Node, Node, Spot]] = [(change.path, removed, removed, start)]
+    trail = trail_of(change.path) if change.trail is None else change.trail
+    found: list[_Sighted] = []
+    rest = [_Sighted(trail, removed, removed, start)]
     while rest:
-        item = rest.pop()
-        path, node, _parent, spot = item
-        if path in told:
+        each = rest.pop()
+        if each.spot in told:
             continue
-        if spot.watches and node is not removed:
-            found.append(item)
-        children = _watched_children(path, node, spot)
+        if each.node is not removed:
+            found.append(each)
+        children = _watched_children(each)
         if not leaves_first:
             children.reverse()
         rest.extend(children)
     if leaves_first:
         # Each node came before those below it, its children from last to first.
         found.reverse()
-    for path, node, parent, spot in found:
-        text = format_path(path)
-        for watch in spot.watches.values():
+    for each in found:
+        for watch in each.spot.watches():
             caller = watch.caller
             if (
                 caller.privileged
-                or may_read(caller, node.perms)
-                or may_read(caller, parent.perms)
+                or may_read(caller, each.node.perms)
+                or may_read(caller, each.parent.perms)
             ):
-                events.append(Event(watch, text))
+                events.append(Event(watch, each.trail.text()))
 
 
-def _watched_children(
-    path: Path, node: Node, spot: Spot
-) -> list[tuple[Path, Node, Node, Spot]]:
+@final
+class _Sighted:
+    """A node of a removed tree at or below which something is watched."""
+
+    __slots__ = ("node", "parent", "spot", "trail")
+
+    def __init__(self, trail: Trail, node: Node, parent: Node, spot: Spot) -> None:
+        self.trail = trail
+        self.node = node
+        self.parent = parent
+        self.spot = spot
+
+
+def _watched_children(each: _Sighted) -> list[_Sighted]:
     """The children of a node at or below which something is watched, in order."""
-    found: list[tuple[Path, Node, Node, Spot]] = []
-    for name, below in spot.below.items():
-        child = node.child(name)
+    found: list[_Sighted] = []
+    node = each.node
+    for below in each.spot.children():
+        child = node.child(below.name)
         if child is not None:
-            found.append(((*path, name), child, node, below))
+            trail = Trail(each.trail, below.name)
+            found.append(_Sighted(trail, child, node, below))
     found.sort(key=_created)
     return found
 
 
-def _created(item: tuple[Path, Node, Node, Spot]) -> int:
-    return item[1].created
+def _created(each: _Sighted) -> int:
+    return each.node.created

@@ -4,9 +4,11 @@ from typing import final
 
 from xsd.protocol.path import Path, format_path
 from xsd.protocol.perms import Permissions
-from xsd.store.changes import CHANGED, IMPLIED, REMOVED, Change, removal
+from xsd.store.changes import CHANGED, IMPLIED, REMOVED, Cause, Change, removal
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.node import Node
-from xsd.store.quota import MEMORY, QuotaExceeded, Quotas
+from xsd.store.quota import MEMORY, Quotas
+from xsd.store.trail import Trail
 from xsd.store.tree import Tree
 from xsd.store.usage import Usage
 from xsd.store.view import View
@@ -18,22 +20,27 @@ class Live(View):
 
     Attributes:
         usage: What each domain uses.
+        cause: Why what is changed now is changed, if that is known.
+        changes: What was changed and not told yet, in order.
+        noting: Whether anybody wants to know; else nothing is listed.
         epoch: Grows whenever rights change otherwise than in the tree: domains
             that come, go or get a target.
     """
 
-    __slots__ = ("_changes", "epoch", "usage")
+    __slots__ = ("cause", "changes", "epoch", "noting", "usage")
 
     def __init__(self, tree: Tree, quotas: Quotas, usage: Usage) -> None:
-        super().__init__(tree, quotas)
+        super().__init__(tree, quotas, tracked=False)
         self.usage = usage
         self.epoch = 0
-        self._changes: list[Change] = []
+        self.cause: Cause | None = None
+        self.noting = False
+        self.changes: list[Change] = []
 
     def take_changes(self) -> list[Change]:
         """What was changed since the last call, in order."""
-        changes = self._changes
-        self._changes = []
+        changes = self.changes
+        self.changes = []
         return changes
 
     def check_memory(self, domid: int, more: int, path: bytes = b"") -> None:
@@ -53,22 +60,49 @@ class Live(View):
     def _open(self) -> None:
         """Nothing: the store is always ready."""
 
+    def _open_to_change(self) -> None:
+        """Nothing, too."""
+
     def _depend(self, path: Path, length: int, facets: int) -> None:
         """Nothing: no other request can come between."""
 
-    def _created(self, path: Path, node: Node, *, by_name: bool) -> None:
-        kind = CHANGED if by_name else IMPLIED
-        self._changes.append(Change(kind, path, node.value, node.perms, None, None))
+    def _created(self, path: Path, spine: list[Node], first: int) -> None:
+        if not self.noting:
+            return
+        last = len(spine) - 1
+        if first < last:
+            trail = Trail(None, b"")
+            for index in range(1, last):
+                trail = Trail(trail, path[index - 1])
+                if index >= first:
+                    node = spine[index]
+                    change = Change(IMPLIED, (), node.value, node.perms, None, None)
+                    change.trail = trail
+                    self._note(change, spine, index)
+        node = spine[last]
+        change = Change(CHANGED, path, node.value, node.perms, None, None)
+        self._note(change, spine, last)
 
     def _changed(
-        self, path: Path, node: Node, old_value: bytes, old_perms: Permissions
+        self, path: Path, spine: list[Node], old_value: bytes, old_perms: Permissions
     ) -> None:
-        self._changes.append(
-            Change(CHANGED, path, node.value, node.perms, old_value, old_perms)
-        )
+        if self.noting:
+            node = spine[-1]
+            change = Change(CHANGED, path, node.value, node.perms, old_value, old_perms)
+            self._note(change, spine, len(path))
 
-    def _removed(self, path: Path, node: Node) -> None:
-        self._changes.append(removal(REMOVED, path, node))
+    def _removed(self, path: Path, spine: list[Node], node: Node) -> None:
+        if self.noting:
+            self._note(removal(REMOVED, path, node), spine, len(path))
+
+    def _note(self, change: Change, spine: list[Node], depth: int) -> None:
+        """List a change of the node at a depth."""
+        if depth > 1:
+            # Nothing is changed at once with the node above.
+            above = spine[depth - 1].perms
+            change.above_before = change.above_after = above
+        change.cause = self.cause
+        self.changes.append(change)
 
     def _charge(self, domid: int, nodes: int, size: int) -> None:
         if nodes:
@@ -85,8 +119,11 @@ class Live(View):
         if growth > 0:
             self.check_memory(payer, growth, format_path(path))
 
+    def _afford_removal(self, path: Path, spine: list[Node]) -> None:
+        """Nothing: it makes room."""
+
     def _worked(self, count: int) -> None:
-        self.usage.effort += count
+        self.usage.work += count
 
     def _saw_size(self, domid: int, size: int) -> None:
         self.usage.node_size.saw(domid, size)

@@ -8,6 +8,8 @@ they put into a guest's possession is counted as that guest's.
 from typing import Final, final
 
 from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import REL_PATH_MAX
+from xsd.store.clock import Clock
 
 NODES: Final = "nodes"
 WATCHES: Final = "watches"
@@ -27,7 +29,7 @@ DEFAULTS: Final[dict[str, int]] = {
     TRANSACTIONS: 10,
     TRANSACTION_NODES: 1024,
     NODE_PERMISSIONS: 5,
-    PATH_MAX: 2048,
+    PATH_MAX: REL_PATH_MAX,
     NODE_SIZE: 2048,
 }
 """Limits by name, in C xenstored's order; sizes in bytes."""
@@ -39,32 +41,14 @@ SOFT_PREFIX: Final = "soft-"
 
 
 @final
-class QuotaExceeded(XenStoreError):  # noqa: N818  says more than QuotaExceededError
-    """A domain would go over one of its limits.
-
-    Attributes:
-        domid: The domain.
-        quota: Name of the limit.
-        limit: Its value.
-    """
-
-    def __init__(self, domid: int, quota: str, limit: int, path: bytes = b"") -> None:
-        reason = f"dom{domid} is at its quota of {limit} {quota}"
-        errno = Errno.ENOMEM if quota == MEMORY else Errno.ENOSPC
-        super().__init__(errno, reason, path)
-        self.domid = domid
-        self.quota = quota
-        self.limit = limit
-
-
-@final
 class Quotas:
     """The limits: one set for all guests, and exceptions for single ones."""
 
-    __slots__ = ("_hard", "_own", "_privileged", "_soft")
+    __slots__ = ("_clock", "_hard", "_own", "_privileged", "_soft")
 
-    def __init__(self, privileged: int = 0) -> None:
+    def __init__(self, privileged: int = 0, clock: Clock | None = None) -> None:
         """Make the default limits; the privileged domain has none."""
+        self._clock = Clock() if clock is None else clock
         self._privileged = privileged
         self._hard = dict(DEFAULTS)
         self._soft = dict(SOFT_DEFAULTS)
@@ -109,6 +93,7 @@ class Quotas:
             XenStoreError: EINVAL for an unknown name.
         """
         common = self._set_of(name)
+        self._clock.beat()
         if domid < 0:
             common[name.removeprefix(SOFT_PREFIX)] = value
         else:
@@ -117,6 +102,14 @@ class Quotas:
     def forget(self, domid: int) -> None:
         """Drop the exceptions of a domain that is gone."""
         self._own.pop(domid, None)
+
+    def described(self) -> tuple[dict[str, int], dict[str, int], list[object]]:
+        """All of it as plain values: hard and soft limits, and single domains' own."""
+        own: list[object] = [
+            (domid, sorted(limits.items()))
+            for domid, limits in sorted(self._own.items())
+        ]
+        return dict(self._hard), dict(self._soft), own
 
     def _set_of(self, name: str) -> dict[str, int]:
         if name in self._hard:

@@ -4,7 +4,8 @@ from typing import Final, final
 
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import DOMID_ANY
-from xsd.protocol.path import ROOT, Path, format_path
+from xsd.protocol.ops import FEATURES
+from xsd.protocol.path import ROOT, Path
 from xsd.protocol.perms import (
     NONE,
     READ,
@@ -14,42 +15,42 @@ from xsd.protocol.perms import (
     owner_only,
 )
 from xsd.store.census import Census
-from xsd.store.changes import Change
-from xsd.store.commit import changes_between, outgrown, replay
+from xsd.store.changes import Cause, Change
+from xsd.store.clock import Clock
+from xsd.store.commit import prepare
 from xsd.store.domains import Domain, Domains
-from xsd.store.estate import drop_rights, topmost_owned
+from xsd.store.estate import settle
 from xsd.store.events import Audience, Event, events_for, may_read
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.live import Live
 from xsd.store.node import Node
-from xsd.store.past import OpenTransactions
 from xsd.store.quota import (
     NODE_PERMISSIONS,
-    NODE_SIZE,
-    NODES,
     TRANSACTIONS,
     WATCHES,
-    QuotaExceeded,
     Quotas,
 )
+from xsd.store.snapshots import OpenTransactions
 from xsd.store.transaction import Transaction
-from xsd.store.tree import Clock, Tree, find
-from xsd.store.usage import Account, Growth, Usage
+from xsd.store.tree import Tree, find
+from xsd.store.usage import Account, Usage
 from xsd.store.view import View
 from xsd.store.watches import Watch, WatchIndex
 
 INTRODUCE_DOMAIN: Final = b"@introduceDomain"
 RELEASE_DOMAIN: Final = b"@releaseDomain"
 
-_TOOL: Final[Path] = (b"", b"tool", b"xenstored")
+
+_NO_EVENTS: Final[list[Event]] = []
 
 
 @final
 class Store:
     """The tree, its watches, its domains and their quotas.
 
-    Node operations take the transaction they belong to, or None. Those that
-    change something return the watch events that are due, in order; inside a
-    transaction that is none until it is committed.
+    Nodes are read through `view`. Operations that change something take the
+    transaction they belong to, or None, and return the watch events that are due, in
+    order; inside a transaction that is none until it is committed.
 
     Attributes:
         privileged: The domain that may do everything; dom0.
@@ -59,13 +60,20 @@ class Store:
         quotas: Limits.
         usage: What each domain uses.
         transactions: The open ones.
+        clock: Generations, and how often anything has changed.
+        news: What has changed since it was last taken, in order, while listening.
+        defects: Exceptions while it was found out whom to tell of what had happened.
+            The requests stand, and are told to nobody.
     """
 
     __slots__ = (
         "_audience",
-        "_clock",
+        "_listening",
+        "clock",
+        "defects",
         "domains",
         "live",
+        "news",
         "privileged",
         "quotas",
         "transactions",
@@ -74,66 +82,68 @@ class Store:
     )
 
     def __init__(self, privileged_domid: int = 0, census: Census | None = None) -> None:
-        self._clock = Clock()
-        self.quotas = Quotas(privileged_domid)
-        self.usage = Usage()
+        self.clock = Clock()
+        self._listening = False
+        self.defects: list[BaseException] = []
+        self.news: list[Change] = []
+        self.quotas = Quotas(privileged_domid, self.clock)
+        self.usage = Usage(self.clock)
         self._audience = Audience(self.quotas, self.usage)
-        self.domains = Domains(census)
+        self.domains = Domains(census, self.clock)
         self.watches = WatchIndex()
         self.transactions = OpenTransactions()
         self.privileged = self.domains.know(
-            privileged_domid, self._clock.now, privileged=True
+            privileged_domid, self.clock.now, privileged=True
         )
         self.privileged.introduced = True
         perms = owner_only(privileged_domid)
-        tree = Tree(self._clock, Node(0, b"", perms, 0))
+        tree = Tree(self.clock, Node(0, b"", perms, 0))
         self.live = Live(tree, self.quotas, self.usage)
         everyone = Permissions((Entry(NONE, privileged_domid), Entry(READ, DOMID_ANY)))
-        for name, list_of in (
-            (ROOT[0], perms),
-            (INTRODUCE_DOMAIN, perms),
-            (RELEASE_DOMAIN, everyone),
-        ):
+        names = (ROOT[0], perms), (INTRODUCE_DOMAIN, perms), (RELEASE_DOMAIN, everyone)
+        for name, list_of in names:
             spine = [tree.top]
             tree.add((name,), spine, b"", list_of)
             self.live.charge_node(spine[-1], 1)
-        self.live.mkdir(self.privileged.caller, _TOOL)
-        self.live.take_changes()
+        self.live.mkdir(self.privileged.caller, (b"", b"tool", b"xenstored"))
 
     @property
     def generation(self) -> int:
         """Generation of the latest change."""
-        return self._clock.now
+        return self.clock.now
+
+    @property
+    def pulse(self) -> int:
+        """Grows with every change of state, so that whoever sees it knows of one."""
+        return self.clock.now + self.clock.beats
+
+    @property
+    def listening(self) -> bool:
+        """Whether somebody beside watches wants to know what changes; see `news`."""
+        return self._listening
+
+    @listening.setter
+    def listening(self, listening: bool) -> None:
+        self._listening = listening
+        self._note_or_not()
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why what is changed from now on is changed."""
+        return self.live.cause
+
+    @cause.setter
+    def cause(self, cause: Cause | None) -> None:
+        self.live.cause = cause
+
+    def take_news(self) -> list[Change]:
+        """What has changed since the last call, in order, while `listening`."""
+        news = self.news
+        if news:
+            self.news = []
+        return news
 
     # Nodes.
-
-    def read(
-        self, caller: Caller, path: Path, transaction: Transaction | None = None
-    ) -> bytes:
-        """See `View.read`."""
-        return self._view(transaction).read(caller, path)
-
-    def directory(
-        self, caller: Caller, path: Path, transaction: Transaction | None = None
-    ) -> bytes:
-        """See `View.directory`."""
-        return self._view(transaction).directory(caller, path)
-
-    def directory_part(
-        self,
-        caller: Caller,
-        path: Path,
-        offset: int,
-        transaction: Transaction | None = None,
-    ) -> bytes:
-        """See `View.directory_part`."""
-        return self._view(transaction).directory_part(caller, path, offset)
-
-    def get_perms(
-        self, caller: Caller, path: Path, transaction: Transaction | None = None
-    ) -> Permissions:
-        """See `View.get_perms`."""
-        return self._view(transaction).get_perms(caller, path)
 
     def write(
         self,
@@ -199,7 +209,7 @@ class Store:
                 not exist.
         """
         self.check_entries(caller, len(perms.entries))
-        return self.domains.mark_stale(perms, caller, self._clock.now)
+        return self.domains.mark_stale(perms, caller, self.clock.now)
 
     def check_entries(self, caller: Caller, count: int) -> None:
         """Check that the caller may give a node so many permission entries.
@@ -223,7 +233,7 @@ class Store:
         """
         self._check_quota(caller, TRANSACTIONS, self.usage.transactions)
         self.usage.transactions.add(caller.domid, 1)
-        transaction = Transaction(caller, self.live, self._clock, self.quotas)
+        transaction = Transaction(caller, self.live, self.clock, self.quotas)
         self.transactions.add(transaction)
         return transaction
 
@@ -246,26 +256,19 @@ class Store:
         """
         self.abort(transaction)
         transaction.check()
-        if not transaction.touched:
+        changed = transaction.footprint.changed
+        if not changed:
             return []
         # Compared, made and told of.
-        self.usage.effort += 3 * len(transaction.touched)
+        self.usage.work += 3 * changed
         live = self.live
-        before = live.tree.top
-        if transaction.is_current():
-            branch, growth = transaction.tree, transaction.growth
-        else:
-            self._check_names(transaction)
-            branch, growth = replay(transaction, before, self._clock)
-        if not transaction.caller.privileged:
-            self._check_growth(growth)
-            self._check_sizes(transaction, before, branch.top)
-        live.tree.adopt(branch)
-        self.usage.nodes.merge(growth.nodes)
-        self.usage.memory.merge(growth.memory)
-        changes = changes_between(transaction, before, branch.top)
-        self.transactions.free_the_past(self.live.tree.displaced)
-        return self._events(changes, before, branch.top, leaves_first=False)
+        # Nothing may go wrong after it has happened: it is known before what changes.
+        made = prepare(transaction, live, self.domains, self.quotas, self.clock)
+        live.tree.adopt(made.branch)
+        self.usage.nodes.merge(made.growth.nodes)
+        self.usage.memory.merge(made.growth.memory)
+        self.transactions.expel_old(live.tree.displaced)
+        return self._tell(made.changes, leaves_first=False)
 
     # Watches.
 
@@ -282,14 +285,27 @@ class Store:
         self.usage.watches.add(caller.domid, 1)
         self.usage.memory.add(caller.domid, watch.size)
         self.watches.add(watch)
+        self._note_or_not()
 
     def unwatch(self, watch: Watch) -> None:
         """Take out a registered watch."""
         self.watches.remove(watch)
+        self._note_or_not()
         self.usage.watches.add(watch.caller.domid, -1)
         self.usage.memory.add(watch.caller.domid, -watch.size)
 
     # Domains.
+
+    def know(self, domid: int) -> Domain:
+        """The domain of that id, made known if it is new."""
+        return self.domains.know(domid, self.clock.now)
+
+    def unknow(self, domid: int) -> None:
+        """Take `know` of a new domain back, of which nothing was said since.
+
+        Unlike `end` this touches no node: what named nobody before still does.
+        """
+        self._let_go(domid)
 
     def introduce(self, domid: int, port: int) -> list[Event]:
         """Introduce a domain, or introduce it again with another port.
@@ -297,7 +313,7 @@ class Store:
         Returns:
             @introduceDomain for a domain that was not introduced yet.
         """
-        domain = self.domains.know(domid, self._clock.tick())
+        domain = self.domains.know(domid, self.clock.tick())
         domain.port = port
         if domain.introduced:
             return []
@@ -305,43 +321,45 @@ class Store:
         self.live.epoch += 1
         return self.tell_domain(INTRODUCE_DOMAIN, domid)
 
-    def release(self, domid: int, *, keep_orphans: bool = False) -> list[Event]:
-        """End an introduced domain, by RELEASE or because it is gone; see `forget`.
+    def end(self, domids: list[int], *, keep_orphans: bool = False) -> list[Event]:
+        """End domains, with the nodes they own and the rights they were given.
 
-        Returns:
-            The events of its nodes, then @releaseDomain.
-
-        Raises:
-            XenStoreError: ENOENT if it is not introduced.
-        """
-        self.introduced(domid)
-        events = self.forget(domid, keep_orphans=keep_orphans)
-        return events + self.tell_domain(RELEASE_DOMAIN, domid)
-
-    def forget(self, domid: int, *, keep_orphans: bool = False) -> list[Event]:
-        """Forget a domain, with the nodes it owns and the rights it was given.
-
-        A later domain of the same id has nothing of it (XSA-322, XSA-419).
+        A later domain of the same id has nothing of it (XSA-322, XSA-419). The store
+        is walked once for all of them, and only if they can have left something.
 
         Args:
-            domid: A known domain.
-            keep_orphans: Leave its nodes to the privileged domain. Whoever can
+            domids: Known domains, each once.
+            keep_orphans: Leave their nodes to the privileged domain. Whoever can
                 make domains come and go can fill the memory then.
 
         Returns:
-            The events of its nodes.
+            For each domain the events of its nodes, then @releaseDomain if it was
+            introduced.
         """
-        self.domains.forget(domid)
+        introduced = [self._let_go(domid) for domid in domids]
+        leaving = [
+            domid
+            for domid in domids
+            if domid in self.domains.mentioned or self.usage.nodes.of(domid)
+        ]
+        heir = self.privileged
+        estate = settle(self.live, leaving, heir.domid, keep_orphans=keep_orphans)
+        events: list[Event] = []
+        for domid, told in zip(domids, introduced, strict=True):
+            for path in estate.paths(domid, self.live.tree.top):
+                self.live.rm(heir.caller, path)
+            events += self._fire()
+            self.usage.forget(domid)
+            if told:
+                events += self.tell_domain(RELEASE_DOMAIN, domid)
+        return events
+
+    def _let_go(self, domid: int) -> bool:
+        """Forget a domain itself; tell whether it was introduced."""
+        introduced = self.domains.forget(domid).introduced
         self.quotas.forget(domid)
         self.live.epoch += 1
-        heir = self.privileged
-        if not keep_orphans:
-            for path in topmost_owned(self.live.tree.top, domid):
-                self.live.rm(heir.caller, path)
-        events = self._fire()
-        drop_rights(self.live, domid, heir.domid)
-        self.usage.forget(domid)
-        return events
+        return introduced
 
     def shut_down(self, domid: int) -> list[Event]:
         """Note that a domain has shut down.
@@ -351,6 +369,7 @@ class Store:
             domains have been seen to, by `tell_domain`.
         """
         self.introduced(domid).shut_down = True
+        self.clock.beat()
         return self.tell_domain(RELEASE_DOMAIN, domid, plain=False)
 
     def resume(self, domid: int) -> None:
@@ -360,6 +379,7 @@ class Store:
             XenStoreError: ENOENT if it is not introduced.
         """
         self.introduced(domid).shut_down = False
+        self.clock.beat()
 
     def set_target(self, domid: int, target: int) -> None:
         """Give a domain the rights of another one beside its own.
@@ -371,6 +391,34 @@ class Store:
         self.introduced(target)
         domain.caller.target = target
         self.live.epoch += 1
+        self.clock.beat()
+
+    def set_features(self, domid: int, features: int) -> None:
+        """Choose the server features that a domain is offered.
+
+        Raises:
+            XenStoreError: ENOENT if it does not exist, EBUSY if it is introduced,
+                EINVAL for unknown features.
+        """
+        domain = self.known(domid)
+        if domain.introduced:
+            raise XenStoreError(Errno.EBUSY, f"dom{domid} is introduced")
+        if features & ~FEATURES:
+            raise XenStoreError(Errno.EINVAL, f"unknown features {features}")
+        domain.features = features
+        self.clock.beat()
+
+    def set_quota(self, domid: int, name: str, value: int) -> None:
+        """Change a limit; domid -1 changes the common one. See `Quotas.set`.
+
+        Raises:
+            XenStoreError: EINVAL for an unknown name.
+        """
+        self.quotas.set(domid, name, value)
+
+    def saw_path(self, domid: int, length: int) -> None:
+        """Note how long a path a guest has used."""
+        self.usage.path_max.saw(domid, length)
 
     def known(self, domid: int) -> Domain:
         """The domain of that id, introduced or not; it is known from now on.
@@ -378,7 +426,7 @@ class Store:
         Raises:
             XenStoreError: ENOENT if it does not exist.
         """
-        domain = self.domains.find(domid, self._clock.now)
+        domain = self.domains.find(domid, self.clock.now)
         if domain is None:
             raise XenStoreError(Errno.ENOENT, f"dom{domid} does not exist")
         return domain
@@ -399,77 +447,48 @@ class Store:
     ) -> list[Event]:
         """The events of a special name; see `WatchIndex.special_hits`."""
         node = find(self.live.tree.top, (name,))
-        perms = None if node is None else node.perms
+        hits = self.watches.special_hits(name, domid, plain=plain, deep=deep)
         return [
             Event(watch, path)
-            for watch, path in self.watches.special_hits(
-                name, domid, plain=plain, deep=deep
-            )
-            if may_read(watch.caller, perms)
+            for watch, path in hits
+            if node is not None and may_read(watch.caller, node.perms)
         ]
+
+    def view(self, transaction: Transaction | None) -> View:
+        """What a request sees: its transaction, or the current state."""
+        return self.live if transaction is None else transaction
 
     # Common parts.
 
-    def _view(self, transaction: Transaction | None) -> View:
-        return self.live if transaction is None else transaction
-
     def _fire(self) -> list[Event]:
         """The events for what has just been done to the current state."""
-        changes = self.live.take_changes()
-        top = self.live.tree.top
-        self.transactions.free_the_past(self.live.tree.displaced)
-        return self._events(changes, top, top, leaves_first=True)
+        live = self.live
+        if live.tree.displaced >= self.transactions.expel_at:
+            self.transactions.expel_old(live.tree.displaced)
+        if not live.changes:
+            return _NO_EVENTS
+        return self._tell(live.take_changes(), leaves_first=True)
 
-    def _events(
-        self, changes: list[Change], before: Node, after: Node, *, leaves_first: bool
-    ) -> list[Event]:
-        """See `events_for`."""
-        events = events_for(
-            self.watches,
-            self._audience,
-            changes,
-            before,
-            after,
-            leaves_first=leaves_first,
-        )
-        self.usage.effort += len(events)
+    def _tell(self, changes: list[Change], *, leaves_first: bool) -> list[Event]:
+        """The events for what has happened; see `events_for`."""
+        if self._listening:
+            self.news.extend(changes)
+        try:
+            events = events_for(
+                self.watches, self._audience, changes, leaves_first=leaves_first
+            )
+        except Exception as defect:  # noqa: BLE001  what has happened stands
+            self.defects.append(defect)
+            return []
+        self.usage.work += len(events)
         return events
+
+    def _note_or_not(self) -> None:
+        """Have changes listed only while there is somebody who wants to know."""
+        self.live.noting = self._listening or self.watches.count > 0
 
     def _check_quota(self, caller: Caller, name: str, account: Account) -> None:
         if not caller.privileged:
             limit = self.quotas.limit(caller.domid, name)
             if 0 < limit <= account.of(caller.domid):
                 raise QuotaExceeded(caller.domid, name, limit)
-
-    def _check_growth(self, growth: Growth) -> None:
-        """Refuse a commit that would take a domain over what it may own."""
-        for domid, count in growth.nodes.used.items():
-            limit = self.quotas.limit(domid, NODES)
-            if count > 0 and 0 < limit < self.usage.nodes.of(domid) + count:
-                raise QuotaExceeded(domid, NODES, limit)
-        for domid, size in growth.memory.used.items():
-            if size > 0:
-                self.live.check_memory(domid, size)
-
-    def _check_sizes(self, transaction: Transaction, before: Node, after: Node) -> None:
-        """Refuse a commit that would make a node too big for the caller."""
-        domid = transaction.caller.domid
-        limit = self.quotas.limit(domid, NODE_SIZE)
-        path = outgrown(transaction, before, after, limit) if limit > 0 else None
-        if path is not None:
-            raise QuotaExceeded(domid, NODE_SIZE, limit, format_path(path))
-
-    def _check_names(self, transaction: Transaction) -> None:
-        """Refuse permissions that name a domain which is gone by now."""
-        if transaction.epoch == self.live.epoch:
-            return
-        for path in transaction.touched:
-            node = find(transaction.tree.top, path)
-            if (
-                node is not None
-                and node.perms_changed > transaction.since
-                and self.domains.outdates(node.perms, node.perms_changed)
-            ):
-                raise XenStoreError(
-                    Errno.EAGAIN, "names a domain that is gone", format_path(path)
-                )

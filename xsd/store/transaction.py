@@ -48,7 +48,7 @@
 #     T1 starts, someone writes /a, T1 reads /a      OK: the first access comes after
 #     T1 does nothing, whatever others do,           T1 ends -> OK
 #
-# Rule of this file: only here and in dependencies.py is it decided whether a
+# Rule of this file: only here and in footprint.py is it decided whether a
 # transaction can commit. What a commit does to the store is in commit.py.
 
 from typing import final
@@ -56,31 +56,15 @@ from typing import final
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.path import Path, format_path
 from xsd.protocol.perms import Caller, Permissions
-from xsd.store.dependencies import Dependencies
+from xsd.store.clock import Clock
+from xsd.store.exceeded import QuotaExceeded
+from xsd.store.footprint import Footprint
 from xsd.store.live import Live
 from xsd.store.node import Node
-from xsd.store.quota import TRANSACTION_NODES, QuotaExceeded, Quotas
-from xsd.store.tree import Clock, Tree
-from xsd.store.usage import LEVEL_BYTES, NODE_BYTES, Growth
+from xsd.store.quota import TRANSACTION_NODES, Quotas
+from xsd.store.tree import Tree
+from xsd.store.usage import NODE_BYTES, Growth
 from xsd.store.view import View
-
-
-@final
-class Touch:
-    """What a transaction did to one path.
-
-    Attributes:
-        by_name: Generation of the last WRITE, effective MKDIR or SET_PERMS that
-            named the path, 0 if none did. It is void if the node is younger: the
-            node was then removed and came back on the way to another.
-        removed: Whether an RM named it while the node was there that others see.
-    """
-
-    __slots__ = ("by_name", "removed")
-
-    def __init__(self) -> None:
-        self.by_name = 0
-        self.removed = False
 
 
 @final
@@ -93,14 +77,17 @@ class Transaction(View):
             first access.
         since: Generation of the snapshot; what the transaction changed is younger.
         epoch: `Live.epoch` at the time of the snapshot.
-        touched: What it did, by path, in the order of first change.
-        relied_on: Facets that its answers depended on.
+        footprint: What it did, and what its answers depended on.
         growth: By how much it changes what each domain owns.
         charged: Bytes that count as a guest's memory as long as it is open.
         mark: `Tree.displaced` of the store at the time of the snapshot.
-        failed: An operation in it was refused for a quota; it cannot commit.
+        failed: An operation in it was refused for a quota. It cannot commit, takes no
+            more changes, and nothing more is kept for it; reading is answered.
         expelled: It kept too much of the past, and has lost its snapshot.
+        own_conflict: Its own client has changed what it may have relied on.
         undone: It has removed a node that it had made itself.
+        own_conflict: Its own client has changed what it relies on; for those who care
+            whose fault a conflict is.
     """
 
     __slots__ = (
@@ -111,33 +98,34 @@ class Transaction(View):
         "epoch",
         "expelled",
         "failed",
+        "footprint",
         "growth",
         "mark",
-        "relied_on",
+        "own_conflict",
         "since",
         "snapshot",
-        "touched",
         "undone",
     )
 
     def __init__(
         self, caller: Caller, live: Live, clock: Clock, quotas: Quotas
     ) -> None:
-        super().__init__(Tree(clock, live.tree.top), quotas)
+        super().__init__(Tree(clock, live.tree.top), quotas, tracked=True)
         self.caller = caller
         self.snapshot: Node | None = None
         self.since = 0
         self.epoch = 0
-        self.touched: dict[Path, Touch] = {}
         self.growth = Growth()
         self.charged = 0
         self.mark = 0
         self.failed = False
         self.expelled = False
+        self.own_conflict = False
         self.undone = False
+        self.own_conflict = False
         self._live = live
         self._clock = clock
-        self.relied_on = Dependencies()
+        self.footprint = Footprint()
 
     def check(self) -> None:
         """Check that the transaction can commit as far as others are concerned.
@@ -146,13 +134,13 @@ class Transaction(View):
             XenStoreError: ENOMEM if it failed for a quota, EAGAIN for a conflict.
         """
         if self.failed:
-            raise XenStoreError(Errno.ENOMEM, "an operation in it went over a quota")
+            raise _failed()
         if self.expelled:
             raise XenStoreError(Errno.EAGAIN, "it kept too much of the past")
         snapshot = self.snapshot
         if snapshot is None:
             return
-        path = self.relied_on.broken(snapshot, self._live.tree.top)
+        path = self.footprint.broken(snapshot, self._live.tree.top)
         if path is not None:
             raise XenStoreError(
                 Errno.EAGAIN, "changed meanwhile", b"/".join(path) or b"/"
@@ -173,7 +161,7 @@ class Transaction(View):
 
     def size(self) -> int:
         """Bytes that are kept for it: what it changed, and what it relied on."""
-        return self.tree.own_size + LEVEL_BYTES * self.relied_on.levels
+        return self.tree.own_size + self.footprint.size
 
     def expel(self) -> None:
         """Give up the snapshot, so that what only it still needs is freed.
@@ -183,19 +171,26 @@ class Transaction(View):
         """
         self.expelled = True
         self.snapshot = None
-        self.touched.clear()
+        self.footprint.forget_changes()
         self.growth = Growth()
         self.tree = Tree(self._clock, Node(0, b"", self._live.tree.top.perms, 0))
         self._settle()
+        self._clock.beat()
 
     def _open(self) -> None:
         top = self._live.tree.top
-        if self.snapshot is None or (
-            self.snapshot is not top
-            and not self.touched
-            and self.relied_on.broken(self.snapshot, top) is None
-        ):
+        snapshot = self.snapshot
+        if snapshot is None:
             self._take_snapshot()
+        elif snapshot is not top and not self.failed and not self.footprint.changed:
+            self._worked(self.footprint.count // 16)
+            if self.footprint.broken(snapshot, top) is None:
+                self._take_snapshot()
+
+    def _open_to_change(self) -> None:
+        if self.failed:
+            raise _failed()
+        self._open()
 
     def _take_snapshot(self) -> None:
         live = self._live
@@ -203,28 +198,39 @@ class Transaction(View):
         self.since = self._clock.now
         self.epoch = live.epoch
         self.mark = live.tree.displaced
+        self._clock.beat()
 
     def _depend(self, path: Path, length: int, facets: int) -> None:
-        relied_on = self.relied_on
-        before = relied_on.count
-        relied_on.add(path, length, facets)
-        self._settle()
-        if relied_on.count == before or self.caller.privileged:
+        if self.failed:
             return
+        footprint = self.footprint
+        spot, depth = footprint.nearest(path, length)
+        if depth == length and spot.facets & facets == facets:
+            return
+        if not self.caller.privileged:
+            if depth < length or not spot.facets:
+                self._check_count(footprint.count + 1)
+            if depth < length:
+                self._check_memory(path, footprint.cost(spot, path, depth, length))
+        footprint.rely_at(footprint.extend(spot, path, depth, length), facets)
+        self._clock.beat()
+        self._settle()
+
+    def _check_count(self, count: int) -> None:
+        """Refuse to depend on so many paths."""
         domid = self.caller.domid
-        self._live.usage.transaction_nodes.saw(domid, relied_on.count)
+        self._live.usage.transaction_nodes.saw(domid, count)
         limit = self._quotas.limit(domid, TRANSACTION_NODES)
-        if 0 < limit < relied_on.count:
-            self.failed = True
+        if 0 < limit < count:
+            self._refused()
             raise QuotaExceeded(domid, TRANSACTION_NODES, limit)
-        self._check_memory(path, 0)
 
     def _check_memory(self, path: Path, more: int) -> None:
         """Refuse to keep so many more bytes if the caller has not got the room."""
         try:
             self._live.check_memory(self.caller.domid, more, format_path(path))
         except QuotaExceeded:
-            self.failed = True
+            self._refused()
             raise
 
     def _settle(self) -> None:
@@ -236,29 +242,24 @@ class Transaction(View):
             self.charged += more
             self._live.usage.memory.add(self.caller.domid, more)
 
-    def _touch(self, path: Path) -> Touch:
-        touch = self.touched.get(path)
-        if touch is None:
-            touch = self.touched[path] = Touch()
-        return touch
-
-    def _created(self, path: Path, node: Node, *, by_name: bool) -> None:
-        touch = self._touch(path)
-        if by_name:
-            touch.by_name = node.created
-            self._settle()
-
-    def _changed(
-        self, path: Path, node: Node, old_value: bytes, old_perms: Permissions
-    ) -> None:
-        self._touch(path).by_name = node.generation
+    def _created(self, path: Path, spine: list[Node], first: int) -> None:
+        self.footprint.made(path, first, spine[-1].created)
         self._settle()
 
-    def _removed(self, path: Path, node: Node) -> None:
-        if node.created <= self.since:
-            self._touch(path).removed = True
-        else:
+    def _changed(
+        self, path: Path, spine: list[Node], old_value: bytes, old_perms: Permissions
+    ) -> None:
+        self.footprint.named(path, spine[-1].generation)
+        self._settle()
+
+    def _removed(self, path: Path, spine: list[Node], node: Node) -> None:
+        was_there = node.created <= self.since
+        if not was_there:
             self.undone = True
+        snapshot = self.snapshot
+        assert snapshot is not None  # noqa: S101  it was taken before
+        looked_at = self.footprint.removed(path, snapshot, was_there=was_there)
+        self._worked(looked_at // 4)
         self._settle()
 
     def _charge(self, domid: int, nodes: int, size: int) -> None:
@@ -272,18 +273,37 @@ class Transaction(View):
     ) -> None:
         # The caller pays as long as the transaction is open, the owner from then on.
         more = value_growth + (len(path) + 1 - len(spine)) * NODE_BYTES
-        token = self.tree.token
-        for node in spine:
-            if node.token != token:
-                more += NODE_BYTES + len(node.value)
+        more += self._copies(spine, len(spine))
+        spot, depth = self.footprint.nearest(path, len(path))
+        more += self.footprint.cost(spot, path, depth, len(path))
         if more > 0:
             self._check_memory(path, more)
 
+    def _afford_removal(self, path: Path, spine: list[Node]) -> None:
+        more = self._copies(spine, len(path))
+        if more > 0:
+            self._check_memory(path, more)
+
+    def _copies(self, spine: list[Node], count: int) -> int:
+        """Bytes that the first nodes of a spine take if they are made our own."""
+        more = 0
+        token = self.tree.token
+        for index in range(count):
+            node = spine[index]
+            if node.token != token:
+                more += NODE_BYTES + len(node.value)
+        return more
+
     def _worked(self, count: int) -> None:
-        self._live.usage.effort += count
+        self._live.usage.work += count
 
     def _saw_size(self, domid: int, size: int) -> None:
         self._live.usage.node_size.saw(domid, size)
 
     def _refused(self) -> None:
         self.failed = True
+        self._clock.beat()
+
+
+def _failed() -> XenStoreError:
+    return XenStoreError(Errno.ENOMEM, "an operation in it went over a quota")

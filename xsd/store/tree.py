@@ -5,30 +5,31 @@ the special nodes under names that begin with ``@``, so a path leads from it par
 by part (see protocol/path.py).
 """
 
-from typing import Final, final
+from typing import final
 
 from xsd.protocol.path import Path
 from xsd.protocol.perms import Permissions
+from xsd.store.clock import Clock
 from xsd.store.node import Node, name_size
 from xsd.store.usage import NODE_BYTES, Holdings
 
 
-@final
-class Clock:
-    """Hands out generations: 1, 2, 3, ... Every change of a node has its own.
+class Place:
+    """A node of a version as its name and the place of the node above; O(1) to make.
 
-    Tokens of trees are drawn from it too, so that none is ever used twice.
+    Attributes:
+        above: Where the node above is; None for the top of all paths.
+        name: Its name there.
+        node: The node itself, None if it is missing. `Tree.own_at` keeps it up to
+            date in all places on the way from the top.
     """
 
-    __slots__ = ("now",)
+    __slots__ = ("above", "name", "node")
 
-    def __init__(self) -> None:
-        self.now = 0
-
-    def tick(self) -> int:
-        """The next generation."""
-        self.now += 1
-        return self.now
+    def __init__(self, above: "Place | None", name: bytes, node: Node | None) -> None:
+        self.above = above
+        self.name = name
+        self.node = node
 
 
 @final
@@ -111,32 +112,56 @@ class Tree:
         self.displaced += size
         return parent
 
+    def own_at(self, place: Place) -> Node:
+        """As `own`, for a node that is there, without a way from the top.
+
+        All on that way that are copied are so once, whatever the number of places
+        below it.
+        """
+        token = self.token
+        rest: list[Place] = []
+        each: Place | None = place
+        while each is not None:
+            node = each.node
+            assert node is not None  # noqa: S101  it is there
+            if node.token == token:
+                break
+            rest.append(each)
+            each = each.above
+        size = 0
+        while rest:
+            each = rest.pop()
+            node = each.node
+            assert node is not None  # noqa: S101
+            size += NODE_BYTES + len(node.value)
+            node = each.node = node.copy(token)
+            above = each.above
+            if above is None:
+                self.top = node
+            else:
+                parent = above.node
+                assert parent is not None  # noqa: S101
+                parent.put_child(each.name, node)
+        self.own_size += size
+        self.displaced += size
+        last = place.node
+        assert last is not None  # noqa: S101
+        return last
+
     def set_value(self, path: Path, spine: list[Node], value: bytes) -> None:
         """Change the value of the node at the end of a spine."""
-        node = self.own(path, spine)
-        self.own_size += len(value) - len(node.value)
-        node.value = value
-        node.value_changed = self._clock.tick()
+        self.write_own(self.own(path, spine), value)
 
     def set_perms(self, path: Path, spine: list[Node], perms: Permissions) -> None:
         """Change the permissions of the node at the end of a spine."""
-        node = self.own(path, spine)
-        node.perms = perms
-        node.perms_changed = self._clock.tick()
+        self.permit_own(self.own(path, spine), perms)
 
     def add(
         self, path: Path, spine: list[Node], value: bytes, perms: Permissions
     ) -> None:
         """Create the child of the spine's last node that the path names next."""
         parent = self.own(path, spine)
-        generation = self._clock.tick()
-        node = Node(self.token, value, perms, generation)
-        self.own_size += NODE_BYTES + len(value)
-        name = path[len(spine) - 1]
-        parent.put_child(name, node)
-        parent.names_changed = generation
-        parent.names_size += name_size(name)
-        spine.append(node)
+        spine.append(self.add_to(parent, path[len(spine) - 1], value, perms))
 
     def remove(self, path: Path, spine: list[Node]) -> Holdings:
         """Cut off the node at the end of a spine with everything below it.
@@ -145,10 +170,40 @@ class Tree:
             What that was.
         """
         node = spine.pop()
-        parent = self.own(path, spine)
-        parent.remove_child(path[-1])
+        return self.remove_from(self.own(path, spine), path[-1], node)
+
+    # The same, for nodes that are known to be our own.
+
+    def write_own(self, node: Node, value: bytes) -> None:
+        """Change the value of a node."""
+        self.own_size += len(value) - len(node.value)
+        node.value = value
+        clock = self._clock
+        clock.now += 1
+        node.value_changed = clock.now
+
+    def permit_own(self, node: Node, perms: Permissions) -> None:
+        """Change the permissions of a node."""
+        node.perms = perms
+        node.perms_changed = self._clock.tick()
+
+    def add_to(
+        self, parent: Node, name: bytes, value: bytes, perms: Permissions
+    ) -> Node:
+        """Create a child of a node."""
+        generation = self._clock.tick()
+        node = Node(self.token, value, perms, generation)
+        self.own_size += NODE_BYTES + len(value)
+        parent.put_child(name, node)
+        parent.names_changed = generation
+        parent.names_size += name_size(name)
+        return node
+
+    def remove_from(self, parent: Node, name: bytes, node: Node) -> Holdings:
+        """Cut off a child of a node with everything below it; what that was."""
+        parent.remove_child(name)
         parent.names_changed = self._clock.tick()
-        parent.names_size -= name_size(path[-1])
+        parent.names_size -= name_size(name)
         holdings = Holdings(node, self.token)
         self.own_size -= holdings.own
         self.displaced += holdings.kept
@@ -167,47 +222,3 @@ def find(top: Node, path: Path) -> Node | None:
                 return None
         node = below
     return node
-
-
-DEEP_ABOVE: Final = 32
-"""Levels up to which the way from the top is the quickest."""
-
-
-@final
-class Finder:
-    """Finds nodes of one version, deep ones the quicker the nearer the last one is.
-
-    A path of 1,000 levels that was made anew is 1,000 paths, each below the one
-    before; the way from the top for each would be 500 times as long.
-    """
-
-    __slots__ = ("_path", "_spine", "_top")
-
-    def __init__(self, top: Node) -> None:
-        self._top = top
-        self._path: Path = ()
-        self._spine = [top]
-
-    def find(self, path: Path) -> Node | None:
-        """The node of that path, or None if it is missing."""
-        if len(path) <= DEEP_ABOVE:
-            return find(self._top, path)
-        spine = self._spine
-        last = self._path
-        shared = len(last)
-        if path[:shared] != last:
-            # Often it is beside the last one, or the one above.
-            shared -= 1
-            if path[:shared] != last[:shared]:
-                shared = 0
-        del spine[shared + 1 :]
-        node = spine[shared]
-        for name in path[shared:]:
-            below = node.child(name)
-            if below is None:
-                self._path = path[: len(spine) - 1]
-                return None
-            spine.append(below)
-            node = below
-        self._path = path
-        return node

@@ -7,6 +7,7 @@ limit which suits a guest there suits it here; what is kept beside that for a cl
 
 from typing import Final, final
 
+from xsd.store.clock import Clock
 from xsd.store.node import Node
 from xsd.store.quota import (
     MEMORY,
@@ -23,11 +24,12 @@ from xsd.store.quota import (
 NODE_BYTES: Final = 450
 """A transaction's own copy of a node, beside the value."""
 
-LEVEL_BYTES: Final = 350
-"""Each level of the path of a watch, or of a path that a transaction relied on."""
+WATCH_BYTES: Final = 360
+"""A watch, beside its token, its path and the levels of that."""
 
-WATCH_BYTES: Final = 450
-"""A watch, beside its token and path."""
+LEVEL_BYTES: Final = 130
+"""Each level of the path of a watch, whether or not others need it too: what one may
+have does not depend on what others do."""
 
 MESSAGE_BYTES: Final = 200
 """A message that waits, beside what is sent of it."""
@@ -42,9 +44,15 @@ class Account:
         most: The most that each ever had.
     """
 
-    __slots__ = ("_past", "most", "used")
+    __slots__ = ("_clock", "_past", "most", "used")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        """Begin at nothing.
+
+        Args:
+            clock: Where each change beats; None for what is no state of the store.
+        """
+        self._clock = clock
         self.used: dict[int, int] = {}
         self.most: dict[int, int] = {}
         # The most that a domain had which is gone.
@@ -56,6 +64,9 @@ class Account:
 
     def add(self, domid: int, count: int) -> None:
         """Count some more for a domain, or fewer with a negative number."""
+        if not count:
+            return
+        self._beat()
         total = self.used.get(domid, 0) + count
         if total:
             self.used[domid] = total
@@ -67,6 +78,7 @@ class Account:
     def saw(self, domid: int, count: int) -> None:
         """Note that a domain had so many, of what is not counted from day to day."""
         if count > self.most.get(domid, 0):
+            self._beat()
             self.most[domid] = count
 
     def merge(self, delta: "Account") -> None:
@@ -76,6 +88,7 @@ class Account:
 
     def forget(self, domid: int) -> None:
         """A domain is gone; what it still has is counted off as it is given back."""
+        self._beat()
         self._past = max(self._past, self.most.pop(domid, 0))
 
     def peak(self, privileged: int) -> int:
@@ -88,8 +101,17 @@ class Account:
 
     def reset_peak(self) -> None:
         """Begin anew with the present numbers as the most there ever was."""
+        self._beat()
         self._past = 0
         self.most = self.used.copy()
+
+    def described(self) -> tuple[dict[int, int], dict[int, int], int]:
+        """All of it as plain values: used, most, and the most of those gone."""
+        return dict(self.used), dict(self.most), self._past
+
+    def _beat(self) -> None:
+        if self._clock is not None:
+            self._clock.beats += 1
 
 
 @final
@@ -118,16 +140,15 @@ class Usage:
         nodes: Nodes by owner.
         watches: Watches.
         transactions: Open ones.
-        memory: Bytes: records of nodes by owner, watches; of guests also transactions
-            and unsent output.
-        unsent: The bytes of unsent output among these.
-        effort: Nodes and events that requests have been concerned with, ever.
+        memory: Bytes of the store's state: records of nodes by owner, watches; of
+            guests also transactions. Refusals for the quota look at this alone.
+        unsent: Bytes of unsent output beside these, which is no state of the store.
+        work: Nodes and events that requests have been concerned with, ever.
         outstanding, transaction_nodes, node_permissions, path_max, node_size: The most
             that was asked for at a time; nothing is counted from day to day.
     """
 
     __slots__ = (
-        "effort",
         "memory",
         "node_permissions",
         "node_size",
@@ -138,20 +159,37 @@ class Usage:
         "transactions",
         "unsent",
         "watches",
+        "work",
     )
 
-    def __init__(self) -> None:
-        self.nodes = Account()
-        self.watches = Account()
-        self.transactions = Account()
-        self.memory = Account()
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.nodes = Account(clock)
+        self.watches = Account(clock)
+        self.transactions = Account(clock)
+        self.memory = Account(clock)
         self.unsent = Account()
-        self.effort = 0
+        self.work = 0
         self.outstanding = Account()
-        self.transaction_nodes = Account()
-        self.node_permissions = Account()
-        self.path_max = Account()
-        self.node_size = Account()
+        self.transaction_nodes = Account(clock)
+        self.node_permissions = Account(clock)
+        self.path_max = Account(clock)
+        self.node_size = Account(clock)
+
+    def memory_of(self, domid: int) -> int:
+        """Bytes that a domain takes, unsent output included."""
+        return self.memory.of(domid) + self.unsent.of(domid)
+
+    def all_memory(self) -> dict[int, int]:
+        """Bytes that each domain takes, unsent output included."""
+        found = self.memory.used.copy()
+        for domid, size in self.unsent.used.items():
+            found[domid] = found.get(domid, 0) + size
+        return found
+
+    def reset_peaks(self) -> None:
+        """Begin anew with the present numbers as the most there ever was."""
+        for _name, account in self.by_quota():
+            account.reset_peak()
 
     def by_quota(self) -> list[tuple[str, Account]]:
         """The accounts by the names of their quotas, in the order of `DEFAULTS`."""
@@ -167,10 +205,15 @@ class Usage:
             (NODE_SIZE, self.node_size),
         ]
 
+    def by_state(self) -> list[tuple[str, Account]]:
+        """Those of `by_quota` that are state of the store."""
+        return [each for each in self.by_quota() if each[0] != OUTSTANDING]
+
     def forget(self, domid: int) -> None:
         """A domain is gone; a later one of its id begins anew (XSA-483)."""
         for _name, account in self.by_quota():
             account.forget(domid)
+        self.unsent.forget(domid)
 
 
 @final

@@ -19,8 +19,9 @@ from xsd.protocol.limits import PAYLOAD_MAX
 from xsd.protocol.path import ROOT, Path, format_path
 from xsd.protocol.perms import OWNER, READ, WRITE, Caller, Permissions
 from xsd.protocol.reply import directory_part_payload
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.node import RECORD_ENTRY, Node, empty_size, name_size
-from xsd.store.quota import NODE_SIZE, NODES, QuotaExceeded, Quotas
+from xsd.store.quota import NODE_SIZE, NODES, Quotas
 from xsd.store.tree import Tree, find
 
 VALUE: Final = 1
@@ -36,12 +37,14 @@ class View(ABC):
 
     Attributes:
         tree: The version of the store that is read and changed.
+        tracked: Whether it is remembered what requests depend on.
     """
 
-    __slots__ = ("_quotas", "tree")
+    __slots__ = ("_quotas", "tracked", "tree")
 
-    def __init__(self, tree: Tree, quotas: Quotas) -> None:
+    def __init__(self, tree: Tree, quotas: Quotas, *, tracked: bool) -> None:
         self.tree = tree
+        self.tracked = tracked
         self._quotas = quotas
 
     # What differs between the store and a transaction.
@@ -51,22 +54,42 @@ class View(ABC):
         """Get ready for one operation."""
 
     @abstractmethod
+    def _open_to_change(self) -> None:
+        """Get ready for one operation that may change something.
+
+        Raises:
+            XenStoreError: ENOMEM if nothing can be changed any more.
+        """
+
+    @abstractmethod
     def _depend(self, path: Path, length: int, facets: int) -> None:
         """Note that the answer depends on facets of the first parts of a path."""
 
     @abstractmethod
-    def _created(self, path: Path, node: Node, *, by_name: bool) -> None:
-        """Note that a node was created, by its name or on the way to another."""
+    def _created(self, path: Path, spine: list[Node], first: int) -> None:
+        """Note that nodes were created: one by its name, others on the way to it.
+
+        Args:
+            path: The one that was named.
+            spine: The nodes of the whole path.
+            first: Place of the topmost new one in it.
+        """
 
     @abstractmethod
     def _changed(
-        self, path: Path, node: Node, old_value: bytes, old_perms: Permissions
+        self, path: Path, spine: list[Node], old_value: bytes, old_perms: Permissions
     ) -> None:
-        """Note that a node was written or given permissions."""
+        """Note that the last node of a spine was written or given permissions."""
 
     @abstractmethod
-    def _removed(self, path: Path, node: Node) -> None:
-        """Note that a node was removed with everything below it."""
+    def _removed(self, path: Path, spine: list[Node], node: Node) -> None:
+        """Note that a node was removed with everything below it.
+
+        Args:
+            path: The node.
+            spine: The nodes above it.
+            node: What it was.
+        """
 
     @abstractmethod
     def _charge(self, domid: int, nodes: int, size: int) -> None:
@@ -94,6 +117,18 @@ class View(ABC):
         """
 
     @abstractmethod
+    def _afford_removal(self, path: Path, spine: list[Node]) -> None:
+        """Check that there is memory for what a guest's removal makes us keep.
+
+        Args:
+            path: What is about to be removed.
+            spine: The nodes of the path.
+
+        Raises:
+            XenStoreError: ENOMEM.
+        """
+
+    @abstractmethod
     def _worked(self, count: int) -> None:
         """Note how many nodes a request is concerned with beside the one it names."""
 
@@ -109,7 +144,8 @@ class View(ABC):
         Raises:
             XenStoreError: ENOENT, EACCES.
         """
-        self._open()
+        if self.tracked:
+            self._open()
         return self._reach(caller, path, READ, VALUE).value
 
     def directory(self, caller: Caller, path: Path) -> bytes:
@@ -118,7 +154,8 @@ class View(ABC):
         Raises:
             XenStoreError: ENOENT, EACCES; E2BIG if they take over 4,096 bytes.
         """
-        self._open()
+        if self.tracked:
+            self._open()
         node = self._reach(caller, path, READ, NAMES)
         # A name takes at least two bytes: there is no need to list 100,000.
         if 2 * node.child_count() <= PAYLOAD_MAX:
@@ -141,7 +178,8 @@ class View(ABC):
         Raises:
             XenStoreError: ENOENT, EACCES.
         """
-        self._open()
+        if self.tracked:
+            self._open()
         node = self._reach(caller, path, READ, NAMES)
         return directory_part_payload(node.generation, node.listing(), offset)
 
@@ -151,7 +189,8 @@ class View(ABC):
         Raises:
             XenStoreError: ENOENT, EACCES.
         """
-        self._open()
+        if self.tracked:
+            self._open()
         return self._reach(caller, path, READ, PERMS).perms
 
     # Changing.
@@ -162,23 +201,27 @@ class View(ABC):
         Raises:
             XenStoreError: EACCES, ENOSPC.
         """
-        self._open()
+        if self.tracked:
+            self._open_to_change()
         spine = self.tree.spine(path)
         if len(spine) <= len(path):
             self._create(caller, path, spine, value)
             return
         node = spine[-1]
-        self._require(caller, path, node, WRITE, VALUE)
+        if self.tracked or not caller.privileged:
+            self._require(caller, path, node, WRITE, VALUE)
         old = node.value
         growth = len(value) - len(old)
         if not caller.privileged:
             if growth > 0:
                 self._check_size(caller, path, node.record_size() + growth)
             self._afford(path, spine, node.perms.owner, growth, growth)
-        self.tree.set_value(path, spine, value)
+        if node.token != self.tree.token:
+            node = self.tree.own(path, spine)
+        self.tree.write_own(node, value)
         if growth:
             self._charge(node.perms.owner, 0, growth)
-        self._changed(path, spine[-1], old, node.perms)
+        self._changed(path, spine, old, node.perms)
 
     def mkdir(self, caller: Caller, path: Path) -> None:
         """Create a node with an empty value unless it exists.
@@ -186,7 +229,8 @@ class View(ABC):
         Raises:
             XenStoreError: EACCES, ENOSPC.
         """
-        self._open()
+        if self.tracked:
+            self._open_to_change()
         spine = self.tree.spine(path)
         if len(spine) <= len(path):
             self._create(caller, path, spine, b"")
@@ -199,7 +243,8 @@ class View(ABC):
         Raises:
             XenStoreError: ENOENT, EACCES; EINVAL for the root.
         """
-        self._open()
+        if self.tracked:
+            self._open_to_change()
         spine = self.tree.spine(path)
         if len(spine) <= len(path):
             self._explain_missing(caller, path, spine, WRITE)
@@ -212,12 +257,14 @@ class View(ABC):
             self._require(caller, path, node, WRITE, EXISTENCE)
             raise XenStoreError(Errno.EINVAL, "the root cannot be removed", b"/")
         self._require(caller, path, node, WRITE, SUBTREE)
+        if not caller.privileged:
+            self._afford_removal(path, spine)
         gone = self.tree.remove(path, spine)
         for domid, count in gone.nodes.items():
             self._worked(count // 4)  # a node is removed sooner than made
             self._charge(domid, -count, -gone.sizes[domid])
         self._charge(spine[-1].perms.owner, 0, -name_size(path[-1]))
-        self._removed(path, node)
+        self._removed(path, spine, node)
 
     def set_perms(self, caller: Caller, path: Path, perms: Permissions) -> None:
         """Replace the permissions of a node.
@@ -226,7 +273,8 @@ class View(ABC):
             XenStoreError: ENOENT; EACCES for all but the owner; EPERM for a guest
                 that gives its node away (XSA-352); ENOSPC.
         """
-        self._open()
+        if self.tracked:
+            self._open_to_change()
         spine = self.tree.spine(path)
         if len(spine) <= len(path):
             self._explain_missing(caller, path, spine, WRITE | OWNER)
@@ -250,7 +298,7 @@ class View(ABC):
             size = spine[-1].record_size()
             self._charge(old.owner, -1, growth - size)
             self._charge(perms.owner, 1, size)
-        self._changed(path, spine[-1], node.value, old)
+        self._changed(path, spine, node.value, old)
 
     # Common parts.
 
@@ -260,7 +308,8 @@ class View(ABC):
         if node is None:
             self._explain_missing(caller, path, self.tree.spine(path), right)
             raise _missing(path)
-        self._require(caller, path, node, right, facet)
+        if self.tracked or not caller.privileged:
+            self._require(caller, path, node, right, facet)
         return node
 
     def _require(
@@ -268,7 +317,8 @@ class View(ABC):
     ) -> None:
         """Note the dependency; EACCES unless the caller has all of the right."""
         if caller.privileged:
-            self._depend(path, len(path), facet)
+            if self.tracked:
+                self._depend(path, len(path), facet)
         elif node.perms.access(caller) & right == right:
             self._depend(path, len(path), facet | PERMS)
         else:
@@ -307,11 +357,10 @@ class View(ABC):
             self._check_room(caller, path, spine, perms, size, len(value))
         self._charge(nearest.perms.owner, 0, name_size(path[first]))
         self._charge(perms.owner, missing, size)
-        for length in range(len(spine), len(path)):
+        for _ in range(missing - 1):
             self.tree.add(path, spine, b"", perms)
-            self._created(path[:length], spine[-1], by_name=False)
         self.tree.add(path, spine, value, perms)
-        self._created(path, spine[-1], by_name=True)
+        self._created(path, spine, first + 1)
 
     def _check_room(
         self,

@@ -18,13 +18,12 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self, final
 
 from xsd.client import Client, NotListeningError
+from xsd.client.transport import RECEIVE_SIZE
 from xsd.protocol.ring import PAGE_SIZE
 from xsd.testing.ring import RingTransport
 
 TIMEOUT_S: Final = 10.0
 """Seconds to wait for an answer unless told otherwise."""
-
-_REPLY_SIZE: Final = 65536
 
 
 class DomainReport(NamedTuple):
@@ -124,6 +123,11 @@ class Guest(Client):
         """Let go of the page and the event channel; the domain goes on."""
         super().close()
         self._resources.close()
+
+    @property
+    def transport(self) -> RingTransport:
+        """Its end of the ring, for a `Session` in the place of this client."""
+        return self._ring_transport
 
     def send_bytes(self, data: bytes) -> None:
         """Send bytes that need not be requests, notifying as a client would."""
@@ -275,7 +279,7 @@ class PretendedHost:
         line = b""
         while not line.endswith(b"\n"):
             data, received, _flags, _address = socket.recv_fds(
-                self._socket, _REPLY_SIZE, 3, socket.MSG_CMSG_CLOEXEC
+                self._socket, RECEIVE_SIZE, 3, socket.MSG_CMSG_CLOEXEC
             )
             descriptors += received
             if not data:

@@ -9,21 +9,20 @@ from contextlib import suppress
 from typing import Final, final
 
 from xsd.client import DisconnectedError, Transport
-from xsd.protocol.limits import RING_SIZE
-from xsd.protocol.ring import ERROR_NONE, Ring, RingError
-
-REQ_CONS: Final = 0
-REQ_PROD: Final = 1
-RSP_CONS: Final = 2
-RSP_PROD: Final = 3
-SERVER_FEATURES: Final = 4
-CONNECTION: Final = 5
-ERROR: Final = 6
-EVTCHN_PORT: Final = 7
-"""Places in `RingTransport.fields`, 32 bits each."""
+from xsd.protocol.limits import RING_SIZE, UINT_MAX
+from xsd.protocol.ring import (
+    ERROR_NONE,
+    REQ_CONS,
+    REQ_PROD,
+    RSP_CONS,
+    RSP_PROD,
+    Ring,
+    RingError,
+)
 
 _FIELDS: Final = slice(2 * RING_SIZE, 2 * RING_SIZE + 32)
-_MASK: Final = 0xFFFFFFFF
+_NOTIFICATIONS_MAX: Final = 64 * 1024
+"""Bytes of notifications that are taken at once; each has eight."""
 
 
 @final
@@ -35,14 +34,14 @@ class RingTransport(Transport):
     Args:
         page: The shared page.
         to_daemon: Eventfd that notifies the daemon.
-        to_guest: Eventfd, non-blocking, by which the daemon notifies.
+        to_guest: Pipe or eventfd, non-blocking, by which the daemon notifies.
         lazy: Notify as rarely as Linux does: after writing only if the daemon had
             taken all that was there before, after reading only if the ring had
             been full. Otherwise after every move of an index.
 
     Attributes:
         ring: The page, for reading and spoiling its fields.
-        fields: The same fields by number, `REQ_CONS` and so on.
+        fields: The same fields by number, `xsd.protocol.ring.REQ_CONS` and so on.
     """
 
     __slots__ = (
@@ -138,7 +137,7 @@ class RingTransport(Transport):
     def _is_awaited(self, before: int, size: int) -> bool:
         """Tell whether the daemon had taken everything before these bytes."""
         self._barrier()
-        return (self.fields[REQ_CONS] - before) & _MASK <= size
+        return (self.fields[REQ_CONS] - before) & UINT_MAX <= size
 
     def _read(self) -> bytes:
         before = self.fields[RSP_CONS]
@@ -154,7 +153,7 @@ class RingTransport(Transport):
     def _was_full(self, before: int) -> bool:
         """Tell whether the daemon had no room before these bytes were taken."""
         self._barrier()
-        return (self.fields[RSP_PROD] - before) & _MASK >= RING_SIZE
+        return (self.fields[RSP_PROD] - before) & UINT_MAX >= RING_SIZE
 
     def _barrier(self) -> None:
         """Let our index be seen before the daemon's is read.
@@ -172,7 +171,8 @@ class RingTransport(Transport):
         if not self._notified.poll(left):
             raise TimeoutError("timed out")
         with suppress(BlockingIOError):
-            os.eventfd_read(self._to_guest)
+            if not os.read(self._to_guest, _NOTIFICATIONS_MAX):
+                raise DisconnectedError("the event channel is gone")
 
 
 def _deadline(timeout: float | None) -> float | None:

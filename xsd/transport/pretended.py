@@ -8,35 +8,48 @@ from typing import final
 
 from xsd.engine import Notice
 from xsd.hypervisor.base import DYING, Hypervisor
-from xsd.protocol.perms import Caller
-from xsd.transport.pump import Pump
-from xsd.transport.unix import UnixServer, take_away
+from xsd.transport.listening import take_away
+from xsd.transport.reactor import Reactor
+from xsd.transport.unix import UnixServer
 
 
 @final
 class GuestSockets:
     """Has a socket where there is a domain."""
 
-    def __init__(self, pump: Pump, hypervisor: Hypervisor, path: str) -> None:
+    def __init__(self, reactor: Reactor, hypervisor: Hypervisor, path: str) -> None:
         """Make an object that does nothing until `update`.
 
         Args:
-            pump: Where requests go.
+            reactor: Looks after the sockets.
             hypervisor: Whose domains they are.
             path: Of dom0's socket; those of the domains are named after it.
         """
-        self._pump = pump
+        self._reactor = reactor
         self._hypervisor = hypervisor
         self._path = path
         self._servers: dict[int, UnixServer] = {}
         self._unique_ids: dict[int, int] = {}
 
     def update(self) -> None:
-        """Open sockets for new domains and close those of domains that are gone."""
+        """Open sockets for new domains and close those of domains that are gone.
+
+        Raises:
+            OSError: If the hypervisor does not say which domains there are; one that
+                it says nothing about keeps what it has.
+        """
         living: dict[int, int] = {}
         for domid in self._hypervisor.domains():
-            state = self._hypervisor.state(domid)
-            if domid and state is not None and state.state != DYING:
+            if not domid:
+                continue
+            try:
+                state = self._hypervisor.state(domid)
+            except OSError as error:
+                self._note("error", "domain.state_unknown", domid, error)
+                if domid in self._servers:
+                    living[domid] = self._unique_ids[domid]
+                continue
+            if state is not None and state.state != DYING:
                 living[domid] = state.unique_id
         for domid in list(self._servers):
             if living.get(domid) != self._unique_ids[domid]:
@@ -52,19 +65,17 @@ class GuestSockets:
         self._servers.clear()
 
     def _open(self, domid: int, unique_id: int) -> None:
-        store = self._pump.engine.store
-
-        def identify() -> Caller:
-            return store.domains.know(domid, store.generation).caller
-
         path = f"{self._path}.dom{domid}"
-        server = UnixServer(self._pump, path, identify)
+        server = UnixServer(self._reactor, path, domid)
         take_away(path)
         try:
-            server.start()
+            server.start(contested=False)
         except OSError as error:
-            fields: dict[str, object] = {"domid": domid, "reason": str(error)}
-            self._pump.on_notice(Notice("error", "domain.no_socket", fields))
+            self._note("error", "domain.no_socket", domid, error)
             return
         self._servers[domid] = server
         self._unique_ids[domid] = unique_id
+
+    def _note(self, level: str, event: str, domid: int, error: OSError) -> None:
+        fields: dict[str, object] = {"domid": domid, "reason": str(error)}
+        self._reactor.note(Notice(level, event, fields))

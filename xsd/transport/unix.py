@@ -1,36 +1,35 @@
 """Unix sockets: every client on one of them is the same domain, dom0 as a rule.
 
-The sockets are our own, on the loop's reader and writer callbacks, without
-streams, transports or tasks. What was received and not answered, or answered and
-not sent, is in the engine's connections and nowhere else.
+The sockets are our own, on the reactor. What was received and not answered, or
+answered and not sent, is in the engine's connections and nowhere else.
 """
 
-import asyncio
 import errno
-import fcntl
 import os
 import socket
-import stat
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
 
-from xsd.engine import HIGH_WATER, Notice
-from xsd.protocol.perms import Caller
-from xsd.transport.pump import Link, Pump
+from xsd.engine import HIGH_WATER, Connection, Notice
+from xsd.transport.listening import listen_at
+from xsd.transport.reactor import Reactor, Wire
+
+RECEIVE_FIRST: Final = 4 * 1024
+"""Bytes asked for first: more than most clients have to say at a time."""
 
 RECEIVE_MAX: Final = 16 * 1024
-"""Bytes taken from one client before others have their turn."""
+"""Bytes taken from one client in one pass."""
 
 ACCEPT_MAX: Final = 64
-"""Clients accepted before others have their turn."""
+"""Clients accepted in one pass."""
 
-_BACKLOG: Final = 1024
-_ACCEPT_RETRY_S: Final = 0.1
 _OUT_OF_ROOM: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 )
+
+_read: Final = os.read
+_write: Final = os.write
 
 
 @final
@@ -38,36 +37,33 @@ class UnixServer:
     """Listens on a path and serves whoever connects."""
 
     def __init__(
-        self,
-        pump: Pump,
-        path: str,
-        identify: Callable[[], Caller],
-        *,
-        mode: int = 0o600,
+        self, reactor: Reactor, path: str, domid: int, *, mode: int = 0o600
     ) -> None:
         """Make a server that does nothing until `start`.
 
         Args:
-            pump: Where its clients' requests go.
+            reactor: Looks after its sockets.
             path: Where to listen; at most 107 bytes.
-            identify: Says who everybody is that connects.
+            domid: The domain that everybody is who connects.
             mode: Permissions of the socket.
         """
-        self._pump = pump
+        self._reactor = reactor
         self._path = Path(path)
-        self._identify = identify
+        self._domid = domid
         self._mode = mode
-        self._loop = asyncio.get_running_loop()
         self._clients: set[SocketLink] = set()
         self._listener: socket.socket | None = None
         self._inode = 0
 
-    def start(self, listener: socket.socket | None = None) -> None:
+    def start(
+        self, listener: socket.socket | None = None, *, contested: bool = True
+    ) -> None:
         """Begin to listen, in the place of a daemon that is gone if need be.
 
         Args:
             listener: A socket that listens on the path already. It is somebody
                 else's: `close` closes it here and leaves the path alone.
+            contested: Another daemon may be about to take the path.
 
         Raises:
             OSError: EADDRINUSE if somebody serves there already, EEXIST if there is
@@ -75,32 +71,31 @@ class UnixServer:
         """
         self._inode = 0  # which no file has
         if listener is None:
-            listener = self._listen()
+            listener = listen_at(self._path, self._mode, contested=contested)
             self._inode = self._path.stat().st_ino
         listener.setblocking(False)
+        self._reactor.listen(listener.fileno(), self.accept)
         self._listener = listener
-        self._loop.add_reader(listener, self._on_connection)
 
-    def serve(self, sock: socket.socket) -> None:
-        """Serve a socket that is connected already, until its other end closes."""
-        sock.setblocking(False)
-        SocketLink(self._pump, self._loop, self._clients, sock, self._identify())
+    def adopt(self, sock: socket.socket) -> None:
+        """Serve a socket that is connected already, until its other end closes.
 
-    def _listen(self) -> socket.socket:
-        with _locked(self._path.parent):
-            _clear_way(self._path)
-            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            # Nobody may connect between bind and chmod.
-            mask = os.umask(0o777 & ~self._mode)
-            try:
-                listener.bind(str(self._path))
-            except OSError:
-                listener.close()
-                raise
-            finally:
-                os.umask(mask)
-            listener.listen(_BACKLOG)
-        return listener
+        Raises:
+            OSError: If it cannot be watched over; it is closed then.
+            XenStoreError: If the domain it would belong to cannot be known.
+        """
+        connection: Connection | None = None
+        try:
+            sock.setblocking(False)
+            connection = self._reactor.engine.connect(self._domid)
+            SocketLink(self._reactor, self._clients, sock, connection)
+        except BaseException:
+            sock.close()
+            if connection is not None:
+                self._reactor.engine.disconnect(connection)
+            raise
+        # Its coming may be an input that others wait for.
+        self._reactor.wake()
 
     def close(self) -> None:
         """Stop listening, end all clients and take the socket away."""
@@ -108,7 +103,7 @@ class UnixServer:
         if listener is None:
             return
         self._listener = None
-        self._loop.remove_reader(listener)
+        self._reactor.ignore(listener.fileno())
         # The path may be another daemon's by now; while we listen on it, it cannot
         # become one's between the two calls.
         with suppress(OSError):
@@ -117,8 +112,10 @@ class UnixServer:
         listener.close()
         for client in list(self._clients):
             client.end()
+        self._reactor.wake()
 
-    def _on_connection(self) -> None:
+    def accept(self) -> None:
+        """Accept some of those who wait."""
         listener = self._listener
         if listener is None:
             return
@@ -128,234 +125,171 @@ class UnixServer:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
-                self._on_accept_failed(listener, error)
+                self._note_refusal(error)
+                if error.errno in _OUT_OF_ROOM:
+                    # The client stays in the queue: without a rest we would spin.
+                    self._reactor.rest(listener.fileno())
                 return
-            self.serve(sock)
+            try:
+                self.adopt(sock)
+            except Exception as error:  # noqa: BLE001  others wait to be accepted
+                self._note_refusal(error)
 
-    def _on_accept_failed(self, listener: socket.socket, error: OSError) -> None:
+    def _note_refusal(self, error: Exception) -> None:
         fields: dict[str, object] = {
             "reason": str(error),
             "connections": len(self._clients),
         }
-        self._pump.on_notice(Notice("error", "connection.not_accepted", fields))
-        if error.errno in _OUT_OF_ROOM:
-            # The client stays in the queue: without a rest we would spin.
-            self._loop.remove_reader(listener)
-            self._loop.call_later(_ACCEPT_RETRY_S, self._listen_again)
-
-    def _listen_again(self) -> None:
-        if self._listener is not None:
-            self._loop.add_reader(self._listener, self._on_connection)
+        self._reactor.note(Notice("error", "connection.not_accepted", fields))
 
 
 @final
-class SocketLink(Link):
-    """One client's socket and the connection behind it.
-
-    Attributes:
-        connection: The engine's side.
-    """
+class SocketLink(Wire):
+    """One client's socket and the connection behind it."""
 
     __slots__ = (
         "_clients",
-        "_loop",
-        "_pump",
+        "_descriptor",
+        "_ended",
+        "_reactor",
         "_reading",
-        "_scheduled",
         "_sock",
         "_writing",
-        "connection",
     )
 
     def __init__(
         self,
-        pump: Pump,
-        loop: asyncio.AbstractEventLoop,
+        reactor: Reactor,
         clients: "set[SocketLink]",
         sock: socket.socket,
-        caller: Caller,
+        connection: Connection,
     ) -> None:
         """Begin to read.
 
         Args:
-            pump: Where requests go.
-            loop: Tells when the socket is ready.
+            reactor: Tells when the socket is ready.
             clients: Holds the link as long as its socket is open.
             sock: Connected and non-blocking.
-            caller: Who the client is.
+            connection: The engine's end.
+
+        Raises:
+            OSError: If the socket cannot be watched over.
         """
-        self.connection = pump.engine.connect(caller)
-        self._pump = pump
-        self._loop = loop
+        super().__init__(connection)
+        self._reactor = reactor
         self._clients = clients
         self._sock = sock
-        # Whether the loop tells us of input.
+        self._descriptor = sock.fileno()
+        self._ended = False
+        # Whether the reactor tells us of input, and of room for output.
         self._reading = True
-        # Whether we wait until the kernel takes more.
         self._writing = False
-        # Whether `_go_on` is about to be called.
-        self._scheduled = False
+        reactor.add(self._descriptor, self)
         clients.add(self)
-        pump.add(self.connection, self)
-        loop.add_reader(sock, self._on_readable)
 
-    def send(self) -> None:
-        """See `Link.send`."""
-        if self.connection.lost:
-            self.end()
-        elif not self._writing:
+    def update(self) -> None:
+        """See `Link.update`."""
+        if self._ended:
+            return
+        connection = self.connection
+        if connection.outbox.size and not self._writing:
             self._send()
+        if connection.lost or connection.closing or connection.paused:
+            self._settle()
 
-    def wake(self) -> None:
-        """See `Link.wake`."""
-        self._adjust()
-
-    def end(self) -> None:
-        """Close the socket and have the engine forget the client."""
-        if self._pump.drop(self.connection):
-            self._clients.discard(self)
-            self._loop.remove_reader(self._sock)
-            self._loop.remove_writer(self._sock)
-            self._sock.close()
-
-    def _on_readable(self) -> None:
-        """The way of every request: receive, answer, send."""
+    def on_input(self) -> None:
+        """See `Wire.on_input`."""
+        if self._ended or not self._reading:
+            return
+        connection = self.connection
+        if connection.backlog or connection.outbox.size > HIGH_WATER:
+            # There is enough to do: what has come can wait in the kernel.
+            connection.paused = True
+            self._listen(reading=False, writing=self._writing)
+            return
+        descriptor = self._descriptor
         try:
-            data = self._sock.recv(RECEIVE_MAX)
+            data: bytes = _read(descriptor, RECEIVE_FIRST)
+            if len(data) == RECEIVE_FIRST:
+                data = _read_on(descriptor, data)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             data = b""
-        if not data:
-            self._on_end_of_input()
-            return
-        connection = self.connection
-        self._pump.receive(connection, data, self._now_ms())
-        self._pump.flush()
-        if connection.backlog or connection.outbox.size or connection.closing:
-            self._adjust()
-
-    def _on_end_of_input(self) -> None:
-        """A client may stop writing and still wait for replies."""
-        connection = self.connection
-        connection.closing = True
-        if connection.backlog or connection.outbox.size:
-            self._adjust()
+        if data:
+            self._reactor.engine.feed(connection, data)
         else:
-            self.end()
+            # A client may stop writing and still wait for replies. A socket at its
+            # end is always ready to be read.
+            self._listen(reading=False, writing=self._writing)
+            self._reactor.engine.end_input(connection)
+            self._settle()
 
-    def _on_writable(self) -> None:
-        self._send()
-        self._adjust()
-        # Guests may wait for what this client has just read.
-        self._pump.flush()
+    def on_output(self) -> None:
+        """See `Wire.on_output`."""
+        if self._writing:
+            self._send()
+            self._settle()
 
-    def _go_on(self) -> None:
-        """Answer what the client's turn left over."""
-        self._scheduled = False
-        if not self.connection.lost:
-            self._pump.engine.resume(self.connection, self._now_ms())
-            self._pump.flush()
-            self._adjust()
+    def give_up(self) -> None:
+        """See `Wire.give_up`."""
+        self.end()
 
-    def _adjust(self) -> None:
-        """Decide whether to read from the client, go on with it, or end it."""
-        connection = self.connection
-        if connection.lost:
-            return
-        if connection.backlog:
-            if not self._scheduled and self._pump.engine.is_ready(connection):
-                self._scheduled = True
-                self._loop.call_soon(self._go_on)
-        elif connection.closing and not connection.outbox.size:
-            self.end()
-            return
-        wanted = (
-            not connection.backlog
-            and not connection.closing
-            and connection.outbox.size <= HIGH_WATER
-        )
-        if wanted != self._reading:
-            self._reading = wanted
-            if wanted:
-                self._loop.add_reader(self._sock, self._on_readable)
-            else:
-                self._loop.remove_reader(self._sock)
+    def end(self) -> None:
+        """Close the socket and have the engine forget the client."""
+        if not self._ended:
+            self._ended = True
+            self._clients.discard(self)
+            try:
+                self._reactor.engine.disconnect(self.connection)
+            finally:
+                self._reactor.remove(self._descriptor)
+                self._sock.close()
 
     def _send(self) -> None:
         """Send as much as the kernel takes; the rest waits until it takes more."""
-        outbox = self.connection.outbox
-        if self.connection.lost:
-            self.end()
-            return
+        connection = self.connection
+        outbox = connection.outbox
+        engine = self._reactor.engine
         try:
-            while outbox.size:
-                outbox.sent(self._sock.send(outbox.peek()))
+            while outbox.size and not connection.lost:
+                data = outbox.peek()
+                count: int = _write(self._descriptor, data)
+                engine.sent(connection, count)
+                if count < len(data):
+                    break
         except (BlockingIOError, InterruptedError):
-            if not self._writing:
-                self._writing = True
-                self._loop.add_writer(self._sock, self._on_writable)
-            return
+            pass
         except OSError:
             self.end()
             return
-        if self._writing:
-            self._writing = False
-            self._loop.remove_writer(self._sock)
+        if self._writing or outbox.size:
+            self._listen(reading=self._reading, writing=outbox.size > 0)
 
-    def _now_ms(self) -> int:
-        return int(self._loop.time() * 1000)
-
-
-@final
-class _locked:  # noqa: N801  used like a function
-    """Hold a directory's lock, so that two daemons do not clear each other's way."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._descriptor = -1
-
-    def __enter__(self) -> None:
-        self._descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-        # A file system without locks is no reason not to serve.
-        with suppress(OSError):
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-
-    def __exit__(self, *_exc: object) -> None:
-        os.close(self._descriptor)
-
-
-def take_away(path: str) -> None:
-    """Remove a socket, even if somebody listens on it.
-
-    For those named after dom0's socket, by whoever has got that one: a daemon that
-    still has them has lost its own.
-    """
-    with suppress(OSError):
-        if stat.S_ISSOCK(Path(path).lstat().st_mode):
-            Path(path).unlink()
-
-
-def _clear_way(path: Path) -> None:
-    """Remove the socket of a daemon that is gone.
-
-    Raises:
-        OSError: EADDRINUSE or EEXIST if what is there must stay.
-    """
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise FileExistsError(errno.EEXIST, "there is something, and it is no socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
+    def _settle(self) -> None:
+        """Decide whether to end, or to read again."""
+        if self._ended:
             return
-        except OSError as error:
-            reason = f"a xenstored may be serving there ({error.strerror})"
-            raise OSError(errno.EADDRINUSE, reason) from error
-    raise OSError(errno.EADDRINUSE, "another xenstored is serving there")
+        connection = self.connection
+        if connection.lost or (
+            connection.closing and not connection.backlog and not connection.outbox.size
+        ):
+            self.end()
+        elif connection.paused and connection.wants_input:
+            connection.paused = False
+            self._listen(reading=True, writing=self._writing)
+
+    def _listen(self, *, reading: bool, writing: bool) -> None:
+        if reading != self._reading or writing != self._writing:
+            self._reading = reading
+            self._writing = writing
+            self._reactor.change(self._descriptor, self, reading, writing)
+
+
+def _read_on(descriptor: int, data: bytes) -> bytes:
+    """Take what else a client has sent."""
+    try:
+        return data + _read(descriptor, RECEIVE_MAX - RECEIVE_FIRST)
+    except OSError:
+        # We are told again, if it was more than that there is no more.
+        return data

@@ -2,279 +2,91 @@
 
 from typing import Final
 
-from tests.differential.model import Step, c0, c1, c2, sequence
-
-
-def _watch_all(*paths: str) -> list[Step]:
-    """The first connection watches each path with a token of its own."""
-    return [c0.watch(path, f"at {path}") for path in paths]
-
+from tests.differential.model import scripts
 
 _TREE: Final = (
-    *(c2.write("/a/b/c/e", "3"), c2.write("/a/b/c/f"), c2.write("/a/b/d/g")),
-    *(c2.write("/a/b/d/h"), c2.write("/a/b/i")),
-    *_watch_all("/a/b", "/a/b/c", "/a/b/c/e", "/a/b/c/f", "/a/b/d", "/a/b/d/g"),
-    *_watch_all("/a/b/d/h", "/a/b/i", "/a", "/", "/a/b/missing"),
-    c1.start("t"),
+    "2 write /a/b/c/e 3; 2 write /a/b/c/f; 2 write /a/b/d/g; 2 write /a/b/d/h; "
+    "2 write /a/b/i; watch_each /a/b /a/b/c /a/b/c/e /a/b/c/f /a/b/d /a/b/d/g; "
+    "watch_each /a/b/d/h /a/b/i /a / /a/b/missing; 1 start t"
 )
 
-SEQUENCES: Final = (
-    sequence(
-        "events of a commit come before its reply, none before",
-        c0.write("/a", "0"),
-        c0.watch("/a", "own"),
-        c1.watch("/", "other"),
-        c0.start("t"),
-        c0.write("/a", "1", tx="t"),
-        c0.write("/b", "1", tx="t"),
-        c0.rm("/a", tx="t"),
-        c0.commit("t"),
-    ),
-    sequence("a removed tree", *_TREE, c1.rm("/a/b", tx="t"), c1.commit("t")),
-    sequence(
-        "a removed tree of which some was read before",
-        *_TREE,
-        c1.read("/a/b/d/h", tx="t"),
-        c1.read("/a/b/c", tx="t"),
-        c1.rm("/a/b", tx="t"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "a removed tree in the order of making",
-        *[c2.write(f"/a/{name}") for name in ("m", "z/y", "b", "z/c", "q")],
-        *_watch_all("/a/q", "/a/b", "/a/z/c", "/a/z", "/a/m", "/a/z/y"),
-        c1.start("t"),
-        c1.read("/d", tx="t"),
-        c1.rm("/a", tx="t"),
-        c1.write("/d", "1", tx="t"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "a removed tree and then the parent written",
-        *_TREE,
-        c1.rm("/a/b", tx="t"),
-        c1.write("/", "", tx="t"),
-        c1.write("/a", "x", tx="t"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "a removed child and then its parent removed",
-        *_TREE,
-        c1.rm("/a/b/c", tx="t"),
-        c1.rm("/a/b", tx="t"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "something written, then the tree removed",
-        *_TREE,
-        c1.write("/a/b/c/e", "new", tx="t"),
-        c1.write("/a/b/new", "new", tx="t"),
-        c1.rm("/a/b", tx="t"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "two separate trees removed",
-        *_TREE,
-        c1.rm("/a/b/d", tx="t"),
-        c1.rm("/a/b/c", tx="t"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "removed, then written again further down",
-        *_TREE,
-        c1.rm("/a/b", tx="t"),
-        c1.write("/a/b/c/e", "new", tx="t"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "removed, then something new written below",
-        *_TREE,
-        c1.rm("/a/b", tx="t"),
-        c1.write("/a/b/c/new/leaf", "new", tx="t"),
-        c1.commit("t"),
-        c1.ls("/a/b"),
-    ),
-    sequence(
-        "removed twice with something written in between",
-        *_TREE,
-        c1.rm("/a/b", tx="t"),
-        c1.write("/a/b/c", "2", tx="t"),
-        c1.write("/a/b/n", "2", tx="t"),
-        c1.rm("/a/b", tx="t"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "removed and made again by mkdir",
-        *_TREE,
-        c1.rm("/a/b", tx="t"),
-        c1.mkdir("/a/b", tx="t"),
-        c1.commit("t"),
-        c1.ls("/a"),
-    ),
-    sequence(
-        "removed child, removed parent, child again",
-        *_TREE,
-        c1.rm("/a/b/c", tx="t"),
-        c1.rm("/a/b", tx="t"),
-        c1.write("/a/b/c", "new", tx="t"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "a removed tree with a value at every level, made again with none",
-        c2.write("/a/b", "1"),
-        c2.write("/a/b/c", "2"),
-        c2.write("/a/b/c/d", "3"),
-        *_watch_all("/a", "/a/b", "/a/b/c", "/a/b/c/d"),
-        c1.start("t"),
-        c1.rm("/a/b", tx="t"),
-        c1.mkdir("/a/b/c/d", tx="t"),
-        c1.commit("t"),
-        c1.read("/a/b/c"),
-    ),
-    sequence(
-        "order of writing",
-        *[c2.write(f"/a/{name}") for name in "xyz"],
-        *_watch_all("/a", "/"),
-        c1.start("t"),
-        c1.write("/a/z", "1", tx="t"),
-        c1.write("/a/x", "1", tx="t"),
-        c1.write("/a/y", "1", tx="t"),
-        c1.write("/a/z", "2", tx="t"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "what was read first comes first",
-        *[c2.write(f"/a/{name}") for name in "xyz"],
-        *_watch_all("/a"),
-        c1.start("t"),
-        *[c1.read(f"/a/{name}", tx="t") for name in "zyx"],
-        *[c1.write(f"/a/{name}", "1", tx="t") for name in "xyz"],
-        c1.commit("t"),
-    ),
-    sequence(
-        "what was looked for first comes first",
-        c2.write("/a/x"),
-        *_watch_all("/a"),
-        c1.start("t"),
-        c1.ls("/a", tx="t"),
-        c1.read("/a/r", tx="t"),
-        c1.rm("/a/s", tx="t"),
-        c1.set_perms("/a/q", "n0", tx="t"),
-        c1.write("/a/p/deep", "1", tx="t"),
-        c1.write("/a/q", "1", tx="t"),
-        c1.write("/a/s", "1", tx="t"),
-        c1.write("/a/r", "1", tx="t"),
-        c1.commit("t"),
-        c1.ls("/a"),
-    ),
-    sequence(
-        "missing parents are looked at from below",
-        *_watch_all("/"),
-        c1.start("t"),
-        c1.write("/a/p/q/r", "1", tx="t"),
-        c1.write("/", "", tx="t"),
-        c1.write("/a/p/q", "1", tx="t"),
-        c1.write("/a", "1", tx="t"),
-        c1.write("/a/p", "1", tx="t"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "one event for a node however often it changed",
-        c2.write("/a/x", "0"),
-        *_watch_all("/a", "/a/x"),
-        c1.start("t"),
-        c1.write("/a/x", "1", tx="t"),
-        c1.set_perms("/a/x", "n0", "r5", tx="t"),
-        c1.rm("/a/x", tx="t"),
-        c1.write("/a/x", "2", tx="t"),
-        c1.mkdir("/a/x", tx="t"),
-        c1.commit("t"),
-        c1.read("/a/x"),
-        c1.get_perms("/a/x"),
-    ),
-    sequence(
-        "a node made and removed inside has no event",
-        c2.write("/a"),
-        *_watch_all("/a", "/a/n/m"),
-        c1.start("t"),
-        c1.write("/a/n/m/o", "1", tx="t"),
-        c1.rm("/a/n", tx="t"),
-        c1.write("/a/q", "1", tx="t"),
-        c1.rm("/a/q", tx="t"),
-        c1.commit("t"),
-        c1.ls("/a"),
-    ),
-    sequence(
-        "made, removed, and made again inside",
-        c2.write("/a"),
-        *_watch_all("/a", "/a/n"),
-        c1.start("t"),
-        c1.write("/a/n", "1", tx="t"),
-        c1.rm("/a/n", tx="t"),
-        c1.write("/a/n", "2", tx="t"),
-        c1.commit("t"),
-        c1.read("/a/n"),
-    ),
-    sequence(
-        "mkdir of what exists has no event",
-        c2.write("/a/x", "1"),
-        *_watch_all("/a"),
-        c1.start("t"),
-        c1.mkdir("/a/x", tx="t"),
-        c1.rm("/a/missing", tx="t"),
-        c1.mkdir("/a/y", tx="t"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "permissions alone, and equal ones, have an event",
-        c2.write("/a/x", "1"),
-        *_watch_all("/a"),
-        c1.start("t"),
-        c1.set_perms("/a/x", "n0", tx="t"),
-        c1.commit("t"),
-        c1.start("u"),
-        c1.write("/a/x", "1", tx="u"),
-        c1.commit("u"),
-    ),
-    sequence(
-        "equal events of one commit are told once",
-        c0.watch("/", "same"),
-        c0.watch("/a", "same"),
-        c1.start("t"),
-        c1.write("/a/b", "1", tx="t"),
-        c1.write("/a", "1", tx="t"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "a watch made while the transaction is open",
-        c0.write("/a", "0"),
-        c1.start("t"),
-        c1.write("/a", "1", tx="t"),
-        c0.watch("/a", "w"),
-        c1.commit("t"),
-    ),
-    sequence(
-        "a refused commit has no events",
-        c0.write("/a", "0"),
-        c0.watch("/a", "w"),
-        c1.start("t"),
-        c1.write("/a", "1", tx="t"),
-        c0.write("/a", "2"),
-        c1.commit("t"),
-        c0.read("/a"),
-    ),
-    sequence(
-        "relative and nested watches of three connections",
-        c0.watch("x", "relative"),
-        c1.watch("/local", "above"),
-        c2.watch("x/y", "below"),
-        c2.watch("/local/domain/0/x", "absolute"),
-        c1.start("t"),
-        c1.write("x/y/z", "1", tx="t"),
-        c1.write("/local/domain/0/x", "1", tx="t"),
-        c1.commit("t"),
-        c2.start("u"),
-        c2.rm("x", tx="u"),
-        c2.commit("u"),
-    ),
-)
+_SCRIPTS: Final = f"""
+events of a commit come before its reply, none before
+    write /a 0; watch /a own; 1 watch / other; start t; t: write /a 1; t: write /b 1
+    t: rm /a; commit t
+a removed tree
+    {_TREE}; 1 t: rm /a/b; 1 commit t
+a removed tree of which some was read before
+    {_TREE}; 1 t: read /a/b/d/h; 1 t: read /a/b/c; 1 t: rm /a/b; 1 commit t
+a removed tree in the order of making
+    2 write /a/m; 2 write /a/z/y; 2 write /a/b; 2 write /a/z/c; 2 write /a/q
+    watch_each /a/q /a/b /a/z/c /a/z /a/m /a/z/y; 1 start t; 1 t: read /d; 1 t: rm /a
+    1 t: write /d 1; 1 commit t
+a removed tree and then the parent written
+    {_TREE}; 1 t: rm /a/b; 1 t: write /; 1 t: write /a x; 1 commit t
+a removed child and then its parent removed
+    {_TREE}; 1 t: rm /a/b/c; 1 t: rm /a/b; 1 commit t
+something written, then the tree removed
+    {_TREE}; 1 t: write /a/b/c/e new; 1 t: write /a/b/new new; 1 t: rm /a/b; 1 commit t
+two separate trees removed
+    {_TREE}; 1 t: rm /a/b/d; 1 t: rm /a/b/c; 1 commit t
+removed, then written again further down
+    {_TREE}; 1 t: rm /a/b; 1 t: write /a/b/c/e new; 1 commit t
+removed, then something new written below
+    {_TREE}; 1 t: rm /a/b; 1 t: write /a/b/c/new/leaf new; 1 commit t; 1 ls /a/b
+removed twice with something written in between
+    {_TREE}; 1 t: rm /a/b; 1 t: write /a/b/c 2; 1 t: write /a/b/n 2; 1 t: rm /a/b
+    1 commit t
+removed and made again by mkdir
+    {_TREE}; 1 t: rm /a/b; 1 t: mkdir /a/b; 1 commit t; 1 ls /a
+removed child, removed parent, child again
+    {_TREE}; 1 t: rm /a/b/c; 1 t: rm /a/b; 1 t: write /a/b/c new; 1 commit t
+a removed tree with a value at every level, made again with none
+    2 write /a/b 1; 2 write /a/b/c 2; 2 write /a/b/c/d 3
+    watch_each /a /a/b /a/b/c /a/b/c/d; 1 start t; 1 t: rm /a/b; 1 t: mkdir /a/b/c/d
+    1 commit t; 1 read /a/b/c
+order of writing
+    2 write /a/x; 2 write /a/y; 2 write /a/z; watch_each /a /; 1 start t
+    1 t: write /a/z 1; 1 t: write /a/x 1; 1 t: write /a/y 1; 1 t: write /a/z 2
+    1 commit t
+what was read first comes first
+    2 write /a/x; 2 write /a/y; 2 write /a/z; watch_each /a; 1 start t; 1 t: read /a/z
+    1 t: read /a/y; 1 t: read /a/x; 1 t: write /a/x 1; 1 t: write /a/y 1
+    1 t: write /a/z 1; 1 commit t
+what was looked for first comes first
+    2 write /a/x; watch_each /a; 1 start t; 1 t: ls /a; 1 t: read /a/r; 1 t: rm /a/s
+    1 t: set_perms /a/q n0; 1 t: write /a/p/deep 1; 1 t: write /a/q 1; 1 t: write /a/s 1
+    1 t: write /a/r 1; 1 commit t; 1 ls /a
+missing parents are looked at from below
+    watch_each /; 1 start t; 1 t: write /a/p/q/r 1; 1 t: write /; 1 t: write /a/p/q 1
+    1 t: write /a 1; 1 t: write /a/p 1; 1 commit t
+one event for a node however often it changed
+    2 write /a/x 0; watch_each /a /a/x; 1 start t; 1 t: write /a/x 1
+    1 t: set_perms /a/x n0 r5; 1 t: rm /a/x; 1 t: write /a/x 2; 1 t: mkdir /a/x
+    1 commit t; 1 read /a/x; 1 get_perms /a/x
+a node made and removed inside has no event
+    2 write /a; watch_each /a /a/n/m; 1 start t; 1 t: write /a/n/m/o 1; 1 t: rm /a/n
+    1 t: write /a/q 1; 1 t: rm /a/q; 1 commit t; 1 ls /a
+made, removed, and made again inside
+    2 write /a; watch_each /a /a/n; 1 start t; 1 t: write /a/n 1; 1 t: rm /a/n
+    1 t: write /a/n 2; 1 commit t; 1 read /a/n
+mkdir of what exists has no event
+    2 write /a/x 1; watch_each /a; 1 start t; 1 t: mkdir /a/x; 1 t: rm /a/missing
+    1 t: mkdir /a/y; 1 commit t
+permissions alone, and equal ones, have an event
+    2 write /a/x 1; watch_each /a; 1 start t; 1 t: set_perms /a/x n0; 1 commit t
+    1 start u; 1 u: write /a/x 1; 1 commit u
+equal events of one commit are told once
+    watch / same; watch /a same; 1 start t; 1 t: write /a/b 1; 1 t: write /a 1
+    1 commit t
+a watch made while the transaction is open
+    write /a 0; 1 start t; 1 t: write /a 1; watch /a w; 1 commit t
+a refused commit has no events
+    write /a 0; watch /a w; 1 start t; 1 t: write /a 1; write /a 2; 1 commit t; read /a
+relative and nested watches of three connections
+    watch x relative; 1 watch /local above; 2 watch x/y below
+    2 watch /local/domain/0/x absolute; 1 start t; 1 t: write x/y/z 1
+    1 t: write /local/domain/0/x 1; 1 commit t; 2 start u; 2 u: rm x; 2 commit u
+"""
+
+SEQUENCES: Final = tuple(scripts(_SCRIPTS))

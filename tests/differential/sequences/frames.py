@@ -2,94 +2,64 @@
 
 from typing import Final
 
-from tests.differential.model import c0, c1, sequence
+from tests.differential.model import Step, said, scripts, sequence, together
 from tests.differential.session import announced
-from xsd.protocol.ops import Op
 
 _NO_TYPES: Final = (15, 16, 20, 27, 28, 100, 0xFFFF, 0x10000, 0xFFFFFFFF)
 
+_SCRIPTS: Final = rf"""
+requests in one piece are answered in order
+    write /a 1 + read /a + rm /a + read /a + type 99 + mkdir /a/b + ls /a
+requests in one piece and their events
+    1 watch / other; watch / own; write /a 1 + write /b 1 + rm /a + mkdir /c
+equal events of requests in one piece
+    1 watch / other; write /a 1 + write /a 2 + write /a 3
+a watch and writes in one piece
+    watch /a t + write /a 1 + write /a 2
+a client closes with its requests unread
+    write /a 1; close; 1 read /a
+the largest frame
+    write /a {"x" * 4093}; READ /{"x" * 2000}\0; read /a
+"""
+
 SEQUENCES: Final = (
+    *scripts(_SCRIPTS),
     sequence(
         "types that nobody may call",
-        *[c0.request(op) for op in _NO_TYPES],
-        *[c0.request(op, b"/a\0") for op in _NO_TYPES],
-        *[c0.request(op, b"", tx=7) for op in _NO_TYPES],
-        c0.read("/"),
+        *[f"type {op}" for op in _NO_TYPES],
+        *[rf"type {op} /a\0" for op in _NO_TYPES],
+        *[f"7: type {op}" for op in _NO_TYPES],
+        "read /",
     ),
     *[
-        sequence(f"type {op.name} without arguments", c0.request(op))
-        for op in (Op.GET_FEATURE, Op.SET_FEATURE, Op.GET_QUOTA, Op.SET_QUOTA)
+        sequence(f"type {op} without arguments", op)
+        for op in ("GET_FEATURE", "SET_FEATURE", "GET_QUOTA", "SET_QUOTA")
     ],
     *[
-        sequence(f"a header that announces {length} bytes", c0.raw(announced(length)))
-        for length in (4097, 65536, 0x7FFFFFFF, 0xFFFFFFFF)
+        sequence(f"a header that announces {n} bytes", Step(0, raw=announced(n)))
+        for n in (4097, 65536, 0x7FFFFFFF, 0xFFFFFFFF)
     ],
-    sequence(
-        "the largest frame",
-        c0.write("/a", b"x" * 4093),
-        c0.request(Op.READ, b"/" + b"x" * 2000 + b"\0"),
-        c0.read("/a"),
-    ),
     sequence(
         "a request and a bad header",
-        c0.write("/a", "1"),
-        c0.raw(announced(4097), c0.read("/a")),
-        c1.read("/a"),
+        "write /a 1",
+        together(said("read /a"), raw=announced(4097)),
+        "1 read /a",
     ),
     sequence(
         "two requests and a bad header",
-        c0.raw(announced(9999), c0.write("/a", "1"), c0.write("/b", "1")),
-        c1.read("/a"),
-        c1.read("/b"),
+        together(said("write /a 1 + write /b 1"), raw=announced(9999)),
+        "1 read /a; 1 read /b",
     ),
     sequence(
         "a bad header ends watches and transactions",
-        c0.watch("/a", "t"),
-        c0.start("t"),
-        c0.write("/a", "1", tx="t"),
-        c0.raw(announced(5000)),
-        c1.write("/a", "2"),
-        c0.read("/a"),
-    ),
-    sequence(
-        "requests in one piece are answered in order",
-        c0.together(
-            c0.write("/a", "1"),
-            c0.read("/a"),
-            c0.rm("/a"),
-            c0.read("/a"),
-            c0.request(99),
-            c0.mkdir("/a/b"),
-            c0.ls("/a"),
-        ),
-    ),
-    sequence(
-        "requests in one piece and their events",
-        c1.watch("/", "other"),
-        c0.watch("/", "own"),
-        c0.together(
-            c0.write("/a", "1"), c0.write("/b", "1"), c0.rm("/a"), c0.mkdir("/c")
-        ),
-    ),
-    sequence(
-        "equal events of requests in one piece",
-        c1.watch("/", "other"),
-        c0.together(c0.write("/a", "1"), c0.write("/a", "2"), c0.write("/a", "3")),
-    ),
-    sequence(
-        "a watch and writes in one piece",
-        c0.together(c0.watch("/a", "t"), c0.write("/a", "1"), c0.write("/a", "2")),
+        "watch /a t; start t; t: write /a 1",
+        Step(0, raw=announced(5000)),
+        "1 write /a 2; read /a",
     ),
     sequence(
         "many requests in one piece",
-        c0.together(*[c0.write(f"/a/{n}", str(n)) for n in range(100)]),
-        c0.ls("/a"),
-        c0.together(*[c0.read(f"/a/{n}") for n in range(100)]),
-    ),
-    sequence(
-        "a client closes with its requests unread",
-        c0.raw(b"", c0.write("/a", "1")),
-        c0.close(),
-        c1.read("/a"),
+        " + ".join(f"write /a/{n} {n}" for n in range(100)),
+        "ls /a",
+        " + ".join(f"read /a/{n}" for n in range(100)),
     ),
 )

@@ -2,143 +2,45 @@
 
 from typing import Final
 
-from tests.differential.model import c0, c1, sequence
+from tests.differential.model import scripts
 
-SEQUENCES: Final = (
-    sequence(
-        "reading a missing node, also below a missing one",
-        c0.read("/a"),
-        c0.read("/a/b/c"),
-        c0.ls("/a"),
-        c0.get_perms("/a"),
-        c0.write("/a", "1"),
-        c0.read("/a/b"),
-        c0.read("/a/b/c"),
-        c0.ls("/a/b"),
-        c0.get_perms("/a/b/c"),
-    ),
-    sequence(
-        "write makes the missing parents empty",
-        c0.write("/a/b/c", "v"),
-        c0.read("/a"),
-        c0.read("/a/b"),
-        c0.read("/a/b/c"),
-        c0.ls("/a"),
-        c0.ls("/a/b"),
-        c0.ls("/a/b/c"),
-        c0.get_perms("/a/b"),
-    ),
-    sequence(
-        "mkdir makes the missing parents too",
-        c0.mkdir("/a/b/c"),
-        c0.read("/a/b/c"),
-        c0.ls("/a"),
-        c0.mkdir("/a/b"),
-        c0.ls("/a/b"),
-    ),
-    sequence(
-        "mkdir of a node that exists keeps value and children",
-        c0.write("/a/b", "v"),
-        c0.write("/a/b/c", "w"),
-        c0.mkdir("/a/b"),
-        c0.read("/a/b"),
-        c0.ls("/a/b"),
-        c0.mkdir("/"),
-        c0.ls("/"),
-    ),
-    sequence(
-        "the root has a value and permissions",
-        c0.read("/"),
-        c0.write("/", "r"),
-        c1.read("/"),
-        c0.get_perms("/"),
-        c0.set_perms("/", "n0", "r3"),
-        c0.write("/new", ""),
-        c0.get_perms("/new"),
-        c0.ls("/"),
-    ),
-    sequence(
-        "the nodes that a store begins with",
-        c0.ls("/"),
-        c0.ls("/tool"),
-        c0.read("/tool"),
-        c0.read("/tool/xenstored"),
-        c0.get_perms("/"),
-        c0.get_perms("/tool"),
-        c0.get_perms("/tool/xenstored"),
-        c0.read("/local"),
-    ),
-    sequence("the root cannot be removed", c0.rm("/"), c0.ls("/")),
-    sequence(
-        "removing a missing node is good if the parent is there",
-        c0.rm("/a"),
-        c0.rm("/a/b"),
-        c0.write("/a", ""),
-        c0.rm("/a/b"),
-        c0.rm("/a/b/c"),
-        c0.rm("/a"),
-        c0.rm("/a"),
-    ),
-    sequence(
-        "removing a tree removes everything below",
-        c0.write("/a/b/c/d", "1"),
-        c0.write("/a/b/e", "2"),
-        c0.write("/a/f", "3"),
-        c0.rm("/a/b"),
-        c0.ls("/a"),
-        c0.read("/a/b"),
-        c0.read("/a/b/c/d"),
-        c0.write("/a/b/c", ""),
-        c0.ls("/a/b"),
-        c0.ls("/a/b/c"),
-        c0.ls("/a"),
-    ),
-    sequence(
-        "what the daemon made at its start can be removed",
-        c0.rm("/tool/xenstored"),
-        c0.ls("/tool"),
-        c0.rm("/tool"),
-        c0.ls("/"),
-        c0.write("/tool/xenstored", "again"),
-        c0.ls("/"),
-    ),
-    sequence(
-        "names that look alike are different nodes",
-        c0.write("/a", "1"),
-        c0.write("/A", "2"),
-        c0.write("/a-", "3"),
-        c0.write("/aa", "4"),
-        c0.ls("/"),
-        c0.rm("/a"),
-        c0.read("/A"),
-        c0.read("/aa"),
-        c0.read("/a-"),
-    ),
-    sequence(
-        "special names as ordinary children",
-        c0.write("/@introduceDomain", "v"),
-        c0.read("/@introduceDomain"),
-        c0.ls("/"),
-        c0.get_perms("/@introduceDomain"),
-        c0.rm("/@introduceDomain"),
-        c0.ls("/"),
-    ),
-    sequence(
-        "a client that goes leaves its nodes",
-        c1.write("/a/b", "v"),
-        c1.close(),
-        c0.read("/a/b"),
-        c1.read("/a/b"),
-    ),
-    sequence(
-        "a deep tree",
-        c0.write("/a" * 200, "deep"),
-        c0.read("/a" * 200),
-        c0.ls("/a" * 199),
-        c0.ls("/a" * 200),
-        c1.watch("/a" * 100, "w"),
-        c0.rm("/a" * 50),
-        c0.ls("/a" * 49),
-        c0.rm("/a"),
-    ),
-)
+_SCRIPTS: Final = f"""
+reading a missing node, also below a missing one
+    read /a; read /a/b/c; ls /a; get_perms /a; write /a 1; read /a/b; read /a/b/c
+    ls /a/b; get_perms /a/b/c
+write makes the missing parents empty
+    write /a/b/c v; read /a; read /a/b; read /a/b/c; ls /a; ls /a/b; ls /a/b/c
+    get_perms /a/b
+mkdir makes the missing parents too
+    mkdir /a/b/c; read /a/b/c; ls /a; mkdir /a/b; ls /a/b
+mkdir of a node that exists keeps value and children
+    write /a/b v; write /a/b/c w; mkdir /a/b; read /a/b; ls /a/b; mkdir /; ls /
+the root has a value and permissions
+    read /; write / r; 1 read /; get_perms /; set_perms / n0 r3; write /new
+    get_perms /new; ls /
+the nodes that a store begins with
+    ls /; ls /tool; read /tool; read /tool/xenstored; get_perms /; get_perms /tool
+    get_perms /tool/xenstored; read /local
+the root cannot be removed
+    rm /; ls /
+removing a missing node is good if the parent is there
+    rm /a; rm /a/b; write /a; rm /a/b; rm /a/b/c; rm /a; rm /a
+removing a tree removes everything below
+    write /a/b/c/d 1; write /a/b/e 2; write /a/f 3; rm /a/b; ls /a; read /a/b
+    read /a/b/c/d; write /a/b/c; ls /a/b; ls /a/b/c; ls /a
+what the daemon made at its start can be removed
+    rm /tool/xenstored; ls /tool; rm /tool; ls /; write /tool/xenstored again; ls /
+names that look alike are different nodes
+    write /a 1; write /A 2; write /a- 3; write /aa 4; ls /; rm /a; read /A; read /aa
+    read /a-
+special names as ordinary children
+    write /@introduceDomain v; read /@introduceDomain; ls /; get_perms /@introduceDomain
+    rm /@introduceDomain; ls /
+a client that goes leaves its nodes
+    1 write /a/b v; 1 close; read /a/b; 1 read /a/b
+a deep tree
+    write {"/a" * 200} deep; read {"/a" * 200}; ls {"/a" * 199}; ls {"/a" * 200}
+    1 watch {"/a" * 100} w; rm {"/a" * 50}; ls {"/a" * 49}; rm /a
+"""
+
+SEQUENCES: Final = tuple(scripts(_SCRIPTS))

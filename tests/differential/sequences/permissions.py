@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from tests.differential.model import c0, c1, sequence
-from xsd.protocol.ops import Op
+from tests.differential.model import ask, said, scripts, sequence
 
 _GOOD: Final = (
     *("n0", "r0", "w0", "b0", "n 0", "n-0", "n+0", "n00", "n0x0", "n4294967296"),
@@ -26,168 +25,94 @@ _PAYLOADS: Final = (
     *(b"", b"\0", b"/a", b"/a\0", b"/a\0n0", b"/a\0n0\0r5", b"/a\0n0\0\0", b"\0n0\0"),
     *(b"/a/\0n0\0", b"a b\0n0\0", b"/missing\0n0\0", b"/missing/x\0n0\0", b"/a\0\0"),
 )
+_SHOW: Final = said("get_perms /a")
+
+_SCRIPTS: Final = f"""
+lists keep their order and what they have twice
+    write /a; set_perms /a w0 n7 r7 b7; get_perms /a; set_perms /a n0 n0; get_perms /a
+    set_perms /a n0 w5 w5 n5; get_perms /a
+    set_perms /a n0 {" ".join(f"r{n}" for n in range(600))}; get_perms /a
+new nodes inherit the list
+    write /a; set_perms /a r0 w5 b6; write /a/b/c; get_perms /a/b; get_perms /a/b/c
+    mkdir /a/d; get_perms /a/d; set_perms /a n0; get_perms /a/b; write /a/e
+    get_perms /a/e
+permissions stay when a value is written and go with the node
+    write /a/b; set_perms /a/b n0 r5; write /a/b v; get_perms /a/b; rm /a/b; write /a/b
+    get_perms /a/b
+an owner that nobody knows
+    write /a; set_perms /a n77; set_perms /a n77 r0; set_perms /a n32752
+    set_perms /a n65536; set_perms /a n-1; get_perms /a; set_perms /missing n77
+    set_perms // n77; set_perms /a x0 n77
+all domains as the owner
+    write /a; set_perms /a n32757
+permissions in a transaction
+    write /a/b; start t; t: set_perms /a n0 r5; t: get_perms /a; 1 get_perms /a
+    t: write /a/c; t: get_perms /a/c; t: set_perms /a/b x0; t: set_perms /a/zz n0
+    commit t; 1 get_perms /a; 1 get_perms /a/c
+setting the permissions of special names
+    set_perms @introduceDomain n0 r5; set_perms @introduceDomain n0
+    set_perms @introduceDomain x0; set_perms @introduceDomain n77
+    set_perms @introduceDomain; set_perms @releaseDomain n0 r5
+    set_perms @releaseDomain n0 r32757; start t; t: set_perms @releaseDomain n0 r32757
+    commit t
+setting the permissions of an unknown special name
+    set_perms @other n0; set_perms @releaseDomain/5 n0; set_perms @other x0
+    set_perms @other n77; set_perms @other
+"""
+_WITH_5: Final = """
+an owner that is introduced
+    write /a/x; introduce 5; set_perms /a n5 r6; get_perms /a; write /a/b
+    get_perms /a/b; get_perms /a/x; set_perms /a n0
+"""
 
 SEQUENCES: Final = (
+    *scripts(_SCRIPTS),
+    *scripts(_WITH_5, domains=(5,)),
     *[
         sequence(
             f"a first entry {entry!r}",
-            c0.write("/a"),
-            c0.set_perms("/a", entry),
-            c0.get_perms("/a"),
+            *("write /a", ask(0, "set_perms", "/a", entry), _SHOW),
         )
         for entry in _GOOD
     ],
     sequence(
         "first entries that are none",
-        c0.write("/a"),
-        *[c0.set_perms("/a", entry) for entry in _BAD],
-        c0.get_perms("/a"),
+        "write /a",
+        *[ask(0, "set_perms", "/a", entry) for entry in _BAD],
+        _SHOW,
     ),
     sequence(
         "second entries that are none",
-        c0.write("/a"),
-        *[c0.set_perms("/a", "n0", entry) for entry in _BAD],
-        c0.get_perms("/a"),
+        "write /a",
+        *[ask(0, "set_perms", "/a", "n0", entry) for entry in _BAD],
+        _SHOW,
     ),
-    sequence(
-        "second entries",
-        c0.write("/a"),
-        *[
-            step
-            for entry in _SECOND
-            for step in (c0.set_perms("/a", "n0", entry), c0.get_perms("/a"))
-        ],
-    ),
-    sequence(
-        "numbers that do not fit",
-        c0.write("/a"),
-        *[
-            step
-            for entry in _LARGE
-            for step in (c0.set_perms("/a", "n0", entry), c0.get_perms("/a"))
-        ],
-    ),
+    *[
+        sequence(
+            title,
+            "write /a",
+            *[
+                step
+                for entry in entries
+                for step in (ask(0, "set_perms", "/a", "n0", entry), _SHOW)
+            ],
+        )
+        for title, entries in (
+            ("second entries", _SECOND),
+            ("numbers that do not fit", _LARGE),
+        )
+    ],
     sequence(
         "payloads of SET_PERMS that are not well formed",
-        c0.write("/a"),
-        *[
-            step
-            for payload in _PAYLOADS
-            for step in (c0.request(Op.SET_PERMS, payload), c0.get_perms("/a"))
-        ],
-    ),
-    sequence(
-        "lists keep their order and what they have twice",
-        c0.write("/a"),
-        c0.set_perms("/a", "w0", "n7", "r7", "b7"),
-        c0.get_perms("/a"),
-        c0.set_perms("/a", "n0", "n0"),
-        c0.get_perms("/a"),
-        c0.set_perms("/a", "n0", "w5", "w5", "n5"),
-        c0.get_perms("/a"),
-        c0.set_perms("/a", "n0", *[f"r{n}" for n in range(600)]),
-        c0.get_perms("/a"),
-    ),
-    sequence(
-        "new nodes inherit the list",
-        c0.write("/a"),
-        c0.set_perms("/a", "r0", "w5", "b6"),
-        c0.write("/a/b/c"),
-        c0.get_perms("/a/b"),
-        c0.get_perms("/a/b/c"),
-        c0.mkdir("/a/d"),
-        c0.get_perms("/a/d"),
-        c0.set_perms("/a", "n0"),
-        c0.get_perms("/a/b"),
-        c0.write("/a/e"),
-        c0.get_perms("/a/e"),
-    ),
-    sequence(
-        "permissions stay when a value is written and go with the node",
-        c0.write("/a/b"),
-        c0.set_perms("/a/b", "n0", "r5"),
-        c0.write("/a/b", "v"),
-        c0.get_perms("/a/b"),
-        c0.rm("/a/b"),
-        c0.write("/a/b"),
-        c0.get_perms("/a/b"),
-    ),
-    sequence(
-        "an owner that nobody knows",
-        c0.write("/a"),
-        c0.set_perms("/a", "n77"),
-        c0.set_perms("/a", "n77", "r0"),
-        c0.set_perms("/a", "n32752"),
-        c0.set_perms("/a", "n65536"),
-        c0.set_perms("/a", "n-1"),
-        c0.get_perms("/a"),
-        c0.set_perms("/missing", "n77"),
-        c0.set_perms("//", "n77"),
-        c0.set_perms("/a", "x0", "n77"),
-    ),
-    sequence(
-        "all domains as the owner",
-        c0.write("/a"),
-        c0.set_perms("/a", "n32757"),
-    ),
-    sequence(
-        "an owner that is introduced",
-        c0.write("/a/x"),
-        c0.introduce(5),
-        c0.set_perms("/a", "n5", "r6"),
-        c0.get_perms("/a"),
-        c0.write("/a/b"),
-        c0.get_perms("/a/b"),
-        c0.get_perms("/a/x"),
-        c0.set_perms("/a", "n0"),
-        domains=(5,),
-    ),
-    sequence(
-        "permissions in a transaction",
-        c0.write("/a/b"),
-        c0.start("t"),
-        c0.set_perms("/a", "n0", "r5", tx="t"),
-        c0.get_perms("/a", tx="t"),
-        c1.get_perms("/a"),
-        c0.write("/a/c", tx="t"),
-        c0.get_perms("/a/c", tx="t"),
-        c0.set_perms("/a/b", "x0", tx="t"),
-        c0.set_perms("/a/zz", "n0", tx="t"),
-        c0.commit("t"),
-        c1.get_perms("/a"),
-        c1.get_perms("/a/c"),
-    ),
-    sequence(
-        "setting the permissions of special names",
-        c0.set_perms("@introduceDomain", "n0", "r5"),
-        c0.set_perms("@introduceDomain", "n0"),
-        c0.set_perms("@introduceDomain", "x0"),
-        c0.set_perms("@introduceDomain", "n77"),
-        c0.set_perms("@introduceDomain"),
-        c0.set_perms("@releaseDomain", "n0", "r5"),
-        c0.set_perms("@releaseDomain", "n0", "r32757"),
-        c0.start("t"),
-        c0.set_perms("@releaseDomain", "n0", "r32757", tx="t"),
-        c0.commit("t"),
+        "write /a",
+        *[step for p in _PAYLOADS for step in (ask(0, "SET_PERMS", p), _SHOW)],
     ),
     *[
         sequence(
             f"permissions of the special name {name}",
-            c0.get_perms(name),
-            c0.read(name),
-            c0.ls(name),
-            c0.write(name, "v"),
-            c0.mkdir(name),
-            c0.rm(name),
+            f"get_perms {name}; read {name}; ls {name}; write {name} v; mkdir {name}",
+            f"rm {name}",
         )
         for name in ("@introduceDomain", "@releaseDomain", "@other", "@")
     ],
-    sequence(
-        "setting the permissions of an unknown special name",
-        c0.set_perms("@other", "n0"),
-        c0.set_perms("@releaseDomain/5", "n0"),
-        c0.set_perms("@other", "x0"),
-        c0.set_perms("@other", "n77"),
-        c0.set_perms("@other"),
-    ),
 )

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from tests.differential.model import Sequence, Step, c0, c1, c2, sequence
-from xsd.protocol.ops import Op
+from tests.differential.model import ask, scripts, sequence
 
 _ODD_PAYLOADS: Final = (
     *(b"", b"\0", b"\0\0", b"/a", b"/a\0", b"/a\0t", b"\0t\0", b"a/\0t\0", b"/a/\0t\0"),
@@ -13,286 +12,124 @@ _ODD_UNWATCH: Final = (
     *(b"", b"\0", b"/a\0", b"/a\0t", b"/a\0t\0\0", b"/a\0t\0x\0", b"/a\0other\0"),
 )
 
-
-def _watch_all(*paths: str) -> list[Step]:
-    """The first connection watches each path with a token of its own."""
-    return [c0.watch(path, f"at {path}") for path in paths]
-
-
-def _depth(depth: str) -> Sequence:
-    return sequence(
-        f"a watch with depth {depth!r}",
-        c0.watch("/a", "t", depth),
-        c1.write("/a", "1"),
-    )
-
+_SCRIPTS: Final = rf"""
+the first event comes after the reply, also for a missing node
+    watch /a t; watch /missing/deep t; watch / t; watch @introduceDomain t
+an event of a write comes before the writer's own reply
+    watch /a t; write /a 1; write /a 1; mkdir /a/b; set_perms /a n0 r5; rm /a; rm /a
+    write /b 1
+watches at, above and below what is written
+    watch_each / /a /a/b /a/b/c /a/x /ab; 1 write /a/b 1; 1 write /a/b/c 1; 1 write /a 1
+    1 write /ab 1; 1 write / 1; 1 mkdir /a/b; 1 mkdir /a/new
+parents made on the way have no event of their own
+    watch_each / /a /a/p /a/p/q /a/p/q/r /a/p/other; 1 write /a/p/q/r 1; 1 rm /a/p
+    1 mkdir /a/p/q/r
+a removed tree: children first, only nodes that were there
+    1 write /a/b/c/e; 1 write /a/b/c/f; 1 write /a/b/d/g; 1 write /a/b/i
+    watch_each /a/b/c /a / /a/b /a/b/c/e /a/b/missing
+    watch_each /a/b/d /a/b/d/g /a/b/i /a/z /a/b/c/f; 2 watch /a/b/c/e leaf
+    2 watch /a above; 1 rm /a/b; 1 rm /a/b
+a removed tree in the order of making, not of watching or of names
+    1 write /a/m; 1 write /a/z/y; 1 write /a/b; 1 write /a/z/c; 1 write /a/q
+    watch_each /a/q /a/b /a/z/c /a/z /a/m /a/z/y; 1 rm /a
+a removed tree of which some was made again
+    1 write /a/m; 1 write /a/z; 1 write /a/b; 1 write /a/c; 1 rm /a/z; 1 write /a/z
+    1 write /a/m again; watch_each /a/z /a/c /a/m /a/b; 1 rm /a
+a watcher removes the tree that it watches
+    write /a/b/c; watch_each /a/b/c /a/b /a; rm /a; write /a/b/c again
+equal events are told once, with one token for nested watches
+    watch / same; watch /a same; watch /a/b same; watch /a/b other; 1 write /a/b 1
+    1 write /a/b 2; 1 rm /a
+relative watches are told relative paths
+    watch rel t; watch /local/domain/0/rel t; watch /local/domain/0/rel u
+    watch /local/domain/0 t; watch rel/sub s; 1 write /local/domain/0/rel/sub/x v
+    1 write rel v; 1 rm /local/domain/0/rel; 1 rm /local
+a relative watch can be given up by its absolute path
+    watch rel t; watch rel u; unwatch /local/domain/0/rel t; unwatch rel t
+    unwatch rel u; unwatch rel u
+two watches with the same path and token
+    watch /a t; watch /a t; watch /a u; 1 watch /a t; unwatch /a t; watch /a t
+    1 write /a 1
+the second of three watches is given up
+    watch /a one; watch /a two; watch /a three; unwatch /a two; 1 write /a 1
+    unwatch /a one; 1 write /a 2; unwatch /a two; unwatch /b three; 1 write /a 3
+order of registration, not of place, decides
+    watch /a/b late; watch / root; watch /a middle; watch /a/b again; 1 write /a/b 1
+    unwatch / root; watch / root; 1 write /a/b 1
+tokens of any bytes and of none
+    watch /a ''; watch /a ''; watch /a 'with blank\xff\x01'; watch /a /a; 1 write /a 1
+    unwatch /a 'with blank\xff\x01'; unwatch /a ''; 1 write /a 1
+bytes after the token's NUL do not matter
+    WATCH /a\0t\0x; watch /a t; UNWATCH /a\0t\0x; 1 write /a 1
+special names may be anything
+    watch @other t; watch @releaseDomain/5 t; watch @ t; watch @introduceDomain t
+    watch @introduceDomain t; unwatch @other t; unwatch @other t
+    unwatch @introduceDomain u
+a watch with four strings
+    watch /a t 1 2
+the transaction of a WATCH does not matter and is echoed
+    77: watch /a t; 77: unwatch /a t; 77: unwatch /a t; start t; t: watch /a t; abort t
+    1 write /a 1
+RESET_WATCHES ends all watches and only the caller's
+    watch_each / /a @introduceDomain; 1 watch /a t; RESET_WATCHES \0; 2 write /a 1
+    unwatch /a 'at /a'; watch /a 'at /a'; 2 write /a 1; RESET_WATCHES
+    RESET_WATCHES any\0thing; 2 write /a 1
+the relative path counts for an event that is too long
+    watch rel {"t" * 4080}; 1 write rel/1234567890 v; 1 write rel/12345678901 v
+    1 rm rel
+the longest token
+    watch /a {"t" * 4092}; 1 write /a v; 1 write /a/b v; unwatch /a {"t" * 4092}
+the watches of a client that goes are gone
+    watch /a t; 1 watch /a t; close; 2 write /a 1; watch /a t; 2 write /a 2
+failing requests have no events
+    watch / t; 1 rm /; 1 rm /a/b; 1 set_perms /a n0; 1 set_perms /tool x0; 1 write /a/ 1
+    1 mkdir /tool; 1 rm /missing
+"""
+_WITH_5: Final = """
+a watch on the root sees everything but special names
+    watch / root; watch @introduceDomain in; 1 write /x/y/z 1; 1 write / 1
+    1 introduce 5; 1 rm /x
+"""
 
 SEQUENCES: Final = (
-    sequence(
-        "the first event comes after the reply, also for a missing node",
-        c0.watch("/a", "t"),
-        c0.watch("/missing/deep", "t"),
-        c0.watch("/", "t"),
-        c0.watch("@introduceDomain", "t"),
-    ),
-    sequence(
-        "an event of a write comes before the writer's own reply",
-        c0.watch("/a", "t"),
-        c0.write("/a", "1"),
-        c0.write("/a", "1"),
-        c0.mkdir("/a/b"),
-        c0.set_perms("/a", "n0", "r5"),
-        c0.rm("/a"),
-        c0.rm("/a"),
-        c0.write("/b", "1"),
-    ),
-    sequence(
-        "watches at, above and below what is written",
-        *_watch_all("/", "/a", "/a/b", "/a/b/c", "/a/x", "/ab"),
-        c1.write("/a/b", "1"),
-        c1.write("/a/b/c", "1"),
-        c1.write("/a", "1"),
-        c1.write("/ab", "1"),
-        c1.write("/", "1"),
-        c1.mkdir("/a/b"),
-        c1.mkdir("/a/new"),
-    ),
-    sequence(
-        "parents made on the way have no event of their own",
-        *_watch_all("/", "/a", "/a/p", "/a/p/q", "/a/p/q/r", "/a/p/other"),
-        c1.write("/a/p/q/r", "1"),
-        c1.rm("/a/p"),
-        c1.mkdir("/a/p/q/r"),
-    ),
-    sequence(
-        "a removed tree: children first, only nodes that were there",
-        c1.write("/a/b/c/e"),
-        c1.write("/a/b/c/f"),
-        c1.write("/a/b/d/g"),
-        c1.write("/a/b/i"),
-        *_watch_all("/a/b/c", "/a", "/", "/a/b", "/a/b/c/e", "/a/b/missing"),
-        *_watch_all("/a/b/d", "/a/b/d/g", "/a/b/i", "/a/z", "/a/b/c/f"),
-        c2.watch("/a/b/c/e", "leaf"),
-        c2.watch("/a", "above"),
-        c1.rm("/a/b"),
-        c1.rm("/a/b"),
-    ),
-    sequence(
-        "a removed tree in the order of making, not of watching or of names",
-        *[c1.write(f"/a/{name}") for name in ("m", "z/y", "b", "z/c", "q")],
-        *_watch_all("/a/q", "/a/b", "/a/z/c", "/a/z", "/a/m", "/a/z/y"),
-        c1.rm("/a"),
-    ),
-    sequence(
-        "a removed tree of which some was made again",
-        *[c1.write(f"/a/{name}") for name in ("m", "z", "b", "c")],
-        c1.rm("/a/z"),
-        c1.write("/a/z"),
-        c1.write("/a/m", "again"),
-        *_watch_all("/a/z", "/a/c", "/a/m", "/a/b"),
-        c1.rm("/a"),
-    ),
-    sequence(
-        "a watcher removes the tree that it watches",
-        c0.write("/a/b/c"),
-        *_watch_all("/a/b/c", "/a/b", "/a"),
-        c0.rm("/a"),
-        c0.write("/a/b/c", "again"),
-    ),
-    sequence(
-        "equal events are told once, with one token for nested watches",
-        c0.watch("/", "same"),
-        c0.watch("/a", "same"),
-        c0.watch("/a/b", "same"),
-        c0.watch("/a/b", "other"),
-        c1.write("/a/b", "1"),
-        c1.write("/a/b", "2"),
-        c1.rm("/a"),
-    ),
-    sequence(
-        "relative watches are told relative paths",
-        c0.watch("rel", "t"),
-        c0.watch("/local/domain/0/rel", "t"),
-        c0.watch("/local/domain/0/rel", "u"),
-        c0.watch("/local/domain/0", "t"),
-        c0.watch("rel/sub", "s"),
-        c1.write("/local/domain/0/rel/sub/x", "v"),
-        c1.write("rel", "v"),
-        c1.rm("/local/domain/0/rel"),
-        c1.rm("/local"),
-    ),
-    sequence(
-        "a relative watch can be given up by its absolute path",
-        c0.watch("rel", "t"),
-        c0.watch("rel", "u"),
-        c0.unwatch("/local/domain/0/rel", "t"),
-        c0.unwatch("rel", "t"),
-        c0.unwatch("rel", "u"),
-        c0.unwatch("rel", "u"),
-    ),
-    sequence(
-        "two watches with the same path and token",
-        c0.watch("/a", "t"),
-        c0.watch("/a", "t"),
-        c0.watch("/a", "u"),
-        c1.watch("/a", "t"),
-        c0.unwatch("/a", "t"),
-        c0.watch("/a", "t"),
-        c1.write("/a", "1"),
-    ),
-    sequence(
-        "the second of three watches is given up",
-        c0.watch("/a", "one"),
-        c0.watch("/a", "two"),
-        c0.watch("/a", "three"),
-        c0.unwatch("/a", "two"),
-        c1.write("/a", "1"),
-        c0.unwatch("/a", "one"),
-        c1.write("/a", "2"),
-        c0.unwatch("/a", "two"),
-        c0.unwatch("/b", "three"),
-        c1.write("/a", "3"),
-    ),
-    sequence(
-        "order of registration, not of place, decides",
-        c0.watch("/a/b", "late"),
-        c0.watch("/", "root"),
-        c0.watch("/a", "middle"),
-        c0.watch("/a/b", "again"),
-        c1.write("/a/b", "1"),
-        c0.unwatch("/", "root"),
-        c0.watch("/", "root"),
-        c1.write("/a/b", "1"),
-    ),
-    sequence(
-        "a watch on the root sees everything but special names",
-        c0.watch("/", "root"),
-        c0.watch("@introduceDomain", "in"),
-        c1.write("/x/y/z", "1"),
-        c1.write("/", "1"),
-        c1.introduce(5),
-        c1.rm("/x"),
-        domains=(5,),
-    ),
-    sequence(
-        "tokens of any bytes and of none",
-        c0.watch("/a", ""),
-        c0.watch("/a", ""),
-        c0.watch("/a", b"with blank\xff\x01"),
-        c0.watch("/a", "/a"),
-        c1.write("/a", "1"),
-        c0.unwatch("/a", b"with blank\xff\x01"),
-        c0.unwatch("/a", ""),
-        c1.write("/a", "1"),
-    ),
+    *scripts(_SCRIPTS),
+    *scripts(_WITH_5, domains=(5,)),
     sequence(
         "payloads of WATCH that are no two strings or no path",
-        *[c0.request(Op.WATCH, payload) for payload in _ODD_PAYLOADS],
-        c1.write("/a", "1"),
-    ),
-    sequence(
-        "bytes after the token's NUL do not matter",
-        c0.request(Op.WATCH, b"/a\0t\0x"),
-        c0.watch("/a", "t"),
-        c0.request(Op.UNWATCH, b"/a\0t\0x"),
-        c1.write("/a", "1"),
+        *[ask(0, "WATCH", payload) for payload in _ODD_PAYLOADS],
+        "1 write /a 1",
     ),
     sequence(
         "payloads of UNWATCH that are no two strings, and no such watch",
-        c0.watch("/a", "t"),
-        *[c0.request(Op.UNWATCH, payload) for payload in _ODD_UNWATCH],
-        c1.write("/a", "1"),
+        "watch /a t",
+        *[ask(0, "UNWATCH", payload) for payload in _ODD_UNWATCH],
+        "1 write /a 1",
     ),
     *[
-        sequence(f"unwatch of {path!r}, which is no path", c0.unwatch(path, "t"))
+        sequence(f"unwatch of {path!r}, which is no path", ask(0, "unwatch", path, "t"))
         for path in (b"", b"/a/", b"/a b", b"//", b"a//b")
     ],
-    sequence(
-        "special names may be anything",
-        c0.watch("@other", "t"),
-        c0.watch("@releaseDomain/5", "t"),
-        c0.watch("@", "t"),
-        c0.watch("@introduceDomain", "t"),
-        c0.watch("@introduceDomain", "t"),
-        c0.unwatch("@other", "t"),
-        c0.unwatch("@other", "t"),
-        c0.unwatch("@introduceDomain", "u"),
-    ),
     *[
-        sequence(f"a watch on {name!r}", c0.watch(name, "t"), c0.unwatch(name, "t"))
+        sequence(
+            f"a watch on {name!r}",
+            *[ask(0, v, name, "t") for v in ("watch", "unwatch")],
+        )
         for name in (b"@a b", b"@a/", b"@a//b", b"@\xff")
     ],
-    *[_depth(depth) for depth in ("", "0", "1", "x", "-1")],
-    sequence("a watch with four strings", c0.watch("/a", "t", "1", "2")),
-    sequence(
-        "the transaction of a WATCH does not matter and is echoed",
-        c0.request(Op.WATCH, b"/a\0t\0", tx=77),
-        c0.request(Op.UNWATCH, b"/a\0t\0", tx=77),
-        c0.request(Op.UNWATCH, b"/a\0t\0", tx=77),
-        c0.start("t"),
-        c0.request(Op.WATCH, b"/a\0t\0", tx="t"),
-        c0.abort("t"),
-        c1.write("/a", "1"),
-    ),
-    sequence(
-        "RESET_WATCHES ends all watches and only the caller's",
-        *_watch_all("/", "/a", "@introduceDomain"),
-        c1.watch("/a", "t"),
-        c0.reset_watches(),
-        c2.write("/a", "1"),
-        c0.unwatch("/a", "at /a"),
-        c0.watch("/a", "at /a"),
-        c2.write("/a", "1"),
-        c0.request(Op.RESET_WATCHES, b""),
-        c0.request(Op.RESET_WATCHES, b"any\0thing"),
-        c2.write("/a", "1"),
-    ),
-    sequence(
-        "the watches of a client that goes are gone",
-        c0.watch("/a", "t"),
-        c1.watch("/a", "t"),
-        c0.close(),
-        c2.write("/a", "1"),
-        c0.watch("/a", "t"),
-        c2.write("/a", "2"),
-    ),
-    sequence(
-        "failing requests have no events",
-        c0.watch("/", "t"),
-        c1.rm("/"),
-        c1.rm("/a/b"),
-        c1.set_perms("/a", "n0"),
-        c1.set_perms("/tool", "x0"),
-        c1.write("/a/", "1"),
-        c1.mkdir("/tool"),
-        c1.rm("/missing"),
-    ),
+    *[
+        sequence(f"a watch with depth {depth!r}", f"watch /a t '{depth}'; 1 write /a 1")
+        for depth in ("", "0", "1", "x", "-1")
+    ],
     *[
         sequence(
             f"an event of {length + 2102} bytes",
-            c0.watch("/a", "t" * 2100),
-            c1.write("/a/" + "p" * (length - 3), "v"),
+            f"watch /a {'t' * 2100}; 1 write /a/{'p' * (length - 3)} v",
         )
         for length in (1990, 1993, 1994, 1995, 2040)
     ],
     sequence(
-        "the relative path counts for an event that is too long",
-        c0.watch("rel", "t" * 4080),
-        c1.write("rel/1234567890", "v"),
-        c1.write("rel/12345678901", "v"),
-        c1.rm("rel"),
-    ),
-    sequence(
-        "the longest token",
-        c0.watch("/a", "t" * 4092),
-        c1.write("/a", "v"),
-        c1.write("/a/b", "v"),
-        c0.unwatch("/a", "t" * 4092),
-    ),
-    sequence(
         "many watches of one connection",
-        *[c0.watch(f"/a/{n}", "t") for n in range(140)],
-        c1.write("/a/139", "v"),
-        c1.rm("/a"),
+        *[ask(0, "watch", f"/a/{n}", "t") for n in range(140)],
+        "1 write /a/139 v; 1 rm /a",
     ),
 )

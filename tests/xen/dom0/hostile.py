@@ -9,7 +9,7 @@ from tests.xen.dom0.toolstack import (
     Guest,
     ScenarioError,
     daemon_pid,
-    nothing_left,
+    living,
     run,
     xl,
 )
@@ -25,10 +25,7 @@ ROUNDS: Final = 5
 
 def hostile_kernels_disturb_nobody(dom0: Dom0) -> None:
     """Raw rings: floods, no reading, impossible indexes, nonsense, new connections."""
-    with nothing_left(dom0):
-        polite = dom0.guest()
-        polite.create()
-        polite.wait_connected()
+    with living(dom0, "destroy") as polite:
         for letter in ATTACKS:
             before = _memory_kib()
             name = f"hostile-{letter}"
@@ -45,16 +42,11 @@ def hostile_kernels_disturb_nobody(dom0: Dom0) -> None:
             xl("destroy", name)
         _be_served(dom0, polite)
         run("/usr/lib/xen-4.17/bin/xenstore-control", "check")
-        xl("destroy", polite.name)
-        polite.wait_ended()
 
 
 def hostile_programs_disturb_nobody(dom0: Dom0) -> None:
     """What root in a guest can send through Linux: floods, nonsense, too much."""
-    with nothing_left(dom0):
-        polite = dom0.guest()
-        polite.create()
-        polite.wait_connected()
+    with living(dom0, "destroy") as polite:
         guest = dom0.guest(devices=False)
         guest.create()
         # More nodes and watches than a guest may have: refused, and it goes on.
@@ -70,9 +62,8 @@ def hostile_programs_disturb_nobody(dom0: Dom0) -> None:
         before = _memory_kib()
         _be_served(dom0, polite)
         assert _memory_kib() - before < GROWTH_MAX_KIB
-        for each in (guest, polite):
-            xl("destroy", each.name)
-            each.wait_ended()
+        xl("destroy", guest.name)
+        guest.wait_ended()
 
 
 # Frames for the device that Linux has for programs: type, request, transaction, size.

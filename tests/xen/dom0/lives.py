@@ -3,7 +3,6 @@
 import hashlib
 import json
 import struct
-import time
 from pathlib import Path
 from typing import Final
 
@@ -12,14 +11,15 @@ from tests.xen.dom0.toolstack import (
     BRIDGE,
     CONNECTED,
     FILES,
-    PATIENCE_S,
     Dom0,
     Guest,
     ScenarioError,
     attempt,
+    living,
     make_disk,
     nothing_left,
     run,
+    until,
     xl,
 )
 
@@ -31,23 +31,14 @@ _UP: Final = "ip link set eth0 up && ip addr add 10.9.9.2/24 dev eth0"
 
 def pv_guest_lives(dom0: Dom0) -> None:
     """A PV guest gets its devices and its rights, and leaves nothing behind."""
-    with nothing_left(dom0):
-        guest = dom0.guest()
-        guest.create()
+    with living(dom0, "shutdown") as guest:
         _live(guest)
-        xl("shutdown", guest.name)
-        guest.wait_ended()
 
 
 def brief_life(dom0: Dom0) -> None:
     """A PV guest comes, is connected, and goes."""
-    with nothing_left(dom0):
-        guest = dom0.guest()
-        guest.create()
-        guest.wait_connected()
+    with living(dom0, "shutdown") as guest:
         assert guest.must("xenstore-read name") == guest.name
-        xl("shutdown", guest.name)
-        guest.wait_ended()
 
 
 def pvh_guest_lives(dom0: Dom0) -> None:
@@ -72,16 +63,11 @@ def pvh_guest_lives(dom0: Dom0) -> None:
 
 def destroyed_guest_leaves_nothing(dom0: Dom0) -> None:
     """`xl destroy` in the middle of requests and transactions leaves nothing."""
-    with nothing_left(dom0):
-        guest = dom0.guest()
-        guest.create()
-        guest.wait_connected()
+    with living(dom0, "destroy") as guest:
         guest.must(
             "(while true; do xenstore-write data/busy 1; done) >/dev/null 2>&1 &"
         )
         dom0.wait_for(f"{guest.home}/data/busy", "1")
-        xl("destroy", guest.name)
-        guest.wait_ended()
 
 
 def _live(guest: Guest) -> None:
@@ -104,52 +90,33 @@ def _live(guest: Guest) -> None:
     # Its devices carry something.
     guest.must(_UP)
     guest.must(f"ping -c 3 -W 10 {ADDRESS}")
-    wanted = hashlib.md5(guest.disk, usedforsecurity=False).hexdigest()
+    wanted = hashlib.md5(guest.disk.read_bytes(), usedforsecurity=False).hexdigest()
     assert guest.must("md5sum < /dev/xvda").split()[0] == wanted
     guest.must("echo said on the console >/dev/console")
-    _wait_console(guest, "said on the console")
-
-
-def _wait_console(guest: Guest, text: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while text not in guest.console:
-        if time.monotonic() > deadline:
-            raise ScenarioError(
-                f"{guest.name} has not printed {text!r}:\n{guest.console}"
-            )
-        time.sleep(0.1)
+    until(lambda: "said on the console" in guest.console, "nothing on the console")
 
 
 def guest_reboots(dom0: Dom0) -> None:
     """`xl reboot` ends in a new domain with the same name and devices."""
-    with nothing_left(dom0):
-        guest = dom0.guest()
-        # This `xl` stays and makes the new domain.
-        guest.create()
-        guest.wait_connected()
+    with living(dom0, "destroy") as guest:
         guest.must("xenstore-write data/mine yes")
         before = guest.domid
+        # The `xl` that has created it stays, and makes the new domain.
         xl("reboot", guest.name)
         dom0.wait_gone(guest.home)
-        deadline = time.monotonic() + PATIENCE_S
-        while dom0.domids().get(guest.name, before) == before:
-            if time.monotonic() > deadline:
-                raise ScenarioError(f"{guest.name} does not come back")
-            time.sleep(0.2)
+        until(
+            lambda: dom0.domids().get(guest.name, before) != before,
+            f"{guest.name} does not come back",
+        )
         guest.find()
         guest.wait_connected()
         assert guest.do("xenstore-read data/mine")[0] != 0
-        xl("destroy", guest.name)
-        guest.wait_ended()
 
 
 def guest_is_saved_and_restored(dom0: Dom0) -> None:
     """A guest goes on in a new domain: its own watches, its devices, its programs."""
     image = str(FILES / "saved")
-    with nothing_left(dom0):
-        guest = dom0.guest()
-        guest.create()
-        guest.wait_connected()
+    with living(dom0, "destroy") as guest:
         guest.must("touch /tmp/lived-before")
         xl("save", guest.name, image)
         guest.wait_ended()
@@ -163,8 +130,6 @@ def guest_is_saved_and_restored(dom0: Dom0) -> None:
         assert guest.must("xenstore-read domid") == str(guest.domid)
         guest.must(_UP)
         guest.must(f"ping -c 3 -W 10 {ADDRESS}")
-        xl("destroy", guest.name)
-        guest.wait_ended()
 
 
 def domid_is_used_again(dom0: Dom0) -> None:
@@ -240,10 +205,7 @@ def guest_is_paused_and_renamed(dom0: Dom0) -> None:
 
 def devices_come_and_go(dom0: Dom0) -> None:
     """Network and disk are attached to a running guest and detached from it."""
-    with nothing_left(dom0):
-        guest = dom0.guest(devices=False)
-        guest.create()
-        guest.must("true")
+    with living(dom0, "shutdown", devices=False) as guest:
         without = dom0.paths()
         for _ in range(2):
             xl("network-attach", guest.name, f"bridge={BRIDGE}")
@@ -262,8 +224,6 @@ def devices_come_and_go(dom0: Dom0) -> None:
             dom0.wait_gone(guest.front("vbd", "51712"))
         left = dom0.paths() - without
         assert not [path for path in left if "/data/" not in path], left
-        xl("shutdown", guest.name)
-        guest.wait_ended()
 
 
 SCENARIOS: Final = (

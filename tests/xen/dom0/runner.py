@@ -29,9 +29,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
 
 
 def say(line: str) -> None:
-    """Print a line, now."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    print(line, flush=True)
 
 
 def prepare_host() -> None:
@@ -49,7 +47,6 @@ def prepare_host() -> None:
 
 
 def run_scenario(name: str, dom0: Dom0) -> None:
-    """Run one scenario and tell how it went."""
     begun = time.monotonic()
     result = "PASS"
     try:

@@ -3,12 +3,11 @@
 import os
 import shlex
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.xen.dom0.toolstack import ScenarioError, run
+from tests.xen.dom0.toolstack import ScenarioError, run, until
 from xsd.client import Client, NotListeningError
 
 LOGS: Final = Path("/job/logs")
@@ -37,11 +36,11 @@ def directly() -> None:
             start_new_session=True,
             env={**os.environ, "XENSTORED_ROOTDIR": "/run/xenstored"},
         )
-    deadline = time.monotonic() + 120
-    while not answers():
-        if daemon.poll() not in {None, 0} or time.monotonic() > deadline:
-            raise ScenarioError(f"the daemon does not start: {shlex.join(words)}")
-        time.sleep(0.1)
+    until(
+        lambda: daemon.poll() not in {None, 0} or answers(),
+        f"the daemon does not start: {shlex.join(words)}",
+    )
+    assert answers()
     run(f"{BIN}/xen-init-dom0")
     start_console_daemon()
     # Guests that boot must not keep dom0 from its work: the toolstack gives backends
@@ -50,7 +49,6 @@ def directly() -> None:
 
 
 def answers() -> bool:
-    """Tell whether a daemon listens and answers."""
     try:
         with Client(timeout=60) as client:
             client.directory("/")
@@ -60,7 +58,6 @@ def answers() -> bool:
 
 
 def start_console_daemon() -> None:
-    """Start xenconsoled, which goes to the background by itself."""
     log = "/var/log/xen/console"
     Path(log).mkdir(parents=True, exist_ok=True)
     run(f"{BIN}/xenconsoled", "--log=all", f"--log-dir={log}")

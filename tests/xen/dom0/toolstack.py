@@ -9,7 +9,6 @@ import os
 import socket
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,19 +39,15 @@ class ScenarioError(Exception):
     """Something did not go as it must; the text says what, and what there was."""
 
 
-def run(*words: str, timeout_s: float = PATIENCE_S) -> str:
-    """Run a program and return what it prints.
-
-    Raises:
-        ScenarioError: If it fails, or takes longer.
-    """
-    status, output = attempt(*words, timeout_s=timeout_s)
+def run(*words: str) -> str:
+    """Run a program and return what it prints."""
+    status, output = attempt(*words)
     if status:
         raise ScenarioError(f"{' '.join(words)}: exit code {status}\n{output}")
     return output
 
 
-def attempt(*words: str, timeout_s: float = PATIENCE_S) -> tuple[int, str]:
+def attempt(*words: str) -> tuple[int, str]:
     """Run a program that may fail; return its exit code and what it printed."""
     try:
         done = subprocess.run(
@@ -60,29 +55,31 @@ def attempt(*words: str, timeout_s: float = PATIENCE_S) -> tuple[int, str]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=timeout_s,
+            timeout=PATIENCE_S,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
         said = (error.stdout or b"").decode(errors="replace")
-        raise ScenarioError(
-            f"{' '.join(words)}: no end after {timeout_s:.0f} s\n{said}"
-        ) from None
+        raise ScenarioError(f"{' '.join(words)}: no end\n{said}") from None
     return done.returncode, done.stdout.decode(errors="replace")
 
 
+def until(happened: Callable[[], bool], what: str) -> None:
+    """Look again and again whether something has happened; else tell what has not."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not happened():
+        if time.monotonic() > deadline:
+            raise ScenarioError(what)
+        time.sleep(0.1)
+
+
 def xl(*words: str) -> str:
-    """Run Xen's toolstack."""
     return run("xl", *words)
 
 
 @final
 class Dom0:
-    """The host's side.
-
-    Attributes:
-        client: A client of the daemon that is being tested.
-    """
+    """The host's side."""
 
     def __init__(self) -> None:
         self.client = Client(timeout=PATIENCE_S)
@@ -91,13 +88,11 @@ class Dom0:
 
     def note(self, text: str) -> None:
         """Have a line printed among the results."""
-        sys.stdout.write(f"@note     {text}\n")
-        sys.stdout.flush()
+        print(f"@note     {text}", flush=True)
 
     # The store
 
     def read(self, path: str) -> str | None:
-        """Return a node's value, or None if there is none."""
         try:
             return self.client.read(path).decode(errors="replace")
         except XenStoreError as error:
@@ -105,18 +100,9 @@ class Dom0:
                 return None
             raise
 
-    def wait(
-        self,
-        path: str,
-        wanted: Callable[[str | None], bool],
-        timeout_s: float = PATIENCE_S,
-    ) -> str | None:
-        """Wait, by a watch, until a node is as wanted; return its value.
-
-        Raises:
-            ScenarioError: If it is not in time.
-        """
-        deadline = time.monotonic() + timeout_s
+    def wait(self, path: str, wanted: Callable[[str | None], bool]) -> str | None:
+        """Wait, by a watch, until a node is as wanted; return its value."""
+        deadline = time.monotonic() + PATIENCE_S
         # A client of its own: no event of another wait can be among these.
         with Client(timeout=PATIENCE_S) as client:
             client.watch(path, "wait")
@@ -127,14 +113,12 @@ class Dom0:
                 if wanted(value):
                     return value
                 if event is None:
-                    raise ScenarioError(f"{path} is {value!r} after {timeout_s:.0f} s")
+                    raise ScenarioError(f"{path} is {value!r}")
 
     def wait_for(self, path: str, value: str) -> None:
-        """Wait until a node has a value."""
         self.wait(path, lambda found: found == value)
 
     def wait_gone(self, path: str) -> None:
-        """Wait until there is no such node."""
         self.wait(path, lambda found: found is None)
 
     def paths(self) -> set[str]:
@@ -152,13 +136,7 @@ class Dom0:
     def guest(
         self, kind: str = "pv", *, devices: bool = True, plain: bool = False
     ) -> "Guest":
-        """Return a guest with a name of its own, not created yet.
-
-        Args:
-            kind: `pv` or `pvh`.
-            devices: It has a network and a disk.
-            plain: They are attached by the scripts `vif-plain` and `block-plain`.
-        """
+        """Return a guest with a name of its own, not created yet."""
         name = f"guest{next(self._names)}"
         lines: list[str] = []
         if devices:
@@ -172,11 +150,7 @@ class Dom0:
 
     def wait_no_guests(self) -> None:
         """Wait until Xen has no guest any more, dying ones included."""
-        deadline = time.monotonic() + PATIENCE_S
-        while left := self.domids():
-            if time.monotonic() > deadline:
-                raise ScenarioError(f"guests that do not end: {left}")
-            time.sleep(0.2)
+        until(lambda: not self.domids(), "there are guests that do not end")
 
     def clean(self) -> None:
         """Destroy all guests, whatever a scenario has left."""
@@ -187,28 +161,19 @@ class Dom0:
 
 @final
 class Guest:
-    """A guest whose init does what it is told through the store.
-
-    Attributes:
-        name: As the toolstack knows it.
-        domid: Its domain, once it was created.
-    """
+    """A guest whose init does what it is told through the store."""
 
     def __init__(self, dom0: Dom0, name: str, kind: str, devices: list[str]) -> None:
         self.name = name
         self.domid = 0
         self.config = FILES / f"{name}.cfg"
         self._dom0 = dom0
-        self._disk = FILES / f"{name}.disk"
+        self.disk = FILES / f"{name}.disk"
         self._numbers = itertools.count(1)
         lines = [
-            f'name = "{name}"',
-            f'type = "{kind}"',
-            'kernel = "/guest/vmlinux"',
-            'ramdisk = "/guest/initrd"',
-            'extra = "console=hvc0 quiet panic=5"',
-            "memory = 192",
-            'on_crash = "destroy"',
+            *(f'name = "{name}"', f'type = "{kind}"', "memory = 192"),
+            *('kernel = "/guest/vmlinux"', 'ramdisk = "/guest/initrd"'),
+            *('extra = "console=hvc0 quiet panic=5"', 'on_crash = "destroy"'),
             *devices,
         ]
         FILES.mkdir(exist_ok=True)
@@ -216,7 +181,6 @@ class Guest:
 
     @property
     def home(self) -> str:
-        """Its part of the store."""
         return f"/local/domain/{self.domid}"
 
     @property
@@ -225,13 +189,7 @@ class Guest:
         log = CONSOLES / f"guest-{self.name}.log"
         return log.read_text("utf-8", errors="replace") if log.exists() else ""
 
-    @property
-    def disk(self) -> bytes:
-        """What is on its disk."""
-        return self._disk.read_bytes()
-
     def create(self) -> None:
-        """Create it by `xl create`."""
         xl("create", "-q", str(self.config))
         self.find()
 
@@ -244,7 +202,6 @@ class Guest:
         return f"/local/domain/0/backend/{kind}/{self.domid}/{device}"
 
     def front(self, kind: str, device: str) -> str:
-        """Path of its own end."""
         return f"{self.home}/device/{kind}/{device}"
 
     def wait_connected(self) -> None:
@@ -253,22 +210,18 @@ class Guest:
             self._dom0.wait_for(f"{self.back(kind, device)}/state", CONNECTED)
             self._dom0.wait_for(f"{self.front(kind, device)}/state", CONNECTED)
 
-    def do(self, command: str, timeout_s: float = PATIENCE_S) -> tuple[int, str]:
+    def do(self, command: str) -> tuple[int, str]:
         """Have it run a command of its shell; return exit code and output."""
-        number = str(next(self._numbers))
-        self._dom0.client.write(f"{self.home}/data/run", f"{number} {command}".encode())
-        begun = f"{number} "
+        begun = f"{next(self._numbers)} "
+        self._dom0.client.write(f"{self.home}/data/run", f"{begun}{command}".encode())
         done = self._dom0.wait(
-            f"{self.home}/data/done",
-            lambda value: value is not None and value.startswith(begun),
-            timeout_s,
+            f"{self.home}/data/done", lambda value: (value or "").startswith(begun)
         )
         assert done is not None
         _, status, output = done.split(" ", 2)
         return int(status), output
 
     def must(self, command: str) -> str:
-        """Have it run a command that must succeed; return the output."""
         status, output = self.do(command)
         if status:
             raise ScenarioError(f"{self.name}: {command}: exit code {status}\n{output}")
@@ -277,26 +230,18 @@ class Guest:
     def wait_ended(self) -> None:
         """Wait until the toolstack has taken its part of the store away."""
         self._dom0.wait_gone(self.home)
-        deadline = time.monotonic() + PATIENCE_S
-        while self.name in self._dom0.domids():
-            if time.monotonic() > deadline:
-                raise ScenarioError(f"{self.name} does not end")
-            time.sleep(0.2)
+        domids = self._dom0.domids
+        until(lambda: self.name not in domids(), f"{self.name} does not end")
 
 
 def make_disk(path: Path) -> str:
-    """Make a file for a disk and return the device that leads to it."""
     path.write_bytes(f"disk {path.name}\n".encode().ljust(DISK_BYTES, b"\0"))
     return run("losetup", "-f", "--show", str(path)).strip()
 
 
 @contextlib.contextmanager
 def nothing_left(dom0: Dom0) -> Iterator[None]:
-    """Check that the store has the same paths afterwards as before.
-
-    Raises:
-        ScenarioError: If not; the text has the paths.
-    """
+    """Check that the store has the same paths afterwards as before."""
     before = dom0.paths()
     yield
     dom0.wait_no_guests()
@@ -305,6 +250,21 @@ def nothing_left(dom0: Dom0) -> Iterator[None]:
         more = "".join(f"\n+ {path}" for path in sorted(after - before))
         less = "".join(f"\n- {path}" for path in sorted(before - after))
         raise ScenarioError(f"the store is not as it was:{more}{less}")
+
+
+@contextlib.contextmanager
+def living(dom0: Dom0, end: str, *, devices: bool = True) -> Iterator[Guest]:
+    """Have a PV guest live, connected, and end it by `xl`; nothing of it is left."""
+    with nothing_left(dom0):
+        guest = dom0.guest(devices=devices)
+        guest.create()
+        if devices:
+            guest.wait_connected()
+        else:
+            guest.must("true")
+        yield guest
+        xl(end, guest.name)
+        guest.wait_ended()
 
 
 def daemon_pid() -> int:

@@ -1,0 +1,28 @@
+"""xsd.store.exceeded: how a refusal by a quota reads."""
+
+import errno
+
+import pytest
+
+from xsd.protocol.errors import Errno
+from xsd.store.exceeded import QuotaExceeded
+from xsd.store.quota import DEFAULTS, MEMORY
+
+
+@pytest.mark.parametrize("quota", DEFAULTS)
+def test_only_a_lack_of_memory_is_enomem(quota: str) -> None:
+    """Any other limit is ENOSPC, as by C."""
+    error = QuotaExceeded(5, quota, 10, b"/a")
+
+    assert error.errno is (Errno.ENOMEM if quota == MEMORY else Errno.ENOSPC)
+    assert error.errno == (errno.ENOMEM if quota == MEMORY else errno.ENOSPC)
+
+
+def test_a_refusal_says_whose_limit_it_was() -> None:
+    """For the log, and for the counts of a domain."""
+    error = QuotaExceeded(5, "nodes", 10, b"/a")
+
+    assert (error.domid, error.quota, error.limit) == (5, "nodes", 10)
+    assert error.path == b"/a"
+    assert str(error) == "ENOSPC: dom5 is at its quota of 10 nodes: /a"
+    assert QuotaExceeded(5, "nodes", 10).path == b""

@@ -1,0 +1,35 @@
+"""What the log should say."""
+
+from typing import final
+
+
+@final
+class Notice:
+    """Something that the operator should be able to read in the log.
+
+    Attributes:
+        level: ``debug``, ``info``, ``warning`` or ``error``.
+        event: Name of what happened, such as ``request.refused``.
+        fields: The particulars. Bytes may hold anything and are for the log to
+            make printable.
+        error: The exception, for a defect of ours.
+        wanted: Whether an operator has asked for just this, so that it is written
+            whatever the level of the log.
+    """
+
+    __slots__ = ("error", "event", "fields", "level", "wanted")
+
+    def __init__(
+        self,
+        level: str,
+        event: str,
+        fields: dict[str, object],
+        error: BaseException | None = None,
+        *,
+        wanted: bool = False,
+    ) -> None:
+        self.level = level
+        self.event = event
+        self.fields = fields
+        self.error = error
+        self.wanted = wanted

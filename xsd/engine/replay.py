@@ -1,0 +1,126 @@
+"""Carrying inputs out once more: the engine becomes equal to the one they are from."""
+
+from collections.abc import Iterable
+from typing import Final, final
+
+from xsd.engine.dispatch import answer
+from xsd.engine.engine import Engine
+from xsd.engine.inputs import (
+    CAME,
+    DOMAINS,
+    FOUND,
+    KINDS,
+    LIMIT,
+    ORPHANS,
+    REQUEST,
+    RESTARTED,
+    WENT,
+    Input,
+)
+from xsd.protocol.errors import XenStoreError
+
+_OF_CONNECTIONS: Final = (WENT, RESTARTED, REQUEST)
+
+UNKNOWN: Final = -1
+"""Generation of an input of which it is not known."""
+
+
+@final
+class DivergenceError(Exception):
+    """An input did not do what it did before.
+
+    Attributes:
+        place: Of the input, counted from 0.
+        entry: The input.
+        reason: What was different.
+    """
+
+    def __init__(self, place: int, entry: Input, reason: str) -> None:
+        super().__init__(place, entry, reason)
+        self.place = place
+        self.entry = entry
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"input {self.place}, {self.entry!r}: {self.reason}"
+
+
+def replay(engine: Engine, inputs: Iterable[Input]) -> int:
+    """Carry inputs out, in order.
+
+    What they put out is dropped, and nothing is asked of the world outside.
+
+    Args:
+        engine: One that is as the other was before the first of them.
+        inputs: What the other's tape was handed.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        DivergenceError: If one of them cannot be carried out or leads to another
+            generation than before; the engine is of no use then.
+    """
+    place = 0
+    for entry in inputs:
+        if entry.kind in _OF_CONNECTIONS and (
+            entry.connection not in engine.core.connections
+        ):
+            reason = f"there is no connection {entry.connection}"
+            raise DivergenceError(place, entry, reason)
+        try:
+            _carry_out(engine, entry)
+        except XenStoreError as error:
+            raise DivergenceError(place, entry, str(error)) from error
+        except LookupError as error:
+            # A domain is not there, or the numbers are others'.
+            raise DivergenceError(place, entry, repr(error)) from error
+        finally:
+            left = engine.core.outside.end_replay()
+        _drop_output(engine)
+        if entry.generation not in (UNKNOWN, engine.store.generation):
+            reason = f"generation {engine.store.generation}"
+            raise DivergenceError(place, entry, reason)
+        if left:
+            raise DivergenceError(place, entry, f"{left} answers were not asked for")
+        place += 1
+    return place
+
+
+def _carry_out(engine: Engine, entry: Input) -> None:
+    """Carry one input out, with the answers that the world gave then."""
+    core = engine.core
+    core.outside.replay(entry.answers)
+    kind = entry.kind
+    if kind == REQUEST:
+        assert entry.frame is not None  # noqa: S101  or it were no request
+        answer(core, core.connections[entry.connection], entry.frame)
+    elif kind == CAME:
+        came = engine.connect(entry.domid)
+        if came.id != entry.connection:
+            raise LookupError(came)
+    elif kind == WENT:
+        engine.disconnect(core.connections[entry.connection])
+    elif kind == RESTARTED:
+        engine.restart(core.connections[entry.connection])
+    elif kind == DOMAINS:
+        stopped = entry.numbers[0] + 1
+        engine.domains_changed(
+            list(entry.numbers[stopped:]), list(entry.numbers[1:stopped])
+        )
+    elif kind == FOUND:
+        engine.introduce_waiting(entry.domid)
+    elif kind == LIMIT:
+        engine.set_limit(entry.domid, entry.name, entry.numbers[0])
+    elif kind == ORPHANS:
+        engine.keep_orphans(keep=bool(entry.numbers[0]))
+    else:
+        raise AssertionError(KINDS[kind])
+
+
+def _drop_output(engine: Engine) -> None:
+    """Nobody reads what a replay puts out, and the log has it already."""
+    for connection in engine.take_dirty():
+        connection.outbox.clear()
+    engine.core.schedule.fallen.clear()
+    engine.take_notices()

@@ -1,0 +1,92 @@
+"""Whose turn it is, who waits for what, and when the next time is due.
+
+Nobody is looked for. Who has to wait is registered where the event will come that
+ends the waiting, and that puts it back into the queue:
+
+    a rest, or the time-out of an event     the heap of times
+    ``outstanding``                         its tally, when it falls
+    unread output                           its outbox, when some of it is sent
+    a protected transaction                 the protection, when it is over
+
+An event may come though the reason to wait is another one by now. So whoever is put
+back is asked once more when its turn comes.
+"""
+
+from collections import deque
+from heapq import heappop, heappush
+from typing import Final, final
+
+from xsd.engine.connection import Connection
+from xsd.engine.outbox import Tally
+
+GO_ON: Final = 0
+"""Due: a connection's rest is over."""
+
+EXPIRE: Final = 1
+"""Due: events of a guest's may have waited too long."""
+
+PROTECTION: Final = 2
+"""Due: a protection is over; the number is the protection's."""
+
+REMARK: Final = 3
+"""Due: a look at what domains use of their memory; without a number."""
+
+
+@final
+class Schedule:
+    """The queues of connections and the heap of times.
+
+    Attributes:
+        privileged: Connections of dom0 with requests that can be carried out.
+        guests: The same of guests.
+        fallen: Tallies that have fallen and were waited for.
+        times: What is due when, as a heap; see `at`.
+        rested: Guests that have asked for much work in this turn, and for how many
+            milliseconds each rests: from the next turn on, when the work has ended.
+    """
+
+    __slots__ = ("fallen", "guests", "privileged", "rested", "times")
+
+    def __init__(self) -> None:
+        self.privileged: deque[Connection] = deque()
+        self.guests: deque[Connection] = deque()
+        self.fallen: list[Tally] = []
+        self.rested: list[tuple[Connection, int]] = []
+        self.times: list[tuple[int, int, int]] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to do at once."""
+        return bool(self.privileged or self.guests or self.fallen or self.rested)
+
+    def queue(self, connection: Connection) -> None:
+        """It is a connection's turn, or will be after those that are queued."""
+        if connection.queued:
+            return
+        connection.queued = True
+        if connection.caller.privileged:
+            self.privileged.append(connection)
+        else:
+            self.guests.append(connection)
+
+    def at(self, time_ms: int, what: int, number: int) -> None:
+        """Have something done at a time.
+
+        Args:
+            time_ms: Of the clock of turns.
+            what: GO_ON, EXPIRE, PROTECTION or REMARK.
+            number: What of: a connection's number, or a protection's.
+        """
+        heappush(self.times, (time_ms, what, number))
+
+    def due(self, now_ms: int) -> tuple[int, int, int] | None:
+        """Take out what is due the longest; None if nothing is."""
+        times = self.times
+        if not times or times[0][0] > now_ms:
+            return None
+        return heappop(times)
+
+    @property
+    def next_ms(self) -> int:
+        """When something is due next; 0 for never."""
+        return self.times[0][0] if self.times else 0

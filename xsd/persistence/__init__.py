@@ -1,0 +1,1 @@
+"""What outlives a process: tapes of an engine's inputs as files."""
