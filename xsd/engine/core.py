@@ -140,28 +140,12 @@ class Core:
     def unmake(self, connection: Connection) -> None:
         """Take out the newest connection, as though it had never been."""
         self.last -= 1
-        del self.connections[connection.id]
-        if connection.dirty:
-            # Its link has nothing to do any more.
-            connection.dirty = False
-            self.dirty.remove(connection)
-        if not connection.caller.privileged:
-            self._drop_guest(connection)
-        connection.closing = connection.lost = True
-        connection.backlog = []
+        self._take_out(connection)
 
     def drop(self, connection: Connection) -> None:
         """Take a connection out, with all that it has."""
-        del self.connections[connection.id]
-        if connection.dirty:
-            # Its link has nothing to do any more.
-            connection.dirty = False
-            self.dirty.remove(connection)
-        if not connection.caller.privileged:
-            self._drop_guest(connection)
+        self._take_out(connection)
         self.forget(connection)
-        connection.closing = connection.lost = True
-        connection.backlog = []
         connection.outbox.clear()
         if self.tracing.obj:
             self.notices.append(tracing.about("obj.disconnected", connection))
@@ -372,12 +356,21 @@ class Core:
         if self.tracing.acc:
             self.notices.extend(self.tracing.accounts(self.store))
 
-    def _drop_guest(self, connection: Connection) -> None:
-        domid = connection.caller.domid
-        left = self._guests[domid]
-        left.remove(connection)
-        if not left:
-            del self._guests[domid]
+    def _take_out(self, connection: Connection) -> None:
+        """Have a connection found nowhere any more."""
+        del self.connections[connection.id]
+        if connection.dirty:
+            # Its link has nothing to do any more.
+            connection.dirty = False
+            self.dirty.remove(connection)
+        if not connection.caller.privileged:
+            domid = connection.caller.domid
+            left = self._guests[domid]
+            left.remove(connection)
+            if not left:
+                del self._guests[domid]
+        connection.closing = connection.lost = True
+        connection.backlog = []
 
     def _trace_forgotten(self, connection: Connection) -> None:
         for watch in connection.watches.values():
