@@ -15,6 +15,7 @@ from xsd.protocol.limits import HEADER_SIZE, PAYLOAD_MAX
 REPEATED: Final = 12
 """Bytes of a header that its reply repeats: all but the length."""
 
+_KEPT: Final = struct.Struct("=III")
 _HEADER: Final = struct.Struct("=IIII")
 _unpack_from: Final = _HEADER.unpack_from
 _pack: Final = _HEADER.pack
@@ -66,6 +67,12 @@ class Frame:
         if len(text) > _REPR_MAX:
             text = text[: _REPR_MAX - 4] + "...)"
         return text
+
+
+def frame_of(header: bytes, payload: bytes) -> Frame:
+    """The message of a kept header and its payload."""
+    op, req_id, tx_id = _KEPT.unpack(header)
+    return Frame(header, op, req_id, tx_id, payload)
 
 
 @final

@@ -18,7 +18,7 @@ from xsd.engine.core import Core
 from xsd.engine.dispatch import _TABLE
 from xsd.engine.inputs import KINDS, REQUEST, WENT, Input, MemoryTape, Tape
 from xsd.protocol.errors import Errno
-from xsd.protocol.frame import Frame
+from xsd.protocol.frame import FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
 from xsd.store import Transaction
 
@@ -62,9 +62,10 @@ def taped(engine: Engine) -> Taped:
 
 def test_an_input_shows_what_it_is() -> None:
     """For whoever has to find out where two engines went different ways."""
-    frame = Frame(b"", Op.READ, 3, 0, b"/a\0")
+    (frame,) = FrameDecoder().feed(encode_frame(Op.READ, 3, 0, b"/a\0"))
     request = Input(REQUEST, 7, 2, 5, frame, answers=(1,))
 
+    assert request.frame == frame
     assert repr(request) == (
         "Input(request #2 dom5 Frame(2, 3, 0, b'/a\\x00') answers (1,) -> 7)"
     )

@@ -16,7 +16,7 @@ from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
-from xsd.protocol.frame import Frame
+from xsd.protocol.frame import Frame, frame_of
 
 CAME: Final = 0
 """A client of `domid` came, and is `connection` from now on."""
@@ -65,7 +65,8 @@ class Input:
         kind: CAME, WENT, RESTARTED, REQUEST, DOMAINS, FOUND, LIMIT or ORPHANS.
         connection: Number of a connection.
         domid: A domain; of a REQUEST that of its connection, for those who read it.
-        frame: The request.
+        header: Of a request: the first 12 bytes of its header.
+        payload: Of a request.
         name: Name of a quota.
         numbers: See the kinds.
         answers: What the world answered meanwhile, in order; see outside.py.
@@ -76,11 +77,12 @@ class Input:
         "answers",
         "connection",
         "domid",
-        "frame",
         "generation",
+        "header",
         "kind",
         "name",
         "numbers",
+        "payload",
     )
 
     def __init__(
@@ -98,10 +100,17 @@ class Input:
         self.generation = generation
         self.connection = connection
         self.domid = domid
-        self.frame = frame
+        # Not the frame: that is free for the next request, whoever keeps this.
+        self.header = b"" if frame is None else frame.header
+        self.payload = b"" if frame is None else frame.payload
         self.name = name
         self.numbers = numbers
         self.answers = answers
+
+    @property
+    def frame(self) -> Frame | None:
+        """The request, or None if this is another kind of input."""
+        return frame_of(self.header, self.payload) if self.header else None
 
     def __repr__(self) -> str:
         what: list[str] = [f"#{self.connection}", f"dom{self.domid}"]

@@ -93,8 +93,9 @@ def _carry_out(engine: Engine, entry: Input) -> None:
     core.outside.replay(entry.answers)
     kind = entry.kind
     if kind == REQUEST:
-        assert entry.frame is not None  # noqa: S101  or it were no request
-        answer(core, core.connections[entry.connection], entry.frame)
+        frame = entry.frame
+        assert frame is not None  # noqa: S101  or it were no request
+        answer(core, core.connections[entry.connection], frame)
     elif kind == CAME:
         came = engine.connect(entry.domid)
         if came.id != entry.connection:

@@ -102,8 +102,9 @@ def encode(entry: Input, at_ms: int, more: dict[str, object] | None = None) -> b
     if entry.connection:
         fields["connection"] = entry.connection
     fields["domid"] = entry.domid
-    if entry.frame is not None:
-        fields["frame"] = entry.frame.whole.decode(_ENCODING)
+    frame = entry.frame
+    if frame is not None:
+        fields["frame"] = frame.whole.decode(_ENCODING)
     if entry.name:
         fields["name"] = entry.name
     if entry.numbers:
