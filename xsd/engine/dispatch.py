@@ -156,7 +156,9 @@ def _carry_out(core: Core, connection: Connection, frame: Frame) -> bytes:
         if core.consumers:
             domid = connection.caller.domid
             core.store.cause = Cause(connection.id, domid, number, op)
-        if connection.transactions and (transaction is None or op == _END):
+        # Which of its own open transactions does it break?
+        others = len(connection.transactions) - (transaction is not None)
+        if others > 0 and (transaction is None or op == _END):
             progress.changes_by_itself(core, connection, frame)
     return entry.handler(core, connection, frame.payload, transaction)
 
