@@ -43,7 +43,7 @@ TURN_OF_ALL: Final = 256
 GUEST_TURN: Final = 8
 """Requests of a guest that are answered before others' are."""
 
-GUESTS_WORK: Final = 64
+GUESTS_WORK: Final = 8
 """Requests of all guests that are answered in one turn, and nodes and events that
 they are concerned with beside, about. Nobody else is served meanwhile."""
 
@@ -66,11 +66,13 @@ class Engine:
         core: What its parts work on.
     """
 
-    __slots__ = ("core", "store")
+    __slots__ = ("_guests_waited", "core", "store")
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.core = Core(store)
+        # Dom0 was served in the last turn, and guests were not.
+        self._guests_waited = False
 
     # What it works with.
 
@@ -277,7 +279,10 @@ class Engine:
             if done >= TURN_OF_ALL:
                 break
         if schedule.guests:
-            self._serve_guests()
+            # What dom0 was answered is sent first; then it is the guests' turn at last.
+            self._guests_waited = done > 0 and not self._guests_waited
+            if not self._guests_waited:
+                self._serve_guests()
         if core.tape is not None:
             core.tape.end_turn()
 
