@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.engine.script import Verb, play
-from tests.engine.support import Client, guest_at_home, home, run
+from tests.engine.support import Client, guest_at_home, guest_of, home, run
 from xsd.engine import Engine, Notice
 from xsd.engine.memory import REMARK_EVERY_MS, REMARK_MS
 from xsd.engine.schedule import EXPIRE
@@ -252,3 +252,14 @@ def test_a_remark_has_its_particulars(engine: Engine) -> None:
     assert (over.fields["domid"], over.fields["limit"]) == (1, 500)
     assert isinstance(used := over.fields["used"], int)
     assert used > 500
+
+
+def test_watches_that_end_in_one_request_are_work(engine: Engine) -> None:
+    """Each of them: a guest has its next turn after others."""
+    guest = guest_of(engine)
+    for number in range(100):
+        guest.ok(Op.WATCH, b"/watched/%d\0t\0" % number)
+    before = engine.store.usage.work
+    guest.ok(Op.RESET_WATCHES, b"\0")
+
+    assert engine.store.usage.work - before == 100

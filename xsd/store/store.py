@@ -288,7 +288,8 @@ class Store:
         self._note_or_not()
 
     def unwatch(self, watch: Watch) -> None:
-        """Take out a registered watch."""
+        """Take out a registered watch; work, since one request may end them all."""
+        self.usage.work += 1
         self.watches.remove(watch)
         self._note_or_not()
         self.usage.watches.add(watch.caller.domid, -1)
