@@ -438,11 +438,11 @@ class NaiveStore:
         if tx is None or tx.failed:
             return
         known = {path for path, _facet in tx.relied}
-        tx.relied.add((path, facet))
-        count = len(known | {path})
+        count = len(known) + 1
         if path not in known and self._exceeds(tx.who, "transaction-nodes", count):
             tx.failed = True
             raise RefusedError(Errno.ENOSPC)
+        tx.relied.add((path, facet))
 
     # Quotas.
 

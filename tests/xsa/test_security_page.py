@@ -9,7 +9,14 @@ from xsd.daemon.settings import Config
 from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
 from xsd.engine.dispatch import REFUSALS_LOGGED
-from xsd.engine.engine import GUEST_TURN, REST_MAX_MS, TURN, WORK_FREE, WORK_PER_MS
+from xsd.engine.engine import (
+    GUEST_TURN,
+    REST_MAX_MS,
+    TURN,
+    WORK_FREE,
+    WORK_OWED,
+    WORK_PER_MS,
+)
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
@@ -109,8 +116,8 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
         f"{PROTECT_AFTER}",
         f"{PROTECT_MS} ms",
         (
-            f"{WORK_FREE}, beyond that 1 ms for {WORK_PER_MS}, "
-            f"{REST_MAX_MS:,} ms at most"
+            f"{WORK_FREE}, and {WORK_OWED} beyond that which are worked off at "
+            f"{WORK_PER_MS} a millisecond; a rest takes {REST_MAX_MS:,} ms at most"
         ),
     ]
 

@@ -17,6 +17,7 @@ import structlog
 import uvloop
 
 from xsd import __version__
+from xsd.daemon import collector
 from xsd.daemon.activation import ActivationError, Adopted, Passed, choose
 from xsd.daemon.config import Settings
 from xsd.daemon.daemonize import EXIT_FAILED, StartError
@@ -143,6 +144,7 @@ async def _serve(
         raise StartError(reason) from error
     try:
         _watch_over(service)
+        collector.restrain()
         log.info(
             "daemon.serving",
             socket=str(config.socket),

@@ -45,7 +45,8 @@ class Connection:
         refusals: Requests refused so far.
         conflicts: Transactions in a row that failed because of others.
         conflicted: What the last of these relied on.
-        rests_until_ms: When a guest is served again that has asked for much work.
+        owes_until_ms: When a guest will have worked off what it has asked for.
+        rests_until_ms: When a guest is served again that owes too much.
         tally: What a guest has under way; see the quota ``outstanding``.
         waited_for: Number of the protection that its next request had to wait for;
             0 for none. Each is waited for once only.
@@ -68,6 +69,7 @@ class Connection:
         "link",
         "lost",
         "outbox",
+        "owes_until_ms",
         "paused",
         "queued",
         "refusals",
@@ -114,6 +116,7 @@ class Connection:
         self.refusals = 0
         self.conflicts = 0
         self.conflicted: Footprint | None = None
+        self.owes_until_ms = 0
         self.rests_until_ms = 0
         self.tally = Tally(number, fallen)
         self.waited_for = 0

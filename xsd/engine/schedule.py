@@ -43,15 +43,17 @@ class Schedule:
         times: What is due when, as a heap; see `at`.
         rested: Guests that have asked for much work in this turn, and for how many
             milliseconds each rests: from the next turn on, when the work has ended.
+        resting: Number of rests that have not ended.
     """
 
-    __slots__ = ("fallen", "guests", "privileged", "rested", "times")
+    __slots__ = ("fallen", "guests", "privileged", "rested", "resting", "times")
 
     def __init__(self) -> None:
         self.privileged: deque[Connection] = deque()
         self.guests: deque[Connection] = deque()
         self.fallen: list[Tally] = []
         self.rested: list[tuple[Connection, int]] = []
+        self.resting = 0
         self.times: list[tuple[int, int, int]] = []
 
     @property

@@ -284,12 +284,13 @@ class Store:
         self.live.check_memory(caller.domid, watch.size, watch.shown)
         self.usage.watches.add(caller.domid, 1)
         self.usage.memory.add(caller.domid, watch.size)
+        # And as much when it ends, which may be of itself.
+        self.usage.work += 1 + len(watch.path) // 2
         self.watches.add(watch)
         self._note_or_not()
 
     def unwatch(self, watch: Watch) -> None:
-        """Take out a registered watch; work, since one request may end them all."""
-        self.usage.work += 1
+        """Take out a registered watch; its work was counted with `watch`."""
         self.watches.remove(watch)
         self._note_or_not()
         self.usage.watches.add(watch.caller.domid, -1)

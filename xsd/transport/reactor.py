@@ -54,6 +54,10 @@ class Wire(Link):
         self.connection = connection
         connection.link = self
 
+    def let_go(self) -> None:
+        """Be the connection's link no longer: it is gone, and nothing looks for it."""
+        self.connection.link = None
+
     @abstractmethod
     def on_input(self) -> None:
         """Hand what has come to the engine, or its end."""

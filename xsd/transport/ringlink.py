@@ -212,6 +212,7 @@ class RingLink(Wire):
         """Let go of the page; the engine has forgotten the connection."""
         self.ended = True
         self._ring.release()
+        self.let_go()
 
     def update(self) -> None:
         """See `Link.update`."""

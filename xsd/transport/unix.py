@@ -245,6 +245,7 @@ class SocketLink(Wire):
             finally:
                 self._reactor.remove(self._descriptor)
                 self._sock.close()
+                self.let_go()
 
     def _send(self) -> None:
         """Send as much as the kernel takes; the rest waits until it takes more."""
