@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.daemons import running_daemon
+from tests.support.daemons import daemon_socket
 from xsd.cli.main import main
 from xsd.client import Client
+
+__all__ = ["daemon_socket"]
 
 
 class Result(NamedTuple):
@@ -25,12 +27,6 @@ class Result(NamedTuple):
 
 Run = Callable[..., Result]
 Follow = Callable[[str], None]
-
-
-@pytest.fixture(scope="session")
-def daemon_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The socket of a real daemon."""
-    yield from running_daemon(tmp_path_factory.mktemp("xs"))
 
 
 @pytest.fixture

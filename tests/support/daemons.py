@@ -145,7 +145,8 @@ def answers(path: Path) -> bool:
         return False
 
 
-def running_daemon(directory: Path) -> Iterator[Path]:
-    """Yield the socket of a daemon: the body of the fixtures `daemon_socket`."""
-    with start_daemon(directory) as daemon:
+@pytest.fixture(scope="session")
+def daemon_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The socket of a real daemon."""
+    with start_daemon(tmp_path_factory.mktemp("xs")) as daemon:
         yield daemon.socket
