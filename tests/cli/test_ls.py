@@ -1,7 +1,5 @@
 """xsd.cli.ls: the layout of xenstore-ls; test_agreement has the rest."""
 
-from typing import Self
-
 import pytest
 
 from tests.cli.conftest import Result, Run
@@ -19,29 +17,6 @@ def test_deep_trees_are_walked(client: Client) -> None:
     assert depths == list(range(1000))
 
 
-class RefusingClient:
-    """A client that lists `/t/a` in `/t` and then gets one refusal after another."""
-
-    def __init__(self, errno: Errno) -> None:
-        self.errno = errno
-
-    def directory(self, path: bytes) -> list[bytes]:
-        """List /t and refuse the rest."""
-        if path == b"/t":
-            return [b"a"]
-        raise XenStoreError(self.errno, "refused", path)
-
-    def read(self, path: bytes) -> bytes:
-        """Refuse."""
-        raise XenStoreError(self.errno, "refused", path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
 @pytest.mark.parametrize(
     ("errno", "result"),
     [
@@ -54,8 +29,14 @@ def test_node_that_vanishes_meanwhile_is_left_out(
     xsd: Run, monkeypatch: pytest.MonkeyPatch, errno: Errno, result: Result
 ) -> None:
     """One that may not be read is not taken for it."""
-    client = RefusingClient(errno)
-    monkeypatch.setattr("xsd.cli.ls.Client", lambda _path: client)
+
+    def refuse(_client: Client, path: bytes) -> list[bytes]:
+        if path == b"/t":
+            return [b"a"]
+        raise XenStoreError(errno, "refused", path)
+
+    for what in ("read", "directory"):
+        monkeypatch.setattr(Client, what, refuse)
 
     assert xsd("ls", "/t") == result
 

@@ -74,15 +74,6 @@ def test_clients_and_pretended_domains_are_served(path: Path, config: Config) ->
     serve_client(config, talk)
 
 
-@on_uvloop
-async def test_a_start_that_fails_leaves_nothing_behind(config: Config) -> None:
-    """Another daemon's socket least of all."""
-    async with serving(config):
-        with pytest.raises(OSError, match="another xenstored is serving there"):
-            Service(config).start()
-        assert config.socket.exists()
-
-
 def test_a_hypervisor_that_is_not_there_is_an_error(path: Path) -> None:
     """Who asks for Xen does not get something else."""
     start_fails(
