@@ -44,8 +44,7 @@ RULES = {
     "quota is set": "control quota set nodes 5x; get_quota nodes -> 5,",
     "soft quota is set, of memory only": """
         control quota-soft set memory 5; get_quota soft-memory -> 5,
-        get_quota memory -> 2621440,
-    """,
+        get_quota memory -> 2621440,""",
     "quota of an unknown domain is enoent": "control quota 7 -> ENOENT",
 }
 

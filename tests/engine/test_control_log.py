@@ -65,8 +65,7 @@ def state(dom0: Client) -> str:
 RULES = {
     "log on and off leave the switches": """
         state -> off obj io; control log on; state -> on obj io
-        control log -io; state -> on obj; control log off; state -> off obj
-    """,
+        control log -io; state -> on obj; control log off; state -> off obj""",
     # Twice does no harm, and tracing as a whole stays as it is.
     "each switch is switched on and off": "control log -obj; control log -io"
     + "".join(
@@ -80,14 +79,12 @@ RULES = {
     "switches have an effect once tracing is on": """
         control log +io; write /a; log -> -
         control log on; write /a; log -> io.request io.reply
-        control log off; write /a; log -> io.request
-    """,
+        control log off; write /a; log -> io.request""",
     # What is traced holds what others wrote.
     "guests have no say": """
         1 control log -> EACCES; log -> request.refused; 1 control log +tdb -> EACCES
         1 control logfile /l -> EACCES; 1 control memreport /r -> EACCES; wanted -> 0
-        state -> off obj io; 1 control log on -> EACCES; state -> off obj io
-    """,
+        state -> off obj io; 1 control log on -> EACCES; state -> off obj io""",
     # The log has its name if that is worth telling; nothing is traced that was not.
     **{
         f"{command} to a file that cannot be had says why": f"""
@@ -102,8 +99,7 @@ RULES = {
     # As C's without a trace file.
     "memreport needs a file if the log is none": """
         no_file; control memreport -> EINVAL; log -> request.refused
-        control memreport /report; wanted -> 1
-    """,
+        control memreport /report; wanted -> 1""",
 }
 
 

@@ -101,17 +101,14 @@ T4085 = "t" * 4085
 
 RULES: dict[str, str] = {
     "transaction of another connection is unknown": """
-        start -> 1,; a t1 read / -> ENOENT; t1 read / -> ''
-    """,
+        start -> 1,; a t1 read / -> ENOENT; t1 read / -> ''""",
     # Only an unknown id is an error.
     "requests that have no use for a transaction may name a known one": """
         start -> 1,; t1 control quota set nodes 9; t1 get_feature -> 15,
-        t1 get_domain_path 5 -> /local/domain/5,; t1 get_quota nodes -> 9,
-    """,
+        t1 get_domain_path 5 -> /local/domain/5,; t1 get_quota nodes -> 9,""",
     # C ignores it too.
     "watch and unwatch only echo the transaction": """
-        t77 watch /a t -> OK /a:t; t77 unwatch /a t
-    """,
+        t77 watch /a t -> OK /a:t; t77 unwatch /a t""",
     # A client that watches what it writes; others get the event alone.
     "event comes before the reply of the request or commit that caused it": """
         watch /a t -> OK /a:t; a watch /a t -> OK /a:t; write /a v -> /a:t OK
@@ -120,23 +117,19 @@ RULES: dict[str, str] = {
     # A client that reads slowly is told once; what differs is told each.
     "equal event that waits is not sent twice": """
         watch /a t -> OK /a:t; a write /a 1; a write /a/b 1; a write /a 2
-        a write /a/b 2; hear -> /a:t /a/b:t; a write /a 3; hear -> /a:t
-    """,
+        a write /a/b 2; hear -> /a:t /a/b:t; a write /a 3; hear -> /a:t""",
     # Nested watches with one token are told of a node once, as by C.
     "equal events of one request are one": """
         watch / t -> OK /:t; watch /a t -> OK /a:t; watch /a/b t -> OK /a/b:t
-        write /a/b v -> /a/b:t OK
-    """,
+        write /a/b v -> /a/b:t OK""",
     # Two of them may be about two domains.
     "events with at are never merged": """
         watch @introduceDomain t -> OK @introduceDomain:t; a introduce 5 1 1
-        a introduce 6 1 1; hear -> @introduceDomain:t @introduceDomain:t
-    """,
+        a introduce 6 1 1; hear -> @introduceDomain:t @introduceDomain:t""",
     # The request that caused it succeeds all the same (XSA-324).
     "event over 4096 bytes is dropped": f"""
         watch /a {T4085} -> OK /a:{T4085}; write /a/123456 -> /a/123456:{T4085} OK
-        write /a/1234567
-    """,
+        write /a/1234567""",
     # DIRECTORY of a node with many children (XSA-72).
     "reply over 4096 bytes is e2big": "\n".join(
         [f"write /d/{name}" for name in NAMES]
@@ -145,8 +138,7 @@ RULES: dict[str, str] = {
     ),
     # GET_PERMS of a list whose text is longer than the request that set it.
     "e2big of the encoder is a reply too": f"""
-        perms / n0 {"r0x80000000 " * 340}; get_perms / -> E2BIG
-    """,
+        perms / n0 {"r0x80000000 " * 340}; get_perms / -> E2BIG""",
 }
 
 

@@ -26,24 +26,19 @@ def guests(engine: Engine) -> Played:
 RULES = {
     "INTRODUCE connects, again reconnects, and RELEASE disconnects": """
         introduce 5 1 7; introduce 5 1 8; release 5
-        calls -> connect,5,7 reconnect,5,8 disconnect,5,0
-    """,
+        calls -> connect,5,7 reconnect,5,8 disconnect,5,0""",
     # One that the hypervisor does not have.
     "a domain without a channel may be introduced, and no connection is left": """
-        lenient; introduce 5 1 7; port -> 7; connections -> 1
-    """,
+        lenient; introduce 5 1 7; port -> 7; connections -> 1""",
     "a channel that cannot be given back keeps no domain; the log has the defect": """
         introduce 5 1 7; log -> -; defect; release 5
-        known -> 0; log -> channel.not_closed
-    """,
+        known -> 0; log -> channel.not_closed""",
     # The toolstack makes its home ready first; one that is not there has none.
     "a domain has rights before it is introduced": """
-        node /home n5; perms /home n6 -> ENOENT; calls -> -
-    """,
+        node /home n5; perms /home n6 -> ENOENT; calls -> -""",
     "a failed introduction leaves earlier rights alone": """
         node /home n5; refuse EINVAL; introduce 5 1 7 -> EINVAL
-        known -> 0 5; get_perms /home -> n5,
-    """,
+        known -> 0 5; get_perms /home -> n5,""",
     # Even if nobody has told yet that the first one is gone (XSA-322).
     "another domain of the same id inherits nothing": """
         introduce 5 1 7; node /of5 n5; node /for5 n0 r5; there 5 205
@@ -54,28 +49,22 @@ RULES = {
         introduce 5 1 7; node /of5 n5; watch /of5 t -> OK /of5:t
         watch @releaseDomain t -> OK @releaseDomain:t
         there 5 205; refuse EINVAL; introduce 5 1 9 -> /of5:t @releaseDomain:t EINVAL
-        release 5 -> ENOENT
-    """,
+        release 5 -> ENOENT""",
     # Whoever introduces it again does not bring it back, nor end it.
     "domain that is dying is not taken for another one": """
         introduce 5 1 7; watch @releaseDomain t -> OK @releaseDomain:t
-        not_there 5; introduce 5 1 7; calls -> connect,5,7 reconnect,5,7
-    """,
+        not_there 5; introduce 5 1 7; calls -> connect,5,7 reconnect,5,7""",
     "own domain has no channel to be connected": """
-        there 0 100; introduce 0 1 9; release 0 -> EINVAL; calls -> -
-    """,
+        there 0 100; introduce 0 1 9; release 0 -> EINVAL; calls -> -""",
     "end of a domain disconnects it, unless it was never introduced": """
         there 6 106; introduce 5 1 7; node /a n6; gone 5 6
-        calls -> connect,5,7 disconnect,5,0; known -> 0
-    """,
+        calls -> connect,5,7 disconnect,5,0; known -> 0""",
     # Of a known one all that it owns stays, of an unknown one nothing is kept.
     "a waiting domain that cannot be connected is left as it was": """
         node /home n5; there 6 106; refuse EINVAL; found 5 6
-        get_perms /home -> n5,; known -> 0 5; calls -> -
-    """,
+        get_perms /home -> n5,; known -> 0 5; calls -> -""",
     "a waiting domain is connected once": """
-        found 5; found 5; calls -> connect,5,0; log -> domain.found
-    """,
+        found 5; found 5; calls -> connect,5,0; log -> domain.found""",
 }
 
 

@@ -108,29 +108,24 @@ NODES: dict[str, str] = {
     "path over 2048 bytes is einval for a guest and not for dom0": f"""
         1 read {LONGEST} -> EACCES; 1 read {LONGEST}x -> EINVAL
         1 read /local/domain/1{LONGEST} -> EACCES; 1 watch @{LONGEST} t -> EINVAL
-        read {LONGEST}x -> ENOENT; write /{"x" * 4094}
-    """,
+        read {LONGEST}x -> ENOENT; write /{"x" * 4094}""",
     "any bytes are written and read, up to a payload less the path": f"""
         write /a; read /a -> ''; write /a \0; read /a -> ,
         write /a a\0b\xff; read /a -> a,b\xff
-        write /a {"x" * 4093}; read /a -> {"x" * 4093}
-    """,
+        write /a {"x" * 4093}; read /a -> {"x" * 4093}""",
     "relative path is below the home of the client's domain": """
         write name zero; write /local/domain/7; perms /local/domain/7 n7
         7 write name seven; read /local/domain/0/name -> zero
-        read /local/domain/7/name -> seven; 7 read name -> seven
-    """,
+        read /local/domain/7/name -> seven; 7 read name -> seven""",
     "two special names have permissions, also inside a transaction": """
         get_perms @introduceDomain -> n0,; get_perms @releaseDomain -> n0,r32757,
         start -> 1,; t1 perms @releaseDomain n0 r5
         t1 get_perms @releaseDomain -> n0,r5,; get_perms @releaseDomain -> n0,r32757,
-        t1 end T; get_perms @releaseDomain -> n0,r5,
-    """,
+        t1 end T; get_perms @releaseDomain -> n0,r5,""",
     # The order of checks of C (do_set_perms).
     "set_perms looks at entries, then the owner, then the path": """
         perms @x x7 -> EINVAL; perms @x n7 -> ENOENT; perms /a/ n7 -> ENOENT
-        perms /a/ n0 -> EINVAL; perms /no n0 -> ENOENT
-    """,
+        perms /a/ n0 -> EINVAL; perms /no n0 -> ENOENT""",
     # Before a malformed entry, owner or path (measured on C).
     "too many permissions of a guest come first": """
         1 perms a n1 r1 r2 r3 r4 r5 -> ENOSPC; 1 perms a x1 r1 r2 r3 r4 r5 -> ENOSPC
@@ -140,11 +135,9 @@ NODES: dict[str, str] = {
     "domid_any from a socket is for every domain": """
         write /a v; 9 read /a -> EACCES; perms /a n0 r32757; get_perms /a -> n0,r32757,
         9 read /a -> v; 9 write /a v -> EACCES; perms /a n0 b32757
-        get_perms /a -> n0,b32757,; 9 read /a -> v
-    """,
+        get_perms /a -> n0,b32757,; 9 read /a -> v""",
     "domid_any may own a node, and every domain has all rights then": """
-        write /a v; perms /a n32757; 9 write /a w; read /a -> w
-    """,
+        write /a v; perms /a n32757; 9 write /a w; read /a -> w""",
 }
 
 TRANSACTIONS: dict[str, str] = {
@@ -152,34 +145,26 @@ TRANSACTIONS: dict[str, str] = {
         a watch /a t -> OK /a:t; start -> 1,; t1 write /a/x 1; t1 mkdir /a/y
         t1 mkdir /a/z; t1 rm /a/z; t1 perms /a/x n0 r5; t1 read /a/x -> 1
         t1 directory /a -> x,y,; t1 get_perms /a/x -> n0,r5,; read /a/x -> ENOENT
-        a hear -> -; t1 end T; a hear -> /a/x:t /a/y:t; a get_perms /a/x -> n0,r5,
-    """,
+        a hear -> -; t1 end T; a hear -> /a/x:t /a/y:t; a get_perms /a/x -> n0,r5,""",
     "refused request does not spoil its transaction (measured on C)": """
         start -> 1,; t1 read /bad␣path -> EINVAL; t1 rm / -> EINVAL; t1 end X -> EINVAL
-        t1 write /a v; t1 end T; read /a -> v
-    """,
+        t1 write /a v; t1 end T; read /a -> v""",
     "discarded transaction leaves nothing, and its id is unknown then": """
         watch / t -> OK /:t; start -> 1,; t1 write /a v; t1 end F; read /a -> ENOENT
-        t1 end F -> ENOENT
-    """,
+        t1 end F -> ENOENT""",
     # The client begins anew with another id.
     "conflict is eagain and the transaction is gone": """
         start -> 1,; t1 read /tool -> ''; write /tool v; t1 end T -> EAGAIN
-        t1 end T -> ENOENT; start -> 2,
-    """,
+        t1 end T -> ENOENT; start -> 2,""",
     "end without a transaction is enoent, after a look at what to do": """
-        end T -> ENOENT; end F -> ENOENT; end X -> EINVAL
-    """,
+        end T -> ENOENT; end F -> ENOENT; end X -> EINVAL""",
     "payload of transaction_start does not matter": """
-        start -> 1,; start '' -> 2,; start ~x -> 3,; start abc def -> 4,
-    """,
+        start -> 1,; start '' -> 2,; start ~x -> 3,; start abc def -> 4,""",
     "an id is not used by what is refused for a quota": """
         limit 1 transactions 1; 1 start -> 1,; 1 start -> ENOSPC; 1 t1 end F
-        1 start -> 2,
-    """,
+        1 start -> 2,""",
     "transactions do not nest, and the one that is open goes on": """
-        start -> 1,; t1 start -> EBUSY; t1 end T
-    """,
+        start -> 1,; t1 start -> EBUSY; t1 end T""",
 }
 
 

@@ -26,33 +26,26 @@ RULES: dict[str, str] = {
         for token, told in (("t", "t"), ("''", ""), ("tok␣en\xff\x01",) * 2)
     ),
     # Strings are counted by their NULs, as by C.
-    "bytes after the last nul are ignored": """
-        watch /a t ~x -> OK /a:t; unwatch /a t ~x
-    """,
+    "bytes after the last nul are ignored": "watch /a t ~x -> OK /a:t; unwatch /a t ~x",
     # The depth does not tell them apart; another token or connection does.
     "second watch with same path and token is eexist": """
         watch /a t -> OK /a:t; watch /a t -> EEXIST; watch /a t 1 -> EEXIST
-        watch /a u -> OK /a:u; a watch /a t -> OK /a:t
-    """,
+        watch /a u -> OK /a:u; a watch /a t -> OK /a:t""",
     "a watch is known by its path and token together, and given up once": """
         watch /a t -> OK /a:t; unwatch /a u -> ENOENT; unwatch /b t -> ENOENT
-        unwatch /a t; unwatch /a t -> ENOENT; unwatch @no t -> ENOENT
-    """,
+        unwatch /a t; unwatch /a t -> ENOENT; unwatch @no t -> ENOENT""",
     # The spelling of the first decides how events are told.
     "relative and absolute name are the same watch": """
         watch rel t -> OK rel:t; watch /local/domain/0/rel t -> EEXIST; a write rel/x v
-        hear -> rel/x:t; unwatch /local/domain/0/rel t; a write rel/x v; hear -> -
-    """,
+        hear -> rel/x:t; unwatch /local/domain/0/rel t; a write rel/x v; hear -> -""",
     # Those begin with an at sign, not with the root.
     "watch of the root sees all nodes and no special names": """
         watch / t -> OK /:t; a write / v; a write /a/b v; a introduce 5 1 1
-        a perms @releaseDomain n0; hear -> /:t /a/b:t
-    """,
+        a perms @releaseDomain n0; hear -> /:t /a/b:t""",
     "refused watch leaves nothing, and can be registered later": """
         set_quota 1 watches 1; 1 watch /a t -> OK /a:t; 1 watch /b t -> ENOSPC
         1 watch /a t -> EEXIST; 1 unwatch /b t -> ENOENT
-        set_quota 1 watches 2; 1 watch /b t -> OK /b:t
-    """,
+        set_quota 1 watches 2; 1 watch /b t -> OK /b:t""",
     # Whatever its payload; ids of transactions go on from the last one.
     "reset_watches drops watches and transactions": "\n".join(
         f"""
@@ -66,12 +59,10 @@ RULES: dict[str, str] = {
     "reset_watches inside a transaction ends it": """
         watch /a t -> OK /a:t; a watch /a t -> OK /a:t; start -> 1,; start -> 2,
         t1 write /a 1; t2 write /a 2; t1 reset ''; t1 read /a -> ENOENT
-        t2 end T -> ENOENT; a write /a v -> /a:t OK; hear -> -
-    """,
+        t2 end T -> ENOENT; a write /a v -> /a:t OK; hear -> -""",
     # They happened before; the stream must stay whole.
     "reset_watches keeps the events that wait": """
-        watch /a t -> OK /a:t; a write /a v; reset -> /a:t OK
-    """,
+        watch /a t -> OK /a:t; a write /a v; reset -> /a:t OK""",
 }
 
 
