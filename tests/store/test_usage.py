@@ -115,16 +115,14 @@ RULES: Final[dict[str, str]] = {
         set /local/domain/1/ab/c n0 r1; memory 1 -> 53
         1 rm ab; memory 1 -> 24""",
     "a watch counts with its path, its token and each level": """
-        1 dir /local/domain/1; memory 1 -> 24
-        1 watch a/b token; memory 1 -> 1188
+        1 dir /local/domain/1; memory 1 -> 24; 1 watch a/b token; memory 1 -> 1188
         unwatch token; memory 1 -> 24""",
     "a guest may use exactly the quota: a longer value": """
         1 write a 1; room 1 3; 1 write a 12345 -> ENOMEM dom1 is at its quota
         room 1 4; 1 write a 12345""",
     "a guest may use exactly the quota: new nodes": """
-        1 dir /local/domain/1; room 1 54; 1 write b/c 123 -> ENOMEM
-        room 1 55; 1 write b/c 123; room 1 25; 1 mkdir d -> ENOMEM
-        room 1 26; 1 mkdir d""",
+        1 dir /local/domain/1; room 1 54; 1 write b/c 123 -> ENOMEM; room 1 55
+        1 write b/c 123; room 1 25; 1 mkdir d -> ENOMEM; room 1 26; 1 mkdir d""",
     "a guest may use exactly the quota: permissions": """
         1 write a; room 1 15; 1 set a n1 r0 r2 -> ENOMEM; room 1 16
         1 set a n1 r0 r2""",

@@ -14,9 +14,8 @@ RULES: Final[dict[str, str]] = {
         mkdir /a; 0* read /a/b -> ENOENT; 0* dir /a/b -> ENOENT; 0* get /a/b/c -> ENOENT
         0* set /a/b n0 -> ENOENT; 0* rm /a/b/c -> ENOENT""",
     "children are listed in the order of creation; one that comes again goes last": """
-        write /d/c; write /d/a; write /d/b; 0* dir /d -> c a b
-        0* rm /d/c; 0* write /d/c; 0* write /d/a 1; 0* dir /d -> a b c
-        0* dir /d/a -> -""",
+        write /d/c; write /d/a; write /d/b; 0* dir /d -> c a b; 0* rm /d/c
+        0* write /d/c; 0* write /d/a 1; 0* dir /d -> a b c; 0* dir /d/a -> -""",
     # Who may read.
     "READ, DIRECTORY and GET_PERMS need the right to read": """
         1 mkdir here
@@ -35,9 +34,8 @@ RULES: Final[dict[str, str]] = {
         1* read /of-2 -> EACCES; 1* dir /of-2 -> EACCES; 1* get /of-2 -> EACCES
         1* read /not-1 -> EACCES; 1* dir /not-1 -> EACCES; 1* get /not-1 -> EACCES""",
     "a domain has the rights of its target (SET_TARGET)": """
-        1 write own x; introduce 2; target 2 1
-        2* read /local/domain/1/own -> x; 2* write /local/domain/1/own y
-        2* read /local/domain/1/own -> y""",
+        1 write own x; introduce 2; target 2 1; 2* read /local/domain/1/own -> x
+        2* write /local/domain/1/own y; 2* read /local/domain/1/own -> y""",
     "the first entry that names the domain decides": """
         1 mkdir here; write /a x; set /a n0 n1 r1; 1* read /a -> EACCES""",
     "names of missing nodes cannot be probed without a right above": """
@@ -80,8 +78,7 @@ RULES: Final[dict[str, str]] = {
     "RM of a missing child succeeds; of what has no parent it is ENOENT": """
         0* rm /tool/nothing-here; 0* rm /tool/nothing-here/nor-here -> ENOENT""",
     "the root cannot be removed: EINVAL, EACCES for a guest": """
-        0* rm / -> EINVAL
-        1* rm / -> EACCES""",
+        0* rm / -> EINVAL; 1* rm / -> EACCES""",
     "RM asks for no right to what is below": """
         1 mkdir a/b; set /local/domain/1/a/b n0; set /local/domain/1/a n0 w1; 1* rm a
         1* dir /local/domain/1 -> -""",
@@ -93,8 +90,7 @@ RULES: Final[dict[str, str]] = {
         mkdir /a; set /a b0; 1* set /a n1 -> EACCES
         1* write own; 1* set own r1; 1* get own -> r1""",
     "a guest cannot give its node away (XSA-352)": """
-        1 mkdir a; 1* set a n0 -> EPERM
-        1* get a -> n1""",
+        1 mkdir a; 1* set a n0 -> EPERM; 1* get a -> n1""",
     "permissions of special nodes are set and read": """
         1* get @releaseDomain -> n0 r32757
         1* get @introduceDomain -> EACCES
