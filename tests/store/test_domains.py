@@ -56,16 +56,6 @@ def test_all_are_listed_as_they_became_known(domains: Domains) -> None:
     assert [domain.domid for domain in domains.all()] == [0, 5, 3]
 
 
-def test_nobody_has_a_domain_that_is_gone_as_its_target(domains: Domains) -> None:
-    """Its id would else give the rights of the next one."""
-    stub, other = domains.know(6, 11), domains.know(7, 12)
-    stub.caller.target = 5
-    other.caller.target = 6
-    domains.forget(5)
-
-    assert (stub.caller.target, other.caller.target) == (-1, 6)
-
-
 def test_a_domain_that_exists_becomes_known_when_it_is_mentioned() -> None:
     """The toolstack gives it permissions before it introduces it."""
     domains = Domains(OneDomain())

@@ -129,21 +129,3 @@ def test_an_event_of_a_special_name_is_shown_as_it_is(store: Store) -> None:
     watch = Watch(1, store.privileged.caller, (name,), name, b"t", UNLIMITED)
 
     assert told([Event(watch, name)]) == [(name, b"t")]
-
-
-@pytest.mark.pure_only
-def test_a_defect_in_the_events_leaves_what_has_happened(
-    store: Store, dom0: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The request stands, nobody is told, and the log learns of it."""
-    dom0.watch(b"/")
-    transaction = dom0.start()
-    transaction.write(b"/b", b"2")
-    with monkeypatch.context() as patch:
-        patch.setattr("xsd.store.store.events_for", None)
-        assert dom0.write(b"/a", b"1") == []
-        assert transaction.commit() == []
-
-    assert (dom0.read(b"/a"), dom0.read(b"/b")) == (b"1", b"2")
-    assert [type(each) for each in store.defects] == [TypeError, TypeError]
-    assert dom0.write(b"/a") == [(b"/a", b"/")]

@@ -8,7 +8,6 @@ from tests.store.script import Play
 from tests.store.support import Client, Enter
 from xsd.protocol.errors import XenStoreError
 from xsd.store import Store
-from xsd.store.exceeded import QuotaExceeded
 from xsd.store.quota import (
     DEFAULTS,
     MEMORY,
@@ -147,15 +146,6 @@ RULES: Final[dict[str, str]] = {
 def test_quotas(store: Store, rule: str, *, inside: bool) -> None:
     """What is done by 1* is done in both ways."""
     Play(store, inside=inside).run(RULES[rule])
-
-
-def test_a_quota_names_its_domain_and_limit(guest: Client, enter: Enter) -> None:
-    """The operator reads it in the log."""
-    guest.store.quotas.set(1, NODES, 1)
-    with pytest.raises(QuotaExceeded, match="dom1 is at its quota of 1 nodes") as it:
-        enter(guest).write(b"a")
-
-    assert (it.value.domid, it.value.quota, it.value.limit) == (1, NODES, 1)
 
 
 def test_limit_0_is_no_limit(guest: Client, enter: Enter) -> None:

@@ -10,9 +10,8 @@ from xsd.protocol.perms import Caller
 from xsd.protocol.request import UNLIMITED
 from xsd.store import Store, Watch
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
-from xsd.store.quota import DEFAULTS
 from xsd.store.tree import find
-from xsd.store.usage import NODE_BYTES, Account, Growth, Holdings, Usage
+from xsd.store.usage import NODE_BYTES, Account, Growth, Holdings
 
 EMPTY = 16 + 8
 """Bytes of a record with one permission, no value and no children."""
@@ -68,11 +67,6 @@ def test_growth_has_no_entry_for_what_does_not_change() -> None:
         growth.add(*entry)
 
     assert (growth.nodes.used, growth.memory.used) == ({1: 1}, {2: 8})
-
-
-def test_there_is_an_account_for_each_quota() -> None:
-    """In the same order."""
-    assert [name for name, _account in Usage().by_quota()] == list(DEFAULTS)
 
 
 def test_the_end_of_a_domain_ends_its_maxima(store: Store) -> None:

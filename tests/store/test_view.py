@@ -33,9 +33,6 @@ RULES: Final[dict[str, str]] = {
         1* get /write-only -> EACCES
         1* read /of-2 -> EACCES; 1* dir /of-2 -> EACCES; 1* get /of-2 -> EACCES
         1* read /not-1 -> EACCES; 1* dir /not-1 -> EACCES; 1* get /not-1 -> EACCES""",
-    "a domain has the rights of its target (SET_TARGET)": """
-        1 write own x; introduce 2; target 2 1; 2* read /local/domain/1/own -> x
-        2* write /local/domain/1/own y; 2* read /local/domain/1/own -> y""",
     "the first entry that names the domain decides": """
         1 mkdir here; write /a x; set /a n0 n1 r1; 1* read /a -> EACCES""",
     "names of missing nodes cannot be probed without a right above": """
@@ -104,15 +101,6 @@ RULES: Final[dict[str, str]] = {
 def test_the_node_operations(store: Store, rule: str, *, inside: bool) -> None:
     """What is done by 0* and 1* is done in both ways."""
     Play(store, inside=inside).run(RULES[rule])
-
-
-def test_a_value_is_any_bytes(dom0: Client, enter: Enter) -> None:
-    """READ returns what was written, NULs and all; empty too."""
-    dom0.write(b"/a", b"x\0\xff")
-    dom0.write(b"/b", b"")
-    client = enter(dom0)
-
-    assert (client.read(b"/a"), client.read(b"/b")) == (b"x\0\xff", b"")
 
 
 LETTERS: Final = [b"%c" % each for each in b"0123456789-_" + bytes(range(65, 91))]
