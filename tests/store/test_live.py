@@ -53,7 +53,7 @@ def test_changes_are_listed(store: Store, rule: str) -> None:
 def test_nothing_is_listed_when_nobody_wants_to_know(store: Store) -> None:
     """Neither watches nor anybody else."""
     store.listening = False
-    ask(store, "write /a/b 1; rm /a")
+    ask(store, "write /a/b 1; write /a/b 2; rm /a")
 
     assert store.live.changes == []
 
