@@ -96,7 +96,6 @@ def test_defect_of_a_handler_is_eio(
     assert dom0.reply(Op.READ, b"/tool\0") == (Op.READ, b"")
 
 
-NAMES = [f"{number:02}" + "x" * 253 for number in range(16)]
 T4085 = "t" * 4085
 
 RULES: dict[str, str] = {
@@ -130,12 +129,6 @@ RULES: dict[str, str] = {
     "event over 4096 bytes is dropped": f"""
         watch /a {T4085} -> OK /a:{T4085}; write /a/123456 -> /a/123456:{T4085} OK
         write /a/1234567""",
-    # DIRECTORY of a node with many children (XSA-72).
-    "reply over 4096 bytes is e2big": "\n".join(
-        [f"write /d/{name}" for name in NAMES]
-        + [f"directory /d -> {','.join(NAMES)},"]
-        + ["write /d/x; directory /d -> E2BIG"]
-    ),
     # GET_PERMS of a list whose text is longer than the request that set it.
     "e2big of the encoder is a reply too": f"""
         perms / n0 {"r0x80000000 " * 340}; get_perms / -> E2BIG""",

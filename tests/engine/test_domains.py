@@ -2,17 +2,10 @@
 
 import pytest
 
-from tests.engine.played import Played
 from tests.engine.script import Verb, play
-from tests.engine.support import Client
 from xsd.engine import Engine
-from xsd.protocol.ops import Op
 
 RULES = {
-    "a domain that is gone is told with its nodes, first what it owned": """
-        found 5; node /own n5; watch @releaseDomain t -> OK @releaseDomain:t
-        watch /own own -> OK /own:own
-        gone 5; hear -> /own:own @releaseDomain:t""",
     # A watch without a depth cannot tell them apart anyway.
     "domains that shut down are told once, but each by its number": """
         found 5 6; a watch @releaseDomain t -> OK @releaseDomain:t
@@ -35,10 +28,6 @@ RULES = {
         node /own5 n5; node /own6 n6; watch / root -> OK /:root
         gone 5 9 6
         hear -> /own5:root @releaseDomain:t /own6:root @releaseDomain:t""",
-    "a found domain is told once, like an introduced one, and the log has it": """
-        watch @introduceDomain t -> OK @introduceDomain:t
-        found 5; found 5; hear -> @introduceDomain:t; log -> domain.found
-        release 6 -> ENOENT""",
 }
 
 
@@ -51,17 +40,3 @@ VERBS: dict[str, Verb] = {
 def test_domains(engine: Engine, rule: str) -> None:
     """Each rule as the script that shows it."""
     play(engine, RULES[rule], VERBS)
-
-
-def test_another_domain_is_not_served_by_the_channel_of_the_first(dom0: Client) -> None:
-    """INTRODUCE finds out that it is another one; the first one's connection ends."""
-    guests = Played()
-    dom0.engine.attach(guests)
-    dom0.ok(Op.INTRODUCE, b"5\x001\x007\0")
-    first = guests.links[5]
-    guests.there[5] = 205
-    dom0.ok(Op.INTRODUCE, b"5\x001\x008\0")
-
-    assert first.lost
-    assert guests.links[5] is not first
-    assert guests.links[5].is_channel

@@ -44,6 +44,10 @@ RULES = {
     "dirty connections are told once": """
         a watch /a t -> OK /a:t; b hear; dirty -> 2; feed write /a 1; feed read /a; turn
         dirty -> 2 1; dirty -> -; a hear -> /a:t""",
+    # What comes is queued.
+    "nothing is answered before the turn": f"""
+        busy -> False; {ASK} busy -> True; hear -> -; dirty -> -
+        one_turn; dirty -> 1; busy -> False; hear -> {PATHS}""",
     # Not even what looks like a request, and it is told once, to link and log.
     "nothing is read after a bad header": """
         bad_header; turn; dirty -> 1; log -> connection.broken
@@ -117,18 +121,6 @@ VERBS: dict[str, Verb] = {
 def test_connections(engine: Engine, rule: str) -> None:
     """Each rule as the script that shows it."""
     play(engine, RULES[rule], VERBS)
-
-
-def test_nothing_is_answered_before_the_turn(engine: Engine, dom0: Client) -> None:
-    """What comes is queued; that there is something says `busy`."""
-    queued = [engine.busy]
-    engine.feed(dom0.connection, ONE)
-    queued.append(engine.busy)
-
-    assert queued == [False, True]
-    assert (dom0.connection.outbox.size, engine.take_dirty()) == (0, [])
-    engine.turn(0)
-    assert (engine.take_dirty(), engine.busy) == ([dom0.connection], False)
 
 
 REQUESTS = "watch /a t; write /a 1; read /a; directory /; read /no; reset"

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.engine.script import play
-from tests.engine.support import OK, Client, event, guest_of
+from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
@@ -92,18 +92,9 @@ def test_special_name_is_einval_where_it_may_not_stand(
     assert dom0.errno(op, naming(op, path)) is EINVAL
 
 
-@pytest.mark.parametrize("path", [b"@", b"@x", b"@a b", b"@a//b/", b"@releaseDomain/5"])
-def test_special_name_that_does_not_exist(dom0: Client, path: bytes) -> None:
-    """It has no permissions; but any of them may be watched."""
-    for op in (Op.GET_PERMS, Op.SET_PERMS, Op.UNWATCH):
-        assert dom0.errno(op, naming(op, path)) is ENOENT
-    assert dom0.ask(Op.WATCH, path + b"\0t\0") == [(Op.WATCH, OK), event(path, b"t")]
-    assert dom0.reply(Op.UNWATCH, path + b"\0t\0") == (Op.UNWATCH, OK)
-
-
 LONGEST = "/" + "x" * 2047
 
-NODES: dict[str, str] = {
+RULES: dict[str, str] = {
     # The domain's home is not counted.
     "path over 2048 bytes is einval for a guest and not for dom0": f"""
         1 read {LONGEST} -> EACCES; 1 read {LONGEST}x -> EINVAL
@@ -122,6 +113,11 @@ NODES: dict[str, str] = {
         start -> 1,; t1 perms @releaseDomain n0 r5
         t1 get_perms @releaseDomain -> n0,r5,; get_perms @releaseDomain -> n0,r32757,
         t1 end T; get_perms @releaseDomain -> n0,r5,""",
+    "special name that does not exist has no permissions": "\n".join(
+        f"{request} -> ENOENT"
+        for name in ("@", "@x", "@a␣b", "@a//b/", "@releaseDomain/5")
+        for request in (f"get_perms {name}", f"perms {name} n0", f"unwatch {name} t")
+    ),
     # The order of checks of C (do_set_perms).
     "set_perms looks at entries, then the owner, then the path": """
         perms @x x7 -> EINVAL; perms @x n7 -> ENOENT; perms /a/ n7 -> ENOENT
@@ -131,6 +127,12 @@ NODES: dict[str, str] = {
         1 perms a n1 r1 r2 r3 r4 r5 -> ENOSPC; 1 perms a x1 r1 r2 r3 r4 r5 -> ENOSPC
         1 perms a n77 r1 r2 r3 r4 r5 -> ENOSPC; 1 perms a/ n1 r1 r2 r3 r4 r5 -> ENOSPC
     """,
+    # A NUL more at the end; the generation is that of the directory.
+    "directory_part has generation and names from the offset": """
+        mkdir /d/one; mkdir /d/two; directory_part /d 0 -> 9,one,two,,
+        directory_part /d 4 -> 9,two,,; directory_part /d 8 -> 9,,
+        directory_part /d -1 -> 9,,; directory_part /no 0 -> ENOENT
+        start -> 1,; t1 rm /d; t1 directory_part /d 0 -> ENOENT""",
     # C ends with a null pointer here, since a socket has no domain.
     "domid_any from a socket is for every domain": """
         write /a v; 9 read /a -> EACCES; perms /a n0 r32757; get_perms /a -> n0,r32757,
@@ -138,9 +140,6 @@ NODES: dict[str, str] = {
         get_perms /a -> n0,b32757,; 9 read /a -> v""",
     "domid_any may own a node, and every domain has all rights then": """
         write /a v; perms /a n32757; 9 write /a w; read /a -> w""",
-}
-
-TRANSACTIONS: dict[str, str] = {
     "requests in a transaction see it and others do not": """
         a watch /a t -> OK /a:t; start -> 1,; t1 write /a/x 1; t1 mkdir /a/y
         t1 mkdir /a/z; t1 rm /a/z; t1 perms /a/x n0 r5; t1 read /a/x -> 1
@@ -168,29 +167,7 @@ TRANSACTIONS: dict[str, str] = {
 }
 
 
-@pytest.mark.parametrize("rule", [*NODES, *TRANSACTIONS])
+@pytest.mark.parametrize("rule", RULES)
 def test_nodes_and_transactions(engine: Engine, rule: str) -> None:
     """Each rule as the script that shows it."""
-    play(engine, (NODES | TRANSACTIONS)[rule])
-
-
-def test_directory_part_has_generation_and_names_from_the_offset(dom0: Client) -> None:
-    """A NUL more at the end; the generation changes with the names."""
-    for name in (b"one", b"two"):
-        dom0.ok(Op.MKDIR, b"/d/" + name + b"\0")
-    op, payload = dom0.reply(Op.DIRECTORY_PART, b"/d\x000\0")
-    generation, _, names = payload.partition(b"\0")
-
-    assert op == Op.DIRECTORY_PART
-    assert generation.isdigit()
-    assert names == b"one\0two\0\0"
-    head = generation + b"\0"
-    assert dom0.reply(op, b"/d\x004\0") == (op, head + b"two\0\0")
-    for offset in (b"8", b"-1"):
-        assert dom0.reply(op, b"/d\0" + offset + b"\0") == (op, head + b"\0")
-    assert dom0.errno(op, b"/no\x000\0") is ENOENT
-    dom0.ok(Op.MKDIR, b"/d/three\0")
-    assert not dom0.reply(op, b"/d\x000\0")[1].startswith(head)
-    tx = dom0.start()
-    dom0.ok(Op.MKDIR, b"/d/four\0", tx)
-    assert dom0.reply(op, b"/d\x008\0", tx)[1].endswith(b"\0three\0four\0\0")
+    play(engine, RULES[rule])

@@ -3,10 +3,8 @@
 import pytest
 
 from tests.engine.script import play
-from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
-from xsd.protocol.errors import Errno
-from xsd.protocol.ops import FEATURE_ERROR, Op
+from xsd.protocol.ops import FEATURE_ERROR
 
 RULES: dict[str, str] = {
     # Whether or not the node exists, and whoever may read it. It comes after the reply:
@@ -74,12 +72,9 @@ def test_watches(engine: Engine, rule: str) -> None:
 
 def test_depth_is_einval_for_a_domain_that_is_not_offered_it(engine: Engine) -> None:
     """SET_FEATURE can hide it; before the path is looked at."""
-    engine.connect(5)
-    Client(engine).ok(Op.SET_FEATURE, b"5\0%d\0" % FEATURE_ERROR)
-    guest = guest_of(engine, 5)
-
-    assert guest.errno(Op.WATCH, b"/a/\0t\x001\0") is Errno.EINVAL
-    assert guest.errno(Op.WATCH, b"/a\0t\x001\0") is Errno.EINVAL
-    guest.ok(Op.WATCH, b"/a\0t\0")
-    assert guest.get(Op.GET_FEATURE) == b"%d\0" % FEATURE_ERROR
-    Client(engine).ok(Op.WATCH, b"/a\0t\x001\0")
+    play(engine, f"come 5; set_feature 5 {FEATURE_ERROR}")
+    script = f"""
+        5 watch /a/ t 1 -> EINVAL; 5 watch /a t 1 -> EINVAL; 5 watch /a t -> OK /a:t
+        5 get_feature -> {FEATURE_ERROR},; watch /a t 1 -> OK /a:t
+    """
+    play(engine, script)

@@ -11,6 +11,7 @@ from xsd.engine import Engine
 from xsd.engine.inputs import CAME, KINDS, REQUEST, WENT, Input, MemoryTape
 from xsd.engine.replay import DivergenceError, replay
 from xsd.engine.state import describe, differences
+from xsd.protocol.frame import FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
 from xsd.store import Store
 
@@ -108,6 +109,7 @@ SCENARIOS = {
     "domains are found without INTRODUCE, if they can be connected": """
         found 5; 5 start -> 1,; refuse EINVAL; found 6; 6 start -> 1,""",
 }
+(FRAME,) = FrameDecoder().feed(encode_frame(Op.WRITE, 1, 0, b"/a\0v"))
 scenarios = pytest.mark.parametrize("scenario", SCENARIOS)
 
 
@@ -181,6 +183,7 @@ def test_what_a_client_has_read_is_not_state() -> None:
     ("entry", "reason"),
     [
         (Input(WENT, 6, 9), "there is no connection 9"),
+        (Input(REQUEST, 7, 9, 0, FRAME), "there is no connection 9"),
         (Input(CAME, 6, 9), "LookupError(Connection(#1, dom0))"),
         (Input(CAME, 7, 1), "generation 6"),
         (Input(CAME, 6, 1, answers=(4,)), "1 answers were not asked for"),
@@ -196,13 +199,3 @@ def test_a_divergence_says_where_and_why(entry: Input, reason: str) -> None:
 
     assert (caught.value.place, caught.value.entry) == (0, entry)
     assert str(caught.value) == f"input 0, {entry!r}: {reason}"
-
-
-def test_a_request_of_nobody_is_a_divergence() -> None:
-    """Its connection came with an input that is missing."""
-    world = World("write /a v")
-    (_came, write) = world.tape.inputs
-    assert write.kind == REQUEST
-
-    with pytest.raises(DivergenceError, match="there is no connection 1"):
-        world.again([write])

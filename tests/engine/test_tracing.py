@@ -6,7 +6,7 @@ from tests.engine.script import Verb, play
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
-from xsd.engine.tracing import DEFAULT_SWITCHES, PAYLOAD_SHOWN, SWITCHES, name_of
+from xsd.engine.tracing import DEFAULT_SWITCHES, PAYLOAD_SHOWN, SWITCHES
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.store import Store
@@ -205,12 +205,6 @@ def test_the_trace_is_told_of_changes_as_long_as_it_is_needed(engine: Engine) ->
         assert store.listening is listening
         assert len(engine.core.consumers) == listening
         assert (store.watches.count, store.usage.watches.of(0)) == (0, 0)
-
-
-def test_message_types_have_names_or_numbers() -> None:
-    """Whatever a client sends."""
-    assert name_of(Op.READ) == "READ"
-    assert name_of(2**32 - 1) == "4294967295"
 
 
 def test_a_trace_of_a_store_with_another_privileged_domain_works() -> None:
