@@ -251,9 +251,7 @@ REQUESTS = st.tuples(
 
 @pytest.mark.slow
 @settings(deadline=None)
-@given(
-    requests=st.lists(st.tuples(st.integers(0, 2), REQUESTS), max_size=40),
-)
+@given(requests=st.lists(st.tuples(st.integers(0, 2), REQUESTS), max_size=40))
 def test_every_request_has_exactly_one_reply(
     requests: list[tuple[int, tuple[int, bytes, int]]],
 ) -> None:

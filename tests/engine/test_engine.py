@@ -7,14 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.engine.script import Verb, lines_of, play, request
-from tests.engine.support import (
-    Client,
-    guest_of,
-    refusal,
-    run,
-    take_bytes,
-    told,
-)
+from tests.engine.support import Client, guest_of, refusal, run, take_bytes, told
 from xsd.engine import HIGH_WATER, Connection, Engine
 from xsd.engine.engine import GUEST_TURN, TURN, TURN_OF_ALL
 from xsd.engine.state import describe

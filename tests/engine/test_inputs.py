@@ -6,13 +6,7 @@ from typing import final
 import pytest
 
 from tests.engine.script import Verb, lines_of, play, request
-from tests.engine.support import (
-    OK,
-    Client,
-    event,
-    guest_of,
-    told,
-)
+from tests.engine.support import OK, Client, event, guest_of, told
 from xsd.engine import Connection, Engine
 from xsd.engine.core import Core
 from xsd.engine.dispatch import _TABLE

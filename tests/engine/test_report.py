@@ -9,12 +9,7 @@ import pytest
 from tests.engine.script import play
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
-from xsd.engine.report import (
-    ABOUT_BYTES,
-    BYTES,
-    as_text,
-    report,
-)
+from xsd.engine.report import ABOUT_BYTES, BYTES, as_text, report
 from xsd.protocol.ops import Op
 from xsd.store.node import Node
 
