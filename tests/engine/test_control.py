@@ -103,7 +103,7 @@ def test_print_puts_a_line_into_the_log(dom0: Client) -> None:
 
 
 def test_quota_shows_all_limits(dom0: Client) -> None:
-    """A heading, and one a line."""
+    """A heading, and one a line; of soft ones there is one."""
     heading, *lines = run(dom0, b"quota").splitlines()
 
     assert heading == "Quota settings:"
@@ -114,10 +114,6 @@ def test_quota_shows_all_limits(dom0: Client) -> None:
     assert lines[0] == "nodes            :     1000 Nodes a domain may own"
     dom0.ok(Op.CONTROL, b"quota\0set\0nodes\x005\0")
     assert "nodes            :        5 " in run(dom0, b"quota")
-
-
-def test_quota_soft_shows_the_only_one(dom0: Client) -> None:
-    """A heading and a line."""
     assert run(dom0, b"quota-soft") == (
         "Quota settings:\nmemory           :  2097152 Bytes a domain may occupy\n"
     )

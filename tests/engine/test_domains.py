@@ -10,7 +10,8 @@ RULES = {
     "domains that shut down are told once, but each by its number": """
         found 5 6; a watch @releaseDomain t -> OK @releaseDomain:t
         b watch @releaseDomain t 1 -> OK @releaseDomain:t
-        stop 5 6; a hear -> @releaseDomain:t
+        c watch @releaseDomain/5 t -> OK @releaseDomain/5:t
+        stop 5 6; a hear -> @releaseDomain:t; c hear -> @releaseDomain/5:t
         b hear -> @releaseDomain/5:t @releaseDomain/6:t""",
     "its connections end, too, which their links are told": """
         5 hear; dirty -> -; gone 5; 5 state -> lost; dirty -> 2""",

@@ -1,5 +1,7 @@
 """xsd.engine.handlers: what each request does, through whole frames."""
 
+from itertools import product
+
 import pytest
 
 from tests.engine.script import play
@@ -67,8 +69,14 @@ NO_PATHS = (
 ).split(b"|")
 
 
-@pytest.mark.parametrize("op", [*PLAIN, *SPECIAL])
-@pytest.mark.parametrize("path", NO_PATHS)
+SPECIAL_NAMES = [b"@", b"@releaseDomain", b"@releaseDomain/5", b"@x"]
+"""Only watches and permissions know them."""
+
+
+@pytest.mark.parametrize(
+    ("op", "path"),
+    [*product([*PLAIN, *SPECIAL], NO_PATHS), *product(PLAIN, SPECIAL_NAMES)],
+)
 @pytest.mark.parametrize("inside", [False, True])
 def test_what_is_no_path_is_einval(
     engine: Engine, op: Op, path: bytes, *, inside: bool
@@ -81,15 +89,6 @@ def test_what_is_no_path_is_einval(
             assert client.errno(op, naming(op, path), tx) is EINVAL
         if tx:
             client.ok(Op.TRANSACTION_END, b"T\0", tx)
-
-
-@pytest.mark.parametrize("op", PLAIN)
-@pytest.mark.parametrize("path", [b"@", b"@releaseDomain", b"@releaseDomain/5", b"@x"])
-def test_special_name_is_einval_where_it_may_not_stand(
-    dom0: Client, op: Op, path: bytes
-) -> None:
-    """Only watches and permissions know such names."""
-    assert dom0.errno(op, naming(op, path)) is EINVAL
 
 
 LONGEST = "/" + "x" * 2047
@@ -108,11 +107,6 @@ RULES: dict[str, str] = {
         write name zero; write /local/domain/7; perms /local/domain/7 n7
         7 write name seven; read /local/domain/0/name -> zero
         read /local/domain/7/name -> seven; 7 read name -> seven""",
-    "two special names have permissions, also inside a transaction": """
-        get_perms @introduceDomain -> n0,; get_perms @releaseDomain -> n0,r32757,
-        start -> 1,; t1 perms @releaseDomain n0 r5
-        t1 get_perms @releaseDomain -> n0,r5,; get_perms @releaseDomain -> n0,r32757,
-        t1 end T; get_perms @releaseDomain -> n0,r5,""",
     "special name that does not exist has no permissions": "\n".join(
         f"{request} -> ENOENT"
         for name in ("@", "@x", "@a␣b", "@a//b/", "@releaseDomain/5")

@@ -5,11 +5,8 @@ from typing import Final
 import pytest
 
 from tests.store.script import Play
-from tests.store.support import Client, told
-from xsd.protocol.request import UNLIMITED
+from tests.store.support import Client
 from xsd.store import Store
-from xsd.store.events import Event
-from xsd.store.watches import Watch
 
 RULES: Final[dict[str, str]] = {
     # Which and in which order.
@@ -121,11 +118,3 @@ def test_an_event_knows_the_absolute_path_too(guest: Client) -> None:
 
     assert (event.path, event.shown) == (b"/local/domain/1/some", b"some")
     assert repr(event) == "Event(b'some', b'token')"
-
-
-def test_an_event_of_a_special_name_is_shown_as_it_is(store: Store) -> None:
-    """It is neither absolute nor relative."""
-    name = b"@releaseDomain"
-    watch = Watch(1, store.privileged.caller, (name,), name, b"t", UNLIMITED)
-
-    assert told([Event(watch, name)]) == [(name, b"t")]

@@ -6,7 +6,6 @@ import pytest
 
 from tests.store.script import Play
 from tests.store.support import Client, Enter
-from xsd.protocol.errors import XenStoreError
 from xsd.store import Store
 from xsd.store.quota import (
     DEFAULTS,
@@ -63,19 +62,6 @@ def test_a_domain_that_is_gone_leaves_no_limits() -> None:
     quotas.forget(6)
 
     assert quotas.limit(5, NODES) == 1000
-
-
-@pytest.mark.parametrize("name", ["", "node", "soft-nodes", "soft-", "memory-soft"])
-def test_an_unknown_quota_is_einval(name: str) -> None:
-    """To ask for and to set; nothing is set."""
-    quotas = Quotas()
-    for domid in (-1, 5):
-        with pytest.raises(XenStoreError, match="EINVAL: unknown quota"):
-            quotas.get(domid, name)
-        with pytest.raises(XenStoreError, match="EINVAL: unknown quota"):
-            quotas.set(domid, name, 1)
-
-    assert quotas.names() == Quotas().names()
 
 
 # In force.

@@ -63,9 +63,6 @@ RULES: Final[dict[str, str]] = {
         target 6 5 -> ENOENT dom5 is not introduced
         shut 5 -> ENOENT dom5 is not introduced
         know 5; resume 5 -> ENOENT dom5 is not introduced""",
-    "features, those that there are, are set before a domain is introduced": """
-        know 5; features 5 2048 -> EINVAL unknown features 2048
-        features 5 1; introduce 5; features 5 2 -> EBUSY dom5 is introduced""",
     "a released domain takes its nodes along, with all below; then its end is told": """
         introduce 5; introduce 6; write /a/own; set /a/own n5
         write /a/own/child; set /a/own/child n6; write /a/other; set /a/other n6
@@ -109,6 +106,7 @@ RULES: Final[dict[str, str]] = {
         t3 commit""",
     "a shut down is told to watches with a depth": """
         introduce 5; watch @releaseDomain; watch @releaseDomain/5
+        watch @releaseDomain/6; watch @releaseDomain 0 0; watch @introduceDomain in 1
         watch @releaseDomain deep 1
         shut 5 -> @releaseDomain/5:@releaseDomain/5 @releaseDomain/5:deep""",
 }

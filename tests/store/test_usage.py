@@ -6,9 +6,7 @@ import pytest
 
 from tests.store.script import Play, play
 from tests.store.support import Client, at
-from xsd.protocol.perms import Caller
-from xsd.protocol.request import UNLIMITED
-from xsd.store import Store, Watch
+from xsd.store import Store
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.tree import find
 from xsd.store.usage import NODE_BYTES, Account, Growth, Holdings
@@ -218,13 +216,3 @@ def test_a_commit_is_refused_that_takes_its_owner_over_the_quota(
         quota 1 memory 0; 1 start t2; t2 write a 1; quota 1 memory {full + 1}; t2 commit
         1 read a -> 1
     """)
-
-
-def test_size_of_a_watch_knows_relative_paths() -> None:
-    """It is the full path that the index holds."""
-    caller = Caller(1, privileged=False)
-    path = at(b"/local/domain/1/a")
-    shown = b"a", b"/local/domain/1/a"
-    sizes = {Watch(1, caller, path, each, b"t", UNLIMITED).size for each in shown}
-
-    assert len(sizes) == 1

@@ -56,35 +56,6 @@ def test_removing_a_watch_removes_the_places_that_only_it_needed(
     assert index.all() == []
 
 
-@pytest.mark.parametrize(
-    ("plain", "deep", "told"),
-    [
-        (True, True, "plain own/5 1/5"),
-        (True, False, "plain"),
-        (False, True, "own/5 1/5"),
-    ],
-)
-def test_special_watches_are_told_by_their_depth(
-    index: WatchIndex, told: str, *, plain: bool, deep: bool
-) -> None:
-    """Without one the name; with one the domain too, but nothing at depth 0."""
-    named, domid = b"@releaseDomain", 5
-
-    assert index.special_hits(named, domid, plain=True, deep=True) == []
-    watch_on(index, b"@releaseDomain/6", b"other")
-    assert index.special_hits(named, domid, plain=True, deep=True) == []
-    watch_on(index, named, b"plain")
-    watch_on(index, named, b"0", 0)
-    watch_on(index, b"@releaseDomain/5", b"own")
-    watch_on(index, named, b"1", 1)
-    watch_on(index, b"@introduceDomain", b"introduce")
-    watch_on(index, b"/", b"root")
-    hits = index.special_hits(named, domid, plain=plain, deep=deep)
-    assert [
-        watch.token + path.removeprefix(named) for watch, path in hits
-    ] == told.encode().split()
-
-
 SIZES: Final[dict[str, list[bytes]]] = {
     "typical": [b"/local/domain/5/device/vif/%d/state" % n for n in range(128)],
     "one place": [b"/local/domain/5/device"] * 128,
