@@ -6,12 +6,11 @@ from hypothesis import strategies as st
 
 from tests.engine.script import lines_of, play, request
 from tests.engine.support import Client, guest_of, refusal
+from tests.support.replaying import assert_replays
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.core import UNSENT_MAX, Core
 from xsd.engine.dispatch import _TABLE, REFUSALS_LOGGED
 from xsd.engine.inputs import MemoryTape
-from xsd.engine.replay import replay
-from xsd.engine.state import describe, differences
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import OP_LIMIT, Op
 from xsd.store import Store, Transaction
@@ -260,7 +259,7 @@ def test_every_request_has_exactly_one_reply(
     What was on the tape makes an equal engine.
     """
     engine = Engine(Store())
-    tape = engine.tape = MemoryTape()
+    engine.tape = MemoryTape()
     clients = [Client(engine), guest_of(engine), Client(engine)]
     for number, (op, payload, tx) in requests:
         client = clients[number]
@@ -270,9 +269,7 @@ def test_every_request_has_exactly_one_reply(
         assert client.unanswered == 0
         assert refusal(Errno.EIO) not in messages
     assert all(notice.error is None for notice in engine.take_notices())
-    again = Engine(Store())
-    replay(again, tape.inputs)
-    assert differences(describe(engine), describe(again)) == []
+    assert_replays(engine)
 
 
 def test_the_first_refusal_for_a_quota_is_told(engine: Engine) -> None:

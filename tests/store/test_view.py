@@ -134,18 +134,6 @@ def test_a_directory_over_4096_bytes_is_e2big(
     play(client, "dir /d -> E2BIG")
 
 
-def test_a_part_of_a_directory_begins_with_the_generation(
-    dom0: Client, enter: Enter
-) -> None:
-    """Then the names from the offset on; a NUL more stands for the end."""
-    play(dom0, "write /d/abc; write /d/de")
-    generation = b"%d\0" % dom0.store.generation
-    client = enter(dom0)
-    parts = [client.directory_part(b"/d", offset) for offset in (0, 4, 7)]
-
-    assert parts == [generation + rest for rest in (b"abc\0de\0\0", b"de\0\0", b"\0")]
-
-
 def test_the_generation_of_a_directory_changes_with_the_node_itself(
     dom0: Client,
 ) -> None:
