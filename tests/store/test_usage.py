@@ -9,7 +9,7 @@ from tests.store.support import Client, at
 from xsd.store import Store
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.tree import find
-from xsd.store.usage import NODE_BYTES, Account, Growth, Holdings
+from xsd.store.usage import NODE_BYTES, Account, Holdings
 
 EMPTY = 16 + 8
 """Bytes of a record with one permission, no value and no children."""
@@ -56,15 +56,6 @@ def test_a_domain_that_is_gone_counts_for_the_peak_only() -> None:
     assert account.peak(privileged=0) == 5
     account.reset_peak()
     assert account.peak(privileged=0) == 1
-
-
-def test_growth_has_no_entry_for_what_does_not_change() -> None:
-    """Only nodes, only bytes, neither."""
-    growth = Growth()
-    for entry in ((1, 1, 0), (2, 0, 8), (3, 0, 0)):
-        growth.add(*entry)
-
-    assert (growth.nodes.used, growth.memory.used) == ({1: 1}, {2: 8})
 
 
 def test_the_end_of_a_domain_ends_its_maxima(store: Store) -> None:
