@@ -26,6 +26,9 @@ class Asked(NamedTuple):
     transaction: int = 0
 
 
+NAMES: Final = [b"%c%c" % (n // 26 + 65, n % 26 + 97) for n in range(650)]
+"""As many as a guest's directory may have: they count for its size."""
+
 START: Final = Asked(Op.TRANSACTION_START, b"\0")
 
 
@@ -80,7 +83,9 @@ def deep_commit(random: Random) -> list[Asked]:
     """Two deep chains, with watches, changed by turns in a transaction."""
     one, other = _chain(b"q", 490), _chain(b"r", 490)
     asked = [Asked(Op.MKDIR, one[0]), Asked(Op.MKDIR, other[0]), START]
-    asked += [Asked(Op.WATCH, b"%s\0%d\0" % (b"qr"[n % 2 :][:1], n)) for n in range(60)]
+    asked += [
+        Asked(Op.WATCH, b"%s\0%d\0" % (b"qr"[n % 2 :][:1], n)) for n in range(120)
+    ]
     for pair in zip(one, other, strict=True):
         asked += [Asked(Op.WRITE, path + b"1", 1) for path in pair]
     return [*asked, Asked(Op.WRITE, b"moved\0"), _end(random)]
@@ -98,7 +103,7 @@ def blind_watches(random: Random) -> list[Asked]:
     place = random.choice((b"/", b"/local", b"@releaseDomain", b"/shared"))
     asked = [Asked(Op.WATCH, b"%s\0%d\0" % (place, n)) for n in range(128)]
     for number in (1, 2):
-        asked += [Asked(Op.MKDIR, b"wide/%03d\0" % n) for n in range(650)]
+        asked += [Asked(Op.MKDIR, b"wide/%s\0" % name) for name in NAMES]
         asked += [START, Asked(Op.RM, b"wide\0", number)]
         asked += [Asked(Op.MKDIR, b"wide\0", number), _end(random, number)]
     return asked
@@ -113,19 +118,19 @@ def watches_come_and_go(_: Random) -> list[Asked]:
 def listings(_: Random) -> list[Asked]:
     """Of a wide directory that changes between any two of them."""
     asked = []
-    for number in range(900):
-        asked.append(Asked(Op.MKDIR, b"list/%04d\0" % number))
-        if number > 500:
-            asked.append(Asked(Op.DIRECTORY_PART, b"list\0%d\0" % (4 * number)))
+    for number, name in enumerate(NAMES):
+        asked.append(Asked(Op.MKDIR, b"list/%s\0" % name))
+        if number > 300:
+            asked.append(Asked(Op.DIRECTORY_PART, b"list\0%d\0" % number))
     return asked
 
 
 def transactions_dropped(random: Random) -> list[Asked]:
     """All that may be open, with changes in each, and they end at once."""
-    asked = [Asked(Op.WRITE, b"o/%d\0" % n) for n in range(800)]
+    asked = [Asked(Op.WRITE, b"o/%s\0" % name) for name in NAMES]
     for number in range(1, 11):
-        asked += [START, *[Asked(Op.RM, b"o/%d\0" % n, number) for n in range(20)]]
-        asked.append(Asked(Op.WRITE, b"o/%d\0new" % random.randrange(20, 800)))
+        asked += [START, *[Asked(Op.RM, b"o/%s\0" % n, number) for n in NAMES[:20]]]
+        asked.append(Asked(Op.WRITE, b"o/%s\0new" % random.choice(NAMES[20:])))
     return [*asked, Asked(Op.RESET_WATCHES, b"\0")]
 
 
