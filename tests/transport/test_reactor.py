@@ -7,7 +7,7 @@ import pytest
 
 from tests.transport.support import Peer, Served, run, serving
 from xsd.engine import Engine, Notice
-from xsd.engine.dispatch import REFUSALS_LOGGED
+from xsd.engine.loglimit import AT_ONCE
 from xsd.protocol.ops import Op
 from xsd.transport.reactor import PASSES_MS
 from xsd.transport.unix import SocketLink
@@ -214,9 +214,9 @@ async def test_log_that_fails_does_not_end_the_passes(served: Served) -> None:
 
 @serving
 async def test_closed_reactor_does_nothing(served: Served) -> None:
-    """Whoever is late may still call. What became of clients is logged before."""
+    """Whoever is late may still call. What was left out of the log is told before."""
     peer = await served.connect()
-    for _ in range(REFUSALS_LOGGED + 1):
+    for _ in range(AT_ONCE + 3):
         await peer.request(99)
     reactor = served.reactor
     served.server.close()
@@ -227,4 +227,5 @@ async def test_closed_reactor_does_nothing(served: Served) -> None:
     reactor._go_on()
 
     assert not reactor.busy
-    assert served.notices[-1].event == "request.refusals_not_logged"
+    assert served.notices[-1].event == "log.left_out"
+    assert served.notices[-1].fields["left_out"] == 3

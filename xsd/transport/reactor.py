@@ -19,6 +19,7 @@ from mypy_extensions import mypyc_attr
 
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.link import Link
+from xsd.engine.loglimit import LogLimit
 
 READY_MAX: Final = 64
 """Descriptors that are served in one pass."""
@@ -113,6 +114,7 @@ class Reactor:
         "_clock",
         "_core",
         "_epoll",
+        "_limit",
         "_loop",
         "_next_ms",
         "_on_notice",
@@ -153,6 +155,7 @@ class Reactor:
         self.retry_s = RETRY_S
         self.now_ms = int(clock() * 1000)
         self._on_notice = on_notice
+        self._limit = LogLimit()
         self._loop = loop
         self._clock = clock
         self._epoll = select.epoll()
@@ -177,6 +180,7 @@ class Reactor:
         # What the ends of clients had for the log.
         for notice in self.engine.take_notices():
             self.note(notice)
+        self._note_left_out(self._limit.end())
         self._loop.remove_reader(self._epoll.fileno())
         if self._timer is not None:
             self._timer.cancel()
@@ -258,10 +262,28 @@ class Reactor:
     # What is reported.
 
     def note(self, notice: Notice) -> None:
-        """Hand something to the log."""
+        """Hand something to the log, unless there has been enough of the kind."""
         # If that fails, there is nowhere left to tell it.
         with suppress(Exception):
-            self._on_notice(notice)
+            if self._limit.admits(notice, self.now_ms):
+                self._on_notice(notice)
+
+    def _note_all(self) -> None:
+        """Hand what there is to the log, and have a pass when there will be more."""
+        for notice in self.engine.take_notices():
+            self.note(notice)
+        look_ms = self._limit.look_ms
+        if look_ms and look_ms <= self.now_ms:
+            self._note_left_out(self._limit.look(self.now_ms))
+            look_ms = self._limit.look_ms
+        if look_ms and (not self._next_ms or look_ms < self._next_ms):
+            self._next_ms = look_ms
+
+    def _note_left_out(self, notices: list[Notice]) -> None:
+        """Tell the log what was left out."""
+        with suppress(Exception):
+            for notice in notices:
+                self._on_notice(notice)
 
     def failed(self, wire: Wire, error: Exception) -> None:
         """Report a defect of ours that one connection has met, and end that one."""
@@ -374,10 +396,9 @@ class Reactor:
                 self.report("finish", error)
             if transport.busy:
                 goes_on = True
-        if self._core.notices:
-            for notice in self.engine.take_notices():
-                self.note(notice)
         self._next_ms = self._schedule.next_ms
+        if self._core.notices or self._limit.look_ms:
+            self._note_all()
         # Only now: who has read may go on.
         return goes_on or (not has_failed and self._schedule.busy)
 
