@@ -88,7 +88,8 @@ class StreamSink(Sink):
 
 
 def _open_to_append(path: Path) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    # A pipe without a reader, or one that does not read, is not waited for.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
     return os.open(path, flags, FILE_MODE)
 
 
@@ -131,21 +132,29 @@ class FileSink(Sink):
         self._path = path
         self._opened = opened
         self._file = self._open()
+        self._is_cut = False
 
     def _open(self) -> io.FileIO:
         return io.FileIO(self._opened(self._path), "a")
 
     def write(self, level: str, line: str) -> None:
-        """Append the line."""
+        """Append the line, or lose it."""
+        data = line.encode() + b"\n"
+        if self._is_cut:
+            data = b"\n" + data
         # A full disk must not end the daemon.
         with suppress(OSError, ValueError):
-            self._file.write(line.encode() + b"\n")
+            # Nothing is told of a full pipe.
+            sent = self._file.write(data)
+            if sent:
+                self._is_cut = sent < len(data)
 
     def reopen(self) -> None:
         """Go on in the file that has the name now, or in a new one."""
         file = self._open()
         self._file.close()
         self._file = file
+        self._is_cut = False
 
     def close(self) -> None:
         """Close the file."""

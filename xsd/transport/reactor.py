@@ -120,6 +120,7 @@ class Reactor:
         "_on_notice",
         "_passing",
         "_poll",
+        "_retries",
         "_schedule",
         "_scheduled",
         "_timer",
@@ -171,6 +172,8 @@ class Reactor:
         # Whether `_go_on` is about to be called.
         self._scheduled = False
         self._passing = False
+        # Whether a turn that failed is about to be tried again.
+        self._retries = False
         loop.add_reader(self._epoll.fileno(), self._run, PASSES_MS)
 
     def close(self) -> None:
@@ -326,6 +329,10 @@ class Reactor:
         if not self._epoll.closed:
             self._run(PASSES_MS)
 
+    def _retry(self) -> None:
+        self._retries = False
+        self.wake()
+
     def _on_time(self) -> None:
         self._timer = None
         if not self._epoll.closed:
@@ -334,6 +341,7 @@ class Reactor:
     def _run(self, passes_ms: int) -> None:
         """Make passes, as long as there is more but for so long at most."""
         self._passing = True
+        goes_on = False
         try:
             for transport in self._transports:
                 self._wake(transport)
@@ -349,13 +357,20 @@ class Reactor:
                 if not ready and not goes_on:
                     break
                 goes_on = self._pass(ready)
-        finally:
             self._passing = False
             next_ms = self._next_ms
             if next_ms and (self._timer is None or next_ms < self._timer_ms):
                 self._set_timer(next_ms)
-        if goes_on:
-            self.wake()
+            if goes_on:
+                self.wake()
+        except Exception as error:  # noqa: BLE001  clients must be able to go on
+            self._passing = False
+            try:
+                self.report("pass", error)
+            finally:
+                # There is no memory, perhaps not even for a timer. What is ready stays
+                # so, and the loop would call us at once.
+                time.sleep(RETRY_S)
 
     def _set_timer(self, next_ms: int) -> None:
         """Have a pass at that time, which is before the one that is set."""
@@ -386,7 +401,10 @@ class Reactor:
         except Exception as error:  # noqa: BLE001  clients must be able to go on
             has_failed = True
             self.report("turn", error)
-            self._loop.call_later(self.retry_s, self.wake)
+            if not self._retries:
+                # Once, however many passes there are meanwhile.
+                self._loop.call_later(self.retry_s, self._retry)
+                self._retries = True
         self._send()
         goes_on = False
         for transport in self._transports:
