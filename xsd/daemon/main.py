@@ -37,6 +37,10 @@ log = structlog.get_logger(__name__)
 
 _ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 
+_SERVICES: Final[list[Service]] = []
+"""Kept until the process is over: whoever ends it does not wait for millions of objects
+to be taken apart."""
+
 
 def _nobody_waits() -> None:
     """Do nothing: in the foreground nobody waits for the start."""
@@ -137,6 +141,7 @@ async def _serve(
     stop = asyncio.Event()
     loop.set_exception_handler(partial(_log_loop_error, LogLimit()))
     service = Service(config, adopted.listener)
+    _SERVICES.append(service)
     service.keep_log(kept)
     reloader = Reloader(settings, service.change, kept.change)
     calls: dict[signal.Signals, Callable[[], None]] = {

@@ -79,12 +79,14 @@ class Core:
         now_ms: Time of the turn, of a monotonic clock.
         transaction_id: The transaction of the request that is carried out, 0 for none.
         after_reply: An event that is due after the reply to it.
+        abandoned: Nobody will ask for the store any more.
     """
 
     __slots__ = (
         "_change_trace",
         "_guests",
         "_paths",
+        "abandoned",
         "after_reply",
         "connections",
         "consumers",
@@ -136,6 +138,7 @@ class Core:
         self.transaction_id = 0
         self.after_reply: Event | None = None
         self.now_ms = 0
+        self.abandoned = False
 
     # Connections.
 
@@ -164,7 +167,8 @@ class Core:
     def drop(self, connection: Connection) -> None:
         """Take a connection out, with all that it has."""
         self._take_out(connection)
-        self.forget(connection)
+        if not self.abandoned:
+            self.forget(connection)
         connection.outbox.clear()
         if self.tracing.obj:
             self.notices.append(tracing.about("obj.disconnected", connection))

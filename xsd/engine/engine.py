@@ -142,6 +142,10 @@ class Engine:
         core.record(WENT, connection=connection.id)
         core.trace_accounts()
 
+    def abandon(self) -> None:
+        """The process ends: have clients go without taking apart what they have."""
+        self.core.abandoned = True
+
     def restart(self, connection: Connection) -> None:
         """Forget all that is under way with a client; it begins anew."""
         if connection.id in self.core.connections:
