@@ -8,7 +8,6 @@ from typing import Final
 from xsd.daemon.settings import Config
 from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
-from xsd.engine.dispatch import REFUSALS_LOGGED
 from xsd.engine.engine import (
     GUEST_TURN,
     REST_MAX_MS,
@@ -17,6 +16,7 @@ from xsd.engine.engine import (
     WORK_OWED,
     WORK_PER_MS,
 )
+from xsd.engine.loglimit import AT_ONCE
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
@@ -112,7 +112,7 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
         f"{UNSENT_MAX // MIB} MiB",
         f"{DISPLACED_MAX // MIB} MiB",
         f"{Config().watch_event_timeout_s} s (`--timeout watch-event=s`)",
-        f"{REFUSALS_LOGGED}",
+        f"{AT_ONCE} at once, then one a minute",
         f"{PROTECT_AFTER}",
         f"{PROTECT_MS} ms",
         (

@@ -14,7 +14,7 @@ from xsd.engine import domains, memory, progress
 from xsd.engine.connection import HIGH_WATER, Connection
 from xsd.engine.consumer import Consumer
 from xsd.engine.core import Core
-from xsd.engine.dispatch import REFUSALS_LOGGED, answer
+from xsd.engine.dispatch import answer
 from xsd.engine.guests import Guests
 from xsd.engine.inputs import (
     CAME,
@@ -140,10 +140,11 @@ class Engine:
             return
         core.drop(connection)
         core.record(WENT, connection=connection.id)
-        suppressed = connection.refusals - REFUSALS_LOGGED
-        if suppressed > 0:
-            self._note("info", "request.refusals_not_logged", connection, suppressed)
         core.trace_accounts()
+
+    def abandon(self) -> None:
+        """The process ends: have clients go without taking apart what they have."""
+        self.core.abandoned = True
 
     def restart(self, connection: Connection) -> None:
         """Forget all that is under way with a client; it begins anew."""
@@ -465,16 +466,20 @@ class Engine:
 
     def _give_up(self, connection: Connection, error: Exception) -> None:
         """End a connection that cannot be served for a defect of ours."""
-        self.core.note_defect("connection.failed", error)
         self.core.lose(connection)
+        self.core.note_defect("connection.failed", error)
 
     def _break_off(self, connection: Connection) -> None:
         """Read nothing more: the stream of requests makes no sense any longer."""
         if not connection.closing:
             connection.closing = True
             self.core.touch(connection)
-            reason = str(connection.decoder.error)
-            self._note("warning", "connection.broken", connection, reason)
+            fields: dict[str, object] = {
+                "connection": connection.id,
+                "domid": connection.caller.domid,
+                "what": str(connection.decoder.error),
+            }
+            self.core.notices.append(Notice("warning", "connection.broken", fields))
 
     def _finish(self, entry: Input) -> None:
         """Hand an input to the tape, and its changes to whoever asks."""
@@ -482,13 +487,3 @@ class Engine:
         if core.tape is not None:
             core.tape.take(entry)
         core.publish()
-
-    def _note(
-        self, level: str, event: str, connection: Connection, what: object
-    ) -> None:
-        fields: dict[str, object] = {
-            "connection": connection.id,
-            "domid": connection.caller.domid,
-            "what": what,
-        }
-        self.core.notices.append(Notice(level, event, fields))
