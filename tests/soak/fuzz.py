@@ -69,7 +69,7 @@ it has to be done in 250 ms for that."""
 LOGGED: Final = (
     *("connection.broken", "connection.too_slow", "daemon.serving", "domain.ignored"),
     *("events.expired", "memory.below_soft_quota", "memory.over_soft_quota"),
-    *("quota.exceeded", "request.refused", "request.refusals_not_logged"),
+    *("quota.exceeded", "request.refused", "log.left_out"),
     "store.checked",
 )
 """All that hostile guests may have the daemon say."""

@@ -8,7 +8,6 @@ import pytest
 from tests.transport.support import Peer, Served, event, serving, told
 from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
-from xsd.engine.dispatch import REFUSALS_LOGGED
 from xsd.engine.engine import TURN
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
@@ -135,19 +134,6 @@ async def test_client_that_goes_early_is_no_trouble(served: Served) -> None:
     watcher.close()
     assert told(await other.frames(1)) == [(Op.WRITE, OK)]
     await served.until(lambda: len(served.connections) == 1)
-
-
-@serving
-async def test_log_is_told_what_became_of_a_client_that_goes(served: Served) -> None:
-    """Not only when somebody else says something."""
-    peer = await served.connect()
-    for _ in range(REFUSALS_LOGGED + 1):
-        await peer.request(99)
-    peer.close()
-    await served.until(lambda: served.connections == [])
-
-    assert served.notices[-1].event == "request.refusals_not_logged"
-    assert len(served.notices) == REFUSALS_LOGGED + 1
 
 
 # Clients that do not read.
