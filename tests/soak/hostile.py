@@ -61,9 +61,10 @@ def frames(op: Op, payloads: list[bytes]) -> bytes:
 class Hostile:
     """The guest, and the toolstack that has to make it again when it has died."""
 
-    def __init__(self, socket: str, domid: int, seed: int, rest_s: float) -> None:
+    def __init__(self, socket: str, domid: int, seed: int, seconds: float) -> None:
         self.done: Counter[str] = Counter()
-        self._rest_s = rest_s
+        self.end = time.monotonic() + seconds
+        self._in_time = seconds > 0
         self._domid = domid
         self._random = Random(seed)  # noqa: S311  nothing secret
         self._fuzzer = Fuzzer(seed)
@@ -229,12 +230,14 @@ class Hostile:
 
     def _attack(self, count: int) -> None:
         """Be a new domain that does one thing that is much work, or several at once."""
-        self.reborn(self._rest_s)
+        self.reborn(REST_S if self._in_time else TIMEOUT_S)
         chosen = self._random.sample(ATTACKS, count)
         self.done.update(each.__name__ for each in chosen)
         made = [each(self._random) for each in chosen]
         data = interleaved(self._random, made)
         deadline = time.monotonic() + ATTACK_S
+        if self._in_time:
+            deadline = min(deadline, self.end)
         for at in range(0, len(data), PIECE):
             if time.monotonic() > deadline:
                 break
@@ -265,11 +268,9 @@ ACTS: Final = {
 def main(socket: str, domid: str, seed: str, steps: str, seconds: str) -> None:
     # A guest has processors of its own; it must not take those of anybody here.
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    deadline = time.monotonic() + float(seconds)
     left = int(steps)
-    rest_s = TIMEOUT_S if int(steps) else REST_S
-    with Hostile(socket, int(domid), int(seed), rest_s) as hostile:
-        while left or time.monotonic() < deadline:
+    with Hostile(socket, int(domid), int(seed), float(seconds)) as hostile:
+        while left or time.monotonic() < hostile.end:
             hostile.step()
             left -= bool(left)
         print(json.dumps(hostile.done))
