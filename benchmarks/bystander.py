@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.soak.bystander import Bystander, Seen
-from tests.support.daemons import start_xsd
+from tests.support.daemons import Daemon, start_xsd
 from tests.support.processes import prefer
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
@@ -124,10 +124,16 @@ def load(path: str, words: str, seconds: float) -> None:
     print(round(count / seconds))
 
 
-def measure(path: str, idle: str, loads: tuple[str, ...], seconds: float) -> list[str]:
+def measure(
+    daemon: Daemon, idle: Daemon, loads: tuple[str, ...], seconds: float
+) -> list[str]:
     """Measure once; return what there is to say, the 99th percentile first."""
+    path, quiet = str(daemon.socket), str(idle.socket)
     command = [sys.executable, "-m", "benchmarks.bystander", "--socket", path]
-    with Bystander(path, idle) as bystander, ExitStack() as held:
+    with (
+        Bystander(daemon.pid, path, quiet) as bystander,
+        ExitStack() as held,
+    ):
         others = [
             held.enter_context(
                 subprocess.Popen(  # noqa: S603  this very module
@@ -143,7 +149,8 @@ def measure(path: str, idle: str, loads: tuple[str, ...], seconds: float) -> lis
         time.sleep(seconds)
         seen: Seen = bystander.take()
         rates = [other.communicate()[0].strip() for other in others]
-    return [f"{seen.busy.p99:.6f}", f"{seen.busy}; idle: {seen.idle}", " ".join(rates)]
+    text = f"{seen.busy}, {1000 * seen.worked:.2f} of work; idle: {seen.idle}"
+    return [f"{seen.busy.p99:.6f}", text, " ".join(rates)]
 
 
 def main() -> None:
@@ -159,16 +166,16 @@ def main() -> None:
         load(arguments.socket, arguments.load, arguments.seconds)
         return
     with ExitStack() as held:
-        paths = []
+        daemons = []
         for _ in range(2):
             directory = held.enter_context(tempfile.TemporaryDirectory(prefix="xs"))
             daemon = held.enter_context(start_xsd(Path(directory)))
             prefer(daemon.pid)
-            paths.append(str(daemon.socket))
+            daemons.append(daemon)
         for name, loads in LOADS.items():
             if arguments.only in name:
                 found = [
-                    measure(paths[0], paths[1], loads, arguments.seconds)
+                    measure(daemons[0], daemons[1], loads, arguments.seconds)
                     for _ in range(arguments.runs)
                 ]
                 _, text, rates = min(found)

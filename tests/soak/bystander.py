@@ -1,10 +1,12 @@
 """Somebody who asks a daemon and an idle one in turn, and takes the time of each.
 
-    python -m tests.soak.bystander SOCKET IDLE
+    python -m tests.soak.bystander PID SOCKET IDLE
 
 does so until its standard input ends; a line there has it begin anew, after printing
 what it has measured so far: one line of JSON with the seconds of each round trip, first
-those of SOCKET, then those of IDLE. What the machine adds is in both.
+those of SOCKET, then those of IDLE. What the machine adds is in both, if not always at
+the same moment. So there is a third list: for how long of each round trip the daemon
+that listens on SOCKET had a processor. That others use the machine does not change it.
 """
 
 import json
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from statistics import quantiles
 from typing import Final, NamedTuple, Self, final
 
@@ -48,6 +51,8 @@ class Seen(NamedTuple):
 
     busy: Times
     idle: Times
+    worked: float
+    """For how long the daemon has worked at most while somebody waited, in seconds."""
 
 
 def times(taken: list[float]) -> Times:
@@ -60,10 +65,10 @@ def times(taken: list[float]) -> Times:
 class Bystander:
     """A process that measures meanwhile."""
 
-    def __init__(self, busy: str, idle: str) -> None:
-        """Have it begin."""
+    def __init__(self, pid: int, busy: str, idle: str) -> None:
+        """Have it begin; the number is that of the process that listens on `busy`."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.soak.bystander", busy, idle],
+            [sys.executable, "-m", "tests.soak.bystander", str(pid), busy, idle],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -86,8 +91,8 @@ class Bystander:
         assert self._process.stdout is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        busy, idle = json.loads(self._process.stdout.readline())
-        return Seen(times(busy), times(idle))
+        busy, idle, worked = json.loads(self._process.stdout.readline())
+        return Seen(times(busy), times(idle), max(worked))
 
 
 def _ask(sock: socket.socket) -> float:
@@ -105,27 +110,35 @@ def _ask(sock: socket.socket) -> float:
     return taken
 
 
-def main(*paths: str) -> None:
+def main(pid: str, *paths: str) -> None:
     """Measure until the standard input ends."""
     prefer(0)
+    statistics = Path(f"/proc/{pid}/schedstat")
+
+    def used() -> float:
+        """Seconds for which the daemon has had a processor."""
+        return int(statistics.read_bytes().split()[0]) / 1e9
+
     socks = []
     for path in paths:
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(PATIENCE_S)
         sock.connect(path)
         socks.append(sock)
-    taken: list[list[float]] = [[] for _ in socks]
+    taken: list[list[float]] = [[], [], []]
     for _ in range(4):
         for sock in socks:
             _ask(sock)
     while True:
-        for index, sock in enumerate(socks):
-            taken[index].append(_ask(sock))
+        before = used()
+        taken[0].append(_ask(socks[0]))
+        taken[2].append(used() - before)
+        taken[1].append(_ask(socks[1]))
         if select.select([sys.stdin], [], [], PAUSE_S)[0] and len(taken[0]) > 1:
             if not sys.stdin.readline():
                 return
             print(json.dumps(taken), flush=True)
-            taken = [[] for _ in socks]
+            taken = [[], [], []]
 
 
 if __name__ == "__main__":

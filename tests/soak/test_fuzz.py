@@ -66,25 +66,28 @@ def test_a_line_that_is_no_event_is_seen(directory: Path) -> None:
     assert events(log) == {"one": 2, "Traceback": 1, "[]": 1}
 
 
-def seen(p99: float, worst: float = 0.0) -> Seen:
+def seen(p99: float, worst: float = 0.0, worked: float = 0.0) -> Seen:
     """What is measured beside an idle daemon with round trips of one second."""
-    return Seen(Times(0, p99, worst), Times(0, 1, 0))
+    return Seen(Times(0, p99, worst), Times(0, 1, 0), worked)
 
 
 def test_growth_and_delay_are_judged_after_a_warm_up() -> None:
-    """By the last three quarters, by the round in the middle, and the worst moment."""
+    """By the last three quarters, the round in the middle, and the most work."""
     first = Round(memory=0, peak=0, load=1, quiet=seen(0), busy=seen(1))
     warm = first._replace(memory=GROWTH_MAX)
     slow = warm._replace(busy=seen(SLOWER_MAX + 1))
     grown = warm._replace(memory=2 * GROWTH_MAX + 1)
     large = warm._replace(peak=PEAK_MAX + GUESTS * PEAK_OF_EACH + 1)
-    stalled = first._replace(busy=seen(1, WORST_MAX_S + 0.001))
+    late = warm._replace(busy=seen(1, WORST_MAX_S + 0.001))
+    long = first._replace(busy=seen(1, 0, WORST_MAX_S + 0.001))
     assert judge([first, slow, *[warm] * 2, *[slow] * 3, warm]) == []
     assert judge([*[warm] * 7, large], GUESTS + 1) == []
     assert len(judge([warm, *[slow] * 7])) == 1
     assert len(judge([*[warm] * 7, grown])) == 1
     assert len(judge([*[warm] * 7, large])) == 1
-    assert len(judge([stalled, *[warm] * 7])) == 1
+    assert judge([*[late] * 3, *[warm] * 5]) == []
+    assert len(judge([warm, *[late] * 7])) == 1
+    assert len(judge([long, *[warm] * 7])) == 1
     # The machine was as slow, at the same time or just before.
     busy = slow._replace(quiet=seen(2), busy=seen(6))
     assert judge([busy] * 8) == []
