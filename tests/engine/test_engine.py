@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.engine.script import Verb, lines_of, play, request
 from tests.engine.support import Client, guest_of, refusal, run, take_bytes, told
 from xsd.engine import HIGH_WATER, Connection, Engine
+from xsd.engine.core import Core
 from xsd.engine.engine import GUEST_TURN, TURN, TURN_OF_ALL
 from xsd.engine.state import describe
 from xsd.protocol.errors import Errno
@@ -290,6 +291,26 @@ def test_a_connection_that_cannot_be_served_concerns_nobody_else(
     assert broken.connection.lost
     assert broken.connection in engine.take_dirty()
     assert take_bytes(engine, other.connection) == REPLY
+
+
+@pytest.mark.pure_only
+def test_a_connection_that_cannot_be_served_ends_even_without_memory(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When nothing can be said of it either; else its request would be due for ever."""
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    client = Client(engine)
+    engine.feed(client.connection, ONE)
+    monkeypatch.setattr(Engine, "_serve", fail)
+    monkeypatch.setattr(Core, "note_defect", fail)
+    with pytest.raises(MemoryError):
+        engine.turn(0)
+
+    assert client.connection.lost
+    assert client.connection in engine.take_dirty()
 
 
 @pytest.mark.pure_only
