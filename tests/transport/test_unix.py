@@ -12,7 +12,7 @@ from xsd.engine.engine import TURN
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.protocol.reply import OK
-from xsd.transport.unix import RECEIVE_MAX
+from xsd.transport.unix import RECEIVE_FIRST, RECEIVE_MAX
 
 BAD_HEADER = b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x01\x10\0\0"
 """READ with a payload of 4,097 bytes."""
@@ -273,7 +273,23 @@ async def test_requests_wait_in_the_kernel_for_others_turns(served: Served) -> N
     await sending
     looking.cancel()
 
-    assert 0 < longest <= RECEIVE_MAX // 18
+    assert 0 < longest <= RECEIVE_FIRST // 18
+
+
+@serving
+async def test_in_a_pass_more_is_taken_from_who_has_a_few_long_requests(
+    served: Served,
+) -> None:
+    """One read for each of them would cost as much as they do; short ones add up."""
+    for value, taken in ((b"x", RECEIVE_FIRST), (b"x" * 1000, RECEIVE_MAX)):
+        peer = await served.connect()
+        frame = peer.frame(Op.WRITE, b"/a\0" + value)
+        decoder = served.last.decoder
+        before = decoder._position
+        peer.sock.send(frame * (2 * RECEIVE_MAX // len(frame)))
+        served.reactor.run()
+
+        assert decoder._position - before + len(decoder.pending) == taken
 
 
 @serving

@@ -18,12 +18,13 @@ from xsd.engine.engine import (
 )
 from xsd.engine.loglimit import AT_ONCE
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.schedule import FEW
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
 from xsd.store.snapshots import DISPLACED_MAX
 from xsd.store.usage import LEVEL_BYTES, MESSAGE_BYTES, NODE_BYTES, WATCH_BYTES
-from xsd.transport.unix import RECEIVE_MAX
+from xsd.transport.unix import ACCEPT_MAX, RECEIVE_FIRST, RECEIVE_MAX
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
@@ -107,7 +108,12 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
     assert [row[1] for row in table] == [
         f"{PAYLOAD_MAX:,} bytes",
         f"{RING_SIZE:,} bytes, of which {GUEST_TURN} requests are answered",
-        f"{RECEIVE_MAX // KIB} KiB, of which {TURN} requests are answered",
+        (
+            f"{RECEIVE_FIRST // KIB} KiB, or {RECEIVE_MAX // KIB} KiB "
+            f"if there are {FEW} requests or fewer"
+        ),
+        f"{TURN}, those of clients that have {FEW} or fewer first",
+        f"{ACCEPT_MAX}",
         f"{HIGH_WATER // KIB} KiB",
         f"{UNSENT_MAX // MIB} MiB",
         f"{DISPLACED_MAX // MIB} MiB",

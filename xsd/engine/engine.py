@@ -29,16 +29,14 @@ from xsd.engine.inputs import (
 )
 from xsd.engine.logbook import Logbook
 from xsd.engine.notice import Notice
-from xsd.engine.schedule import GO_ON, PROTECTION, REMARK
+from xsd.engine.schedule import FEW, GO_ON, PROTECTION, REMARK
 from xsd.protocol.frame import Frame
 from xsd.store import Store
 from xsd.store.quota import MEMORY, OUTSTANDING
 
 TURN: Final = 64
-"""Requests of one connection of dom0's that are answered before others' are."""
-
-TURN_OF_ALL: Final = 256
-"""Requests of all of dom0's connections that are answered in one turn, about."""
+"""Requests of all of dom0's connections together that are answered in one turn, about.
+Who has few comes first, the others share what is left."""
 
 GUEST_TURN: Final = 8
 """Requests of a guest that are answered before others' are."""
@@ -278,11 +276,13 @@ class Engine:
         for _ in range(len(schedule.privileged)):
             connection = schedule.privileged.popleft()
             try:
-                done += self._serve(connection, TURN)
+                done += self._serve(connection, FEW)
             except Exception as error:  # noqa: BLE001  the others must not suffer
                 self._give_up(connection, error)
-            if done >= TURN_OF_ALL:
+            if done >= TURN:
                 break
+        if schedule.with_many:
+            done += self._serve_many(TURN - done)
         if schedule.guests:
             # What dom0 was answered is sent first; then it is the guests' turn at last.
             self._guests_waited = done > 0 and not self._guests_waited
@@ -357,6 +357,28 @@ class Engine:
                 core.schedule.queue(connection)
         elif connection is not None:
             memory.expire(core, connection, due_ms)
+
+    def _serve_many(self, turn: int) -> int:
+        """Serve those of dom0 who have many requests, some of them at least.
+
+        Args:
+            turn: How many requests may be answered, about.
+
+        Returns:
+            How many were.
+        """
+        waiting = self.core.schedule.with_many
+        share = max(turn // len(waiting), FEW)
+        done = 0
+        for _ in range(len(waiting)):
+            connection = waiting.popleft()
+            try:
+                done += self._serve(connection, share)
+            except Exception as error:  # noqa: BLE001  the others must not suffer
+                self._give_up(connection, error)
+            if done >= turn:
+                break
+        return done
 
     def _serve_guests(self) -> None:
         """Serve guests in turn until they have asked for enough work together."""
