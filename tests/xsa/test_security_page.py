@@ -7,7 +7,7 @@ from typing import Final
 
 from xsd.daemon.settings import Config
 from xsd.engine import HIGH_WATER
-from xsd.engine.core import UNSENT_MAX
+from xsd.engine.delivery import UNSENT_MAX
 from xsd.engine.dispatch import REFUSALS_LOGGED
 from xsd.engine.engine import (
     GUEST_TURN,
