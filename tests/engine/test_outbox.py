@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xsd.engine.outbox import Outbox, Tally, Told
+from xsd.engine.outbox import Outbox, Tally
 from xsd.protocol.path import parse_path
 from xsd.protocol.perms import Caller
 from xsd.protocol.reply import encode_event
@@ -33,9 +33,9 @@ def watch(token: bytes = b"", shown: bytes = b"/") -> Watch:
 WATCH = watch()
 
 
-def event(path: bytes, tally: Tally | None = None, queued_ms: int = -1) -> Event:
+def event(path: bytes) -> Event:
     """An event as long as its path and HEAD."""
-    return Told(Event(WATCH, path), tally, queued_ms)
+    return Event(WATCH, path)
 
 
 def frame(path: bytes) -> bytes:
@@ -48,10 +48,17 @@ both = pytest.mark.parametrize("make", BOTH)
 Maker = Callable[[], Outbox]
 
 
+def tell(
+    outbox: Outbox, each: Event, tally: Tally | None = None, queued_ms: int = -1
+) -> None:
+    """Add an event."""
+    outbox.tell(each, each.size, tally, queued_ms)
+
+
 def add(outbox: Outbox, message: bytes | Event) -> None:
     """Add a reply or an event; a guest's reply counts for it."""
     if isinstance(message, Event):
-        outbox.tell(message)
+        tell(outbox, message)
     elif outbox._usage is not None:
         outbox.append(message, Tally(1, []))
     else:
@@ -104,7 +111,7 @@ def test_no_message_is_begun_once_there_is_enough(make: Maker, limit: int) -> No
     """What is begun is sent whole, so a limit is passed by one message at most."""
     outbox = make()
     for name in (b"/1", b"/2", b"/3"):
-        outbox.tell(event(name))
+        tell(outbox, event(name))
     frames = [frame(name) for name in (b"/1", b"/2", b"/3")]
 
     assert outbox.peek(limit) == b"".join(frames[: 1 + (limit - 1) // len(frames[0])])
@@ -118,16 +125,16 @@ def test_an_event_is_held_until_it_is_on_its_way(make: Maker, others: int) -> No
     """Whatever waits behind it; in the kernel nobody merges."""
     outbox = make()
     assert not outbox.holds(event(b"/a"))
-    outbox.tell(event(b"/a"))
+    tell(outbox, event(b"/a"))
     add(outbox, b"reply")
     for number in range(others):
-        outbox.tell(event(b"/%d" % number))
+        tell(outbox, event(b"/%d" % number))
 
     assert outbox.holds(event(b"/a"))
     assert not outbox.holds(event(b"/b"))
     assert outbox.peek(1) == frame(b"/a")
     assert not outbox.holds(event(b"/a"))
-    outbox.tell(event(b"/a"))
+    tell(outbox, event(b"/a"))
     assert outbox.holds(event(b"/a"))
     assert outbox.holds(event(b"/%d" % (others - 1))) is (others > 0)
     drain(outbox, 99)
@@ -148,8 +155,8 @@ def test_what_is_equal_is_what_is_sent(way: str, *, is_trail: bool, many: bool) 
     place = trail_of(parse_path(path)) if is_trail else path
     relative = watch(b"t", b"x")
     for number in range(20 * many):
-        outbox.tell(Event(WATCH, trail_of((b"", b"%d" % number))))
-    outbox.tell(Event(watch(b"t"), place))
+        tell(outbox, Event(WATCH, trail_of((b"", b"%d" % number))))
+    tell(outbox, Event(watch(b"t"), place))
 
     for each in (path, trail_of(parse_path(path))):
         assert outbox.holds(Event(watch(b"t", b"/other"), each))
@@ -183,7 +190,7 @@ def test_how_much_is_sent_at_a_time_changes_nothing(
             add(outbox, message)
             expected += message
         elif not outbox.holds(event(b"/%d" % message)):
-            outbox.tell(event(b"/%d" % message))
+            tell(outbox, event(b"/%d" % message))
             expected += frame(b"/%d" % message)
         if place >= after:
             part = bytes(outbox.peek(limit)[:piece])
@@ -200,7 +207,7 @@ def test_what_waits_for_a_guest_is_charged_to_it() -> None:
     usage = Usage()
     outbox = Outbox(usage, 5)
     add(outbox, b"12345")
-    outbox.tell(event(b"/a"))
+    tell(outbox, event(b"/a"))
     size = 5 + HEAD + 2
     assert usage.memory_of(5) == usage.unsent.of(5) == size + 2 * MESSAGE_BYTES
     outbox.peek(1)
@@ -218,8 +225,8 @@ def test_what_is_dropped_is_nobodys_memory(way: str) -> None:
     """For not being read in time, or because nobody is there."""
     usage = Usage()
     outbox = Outbox(usage, 5)
-    outbox.tell(event(b"/a", Tally(1, []), 1))
-    outbox.tell(event(b"/b", None, 1))
+    tell(outbox, event(b"/a"), Tally(1, []), 1)
+    tell(outbox, event(b"/b"), None, 1)
     if way == "expire":
         assert outbox.expire(1) == 2
     else:
@@ -236,10 +243,10 @@ def test_events_expire_in_the_order_of_their_age(count: int) -> None:
     """Replies never do, nor what is being sent; the oldest is the next."""
     outbox = guest_outbox()
     assert outbox.oldest_ms() == -1
-    outbox.tell(event(b"/begun", None, 0))
+    tell(outbox, event(b"/begun"), None, 0)
     add(outbox, b"reply")
     for number in range(1, count + 1):
-        outbox.tell(event(b"/%d" % number, None, number))
+        tell(outbox, event(b"/%d" % number), None, number)
     assert outbox.oldest_ms() == 0
     outbox.peek(1)
     outbox.sent(1)
@@ -264,7 +271,7 @@ def test_a_tally_falls_when_what_it_counts_has_left(make: Maker, way: str) -> No
     fallen: list[Tally] = []
     tally = Tally(7, fallen)
     for number in range(3):
-        outbox.tell(event(b"/%d" % number, tally, 1))
+        tell(outbox, event(b"/%d" % number), tally, 1)
     assert tally.count == 3
     tally.waiting = True
     if way == "sent":
@@ -299,7 +306,7 @@ def test_an_event_that_waits_keeps_little() -> None:
     for name in names:
         place = Trail(above, name)
         for each in watches:
-            outbox.tell(Event(each, place))
+            tell(outbox, Event(each, place))
     kept = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
 

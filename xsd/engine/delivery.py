@@ -11,7 +11,7 @@ from xsd.engine import tracing
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.notice import Notice
-from xsd.engine.outbox import Tally, Told
+from xsd.engine.outbox import Tally
 from xsd.engine.schedule import DEAF, EXPIRE
 from xsd.protocol.limits import HEADER_SIZE, PAYLOAD_MAX
 from xsd.protocol.reply import encode_event
@@ -47,17 +47,14 @@ def deliver(core: Core, events: list[Event], cause: Connection | None = None) ->
         cause: Whose request caused them. What a guest causes others counts as
             under way for it until they have read it (XSA-326).
     """
+    if not events:
+        return
     tally = None
     if cause is not None and not cause.caller.privileged:
         tally = cause.tally
-    if len(events) <= FEW:
-        _write_out(events, {})
-    else:
-        counts: dict[int, int] = {}
-        for event in events:
-            number = event.watch.connection
-            counts[number] = counts.get(number, 0) + 1
-        _write_out(events, counts)
+    place = events[0].place
+    if place is not events[-1].place or not isinstance(place, bytes):
+        _write_out(events)
     for event in events:
         try:
             _tell(core, event, tally)
@@ -65,20 +62,18 @@ def deliver(core: Core, events: list[Event], cause: Connection | None = None) ->
             core.note_defect("event.failed", error)
 
 
-def _write_out(events: list[Event], counts: dict[int, int]) -> None:
-    """Have those wait as texts that would hold a long way for themselves.
-
-    Args:
-        events: In order.
-        counts: How many each connection is told; all are told few if it is empty.
-    """
+def _write_out(events: list[Event]) -> None:
+    """Have those wait as texts that would hold a long way for themselves."""
+    counts: dict[int, int] = {}
+    if len(events) > FEW:
+        for event in events:
+            number = event.watch.connection
+            counts[number] = counts.get(number, 0) + 1
     last: object = None
     text = b""
     for event in events:
         place = event.place
-        if isinstance(place, bytes) or (
-            counts and counts[event.watch.connection] > FEW
-        ):
+        if isinstance(place, bytes) or counts.get(event.watch.connection, 0) > FEW:
             continue
         if place is not last:
             last = place
@@ -89,23 +84,24 @@ def _write_out(events: list[Event], counts: dict[int, int]) -> None:
 def _tell(core: Core, event: Event, tally: Tally | None) -> None:
     """Queue one event, if there is who can be told and that is necessary."""
     connection = core.connections.get(event.watch.connection)
-    if connection is None or connection.lost or event.size > PAYLOAD_MAX:
+    size = event.size
+    if connection is None or connection.lost or size > PAYLOAD_MAX:
         return
     outbox = connection.outbox
     place = event.place
     merges = not isinstance(place, bytes) or place[:1] != b"@"
     if merges and outbox.waiting and outbox.holds(event):
         return
-    if not connection.caller.privileged:
-        # Only a guest's events may be lost for not being read.
-        if not _has_room(core, connection, event):
-            return
-        event = Told(event, tally, core.now_ms)
-    elif tally is not None:
-        event = Told(event, tally, -1)
-    outbox.tell(event, merges=merges)
+    if connection.caller.privileged:
+        outbox.tell(event, size, tally, merges=merges)
+        is_owed = tally is not None
+    elif _has_room(core, connection, size):
+        outbox.tell(event, size, tally, core.now_ms, merges=merges)
+        is_owed = False
+    else:
+        return
     if not connection.is_watched and (
-        (tally is not None and connection.caller.privileged) or _is_too_much(connection)
+        is_owed or outbox.size + MESSAGE_BYTES * outbox.waiting > UNSENT_MAX
     ):
         _look_later(core, connection)
     if core.tracing.io:
@@ -116,15 +112,16 @@ def _tell(core: Core, event: Event, tally: Tally | None) -> None:
         core.touch(connection)
 
 
-def _has_room(core: Core, connection: Connection, event: Event) -> bool:
+def _has_room(core: Core, connection: Connection, size: int) -> bool:
     """Tell whether a guest has room for an event; the first one lost is told."""
+    # Only a guest's events may be lost for not being read.
     if core.event_timeout_ms and not connection.expires_ms:
         due_ms = core.now_ms + core.event_timeout_ms
         connection.expires_ms = due_ms
         core.schedule.at(due_ms, EXPIRE, connection.id)
     domid = connection.caller.domid
     limit = core.store.quotas.limit(domid, MEMORY)
-    more = HEADER_SIZE + event.size + MESSAGE_BYTES
+    more = HEADER_SIZE + size + MESSAGE_BYTES
     if limit == 0 or core.store.usage.memory_of(domid) + more <= limit:
         return True
     fields: dict[str, object] = {

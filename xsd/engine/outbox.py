@@ -169,14 +169,30 @@ class Outbox:
                 return True
         return False
 
-    def tell(self, event: Event, *, merges: bool = True) -> None:
+    def tell(
+        self,
+        event: Event,
+        size: int,
+        tally: Tally | None = None,
+        queued_ms: int = -1,
+        *,
+        merges: bool = True,
+    ) -> None:
         """Add an event that is not too long to be sent.
 
         Args:
             event: The event.
+            size: Of its payload.
+            tally: Whose request it comes of, if that is counted.
+            queued_ms: The time, of a guest's event, which may expire; else -1.
             merges: Whether `holds` finds it.
         """
-        self.size += HEADER_SIZE + event.size
+        if tally is not None:
+            tally.count += 1
+            event = Told(event, tally, queued_ms)
+        elif queued_ms >= 0:
+            event = Told(event, None, queued_ms)
+        self.size += HEADER_SIZE + size
         self.waiting += 1
         self._rest.append(event)
         if merges:
@@ -189,8 +205,6 @@ class Outbox:
                 self._known = {each.key(): each for each in few}
                 self._known[event.key()] = event
                 few.clear()
-        if isinstance(event, Told) and event.tally is not None:
-            event.tally.count += 1
         if self._usage is not None:
             self._charge()
 
@@ -203,18 +217,16 @@ class Outbox:
         if self._sent:
             return memoryview(self._chunk)[self._sent :]
         if not self._chunk and self.size:
-            if (
-                self.waiting
-                or self._first
-                or self._usage is not None
-                or self.size > limit
-            ):
+            rest = self._rest
+            if self._first or self.size > limit or self._usage is not None:
                 self._begin(limit)
-            else:
+            elif not self.waiting:
                 # Replies alone, and all of them.
-                replies = cast("list[bytes]", self._rest)
+                replies = cast("list[bytes]", rest)
                 self._chunk = replies[0] if len(replies) == 1 else b"".join(replies)
-                replies.clear()
+                rest.clear()
+            else:
+                self._begin_all(rest)
         return self._chunk
 
     def sent(self, count: int) -> None:
@@ -307,11 +319,24 @@ class Outbox:
         """What waits and is not begun, in order."""
         return [*reversed(self._first), *self._rest]
 
+    def _begin_all(self, rest: list[object]) -> None:
+        """Make the bytes of what waits, as far as a client reads that has no limits."""
+        self._few.clear()
+        if self._known:
+            self._known = {}
+        if len(rest) == 1:
+            self._chunk = self._begun(rest[0])
+        else:
+            self._chunk = b"".join(
+                [
+                    each if isinstance(each, bytes) else self._begun(each)
+                    for each in rest
+                ]
+            )
+        rest.clear()
+
     def _begin(self, limit: int) -> None:
         """Make the bytes of as many messages as make up the limit."""
-        if self.size <= limit:
-            self._few.clear()
-            self._known = {}
         frames: list[bytes] = []
         size = 0
         first = self._first
@@ -320,30 +345,34 @@ class Outbox:
                 if not self._rest:
                     break
                 first, self._rest = self._rest, first
-                first.reverse()
+                if len(first) > 1:
+                    first.reverse()
                 self._first = first
-            frame = self._begun(first.pop())
+            message = first.pop()
+            frame = message if isinstance(message, bytes) else self._begun(message)
             frames.append(frame)
             size += len(frame)
         self._chunk = frames[0] if len(frames) == 1 else b"".join(frames)
-        self._charge()
+        if self._usage is not None:
+            self._charge()
 
     def _begun(self, message: object) -> bytes:
         """The bytes of a message that is going to be sent."""
-        if isinstance(message, bytes):
-            return message
-        if isinstance(message, Reply):
-            self._tallies.append(message.tally)
-            return message.frame
-        assert isinstance(message, Event)  # noqa: S101  there is nothing else
-        self.waiting -= 1
-        if self._known or self._few:
-            self._forget(message)
-        if isinstance(message, Told) and message.tally is not None:
-            self._tallies.append(message.tally)
-        frame = encode_event(message.shown, message.watch.token)
-        assert frame is not None  # noqa: S101  it is not too long
-        return frame
+        if isinstance(message, Event):
+            self.waiting -= 1
+            if self._known or self._few:
+                self._forget(message)
+            if isinstance(message, Told) and message.tally is not None:
+                self._tallies.append(message.tally)
+            place = message.place
+            watch = message.watch
+            path = place if isinstance(place, bytes) else place.text()
+            frame = encode_event(path[watch.cut :] if watch.cut else path, watch.token)
+            assert frame is not None  # noqa: S101  it is not too long
+            return frame
+        assert isinstance(message, Reply)  # noqa: S101  there is nothing else
+        self._tallies.append(message.tally)
+        return message.frame
 
     def _forget(self, event: Event) -> None:
         """Find an event no longer, if it could be."""
