@@ -57,6 +57,12 @@ RULES = {
         {";".join(f"5 t1 mkdir /own/{number}" for number in range(100))}
         5 t1 end T; 5 post read /own; a got -> 100; turn; 5 hear -> read=v
     """,
+    "and so is the removal of a tree, once for each watch at, above or below it": f"""
+        node /own n5; {";".join(f"5 mkdir /own/d/{number}" for number in range(90))}
+        {";".join(f"a watch /own {each} -> OK /own:{each}" for each in range(9))}
+        {";".join(f"a watch /own/d/{n} t -> OK /own/d/{n}:t" for n in range(20))}
+        5 rm /own/d; 5 post read /own; a got -> 29; turn; 5 hear -> read=v
+    """,
     # What is read is not the same as what is sent; the socket has a buffer, too.
     "or until they have not read for too long, again and again": f"""
         {AT_ITS_TALLY}; turn {DEAF_MS - 1}; 5 hear -> -; turn {DEAF_MS}

@@ -7,8 +7,7 @@ from typing import Final
 
 from xsd.daemon.settings import Config
 from xsd.engine import HIGH_WATER
-from xsd.engine.delivery import UNSENT_MAX
-from xsd.engine.dispatch import REFUSALS_LOGGED
+from xsd.engine.delivery import DEAF_MS, UNSENT_MAX
 from xsd.engine.engine import (
     GUEST_TURN,
     REST_MAX_MS,
@@ -17,13 +16,15 @@ from xsd.engine.engine import (
     WORK_OWED,
     WORK_PER_MS,
 )
+from xsd.engine.loglimit import AT_ONCE
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.schedule import FEW
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
 from xsd.store.snapshots import DISPLACED_MAX
 from xsd.store.usage import LEVEL_BYTES, MESSAGE_BYTES, NODE_BYTES, WATCH_BYTES
-from xsd.transport.unix import RECEIVE_MAX
+from xsd.transport.unix import ACCEPT_MAX, RECEIVE_FIRST, RECEIVE_MAX
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
@@ -107,12 +108,21 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
     assert [row[1] for row in table] == [
         f"{PAYLOAD_MAX:,} bytes",
         f"{RING_SIZE:,} bytes, of which {GUEST_TURN} requests are answered",
-        f"{RECEIVE_MAX // KIB} KiB, of which {TURN} requests are answered",
+        (
+            f"{RECEIVE_FIRST // KIB} KiB, or {RECEIVE_MAX // KIB} KiB "
+            f"if there are {FEW} requests or fewer"
+        ),
+        f"{TURN}, those of clients that have {FEW} or fewer first",
+        f"{ACCEPT_MAX}",
         f"{HIGH_WATER // KIB} KiB",
-        f"{UNSENT_MAX // MIB} MiB",
+        (
+            f"{UNSENT_MAX // MIB} MiB for {DEAF_MS // 1000} s; an event counts "
+            f"{MESSAGE_BYTES} bytes more than it has"
+        ),
+        f"{DEAF_MS // 1000} s",
         f"{DISPLACED_MAX // MIB} MiB",
         f"{Config().watch_event_timeout_s} s (`--timeout watch-event=s`)",
-        f"{REFUSALS_LOGGED}",
+        f"{AT_ONCE} at once, then one a minute",
         f"{PROTECT_AFTER}",
         f"{PROTECT_MS} ms",
         (

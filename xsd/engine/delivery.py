@@ -28,7 +28,7 @@ DEAF_MS: Final = 20_000
 
 As long as that events count for the guests that caused them, though fewer wait."""
 
-FEW: Final = 32
+FEW_TOLD: Final = 32
 """Events of one request up to which a connection is kept their paths as texts. One
 of more shares the way to all of them."""
 
@@ -65,7 +65,7 @@ def deliver(core: Core, events: list[Event], cause: Connection | None = None) ->
 def _write_out(events: list[Event]) -> None:
     """Have those wait as texts that would hold a long way for themselves."""
     counts: dict[int, int] = {}
-    if len(events) > FEW:
+    if len(events) > FEW_TOLD:
         for event in events:
             number = event.watch.connection
             counts[number] = counts.get(number, 0) + 1
@@ -73,7 +73,7 @@ def _write_out(events: list[Event]) -> None:
     text = b""
     for event in events:
         place = event.place
-        if isinstance(place, bytes) or counts.get(event.watch.connection, 0) > FEW:
+        if isinstance(place, bytes) or counts.get(event.watch.connection, 0) > FEW_TOLD:
             continue
         if place is not last:
             last = place
