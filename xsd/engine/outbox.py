@@ -21,7 +21,7 @@ from xsd.store.usage import MESSAGE_BYTES, Usage
 CHUNK: Final = 256 * 1024
 """Bytes that are handed to the kernel at once, at least if there are as many."""
 
-_FEW: Final = 8
+_LOOKED_AT: Final = 8
 """Events among which an equal one is looked for one by one."""
 
 
@@ -199,7 +199,7 @@ class Outbox:
             few = self._few
             if self._known:
                 self._known[event.key()] = event
-            elif len(few) < _FEW:
+            elif len(few) < _LOOKED_AT:
                 few.append(event)
             else:
                 self._known = {each.key(): each for each in few}
