@@ -8,23 +8,18 @@ from typing import Final
 from xsd.daemon.settings import Config
 from xsd.engine import HIGH_WATER
 from xsd.engine.delivery import DEAF_MS, UNSENT_MAX
-from xsd.engine.engine import (
-    GUEST_TURN,
-    REST_MAX_MS,
-    TURN,
-    WORK_FREE,
-    WORK_OWED,
-    WORK_PER_MS,
-)
+from xsd.engine.engine import GUEST_TURN, TURN
 from xsd.engine.loglimit import AT_ONCE
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.rests import REST_MAX_MS, WORK_FREE, WORK_OWED, WORK_PER_MS
 from xsd.engine.schedule import FEW
+from xsd.hypervisor.control import ACCEPT_MAX
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
 from xsd.store.snapshots import DISPLACED_MAX
 from xsd.store.usage import LEVEL_BYTES, MESSAGE_BYTES, NODE_BYTES, WATCH_BYTES
-from xsd.transport.unix import ACCEPT_MAX, RECEIVE_FIRST, RECEIVE_MAX
+from xsd.transport.unix import RECEIVE_FIRST, RECEIVE_MAX
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]

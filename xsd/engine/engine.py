@@ -29,8 +29,8 @@ from xsd.engine.inputs import (
 )
 from xsd.engine.logbook import Logbook
 from xsd.engine.notice import Notice
+from xsd.engine.rests import answer_guest
 from xsd.engine.schedule import DEAF, FEW, GO_ON, PROTECTION, REMARK
-from xsd.protocol.frame import Frame
 from xsd.store import Store
 from xsd.store.quota import MEMORY, OUTSTANDING
 
@@ -44,19 +44,6 @@ GUEST_TURN: Final = 8
 GUESTS_WORK: Final = 8
 """Requests of all guests that are answered in one turn, and nodes and events that
 they are concerned with beside, about. Nobody else is served meanwhile."""
-
-WORK_FREE: Final = 64
-"""Nodes and events that a guest's request may be concerned with and owe nothing."""
-
-WORK_PER_MS: Final = 1
-"""How many more of them a guest works off in a millisecond. They take some 4 us each:
-all guests together keep others waiting for much work in about 1 % of the time."""
-
-WORK_OWED: Final = 500
-"""How many of them a guest may owe without a rest, so that usual ones need none."""
-
-REST_MAX_MS: Final = 5000
-"""The longest rest."""
 
 
 @final
@@ -426,7 +413,7 @@ class Engine:
             ):
                 break
             if is_guest:
-                self._answer_guest(connection, frame)
+                answer_guest(core, connection, frame)
             else:
                 answer(core, connection, frame)
             connection.waited_for = 0
@@ -442,30 +429,6 @@ class Engine:
         if done and (is_guest or not core.remarking):
             memory.note_requests(core, connection)
         return done
-
-    def _answer_guest(self, connection: Connection, frame: Frame) -> None:
-        """Answer a guest's request; after much work it has to rest.
-
-        Nobody else was served meanwhile. As long as most of the time is others', it
-        does not matter to them how large the largest commit may be. Guests that rest
-        share the time that they leave to nobody: the more of them, the longer.
-        """
-        usage = self.store.usage
-        before = usage.work
-        answer(self.core, connection, frame)
-        work = usage.work - before - WORK_FREE
-        if work > 0:
-            schedule = self.core.schedule
-            now_ms = self.core.now_ms
-            owed_ms = work * (1 + schedule.resting) // WORK_PER_MS
-            owed_ms += max(connection.owes_until_ms - now_ms, 0)
-            rest_ms = min(owed_ms - WORK_OWED // WORK_PER_MS, REST_MAX_MS)
-            if rest_ms > 0:
-                # From now on, and for so long once the work has ended.
-                owed_ms = rest_ms + WORK_OWED // WORK_PER_MS
-                connection.rests_until_ms = now_ms + REST_MAX_MS
-                schedule.rested.append((connection, rest_ms))
-            connection.owes_until_ms = now_ms + owed_ms
 
     def _wait_if_needed(self, connection: Connection) -> bool:
         """Have a guest wait for others, or for its own reading, if it must.

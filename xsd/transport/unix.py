@@ -13,6 +13,7 @@ from typing import Final, final
 
 from xsd.engine import HIGH_WATER, Connection, Notice
 from xsd.engine.schedule import FEW
+from xsd.hypervisor.control import ACCEPT_MAX
 from xsd.transport.listening import listen_at
 from xsd.transport.reactor import Reactor, Wire
 
@@ -21,9 +22,6 @@ RECEIVE_FIRST: Final = 4 * 1024
 
 RECEIVE_MAX: Final = 16 * 1024
 """Bytes taken from one client in one pass, if they are a few long requests."""
-
-ACCEPT_MAX: Final = 16
-"""Clients accepted in one pass."""
 
 _OUT_OF_ROOM: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
