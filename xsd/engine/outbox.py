@@ -380,6 +380,9 @@ class Outbox:
             key = event.key()
             if self._known.get(key) is event:
                 del self._known[key]
+                if not self._known:
+                    # It would keep the room for all that it has held.
+                    self._known = {}
         elif event in self._few:
             self._few.remove(event)
 
