@@ -279,20 +279,19 @@ def test_a_channel_begun_anew_has_nothing_of_before(engine: Engine, how: str) ->
     assert take_bytes(engine, connection) == REPLY
 
 
-@pytest.mark.pure_only
-def test_requests_behind_the_one_that_ends_the_connection_are_not_answered(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+def test_requests_of_a_connection_that_has_ended_are_not_answered(
+    engine: Engine,
 ) -> None:
-    """A client that cuts itself off by its own events."""
-    client = Client(engine)
-    client.ask(Op.WATCH, b"/a\0" + b"t" * 100 + b"\0")
-    monkeypatch.setattr("xsd.engine.core.UNSENT_MAX", 100)
-    client.send(client.frame(Op.WRITE, b"/a\0v") + client.frame(Op.WRITE, b"/b\0v"))
+    """By another's request in the same turn."""
+    guest, dom0 = guest_of(engine), Client(engine)
+    engine.feed(guest.connection, guest.frame(Op.WATCH, b"/b\0t\0"))
+    engine.feed(dom0.connection, dom0.frame(Op.RELEASE, b"1\0"))
+    engine.turn(0)
+    engine.turn(0)
 
-    assert client.connection.lost
-    assert len(client.take()) == 2
-    assert client.unanswered == 1
-    assert Client(engine).errno(Op.READ, b"/b\0") is Errno.ENOENT
+    assert guest.connection.lost
+    assert guest.take() == []
+    assert guest.unanswered == 1
 
 
 @pytest.mark.pure_only

@@ -7,7 +7,7 @@ from typing import Final
 
 from xsd.daemon.settings import Config
 from xsd.engine import HIGH_WATER
-from xsd.engine.core import UNSENT_MAX
+from xsd.engine.delivery import DEAF_MS, UNSENT_MAX
 from xsd.engine.engine import GUEST_TURN, TURN
 from xsd.engine.loglimit import AT_ONCE
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
@@ -110,7 +110,11 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
         f"{TURN}, those of clients that have {FEW} or fewer first",
         f"{ACCEPT_MAX}",
         f"{HIGH_WATER // KIB} KiB",
-        f"{UNSENT_MAX // MIB} MiB",
+        (
+            f"{UNSENT_MAX // MIB} MiB for {DEAF_MS // 1000} s; an event counts "
+            f"{MESSAGE_BYTES} bytes more than it has"
+        ),
+        f"{DEAF_MS // 1000} s",
         f"{DISPLACED_MAX // MIB} MiB",
         f"{Config().watch_event_timeout_s} s (`--timeout watch-event=s`)",
         f"{AT_ONCE} at once, then one a minute",

@@ -9,21 +9,15 @@ from xsd.engine.guests import NoGuests
 from xsd.engine.inputs import REQUEST, Input, Tape
 from xsd.engine.logbook import Logbook, NoLogbook
 from xsd.engine.notice import Notice
-from xsd.engine.outbox import Tally
 from xsd.engine.outside import Outside
 from xsd.engine.protection import Protection
-from xsd.engine.schedule import EXPIRE, Schedule
+from xsd.engine.schedule import Schedule
 from xsd.protocol.frame import Frame
 from xsd.protocol.ops import FEATURES
 from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller
-from xsd.protocol.reply import encode_event
 from xsd.store import Event, Store
-from xsd.store.quota import MEMORY, PATH_MAX
-from xsd.store.usage import MESSAGE_BYTES
-
-UNSENT_MAX: Final = 16 * 1024 * 1024
-"""Bytes that may wait for a client which does not read; then it is cut off."""
+from xsd.store.quota import PATH_MAX
 
 _KEPT_MAX: Final = 4096
 _KEPT_SIZE: Final = 200
@@ -283,81 +277,6 @@ class Core:
                 if connection.backlog:
                     self.schedule.queue(connection)
 
-    def deliver(self, events: list[Event], cause: Connection | None = None) -> None:
-        """Queue events on the connections they are for.
-
-        One that is too long to be sent is dropped (XSA-324), and so is one that
-        equals another which still waits; but not of the names with ``@``, since
-        two of those may be about two domains. One for a guest that has no memory
-        left is dropped, too (XSA-326).
-
-        Args:
-            events: In order.
-            cause: Whose request caused them. What a guest causes others counts as
-                under way for it until they have read it (XSA-326).
-        """
-        tally = None
-        if cause is not None and not cause.caller.privileged:
-            tally = cause.tally
-        for event in events:
-            try:
-                self._deliver(event, tally)
-            except Exception as error:  # noqa: BLE001  it has happened; tell the others
-                self.note_defect("event.failed", error)
-
-    def _deliver(self, event: Event, tally: Tally | None) -> None:
-        """Queue one event, if there is who can be told."""
-        watch = event.watch
-        connection = self.connections.get(watch.connection)
-        if connection is None or connection.lost:
-            return
-        frame = encode_event(event.shown, watch.token)
-        if frame is None or not self._queue(connection, event, frame, tally):
-            return
-        if self.tracing.io:
-            self.notices.append(tracing.event(connection, frame))
-        if connection.outbox.size > UNSENT_MAX:
-            self._cut_off(connection)
-        self.touch(connection)
-
-    def _queue(
-        self, connection: Connection, event: Event, frame: bytes, tally: Tally | None
-    ) -> bool:
-        """Queue one event; tell whether that was necessary and possible."""
-        outbox = connection.outbox
-        is_special = event.path[:1] == b"@"
-        if not is_special and outbox.holds(frame):
-            return False
-        queued_ms = -1
-        if not connection.caller.privileged:
-            # Only a guest's events may be lost for not being read.
-            queued_ms = self.now_ms
-            if self.event_timeout_ms and not connection.expires_ms:
-                due_ms = queued_ms + self.event_timeout_ms
-                connection.expires_ms = due_ms
-                self.schedule.at(due_ms, EXPIRE, connection.id)
-            if not self._has_memory(connection, len(frame) + MESSAGE_BYTES):
-                return False
-        if is_special:
-            outbox.append(frame, tally, queued_ms)
-        else:
-            outbox.append_event(frame, tally, queued_ms)
-        return True
-
-    def _has_memory(self, connection: Connection, more: int) -> bool:
-        """Tell whether a guest has room for an event; the first one lost is told."""
-        domid = connection.caller.domid
-        limit = self.store.quotas.limit(domid, MEMORY)
-        if limit == 0 or self.store.usage.memory_of(domid) + more <= limit:
-            return True
-        fields: dict[str, object] = {
-            "connection": connection.id,
-            "domid": domid,
-            "what": "events are lost",
-        }
-        self.note_quota(domid, MEMORY, limit, fields)
-        return False
-
     def note_quota(
         self, domid: int, quota: str, limit: int, fields: dict[str, object]
     ) -> None:
@@ -453,12 +372,3 @@ class Core:
     def note_defect(self, event: str, error: BaseException) -> None:
         """Have a defect of ours logged with its trace."""
         self.notices.append(Notice("error", event, {}, error))
-
-    def _cut_off(self, connection: Connection) -> None:
-        self.lose(connection)
-        fields: dict[str, object] = {
-            "connection": connection.id,
-            "domid": connection.caller.domid,
-            "unsent_bytes": connection.outbox.size,
-        }
-        self.notices.append(Notice("warning", "connection.too_slow", fields))

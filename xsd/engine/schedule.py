@@ -4,7 +4,8 @@ Nobody is looked for. Who has to wait is registered where the event will come th
 ends the waiting, and that puts it back into the queue:
 
     a rest, or the time-out of an event     the heap of times
-    ``outstanding``                         its tally, when it falls
+    ``outstanding``                         its tally, when it falls; at the latest when
+                                            who does not read is found out
     unread output                           its outbox, when some of it is sent
     a protected transaction                 the protection, when it is over
 
@@ -33,6 +34,10 @@ PROTECTION: Final = 2
 
 REMARK: Final = 3
 """Due: a look at what domains use of their memory; without a number."""
+
+
+DEAF: Final = 4
+"""Due: a look whether a connection reads, for which too much waits or others do."""
 
 
 @final
@@ -97,7 +102,7 @@ class Schedule:
 
         Args:
             time_ms: Of the clock of turns.
-            what: GO_ON, EXPIRE, PROTECTION or REMARK.
+            what: GO_ON, EXPIRE, PROTECTION, REMARK or DEAF.
             number: What of: a connection's number, or a protection's.
         """
         heappush(self.times, (time_ms, what, number))
