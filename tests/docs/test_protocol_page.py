@@ -6,7 +6,8 @@ from typing import Final
 import pytest
 
 from tests.docs.pages import ROOT
-from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.progress import PROTECT_AFTER
+from xsd.engine.protection import PROTECT_MS
 from xsd.protocol import limits, ops, ring
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op

@@ -5,7 +5,8 @@ import pytest
 from tests.engine.script import Verb, play
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
-from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.progress import PROTECT_AFTER
+from xsd.engine.protection import PROTECT_MS
 from xsd.engine.tracing import DEFAULT_SWITCHES, PAYLOAD_SHOWN, SWITCHES, name_of
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op

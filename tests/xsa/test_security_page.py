@@ -17,7 +17,8 @@ from xsd.engine.engine import (
     WORK_OWED,
     WORK_PER_MS,
 )
-from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.progress import PROTECT_AFTER
+from xsd.engine.protection import PROTECT_MS
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS

@@ -44,12 +44,15 @@ class Connection:
         awaits_reading: Its next request has to wait until its client has read some.
         refusals: Requests refused so far.
         conflicts: Transactions in a row that failed because of others.
-        conflicted: What the last of these relied on.
+        conflicted: What the last of these relied on, for the next one's protection;
+            of a client of dom0's that needs one.
+        no_turn_until_ms: Until when a guest has no turn at contested nodes.
         owes_until_ms: When a guest will have worked off what it has asked for.
         rests_until_ms: When a guest is served again that owes too much.
         tally: What a guest has under way; see the quota ``outstanding``.
         waited_for: Number of the protection that its next request had to wait for;
-            0 for none. Each is waited for once only.
+            0 for none. Each is waited for once only. IN_VAIN if it waited for its turn
+            at a contested node for too long.
     """
 
     __slots__ = (
@@ -68,6 +71,7 @@ class Connection:
         "last_transaction",
         "link",
         "lost",
+        "no_turn_until_ms",
         "outbox",
         "owes_until_ms",
         "paused",
@@ -116,6 +120,7 @@ class Connection:
         self.refusals = 0
         self.conflicts = 0
         self.conflicted: Footprint | None = None
+        self.no_turn_until_ms = 0
         self.owes_until_ms = 0
         self.rests_until_ms = 0
         self.tally = Tally(number, fallen)

@@ -236,7 +236,7 @@ def transaction_end(
         events = core.store.commit(transaction)
     except XenStoreError as error:
         if error.errno == Errno.EAGAIN:
-            progress.conflicted(connection, transaction)
+            progress.conflicted(core, connection, transaction)
         raise
     progress.committed(connection)
     core.deliver(events, connection)

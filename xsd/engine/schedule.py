@@ -7,6 +7,7 @@ ends the waiting, and that puts it back into the queue:
     ``outstanding``                         its tally, when it falls
     unread output                           its outbox, when some of it is sent
     a protected transaction                 the protection, when it is over
+    its turn at a contested node            the node, when the turn before is over
 
 An event may come though the reason to wait is another one by now. So whoever is put
 back is asked once more when its turn comes.
@@ -30,6 +31,9 @@ PROTECTION: Final = 2
 
 REMARK: Final = 3
 """Due: a look at what domains use of their memory; without a number."""
+
+TURNS: Final = 4
+"""Due: a look at contested nodes; without a number."""
 
 
 @final
@@ -76,7 +80,7 @@ class Schedule:
 
         Args:
             time_ms: Of the clock of turns.
-            what: GO_ON, EXPIRE, PROTECTION or REMARK.
+            what: GO_ON, EXPIRE, PROTECTION, REMARK or TURNS.
             number: What of: a connection's number, or a protection's.
         """
         heappush(self.times, (time_ms, what, number))
