@@ -115,9 +115,3 @@ def test_a_file_that_somebody_put_in_its_place_is_left_alone(path: Path) -> None
     PidFile(path).release()
 
     assert path.read_text() == "theirs"
-
-
-def test_a_missing_directory_is_an_os_error(tmp_path: Path) -> None:
-    """The caller says which file it was."""
-    with pytest.raises(FileNotFoundError, match="no-such-directory"):
-        PidFile(tmp_path / "no-such-directory" / "pid").acquire()

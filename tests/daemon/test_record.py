@@ -156,7 +156,7 @@ async def test_a_recording_that_cannot_be_made_is_no_start(tmp_path: Path) -> No
 
 
 @on_uvloop
-async def test_a_start_that_fails_leaves_the_recording_of_the_other(
+async def test_a_start_that_fails_leaves_socket_and_recording_of_the_other(
     tmp_path: Path,
 ) -> None:
     """Two daemons that are started with the same words."""
@@ -168,3 +168,4 @@ async def test_a_start_that_fails_leaves_the_recording_of_the_other(
         with pytest.raises(OSError, match="another xenstored is serving there"):
             Service(config).start()
         assert file.read_text("ascii") == "recorded"
+        assert path.is_socket()

@@ -7,14 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.engine.script import Verb, lines_of, play, request
-from tests.engine.support import (
-    Client,
-    guest_of,
-    refusal,
-    run,
-    take_bytes,
-    told,
-)
+from tests.engine.support import Client, guest_of, refusal, run, take_bytes, told
 from xsd.engine import HIGH_WATER, Connection, Engine
 from xsd.engine.engine import GUEST_TURN, TURN, TURN_OF_ALL
 from xsd.engine.state import describe
@@ -39,22 +32,22 @@ PATHS = "get_domain_path=/local/domain/5, "
 # `dirty` are the connections whose links are to be told, by number; dom0's is 1, a 2.
 RULES = {
     "connections are numbered as they come, and a number is never used again": """
-        a hear; a leave; come 0; connections -> 1 3
-    """,
+        a hear; a leave; come 0; connections -> 1 3""",
     # Those that a request has given something to send.
     "dirty connections are told once": """
         a watch /a t -> OK /a:t; b hear; dirty -> 2; feed write /a 1; feed read /a; turn
-        dirty -> 2 1; dirty -> -; a hear -> /a:t
-    """,
+        dirty -> 2 1; dirty -> -; a hear -> /a:t""",
+    # What comes is queued.
+    "nothing is answered before the turn": f"""
+        busy -> False; {ASK} busy -> True; hear -> -; dirty -> -
+        one_turn; dirty -> 1; busy -> False; hear -> {PATHS}""",
     # Not even what looks like a request, and it is told once, to link and log.
     "nothing is read after a bad header": """
         bad_header; turn; dirty -> 1; log -> connection.broken
-        post write /a v; end_input; log -> -; a read /a -> ENOENT
-    """,
+        post write /a v; end_input; log -> -; a read /a -> ENOENT""",
     "bad header behind a backlog waits for it": f"""
         {ASK * (TURN + 1)} bad_header; one_turn; state -> open
-        one_turn; state -> closing; hear -> {PATHS * (TURN + 1)}
-    """,
+        one_turn; state -> closing; hear -> {PATHS * (TURN + 1)}""",
     # Then the link is told once more, and what still comes is not read.
     **{
         f"end of input waits for the last of {count} replies": f"""
@@ -67,37 +60,30 @@ RULES = {
     "disconnected client is not served": f"""
         {f"a {ASK}" * (TURN + 1)} one_turn; a leave; a backlog -> 0
         a state -> closing lost; a hear -> -; a post write /b v; dirty -> -
-        read /b -> ENOENT
-    """,
+        read /b -> ENOENT""",
     # A transport may meet the end of a connection twice, or begin a lost one anew.
     "second disconnect does nothing": """
-        a hear; a leave; a leave; a anew; connections -> 1; log -> -
-    """,
+        a hear; a leave; a leave; a anew; connections -> 1; log -> -""",
     # Whatever becomes of it (measured on C).
     "many requests at once are answered in order, one reply for each": """
         feed write /a 1; feed read /a; feed rm /a; feed read /a; feed mkdir /a/; turn
-        hear -> write=OK read=1 rm=OK ENOENT EINVAL
-    """,
+        hear -> write=OK read=1 rm=OK ENOENT EINVAL""",
     "what comes while others wait is answered after them": f"""
         {ASK * (TURN + 1)} one_turn; feed get_domain_path 6; turn
-        hear -> {PATHS * (TURN + 1)} get_domain_path=/local/domain/6,
-    """,
+        hear -> {PATHS * (TURN + 1)} get_domain_path=/local/domain/6,""",
     # The transport logs them after each turn.
     "notices are taken once": "rm / -> EINVAL; log -> request.refused; log -> -",
     # Until its transport ends it, what still comes is thrown away.
     "lost connection is not read": """
         1 hear; release 1; 1 state -> lost; 1 post get_domain_path 1
-        1 backlog -> 0; 1 hear -> -
-    """,
+        1 backlog -> 0; 1 hear -> -""",
     "half a request is no request when its client leaves": """
-        a half write /a v; a leave; read /a -> ENOENT
-    """,
+        a half write /a v; a leave; read /a -> ENOENT""",
     # Nothing of an open transaction was ever seen by others.
     "disconnect takes watches and transactions away": """
         1 watch /a t -> OK /a:t; 1 watch @releaseDomain t -> OK @releaseDomain:t
         1 start -> 1,; 1 start -> 2,; 1 t1 read /a -> EACCES; 1 uses -> 2 2
-        1 leave; 1 uses -> 0 0; faults -> -; write /a v; 1 hear -> -
-    """,
+        1 leave; 1 uses -> 0 0; faults -> -; write /a v; 1 hear -> -""",
 }
 
 
@@ -128,18 +114,6 @@ VERBS: dict[str, Verb] = {
 def test_connections(engine: Engine, rule: str) -> None:
     """Each rule as the script that shows it."""
     play(engine, RULES[rule], VERBS)
-
-
-def test_nothing_is_answered_before_the_turn(engine: Engine, dom0: Client) -> None:
-    """What comes is queued; that there is something says `busy`."""
-    queued = [engine.busy]
-    engine.feed(dom0.connection, ONE)
-    queued.append(engine.busy)
-
-    assert queued == [False, True]
-    assert (dom0.connection.outbox.size, engine.take_dirty()) == (0, [])
-    engine.turn(0)
-    assert (engine.take_dirty(), engine.busy) == ([dom0.connection], False)
 
 
 REQUESTS = "watch /a t; write /a 1; read /a; directory /; read /no; reset"

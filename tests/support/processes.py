@@ -44,6 +44,15 @@ def descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
+def connect(path: Path) -> socket.socket:
+    """Connect a socket that does only what the test says."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # With a time limit it would fail at once where many wait to be accepted.
+    client.connect(str(path))
+    client.settimeout(PATIENCE_S)
+    return client
+
+
 def listener_of(path: Path) -> int:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.connect(str(path))

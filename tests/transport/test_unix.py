@@ -113,25 +113,6 @@ async def test_bad_header_ends_a_connection_after_the_replies(served: Served) ->
 
 
 @serving
-async def test_client_that_goes_leaves_nothing(served: Served) -> None:
-    """Nothing of it is counted any more, and its half request is forgotten."""
-    usage = served.engine.store.usage
-    peer, other = await served.connect(), await served.connect()
-    for number in (b"1\0", b"2\0", b"3\0"):
-        assert await peer.ask(Op.TRANSACTION_START, b"\0") == number
-    await peer.ask(Op.WRITE, b"/a\0v", 1)
-    await peer.watch(b"/a")
-    assert (usage.transactions.of(0), usage.watches.of(0)) == (3, 1)
-    await peer.send(peer.frame(Op.WRITE, b"/a\0v")[:-1])
-    peer.close()
-    await served.until(lambda: len(served.connections) == 1)
-
-    assert (usage.transactions.of(0), usage.watches.of(0)) == (0, 0)
-    assert await other.ask(Op.READ, b"/a\0") == b"ENOENT\0"
-    assert await other.ask(Op.WRITE, b"/a\0v") == OK
-
-
-@serving
 async def test_client_that_goes_early_is_no_trouble(served: Served) -> None:
     """Its request is carried out. If the reply has come, its end is a reset for us.
 
