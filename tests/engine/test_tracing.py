@@ -129,6 +129,12 @@ transaction=1
             ("its client leaves", "a leave"),
         )
     },
+    "who waits for its turn is traced": """
+        write /a other; trace wrl; a start -> 1,; a t1 read /a -> other
+        a t1 write /a mine; write /a other; a t1 end T -> EAGAIN
+        a start -> 2,; a t2 read /a -> other; b start -> 1,; b t1 post read /a
+        b told -> wrl.waits request=READ path=/a waits_for=2; b told -> -
+    """,
 }
 
 

@@ -12,6 +12,7 @@ from xsd.engine.contest import (
     TURN_PRICE,
     WAIT_MS,
 )
+from xsd.engine.progress import PROTECT_AFTER
 from xsd.engine.turns import CONTESTED_MAX, DEPTH_MAX, GUEST_MAX
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
@@ -142,6 +143,27 @@ RULES = {
             ("is gone", "gone 2"),
         )
     },
+    "whose only waiter has gone has its turn, and does not pay": f"""
+        {WAITS}; 2 leave; turn 500; 3 start -> 1,; 3 t1 post read /a
+        1 t2 end F; 3 hear -> read=v; 1 free -> -500
+    """,
+    "a missing node is contested like any": f"""
+        {NODES}; 1 start -> 1,; 1 t1 read /none -> EACCES; 1 t1 write /b v
+        write /none v; 1 t1 end T -> EAGAIN; rm /none; contested -> -
+        perms / n0 r1; 1 start -> 2,; 1 t2 read /none -> ENOENT; 1 t2 write /b v
+        write /none v; 1 t2 end T -> EAGAIN; rm /none; contested -> /none
+        a start -> 1,; a t1 read /none -> ENOENT; b start -> 1,
+        b t1 post write /none/below v
+    """,
+    # Else who waits for it could make it wait.
+    "a protected transaction takes its turn, but not from dom0": f"""
+        {NODES}; {"; ".join(["1 fail /a"] * PROTECT_AFTER)}
+        2 start -> 1,; 2 t1 read /a -> v
+        1 start -> {PROTECT_AFTER + 1},; 1 t{PROTECT_AFTER + 1} read /a -> v
+        1 t{PROTECT_AFTER + 1} end F; {"; ".join(["1 fail /a"] * PROTECT_AFTER)}
+        a start -> 1,; a t1 read /a -> v
+        1 start -> {2 * PROTECT_AFTER + 2},; 1 t{2 * PROTECT_AFTER + 2} post read /a
+    """,
     # Its time begins when somebody waits.
     "a turn ends when it was waited for too long; a guest has none for a time": f"""
         {GUESTS}; turn 500; 2 t1 post read /a
