@@ -33,8 +33,8 @@ def test_a_guest_pays_for_others_waiting(
     guest, dom0 = guest_of(engine).connection, Client(engine).connection
     for connection in (guest, dom0):
         charge(connection, since_ms, 1000)
-    assert guest.no_turn_until_ms == (1000 + costs_ms if costs_ms else 0)
-    assert dom0.no_turn_until_ms == 0
+    assert guest.pays_until_ms == (1000 + costs_ms if costs_ms else 0)
+    assert dom0.pays_until_ms == 0
 
 
 def test_one_time_is_set_for_all_nodes() -> None:

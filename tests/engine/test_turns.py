@@ -9,6 +9,7 @@ from xsd.engine.contest import (
     CONTESTED_MS,
     TURN_FREE_MS,
     TURN_MS,
+    TURN_OWED_MS,
     TURN_PRICE,
     WAIT_MS,
 )
@@ -47,12 +48,18 @@ def waiting(engine: Engine, _: Client, __: list[str]) -> str:
     return f"{len(contests.waiting)} {len(contests.turns)}"
 
 
+def owe(_: Engine, client: Client, __: list[str]) -> None:
+    """Have a guest owe as much as it may, and a little more."""
+    client.connection.pays_until_ms = TURN_OWED_MS + 1
+
+
 VERBS: dict[str, Verb] = {
     "fail": fail,
+    "owe": owe,
     "contested": contested,
     "waiting": waiting,
     "free": lambda engine, client, _: str(
-        client.connection.no_turn_until_ms - engine.core.now_ms
+        client.connection.pays_until_ms - engine.core.now_ms
     ),
 }
 
@@ -165,12 +172,18 @@ RULES = {
         1 start -> {2 * PROTECT_AFTER + 2},; 1 t{2 * PROTECT_AFTER + 2} post read /a
     """,
     # Its time begins when somebody waits.
-    "a turn ends when it was waited for too long; a guest has none for a time": f"""
+    "a turn ends when it was waited for too long, and a guest pays for that": f"""
         {GUESTS}; turn 500; 2 t1 post read /a
         turn {500 + TURN_MS - 1}; 2 hear -> -; turn {500 + TURN_MS}; 2 hear -> read=v
-        1 free -> {PAID_MS}; 1 t2 end F; 2 t1 end F
-        1 start -> 3,; 1 t3 read /a -> v; waiting -> 0 0
-        2 start -> 2,; 2 t2 read /a -> v; waiting -> 0 1
+        1 free -> {PAID_MS}
+    """,
+    "a guest that owes too much comes last": f"""
+        {GUESTS}; 1 owe; 1 t2 end F
+        1 start -> 3,; 1 t3 read /a -> v; 2 start -> 2,; 2 t2 read /a -> v
+        1 t3 write /a late; 1 t3 post end T; 2 t2 write /a new; 2 t2 end T
+        1 hear -> EAGAIN; 2 start -> 3,; 2 t3 read /a -> new
+        1 start -> 4,; 1 t4 post read /a; 3 start -> 1,; 3 t1 post read /a
+        2 t3 end F; 3 hear -> read=new; 1 hear -> -; 3 t1 end F; 1 hear -> read=new
     """,
     "what a turn takes up to a limit is free, also if nobody waits": f"""
         {WAITS}; turn {TURN_FREE_MS}; 1 t2 end F; 2 hear -> read=v

@@ -202,7 +202,8 @@ def test_a_guest_that_dawdles_keeps_others_waiting_but_rarely(pause_ms: int) -> 
         contend(counting + others, [], ROUNDS)
         commits.append(sum(len(each.attempts) for each in counting))
     assert commits[0] == pytest.approx(ROUNDS / 2, rel=0.05)
-    assert commits[1] > 0.95 * commits[0]
+    # Else it has nearly all of the time.
+    assert commits[1] > 0.8 * commits[0]
 
 
 def test_dom0_commits_a_thousand_nodes_beside_guests_that_write_them() -> None:

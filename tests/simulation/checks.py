@@ -100,7 +100,7 @@ def _out_of_turn(engine: Engine) -> list[str]:
     contests = engine.core.contests
     found = {}
     for contest in contests.nodes.values():
-        queue = [*contest.privileged, *contest.guests]
+        queue = [each for queue in contest.queues for each in queue]
         found.update({connection.id: contest for connection, *_ in queue})
         turn = contest.transaction
         has_one = turn is not None and contests.turns[turn] is contest

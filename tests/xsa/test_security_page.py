@@ -7,7 +7,13 @@ from typing import Final
 
 from xsd.daemon.settings import Config
 from xsd.engine import HIGH_WATER
-from xsd.engine.contest import TURN_FREE_MS, TURN_MS, TURN_PRICE, WAIT_MS
+from xsd.engine.contest import (
+    TURN_FREE_MS,
+    TURN_MS,
+    TURN_OWED_MS,
+    TURN_PRICE,
+    WAIT_MS,
+)
 from xsd.engine.core import UNSENT_MAX
 from xsd.engine.dispatch import REFUSALS_LOGGED
 from xsd.engine.engine import (
@@ -122,8 +128,9 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
             f"{PROTECT_MAX_MS:,} ms in all"
         ),
         (
-            f"{TURN_MS} ms; a guest has none for {TURN_PRICE} times what is beyond "
-            f"{TURN_FREE_MS} ms"
+            f"{TURN_MS} ms; a guest owes {TURN_PRICE} times what is beyond "
+            f"{TURN_FREE_MS} ms, and comes last while that is more than "
+            f"{TURN_OWED_MS:,} ms"
         ),
         f"{WAIT_MS:,} ms",
         (

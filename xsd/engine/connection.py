@@ -46,7 +46,7 @@ class Connection:
         conflicts: Transactions in a row that failed because of others.
         conflicted: What the last of these relied on, for the next one's protection;
             of a client of dom0's that needs one.
-        no_turn_until_ms: Until when a guest has no turn at contested nodes.
+        pays_until_ms: When it will have paid for others' waiting at contested nodes.
         owes_until_ms: When a guest will have worked off what it has asked for.
         rests_until_ms: When a guest is served again that owes too much.
         tally: What a guest has under way; see the quota ``outstanding``.
@@ -71,10 +71,10 @@ class Connection:
         "last_transaction",
         "link",
         "lost",
-        "no_turn_until_ms",
         "outbox",
         "owes_until_ms",
         "paused",
+        "pays_until_ms",
         "queued",
         "refusals",
         "rests_until_ms",
@@ -120,7 +120,7 @@ class Connection:
         self.refusals = 0
         self.conflicts = 0
         self.conflicted: Footprint | None = None
-        self.no_turn_until_ms = 0
+        self.pays_until_ms = 0
         self.owes_until_ms = 0
         self.rests_until_ms = 0
         self.tally = Tally(number, fallen)

@@ -17,11 +17,17 @@ WAIT_MS: Final = 1000
 CONTESTED_MS: Final = 1000
 """How long a node stays contested after the last conflict or wait."""
 
-TURN_FREE_MS: Final = 10
+TURN_FREE_MS: Final = 20
 """How long a guest may keep others waiting without having to pay for it."""
 
-TURN_PRICE: Final = 100
-"""For how many times what is longer it has no turn: it can take 1 % of the time."""
+TURN_PRICE: Final = 50
+"""How many times what is longer it owes: it can take 2 % of the time."""
+
+TURN_OWED_MS: Final = 3000
+"""How much it may owe without coming last, so that a busy host is no guest's fault."""
+
+LAST: Final = 2
+"""The `place` of a guest that owes too much."""
 
 IN_VAIN: Final = -1
 """What `Connection.waited_for` is if a request has waited for a turn for too long."""
@@ -41,17 +47,15 @@ class Contest:
         transaction: The one that has the turn.
         awaited_ms: Since when others wait for that, -1 if nobody does.
         used_ms: When there was a conflict or somebody waited, the last time.
-        privileged: Clients of dom0 that wait, in order.
-        guests: Guests that wait, in order.
+        queues: Who waits, in order: clients of dom0, guests, guests that come last.
     """
 
     __slots__ = (
         "awaited_ms",
         "domid",
-        "guests",
         "holder",
         "path",
-        "privileged",
+        "queues",
         "transaction",
         "used_ms",
     )
@@ -63,8 +67,19 @@ class Contest:
         self.transaction: Transaction | None = None
         self.awaited_ms = -1
         self.used_ms = now_ms
-        self.privileged: deque[Waiter] = deque()
-        self.guests: deque[Waiter] = deque()
+        self.queues: tuple[deque[Waiter], deque[Waiter], deque[Waiter]] = (
+            deque(),
+            deque(),
+            deque(),
+        )
+
+    @property
+    def queue(self) -> deque[Waiter] | None:
+        """That of those whose turn is next, None if nobody waits."""
+        for queue in self.queues:
+            if queue:
+                return queue
+        return None
 
     @property
     def due_ms(self) -> int:
@@ -107,8 +122,9 @@ class Contests:
         del self.nodes[contest.path]
         if contest.transaction is not None:
             del self.turns[contest.transaction]
-        for connection, _transaction, _since_ms in contest.privileged + contest.guests:
-            self._go_on(connection)
+        for queue in contest.queues:
+            for connection, _transaction, _since_ms in queue:
+                self._go_on(connection)
 
     def take(
         self,
@@ -122,7 +138,7 @@ class Contests:
         contest.holder = connection
         contest.transaction = transaction
         self.turns[transaction] = contest
-        if contest.privileged or contest.guests:
+        if contest.queue is not None:
             contest.awaited_ms = now_ms
             self._look_by(contest.due_ms)
 
@@ -134,8 +150,7 @@ class Contests:
         now_ms: int,
     ) -> None:
         """A transaction waits for its turn."""
-        privileged = connection.caller.privileged
-        queue = contest.privileged if privileged else contest.guests
+        queue = contest.queues[place(connection, now_ms)]
         queue.append((connection, transaction, now_ms))
         self.waiting[connection.id] = contest
         contest.used_ms = now_ms
@@ -154,11 +169,11 @@ class Contests:
         """Somebody has gone, or begins anew."""
         contest = self.waiting.pop(connection.id, None)
         if contest is not None:
-            for queue in (contest.privileged, contest.guests):
+            for queue in contest.queues:
                 left = [each for each in queue if each[0] is not connection]
                 queue.clear()
                 queue.extend(left)
-            if not contest.privileged and not contest.guests:
+            if contest.queue is None:
                 contest.awaited_ms = -1
 
     def look(self, due_ms: int, now_ms: int) -> None:
@@ -183,13 +198,13 @@ class Contests:
     def _next(self, contest: Contest, now_ms: int) -> None:
         """A turn is over: it is the next one's, if somebody waits."""
         self._end(contest, now_ms)
-        guests = contest.guests
-        while guests and guests[0][2] + WAIT_MS <= now_ms:
-            connection, _transaction, _since_ms = guests.popleft()
-            connection.waited_for = IN_VAIN
-            self._go_on(connection)
-        queue = contest.privileged or guests
-        if queue:
+        for guests in contest.queues[1:]:
+            while guests and guests[0][2] + WAIT_MS <= now_ms:
+                connection, _transaction, _since_ms = guests.popleft()
+                connection.waited_for = IN_VAIN
+                self._go_on(connection)
+        queue = contest.queue
+        if queue is not None:
             connection, transaction, _since_ms = queue.popleft()
             self._go_on(connection)
             contest.used_ms = now_ms
@@ -217,8 +232,15 @@ class Contests:
             self._schedule.at(due_ms, TURNS, 0)
 
 
+def place(connection: Connection, now_ms: int) -> int:
+    """Which queue a client waits in; nobody waits for those of a later one."""
+    if connection.caller.privileged:
+        return 0
+    return 1 if connection.pays_until_ms - now_ms <= TURN_OWED_MS else LAST
+
+
 def charge(connection: Connection, since_ms: int, now_ms: int) -> None:
-    """Have a guest pay for others' waiting: it has no turn for a time.
+    """Have a guest pay for others' waiting: it comes last while it owes too much.
 
     Args:
         connection: For whom others have waited.
@@ -228,4 +250,5 @@ def charge(connection: Connection, since_ms: int, now_ms: int) -> None:
     if since_ms >= 0 and not connection.caller.privileged:
         too_long_ms = now_ms - since_ms - TURN_FREE_MS
         if too_long_ms > 0:
-            connection.no_turn_until_ms = now_ms + TURN_PRICE * too_long_ms
+            until_ms = max(connection.pays_until_ms, now_ms) + TURN_PRICE * too_long_ms
+            connection.pays_until_ms = min(until_ms, now_ms + 2 * TURN_OWED_MS)

@@ -28,6 +28,7 @@ from typing import Final
 
 from xsd.engine import tracing
 from xsd.engine.connection import Connection
+from xsd.engine.contest import LAST, place
 from xsd.engine.core import Core
 from xsd.engine.protection import PROTECT_MAX_MS, PROTECT_MS, Protection
 from xsd.engine.schedule import PROTECTION
@@ -179,8 +180,7 @@ def _wait_for(
 def _is_starved(core: Core, connection: Connection) -> bool:
     """Tell whether a client's next transaction is to be protected."""
     return (
-        connection.conflicts >= PROTECT_AFTER
-        and connection.no_turn_until_ms <= core.now_ms
+        connection.conflicts >= PROTECT_AFTER and place(connection, core.now_ms) < LAST
     )
 
 

@@ -8,14 +8,15 @@
 # on this, so that a turn that took too long costs an EAGAIN and no more.
 #
 # A turn ends TURN_MS after somebody has begun to wait for it. A guest that keeps others
-# waiting for more than TURN_FREE_MS has none for TURN_PRICE times what is longer, and a
-# guest waits for WAIT_MS at most; then they do without. Nobody waits
+# waiting for more than TURN_FREE_MS owes TURN_PRICE times what is longer; while that is
+# more than TURN_OWED_MS it comes last, and is not protected. A guest waits for WAIT_MS
+# at most, and does without then. Nobody waits
 #
 # - at nodes that the guest which has its turn, or waits, has no right to;
-# - of dom0 for a guest: it takes its turn;
+# - of dom0 for a guest, and of guests for one that comes last: they take its turn;
 # - with a transaction that has changed something, or has accessed the node before:
 #   its view of the store stays as it is, and waiting could but make it worse; only to
-#   commit what would break the turn of one of dom0's a guest's waits;
+#   commit what would break the turn of one that need not wait for it;
 # - who has a turn, there or elsewhere, with any transaction: two could wait for each
 #   other;
 # - with a protected transaction (see progress.py), which others may wait for already.
@@ -28,7 +29,7 @@ from typing import Final
 
 from xsd.engine import tracing
 from xsd.engine.connection import Connection
-from xsd.engine.contest import Contest
+from xsd.engine.contest import Contest, place
 from xsd.engine.core import Core
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.frame import Frame
@@ -100,12 +101,12 @@ def wait_for_turn(core: Core, connection: Connection, frame: Frame) -> bool:
     contest = _begun(core, connection, frame, transaction)
     if contest is None:
         return False
-    caller = connection.caller
     holder = contest.holder
     protection = core.protection
-    if holder is not None and not outranks(caller, holder.caller):
+    if holder is not None:
         is_protected = protection is not None and protection.transaction is transaction
-        if not is_protected or outranks(holder.caller, caller):
+        ahead = place(holder, core.now_ms) - place(connection, core.now_ms)
+        if ahead < 0 or (ahead == 0 and not is_protected):
             _wait(core, connection, frame, transaction, contest)
             return True
     contests.take(contest, connection, transaction, core.now_ms)
@@ -141,7 +142,6 @@ def _begun(
         frame.op not in _ACCESSES
         or transaction.failed
         or transaction.footprint.changed
-        or core.now_ms < connection.no_turn_until_ms
         or any(each in turns for each in connection.transactions.values())
     ):
         return None
@@ -175,7 +175,7 @@ def _accessed(core: Core, connection: Connection, frame: Frame) -> Contest | Non
 def _wait_to_commit(
     core: Core, connection: Connection, frame: Frame, transaction: Transaction
 ) -> bool:
-    """Have a guest wait that is about to change a node where it is dom0's turn."""
+    """Have a guest wait that is about to change a node where others come before."""
     changed = transaction.footprint.changed
     if connection.caller.privileged or not changed or frame.payload != TRUE:
         return False
@@ -183,7 +183,7 @@ def _wait_to_commit(
         holder = contest.holder
         if (
             holder is not None
-            and holder.caller.privileged
+            and place(holder, core.now_ms) < place(connection, core.now_ms)
             and transaction not in core.contests.turns
             and transaction.footprint.changes(contest.path)
         ):
