@@ -16,6 +16,7 @@ from xsd.client import Client
 from xsd.daemon import main
 from xsd.daemon.main import _log_loop_error, raise_descriptor_limit
 from xsd.daemon.settings import Config
+from xsd.engine.loglimit import AT_ONCE, LogLimit
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.ops import Op
 
@@ -117,14 +118,20 @@ def test_a_log_whose_reader_is_gone_is_no_reason_to_end(place: Place) -> None:
 
 
 def test_a_defect_in_a_callback_of_the_loop_is_logged(log: io.StringIO) -> None:
-    """The daemon goes on: the other clients have done nothing."""
+    """The daemon goes on; but not without end, and a log that fails is no matter."""
     loop = asyncio.new_event_loop()
     context = {"message": "callback failed", "exception": KeyError("nothing")}
 
-    _log_loop_error(loop, context)
+    limit = LogLimit()
+    for _ in range(AT_ONCE + 1):
+        _log_loop_error(limit, loop, context)
     loop.close()
+    written = log.getvalue().splitlines()
+    assert len(written) == AT_ONCE
+    log.close()
+    _log_loop_error(LogLimit(), loop, context)
 
-    line = json.loads(log.getvalue())
+    line = json.loads(written[0])
     assert (line["event"], line["reason"]) == ("loop.failed", "callback failed")
     assert "KeyError: 'nothing'" in line["exception"]
 

@@ -1,6 +1,7 @@
 """The daemon as a process: how it starts, what it leaves behind, how it ends."""
 
 import fcntl
+import os
 import shutil
 import signal
 import subprocess
@@ -110,6 +111,19 @@ def test_a_second_daemon_on_a_socket_is_refused(place: Place, fork: list[str]) -
         " another xenstored is serving there\n"
     )
     assert place.answers()
+
+
+def test_a_lock_on_the_directory_holds_up_nobody(place: Place) -> None:
+    """Anybody may open it, and lock it for ever."""
+    place.rundir.mkdir()
+    with ExitStack() as held:
+        directory = os.open(place.rundir, os.O_RDONLY)
+        held.callback(os.close, directory)
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        process = place.start("--hypervisor", "emulated")
+
+        assert end(process) == 0
+        assert sorted(place.rundir.iterdir()) == []
 
 
 def test_of_many_daemons_at_once_one_serves(place: Place) -> None:

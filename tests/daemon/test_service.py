@@ -14,6 +14,7 @@ from typing import ClassVar, final
 import pytest
 
 from tests.support.services import on_uvloop, serve_client, serving, with_client
+from tests.transport.support import Peer
 from xsd.client import Client
 from xsd.daemon.daemonize import StartError
 from xsd.daemon.logbook import Log
@@ -276,6 +277,20 @@ async def test_a_service_may_be_stopped_twice(config: Config) -> None:
     async with serving(config) as service:
         service.stop()
         service.stop()
+
+
+@on_uvloop
+async def test_an_end_takes_no_time_for_what_clients_have(config: Config) -> None:
+    """They are cut off; their watches go with the process."""
+    async with serving(config) as service:
+        peer = Peer(str(config.socket))
+        for _ in range(2):
+            await peer.watch(b"/a", os.urandom(4).hex().encode())
+        service.stop()
+        assert await peer.rest() == []
+        assert service.store.usage.watches.used == {0: 2}
+        assert service.status == "connections: 0, guests: 0"
+        peer.close()
 
 
 def test_notices_reach_the_log(log: io.StringIO) -> None:

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from tests.engine.script import Verb, lines_of, play, request
 from tests.engine.support import Client, guest_of, refusal, run, take_bytes, told
 from xsd.engine import HIGH_WATER, Connection, Engine
-from xsd.engine.engine import GUEST_TURN, TURN, TURN_OF_ALL
+from xsd.engine.core import Core
+from xsd.engine.engine import GUEST_TURN, TURN
+from xsd.engine.schedule import FEW
 from xsd.engine.state import describe
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
@@ -184,21 +186,48 @@ def test_turn_is_limited_and_goes_on_later(
 
 
 def test_a_turn_is_limited_over_all_clients_of_dom0(engine: Engine) -> None:
-    """The others come first in the next one, and so do guests."""
-    count = TURN_OF_ALL // TURN + 2
-    connections = [engine.connect(0) for _ in range(count)]
+    """Those with many requests share it; guests come in the next one."""
+    connections = [engine.connect(0) for _ in range(3)]
     guest = guest_of(engine).connection
     for each in (*connections, guest):
         engine.feed(each, ONE * (TURN + 1))
     engine.turn(0)
-    left = [len(each.backlog) for each in connections]
-    assert left == [1] * (count - 2) + [TURN + 1] * 2
+    left = TURN + 1 - TURN // 3
+    assert [len(each.backlog) for each in connections] == [left] * 3
     assert len(guest.backlog) == TURN + 1
     engine.turn(0)
 
     assert len(guest.backlog) == TURN + 1 - GUEST_TURN
-    left = [len(each.backlog) for each in connections]
-    assert left == [0] * (count - 2) + [1] * 2
+
+
+def test_who_has_few_requests_need_not_wait_for_those_with_many(engine: Engine) -> None:
+    """However many they are; and they get on, too, in order, however many have few."""
+    busy = [engine.connect(0) for _ in range(20)]
+    for each in busy:
+        engine.feed(each, ONE * 3 * FEW)
+    engine.turn(0)
+    some = [engine.connect(0) for _ in range(TURN // FEW)]
+    for turn in range(1, 5):
+        for each in some:
+            engine.feed(each, ONE * FEW)
+        engine.turn(0)
+        assert [len(each.backlog) for each in some] == [0] * len(some)
+        answered = [3 - len(each.backlog) // FEW for each in busy]
+        first = TURN // FEW + turn
+        assert answered == [1] * first + [0] * (len(busy) - first)
+
+
+def test_no_turn_is_longer_for_many_clients(engine: Engine) -> None:
+    """With few requests or many, as often as one has to go on: a few more at most."""
+    for count in (1, FEW, FEW + 1, TURN) * TURN:
+        engine.feed(engine.connect(0), ONE * count)
+    waiting = sum(len(each.backlog) for each in engine.connections)
+    while engine.busy:
+        engine.turn(0)
+        left = sum(len(each.backlog) for each in engine.connections)
+        assert 0 < waiting - left <= TURN + 2 * FEW
+        waiting = left
+    assert waiting == 0
 
 
 def test_who_does_not_read_is_not_answered_beyond_high_water(dom0: Client) -> None:
@@ -250,20 +279,19 @@ def test_a_channel_begun_anew_has_nothing_of_before(engine: Engine, how: str) ->
     assert take_bytes(engine, connection) == REPLY
 
 
-@pytest.mark.pure_only
-def test_requests_behind_the_one_that_ends_the_connection_are_not_answered(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+def test_requests_of_a_connection_that_has_ended_are_not_answered(
+    engine: Engine,
 ) -> None:
-    """A client that cuts itself off by its own events."""
-    client = Client(engine)
-    client.ask(Op.WATCH, b"/a\0" + b"t" * 100 + b"\0")
-    monkeypatch.setattr("xsd.engine.core.UNSENT_MAX", 100)
-    client.send(client.frame(Op.WRITE, b"/a\0v") + client.frame(Op.WRITE, b"/b\0v"))
+    """By another's request in the same turn."""
+    guest, dom0 = guest_of(engine), Client(engine)
+    engine.feed(guest.connection, guest.frame(Op.WATCH, b"/b\0t\0"))
+    engine.feed(dom0.connection, dom0.frame(Op.RELEASE, b"1\0"))
+    engine.turn(0)
+    engine.turn(0)
 
-    assert client.connection.lost
-    assert len(client.take()) == 2
-    assert client.unanswered == 1
-    assert Client(engine).errno(Op.READ, b"/b\0") is Errno.ENOENT
+    assert guest.connection.lost
+    assert guest.take() == []
+    assert guest.unanswered == 1
 
 
 @pytest.mark.pure_only
@@ -293,6 +321,26 @@ def test_a_connection_that_cannot_be_served_concerns_nobody_else(
 
 
 @pytest.mark.pure_only
+def test_a_connection_that_cannot_be_served_ends_even_without_memory(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When nothing can be said of it either; else its request would be due for ever."""
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    client = Client(engine)
+    engine.feed(client.connection, ONE)
+    monkeypatch.setattr(Engine, "_serve", fail)
+    monkeypatch.setattr(Core, "note_defect", fail)
+    with pytest.raises(MemoryError):
+        engine.turn(0)
+
+    assert client.connection.lost
+    assert client.connection in engine.take_dirty()
+
+
+@pytest.mark.pure_only
 def test_to_ask_changes_nothing(engine: Engine) -> None:
     """Whatever is asked of it, however often, the next turn does the same."""
     guest, dom0 = guest_of(engine), Client(engine)
@@ -304,9 +352,9 @@ def test_to_ask_changes_nothing(engine: Engine) -> None:
     names = [*Connection.__slots__, "wants_input"]
 
     def state() -> list[str]:
-        queues = (schedule.privileged, schedule.guests, schedule.times)
+        queues = (schedule.privileged, schedule.with_many, schedule.guests)
         values = [getattr(each, name) for each in engine.connections for name in names]
-        return [*map(str, queues), *map(str, values)]
+        return [*map(str, (*queues, schedule.times)), *map(str, values)]
 
     before = state()
     for _ in range(3):

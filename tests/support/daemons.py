@@ -34,6 +34,15 @@ def daemon_name() -> str:
     return os.environ.get("XSD_TEST_DAEMON", "xsd")
 
 
+def interpreter() -> list[str]:
+    """Return what runs our daemon: with XSD_TEST_PYTHON=... that of a build elsewhere.
+
+    Such a one finds the `xsd` that is installed there, and not this checkout's.
+    """
+    named = os.environ.get("XSD_TEST_PYTHON")
+    return [named, "-I"] if named else [sys.executable]
+
+
 def environment() -> dict[str, str]:
     """Return the environment for a child that shall find the `xsd` under test."""
     found = [str(Path(xsd.__file__).resolve().parents[1])]
@@ -93,7 +102,7 @@ def launch(
 ) -> Daemon:
     """Start our daemon, maybe through another program, and wait until it answers."""
     path = directory / "socket"
-    words = [sys.executable, "-m", "xsd", "serve", "--socket", str(path), *options]
+    words = [*interpreter(), "-m", "xsd", "serve", "--socket", str(path), *options]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
             [*before, *words],

@@ -7,13 +7,12 @@ import pytest
 
 from tests.transport.support import Peer, Served, event, serving, told
 from xsd.engine import HIGH_WATER
-from xsd.engine.core import UNSENT_MAX
-from xsd.engine.dispatch import REFUSALS_LOGGED
+from xsd.engine.delivery import UNSENT_MAX
 from xsd.engine.engine import TURN
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.protocol.reply import OK
-from xsd.transport.unix import RECEIVE_MAX
+from xsd.transport.unix import RECEIVE_FIRST, RECEIVE_MAX
 
 BAD_HEADER = b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x01\x10\0\0"
 """READ with a payload of 4,097 bytes."""
@@ -137,19 +136,6 @@ async def test_client_that_goes_early_is_no_trouble(served: Served) -> None:
     await served.until(lambda: len(served.connections) == 1)
 
 
-@serving
-async def test_log_is_told_what_became_of_a_client_that_goes(served: Served) -> None:
-    """Not only when somebody else says something."""
-    peer = await served.connect()
-    for _ in range(REFUSALS_LOGGED + 1):
-        await peer.request(99)
-    peer.close()
-    await served.until(lambda: served.connections == [])
-
-    assert served.notices[-1].event == "request.refusals_not_logged"
-    assert len(served.notices) == REFUSALS_LOGGED + 1
-
-
 # Clients that do not read.
 
 
@@ -200,37 +186,51 @@ async def test_slow_reader_that_goes_is_ended(served: Served) -> None:
 @pytest.mark.slow
 @serving
 async def test_slow_reader_of_events_is_cut_off(served: Served) -> None:
-    """Above UNSENT_MAX; the writer never notices."""
+    """With more than UNSENT_MAX, 20 s after it read last; the writer never notices."""
     slow, writer = await served.connect(), await served.connect()
     await slow.watch(b"/a", b"t" * 4000)
     connection = served.connections[0]
+    served.stop_clock()
     number = 0
-    while not connection.lost:
+    while connection.outbox.size <= UNSENT_MAX:
         batch = [writer.frame(Op.WRITE, b"/a/%d\0" % (number + n)) for n in range(100)]
         await writer.send(b"".join(batch))
         assert told(await writer.frames(100)) == [(Op.WRITE, OK)] * 100
-        assert connection.outbox.size <= UNSENT_MAX + 4100
         number += 100
+    served.pass_time(19.9)
+    assert connection in served.connections
+    served.pass_time(0.1)
 
-    assert number > UNSENT_MAX // 4100
     assert served.connections == [served.last]
     assert [notice.event for notice in served.notices] == ["connection.too_slow"]
     assert 0 < len(await slow.rest()) < KERNEL // 4000
     await writer.ping()
 
 
-@pytest.mark.pure_only
+@pytest.mark.slow
 @serving
-async def test_client_is_cut_off_though_nothing_waited_for_it(served: Served) -> None:
-    """One turn may cause more events than fit at once."""
-    watcher, writer = await served.connect(), await served.connect()
-    await watcher.watch(b"/a")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xsd.engine.core.UNSENT_MAX", 10)
-        await writer.ask(Op.WRITE, b"/a\0v")
+async def test_who_reads_is_told_all_of_the_largest_commit(served: Served) -> None:
+    """Though it has nine watches above; others are answered meanwhile."""
+    reader, writer = await served.connect(), await served.connect()
+    other = await served.connect()
+    tokens = [b"%d" % number for number in range(9)]
+    for token in tokens:
+        await reader.watch(b"/a", token)
+    paths = [b"/a" + (b"/" + b"d" * 200) * 9 + b"/%d" % n for n in range(1100)]
+    number = await writer.ask(Op.TRANSACTION_START, b"\0")
+    for path in paths:
+        assert await writer.ask(Op.WRITE, path + b"\0", int(number[:-1])) == OK
+    assert await writer.ask(Op.TRANSACTION_END, b"T\0", int(number[:-1])) == OK
+    connection = served.connections[0]
+    assert connection.outbox.size > UNSENT_MAX
+    reading = asyncio.create_task(reader.frames(9900))
+    while not reading.done():
+        await other.ping()
+    last = (await reading)[-9:]
 
-    assert await watcher.rest() == []
-    assert served.connections == [served.last]
+    assert told(last) == [event(paths[-1], token) for token in tokens]
+    assert served.notices == []
+    await reader.ping()
 
 
 # Callbacks, and when the server does not listen.
@@ -287,7 +287,23 @@ async def test_requests_wait_in_the_kernel_for_others_turns(served: Served) -> N
     await sending
     looking.cancel()
 
-    assert 0 < longest <= RECEIVE_MAX // 18
+    assert 0 < longest <= RECEIVE_FIRST // 18
+
+
+@serving
+async def test_in_a_pass_more_is_taken_from_who_has_a_few_long_requests(
+    served: Served,
+) -> None:
+    """One read for each of them would cost as much as they do; short ones add up."""
+    for value, taken in ((b"x", RECEIVE_FIRST), (b"x" * 1000, RECEIVE_MAX)):
+        peer = await served.connect()
+        frame = peer.frame(Op.WRITE, b"/a\0" + value)
+        decoder = served.last.decoder
+        before = decoder._position
+        peer.sock.send(frame * (2 * RECEIVE_MAX // len(frame)))
+        served.reactor.run()
+
+        assert decoder._position - before + len(decoder.pending) == taken
 
 
 @serving

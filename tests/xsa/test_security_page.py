@@ -14,25 +14,21 @@ from xsd.engine.contest import (
     TURN_PRICE,
     WAIT_MS,
 )
-from xsd.engine.core import UNSENT_MAX
-from xsd.engine.dispatch import REFUSALS_LOGGED
-from xsd.engine.engine import (
-    GUEST_TURN,
-    REST_MAX_MS,
-    TURN,
-    WORK_FREE,
-    WORK_OWED,
-    WORK_PER_MS,
-)
+from xsd.engine.delivery import DEAF_MS, UNSENT_MAX
+from xsd.engine.engine import GUEST_TURN, TURN
+from xsd.engine.loglimit import AT_ONCE
 from xsd.engine.progress import PROTECT_AFTER
 from xsd.engine.protection import PROTECT_MAX_MS, PROTECT_MS
+from xsd.engine.rests import REST_MAX_MS, WORK_FREE, WORK_OWED, WORK_PER_MS
+from xsd.engine.schedule import FEW
 from xsd.engine.turns import CONTESTED_MAX, DEPTH_MAX, GUEST_MAX
+from xsd.hypervisor.control import ACCEPT_MAX
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
 from xsd.store.snapshots import DISPLACED_MAX
 from xsd.store.usage import LEVEL_BYTES, MESSAGE_BYTES, NODE_BYTES, WATCH_BYTES
-from xsd.transport.unix import RECEIVE_MAX
+from xsd.transport.unix import RECEIVE_FIRST, RECEIVE_MAX
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
@@ -116,12 +112,21 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
     assert [row[1] for row in table] == [
         f"{PAYLOAD_MAX:,} bytes",
         f"{RING_SIZE:,} bytes, of which {GUEST_TURN} requests are answered",
-        f"{RECEIVE_MAX // KIB} KiB, of which {TURN} requests are answered",
+        (
+            f"{RECEIVE_FIRST // KIB} KiB, or {RECEIVE_MAX // KIB} KiB "
+            f"if there are {FEW} requests or fewer"
+        ),
+        f"{TURN}, those of clients that have {FEW} or fewer first",
+        f"{ACCEPT_MAX}",
         f"{HIGH_WATER // KIB} KiB",
-        f"{UNSENT_MAX // MIB} MiB",
+        (
+            f"{UNSENT_MAX // MIB} MiB for {DEAF_MS // 1000} s; an event counts "
+            f"{MESSAGE_BYTES} bytes more than it has"
+        ),
+        f"{DEAF_MS // 1000} s",
         f"{DISPLACED_MAX // MIB} MiB",
         f"{Config().watch_event_timeout_s} s (`--timeout watch-event=s`)",
-        f"{REFUSALS_LOGGED}",
+        f"{AT_ONCE} at once, then one a minute",
         f"{PROTECT_AFTER}",
         (
             f"{PROTECT_MS} ms after its client's last request, "

@@ -10,21 +10,15 @@ from xsd.engine.guests import NoGuests
 from xsd.engine.inputs import REQUEST, Input, Tape
 from xsd.engine.logbook import Logbook, NoLogbook
 from xsd.engine.notice import Notice
-from xsd.engine.outbox import Tally
 from xsd.engine.outside import Outside
 from xsd.engine.protection import PROTECT_MS, Protection, Starved
-from xsd.engine.schedule import EXPIRE, PROTECTION, Schedule
+from xsd.engine.schedule import PROTECTION, Schedule
 from xsd.protocol.frame import Frame
 from xsd.protocol.ops import FEATURES
 from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller
-from xsd.protocol.reply import encode_event
 from xsd.store import Event, Store, Transaction
-from xsd.store.quota import MEMORY, PATH_MAX
-from xsd.store.usage import MESSAGE_BYTES
-
-UNSENT_MAX: Final = 16 * 1024 * 1024
-"""Bytes that may wait for a client which does not read; then it is cut off."""
+from xsd.store.quota import PATH_MAX
 
 _KEPT_MAX: Final = 4096
 _KEPT_SIZE: Final = 200
@@ -32,6 +26,25 @@ _KEPT_SIZE: Final = 200
 
 
 _NOBODY: Final[list[Connection]] = []
+
+QUOTA_EVERY_MS: Final = 600_000
+"""How often it is logged that a domain is refused for one quota, in milliseconds."""
+
+
+@final
+class OverQuota:
+    """How a domain has fared with one of its quotas.
+
+    Attributes:
+        count: Refusals so far.
+        told_ms: When one was logged.
+    """
+
+    __slots__ = ("count", "told_ms")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.told_ms = 0
 
 
 @final
@@ -54,7 +67,7 @@ class Core:
         over_soft: The domains over their soft quota of memory, as far as told.
         remarked_ms: When that was told of a domain, or the opposite.
         remarking: Whether a time is set at which it is looked at again.
-        over_quota: How often a domain was refused for a quota, by both.
+        over_quota: Who was refused for a quota, by domain and quota.
         notices: What the log should say, in order.
         protection: The transaction that others have to wait for; see progress.py.
         protections: How many there have been.
@@ -63,12 +76,14 @@ class Core:
         now_ms: Time of the turn, of a monotonic clock.
         transaction_id: The transaction of the request that is carried out, 0 for none.
         after_reply: An event that is due after the reply to it.
+        abandoned: Nobody will ask for the store any more.
     """
 
     __slots__ = (
         "_change_trace",
         "_guests",
         "_paths",
+        "abandoned",
         "after_reply",
         "connections",
         "consumers",
@@ -113,7 +128,7 @@ class Core:
         self.dirty: list[Connection] = []
         self.schedule = Schedule()
         self.contests = Contests(self.schedule)
-        self.over_quota: dict[tuple[int, str], int] = {}
+        self.over_quota: dict[tuple[int, str], OverQuota] = {}
         self.over_soft: set[int] = set()
         self.remarked_ms: dict[int, int] = {}
         self.remarking = False
@@ -124,6 +139,7 @@ class Core:
         self.transaction_id = 0
         self.after_reply: Event | None = None
         self.now_ms = 0
+        self.abandoned = False
 
     # Connections.
 
@@ -152,7 +168,8 @@ class Core:
     def drop(self, connection: Connection) -> None:
         """Take a connection out, with all that it has."""
         self._take_out(connection)
-        self.forget(connection)
+        if not self.abandoned:
+            self.forget(connection)
         connection.outbox.clear()
         if self.tracing.obj:
             self.notices.append(tracing.about("obj.disconnected", connection))
@@ -290,95 +307,24 @@ class Core:
                 if connection.backlog:
                     self.schedule.queue(connection)
 
-    def deliver(self, events: list[Event], cause: Connection | None = None) -> None:
-        """Queue events on the connections they are for.
-
-        One that is too long to be sent is dropped (XSA-324), and so is one that
-        equals another which still waits; but not of the names with ``@``, since
-        two of those may be about two domains. One for a guest that has no memory
-        left is dropped, too (XSA-326).
-
-        Args:
-            events: In order.
-            cause: Whose request caused them. What a guest causes others counts as
-                under way for it until they have read it (XSA-326).
-        """
-        tally = None
-        if cause is not None and not cause.caller.privileged:
-            tally = cause.tally
-        for event in events:
-            try:
-                self._deliver(event, tally)
-            except Exception as error:  # noqa: BLE001  it has happened; tell the others
-                self.note_defect("event.failed", error)
-
-    def _deliver(self, event: Event, tally: Tally | None) -> None:
-        """Queue one event, if there is who can be told."""
-        watch = event.watch
-        connection = self.connections.get(watch.connection)
-        if connection is None or connection.lost:
-            return
-        frame = encode_event(event.shown, watch.token)
-        if frame is None or not self._queue(connection, event, frame, tally):
-            return
-        if self.tracing.io:
-            self.notices.append(tracing.event(connection, frame))
-        if connection.outbox.size > UNSENT_MAX:
-            self._cut_off(connection)
-        self.touch(connection)
-
-    def _queue(
-        self, connection: Connection, event: Event, frame: bytes, tally: Tally | None
-    ) -> bool:
-        """Queue one event; tell whether that was necessary and possible."""
-        outbox = connection.outbox
-        is_special = event.path[:1] == b"@"
-        if not is_special and outbox.holds(frame):
-            return False
-        queued_ms = -1
-        if not connection.caller.privileged:
-            # Only a guest's events may be lost for not being read.
-            queued_ms = self.now_ms
-            if self.event_timeout_ms and not connection.expires_ms:
-                due_ms = queued_ms + self.event_timeout_ms
-                connection.expires_ms = due_ms
-                self.schedule.at(due_ms, EXPIRE, connection.id)
-            if not self._has_memory(connection, len(frame) + MESSAGE_BYTES):
-                return False
-        if is_special:
-            outbox.append(frame, tally, queued_ms)
-        else:
-            outbox.append_event(frame, tally, queued_ms)
-        return True
-
-    def _has_memory(self, connection: Connection, more: int) -> bool:
-        """Tell whether a guest has room for an event; the first one lost is told."""
-        domid = connection.caller.domid
-        limit = self.store.quotas.limit(domid, MEMORY)
-        if limit == 0 or self.store.usage.memory_of(domid) + more <= limit:
-            return True
-        fields: dict[str, object] = {
-            "connection": connection.id,
-            "domid": domid,
-            "what": "events are lost",
-        }
-        self.note_quota(domid, MEMORY, limit, fields)
-        return False
-
     def note_quota(
         self, domid: int, quota: str, limit: int, fields: dict[str, object]
     ) -> None:
-        """Have the first refusal for each quota of a domain logged; count the others.
+        """Have the first refusal for each quota of a domain logged, and later some.
 
         Who runs into a quota does so again and again, and an operator needs to know
-        it once: guests that fail for a quota in silence are hard to find.
+        it: guests that fail for a quota in silence are hard to find.
         """
         key = (domid, quota)
-        count = self.over_quota.get(key, 0) + 1
-        self.over_quota[key] = count
-        if count == 1:
+        over = self.over_quota.get(key)
+        if over is None:
+            over = self.over_quota[key] = OverQuota()
+        over.count += 1
+        if over.count == 1 or self.now_ms >= over.told_ms + QUOTA_EVERY_MS:
+            over.told_ms = self.now_ms
             fields["quota"] = quota
             fields["limit"] = limit
+            fields["count"] = over.count
             self.notices.append(Notice("warning", "quota.exceeded", fields))
 
     def trace_accounts(self) -> None:
@@ -456,12 +402,3 @@ class Core:
     def note_defect(self, event: str, error: BaseException) -> None:
         """Have a defect of ours logged with its trace."""
         self.notices.append(Notice("error", event, {}, error))
-
-    def _cut_off(self, connection: Connection) -> None:
-        self.lose(connection)
-        fields: dict[str, object] = {
-            "connection": connection.id,
-            "domid": connection.caller.domid,
-            "unsent_bytes": connection.outbox.size,
-        }
-        self.notices.append(Notice("warning", "connection.too_slow", fields))
