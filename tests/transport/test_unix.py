@@ -9,6 +9,7 @@ from tests.transport.support import Peer, Served, event, serving, told
 from xsd.engine import HIGH_WATER
 from xsd.engine.delivery import UNSENT_MAX
 from xsd.engine.engine import TURN
+from xsd.engine.outbox import CHUNK
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.protocol.reply import OK
@@ -231,6 +232,32 @@ async def test_who_reads_is_told_all_of_the_largest_commit(served: Served) -> No
     assert told(last) == [event(paths[-1], token) for token in tokens]
     assert served.notices == []
     await reader.ping()
+
+
+@pytest.mark.pure_only
+@serving
+async def test_others_have_their_turn_between_two_chunks(served: Served) -> None:
+    """However fast a client reads for which many wait."""
+    reader, writer = await served.connect(), await served.connect()
+    await reader.watch(b"/a", b"t" * 4000)
+    connection = served.connections[0]
+    for number in range(1000):
+        await writer.ask(Op.WRITE, b"/a/%d\0" % number)
+    taken: list[int] = []
+
+    def take(_: int, data: bytes) -> int:
+        taken.append(len(data))
+        return len(data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xsd.transport.unix._write", take)
+        reader.sock.recv(KERNEL)
+        while connection.outbox.size > 2 * CHUNK:
+            before = len(taken)
+            served.reactor.run()
+            assert len(taken) - before <= 1
+
+    assert CHUNK <= max(taken) < CHUNK + 4100
 
 
 # Callbacks, and when the server does not listen.
