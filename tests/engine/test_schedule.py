@@ -15,7 +15,8 @@ from tests.engine.support import (
 from xsd.engine import HIGH_WATER, Connection, Engine
 from xsd.engine.core import Core
 from xsd.engine.outbox import Outbox, Tally
-from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.progress import PROTECT_AFTER
+from xsd.engine.protection import PROTECT_MS
 from xsd.engine.schedule import EXPIRE, GO_ON, PROTECTION, REMARK, Schedule
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op

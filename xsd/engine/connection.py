@@ -46,12 +46,15 @@ class Connection:
             none.
         awaits_reading: Its next request has to wait until its client has read some.
         conflicts: Transactions in a row that failed because of others.
-        conflicted: What the last of these relied on.
+        conflicted: What the last of these relied on, for the next one's protection;
+            of a client of dom0's that needs one.
+        pays_until_ms: When it will have paid for others' waiting at contested nodes.
         owes_until_ms: When a guest will have worked off what it has asked for.
         rests_until_ms: When a guest is served again that owes too much.
         tally: What a guest has under way; see the quota ``outstanding``.
         waited_for: Number of the protection that its next request had to wait for;
-            0 for none. Each is waited for once only.
+            0 for none. Each is waited for once only. IN_VAIN if it waited for its turn
+            at a contested node for too long.
     """
 
     __slots__ = (
@@ -76,6 +79,7 @@ class Connection:
         "outbox",
         "owes_until_ms",
         "paused",
+        "pays_until_ms",
         "queued",
         "rests_until_ms",
         "tally",
@@ -118,6 +122,7 @@ class Connection:
         self.awaits_reading = False
         self.conflicts = 0
         self.conflicted: Footprint | None = None
+        self.pays_until_ms = 0
         self.owes_until_ms = 0
         self.rests_until_ms = 0
         self.tally = Tally(number, fallen)

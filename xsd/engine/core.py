@@ -5,18 +5,19 @@ from typing import Final, final
 from xsd.engine import tracing
 from xsd.engine.connection import Connection
 from xsd.engine.consumer import Consumer
+from xsd.engine.contest import TURN_MS, Contests, charge
 from xsd.engine.guests import NoGuests
 from xsd.engine.inputs import REQUEST, Input, Tape
 from xsd.engine.logbook import Logbook, NoLogbook
 from xsd.engine.notice import Notice
 from xsd.engine.outside import Outside
-from xsd.engine.protection import Protection
-from xsd.engine.schedule import Schedule
+from xsd.engine.protection import PROTECT_MS, Protection, Starved
+from xsd.engine.schedule import PROTECTION, Schedule
 from xsd.protocol.frame import Frame
 from xsd.protocol.ops import FEATURES
 from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller
-from xsd.store import Event, Store
+from xsd.store import Event, Store, Transaction
 from xsd.store.quota import PATH_MAX
 
 _KEPT_MAX: Final = 4096
@@ -70,6 +71,8 @@ class Core:
         notices: What the log should say, in order.
         protection: The transaction that others have to wait for; see progress.py.
         protections: How many there have been.
+        starved: Who waits to have one of their own protected.
+        contests: The nodes that transactions take turns at; see turns.py.
         now_ms: Time of the turn, of a monotonic clock.
         transaction_id: The transaction of the request that is carried out, 0 for none.
         after_reply: An event that is due after the reply to it.
@@ -84,6 +87,7 @@ class Core:
         "after_reply",
         "connections",
         "consumers",
+        "contests",
         "dirty",
         "event_timeout_ms",
         "keep_orphans",
@@ -99,6 +103,7 @@ class Core:
         "remarked_ms",
         "remarking",
         "schedule",
+        "starved",
         "store",
         "tape",
         "tracing",
@@ -122,6 +127,7 @@ class Core:
         self.last = 0
         self.dirty: list[Connection] = []
         self.schedule = Schedule()
+        self.contests = Contests(self.schedule)
         self.over_quota: dict[tuple[int, str], OverQuota] = {}
         self.over_soft: set[int] = set()
         self.remarked_ms: dict[int, int] = {}
@@ -129,6 +135,7 @@ class Core:
         self.notices: list[Notice] = []
         self.protection: Protection | None = None
         self.protections = 0
+        self.starved = Starved(self.schedule)
         self.transaction_id = 0
         self.after_reply: Event | None = None
         self.now_ms = 0
@@ -236,30 +243,53 @@ class Core:
         return FEATURES if domain is None else domain.features
 
     def forget(self, connection: Connection) -> None:
-        """Drop a connection's watches and transactions, and its protection."""
+        """Drop a connection's watches, transactions, turns and protection."""
         if self.tracing.obj:
             self._trace_forgotten(connection)
         for watch in connection.watches.values():
             self.store.unwatch(watch)
         connection.watches.clear()
+        self.contests.forget(connection)
+        self.starved.forget(connection)
         for transaction in connection.transactions.values():
             self.store.abort(transaction)
+            self.contests.leave(transaction, self.now_ms)
         connection.transactions.clear()
         protection = self.protection
         if protection is not None and protection.connection is connection:
             self.end_protection(protection)
-            # Or one could be protected after the other without ever committing.
-            connection.conflicts = 0
-            connection.conflicted = None
+        # Or one could be protected after the other without ever committing.
+        connection.conflicts = 0
+        connection.conflicted = None
 
     def end_protection(self, protection: Protection) -> None:
-        """Let those go on who wait for a transaction."""
+        """Let those go on who wait for a transaction, and protect the next one."""
         self.protection = None
+        charge(protection.connection, protection.awaited_ms, self.now_ms)
         for connection in protection.waiting.values():
             self.schedule.queue(connection)
         protection.waiting = {}
         if self.tracing.wrl:
             self.notices.append(tracing.about("wrl.over", protection.connection))
+        starved = self.starved.next(self.now_ms)
+        if starved is not None:
+            self.protect(starved, None)
+
+    def protect(self, connection: Connection, transaction: Transaction | None) -> None:
+        """Protect a client's transaction, which it may still have to begin."""
+        self.protections += 1
+        number = self.protections
+        protection = Protection(
+            number, connection, transaction, connection.conflicted, self.now_ms
+        )
+        connection.conflicted = None
+        privileged = connection.caller.privileged
+        protection.until_ms += PROTECT_MS if privileged else TURN_MS
+        self.protection = protection
+        self.schedule.at(protection.until_ms, PROTECTION, number)
+        if self.tracing.wrl:
+            more: dict[str, object] = {"conflicts": connection.conflicts}
+            self.notices.append(tracing.about("wrl.protected", connection, more))
 
     def connections_of(self, domid: int) -> list[Connection]:
         """The connections of a domain itself; dom0's sockets are not meant."""

@@ -30,7 +30,7 @@ from xsd.engine.inputs import (
 from xsd.engine.logbook import Logbook
 from xsd.engine.notice import Notice
 from xsd.engine.rests import answer_guest
-from xsd.engine.schedule import DEAF, FEW, GO_ON, PROTECTION, REMARK
+from xsd.engine.schedule import DEAF, FEW, GO_ON, PROTECTION, REMARK, TURNS
 from xsd.store import Store
 from xsd.store.quota import MEMORY, OUTSTANDING
 
@@ -338,6 +338,9 @@ class Engine:
         if what == PROTECTION:
             progress.timed_out(core, number)
             return
+        if what == TURNS:
+            core.contests.look(due_ms, core.now_ms)
+            return
         connection = core.connections.get(number)
         if what == GO_ON:
             core.schedule.resting -= 1
@@ -408,9 +411,9 @@ class Engine:
                 break
             if is_guest and self._wait_if_needed(connection):
                 break
-            if core.protection is not None and progress.wait_if_needed(
-                core, connection, frame
-            ):
+            if (
+                core.protection is not None or core.contests.nodes
+            ) and progress.wait_if_needed(core, connection, frame):
                 break
             if is_guest:
                 answer_guest(core, connection, frame)

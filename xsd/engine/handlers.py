@@ -237,7 +237,7 @@ def transaction_end(
         events = core.store.commit(transaction)
     except XenStoreError as error:
         if error.errno == Errno.EAGAIN:
-            progress.conflicted(connection, transaction)
+            progress.conflicted(core, connection, transaction)
         raise
     progress.committed(connection)
     deliver(core, events, connection)

@@ -8,6 +8,7 @@ ends the waiting, and that puts it back into the queue:
                                             who does not read is found out
     unread output                           its outbox, when some of it is sent
     a protected transaction                 the protection, when it is over
+    its turn at a contested node            the node, when the turn before is over
 
 An event may come though the reason to wait is another one by now. So whoever is put
 back is asked once more when its turn comes.
@@ -38,6 +39,9 @@ REMARK: Final = 3
 
 DEAF: Final = 4
 """Due: a look whether a connection reads, for which too much waits or others do."""
+
+TURNS: Final = 5
+"""Due: a look at contested nodes; without a number."""
 
 
 @final
@@ -102,7 +106,7 @@ class Schedule:
 
         Args:
             time_ms: Of the clock of turns.
-            what: GO_ON, EXPIRE, PROTECTION, REMARK or DEAF.
+            what: GO_ON, EXPIRE, PROTECTION, REMARK, DEAF or TURNS.
             number: What of: a connection's number, or a protection's.
         """
         heappush(self.times, (time_ms, what, number))
