@@ -16,6 +16,7 @@ import structlog
 from hypothesis import given
 from hypothesis.strategies import binary, text
 
+from tests.support.descriptors import files_of
 from xsd.daemon.logsetup import (
     FileSink,
     StreamSink,
@@ -199,6 +200,21 @@ def test_a_full_disk_does_not_stop_the_daemon() -> None:
     sink.write("info", "line")
     sink.close()
     sink.write("info", "after the end")
+
+
+def test_a_line_that_is_cut_ends_there(tmp_path: Path) -> None:
+    """The disk is full in its middle; once there is room the next one is whole."""
+    path = tmp_path / "log"
+    sink = FileSink(path)
+    with files_of(10):
+        sink.write("info", "begun")
+        sink.write("info", "cut off")
+        sink.write("info", "lost")
+    sink.write("info", "whole")
+    sink.write("info", "as well")
+    sink.close()
+
+    assert path.read_text() == "begun\ncut \nwhole\nas well\n"
 
 
 def syslog_at(path: Path) -> socket.socket:

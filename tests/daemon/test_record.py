@@ -1,5 +1,6 @@
 """The recording of what changes the state."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,25 @@ def test_a_full_disk_ends_the_recording_only() -> None:
     assert bytes(connection.outbox.peek()) == (
         encode_frame(Op.MKDIR, 1, 0, b"OK\0") + encode_frame(Op.MKDIR, 2, 0, b"OK\0")
     )
+
+
+def test_a_pipe_that_nobody_reads_ends_the_recording_only(tmp_path: Path) -> None:
+    """As a full disk does; without a reader it does not begin."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="No such device"):
+        FileTape(pipe, 0)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    tape = FileTape(pipe, 0)
+    with capture_logs() as logs:
+        for _ in range(100):
+            for _ in range(100):
+                tape.take(Input(WENT, 1, connection=1))
+            tape.end_turn()
+    tape.close()
+    os.close(reader)
+
+    assert [line["event"] for line in logs] == ["record.failed"]
 
 
 # In the daemon.

@@ -6,7 +6,9 @@ from typing import Final
 import pytest
 
 from tests.docs.pages import ROOT
-from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.contest import TURN_MS
+from xsd.engine.progress import PROTECT_AFTER
+from xsd.engine.protection import PROTECT_MS
 from xsd.protocol import limits, ops, ring
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
@@ -113,7 +115,9 @@ def test_numbers_are_those_of_the_code() -> None:
         f"have {DEFAULTS['path-max']:,} bytes, `/local/domain/<domid>/` not counted",
         f"{limits.DOMID_ANY} is all domains",
         f"two rings of {limits.RING_SIZE:,} bytes",
-        f"protected for {PROTECT_MS} ms",
+        f"until it ends, for {TURN_MS} ms at most if others wait",
+        f"protected for {PROTECT_MS} ms after each of its requests",
+        f"a guest's for {TURN_MS} ms",
         bits.format(*features),
         codes.format(*errors),
     ):

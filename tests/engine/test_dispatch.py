@@ -8,7 +8,7 @@ from tests.engine.script import lines_of, play, request
 from tests.engine.support import Client, guest_of, refusal
 from tests.support.replaying import assert_replays
 from xsd.engine import Connection, Engine, Notice
-from xsd.engine.core import QUOTA_EVERY_MS, UNSENT_MAX, Core
+from xsd.engine.core import QUOTA_EVERY_MS, Core
 from xsd.engine.dispatch import _TABLE, PATH_SHOWN
 from xsd.engine.inputs import MemoryTape
 from xsd.protocol.errors import Errno
@@ -138,29 +138,6 @@ RULES: dict[str, str] = {
 def test_replies_and_events(engine: Engine, rule: str) -> None:
     """Each rule as the script that shows it."""
     play(engine, RULES[rule])
-
-
-def test_client_that_does_not_read_its_events_is_cut_off(engine: Engine) -> None:
-    """Above UNSENT_MAX; the one that causes them is served on, and it is logged."""
-    idle, writer = Client(engine), Client(engine)
-    token = b"t" * 4000
-    idle.ask(Op.WATCH, b"/a\0" + token + b"\0")
-    engine.take_dirty()
-    number = 0
-    while not idle.connection.lost:
-        writer.ok(Op.WRITE, b"/a/%d\0v" % number)
-        number += 1
-
-    assert UNSENT_MAX < idle.connection.outbox.size < UNSENT_MAX + 5000
-    assert idle.connection in engine.take_dirty()
-    (notice,) = engine.take_notices()
-    assert (notice.level, notice.event) == ("warning", "connection.too_slow")
-    assert notice.fields["connection"] == idle.connection.id
-    # Nothing is queued for it any more.
-    size = idle.connection.outbox.size
-    writer.ok(Op.WRITE, b"/a/more\0v")
-    assert idle.connection.outbox.size == size
-    assert engine.take_notices() == []
 
 
 def refused(dom0: Client, op: int, payload: bytes, tx: int = 0) -> list[Notice]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.engine.script import Verb, lines_of, play, request
 from tests.engine.support import Client, guest_of, refusal, run, take_bytes, told
 from xsd.engine import HIGH_WATER, Connection, Engine
+from xsd.engine.core import Core
 from xsd.engine.engine import GUEST_TURN, TURN
 from xsd.engine.schedule import FEW
 from xsd.engine.state import describe
@@ -278,20 +279,19 @@ def test_a_channel_begun_anew_has_nothing_of_before(engine: Engine, how: str) ->
     assert take_bytes(engine, connection) == REPLY
 
 
-@pytest.mark.pure_only
-def test_requests_behind_the_one_that_ends_the_connection_are_not_answered(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+def test_requests_of_a_connection_that_has_ended_are_not_answered(
+    engine: Engine,
 ) -> None:
-    """A client that cuts itself off by its own events."""
-    client = Client(engine)
-    client.ask(Op.WATCH, b"/a\0" + b"t" * 100 + b"\0")
-    monkeypatch.setattr("xsd.engine.core.UNSENT_MAX", 100)
-    client.send(client.frame(Op.WRITE, b"/a\0v") + client.frame(Op.WRITE, b"/b\0v"))
+    """By another's request in the same turn."""
+    guest, dom0 = guest_of(engine), Client(engine)
+    engine.feed(guest.connection, guest.frame(Op.WATCH, b"/b\0t\0"))
+    engine.feed(dom0.connection, dom0.frame(Op.RELEASE, b"1\0"))
+    engine.turn(0)
+    engine.turn(0)
 
-    assert client.connection.lost
-    assert len(client.take()) == 2
-    assert client.unanswered == 1
-    assert Client(engine).errno(Op.READ, b"/b\0") is Errno.ENOENT
+    assert guest.connection.lost
+    assert guest.take() == []
+    assert guest.unanswered == 1
 
 
 @pytest.mark.pure_only
@@ -318,6 +318,26 @@ def test_a_connection_that_cannot_be_served_concerns_nobody_else(
     assert broken.connection.lost
     assert broken.connection in engine.take_dirty()
     assert take_bytes(engine, other.connection) == REPLY
+
+
+@pytest.mark.pure_only
+def test_a_connection_that_cannot_be_served_ends_even_without_memory(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When nothing can be said of it either; else its request would be due for ever."""
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    client = Client(engine)
+    engine.feed(client.connection, ONE)
+    monkeypatch.setattr(Engine, "_serve", fail)
+    monkeypatch.setattr(Core, "note_defect", fail)
+    with pytest.raises(MemoryError):
+        engine.turn(0)
+
+    assert client.connection.lost
+    assert client.connection in engine.take_dirty()
 
 
 @pytest.mark.pure_only

@@ -64,8 +64,8 @@ RULES = {
     "domain that is dying is not taken for another one": """
         introduce 5 1 7; watch @releaseDomain t -> OK @releaseDomain:t
         not_there 5; introduce 5 1 7; calls -> connect,5,7 reconnect,5,7""",
-    "own domain has no channel to be connected": """
-        there 0 100; introduce 0 1 9; release 0 -> EINVAL; calls -> -""",
+    "own domain has no channel to be connected, only to be begun anew": """
+        there 0 100; introduce 0 1 9; release 0 -> EINVAL; calls -> reconnect,0,9""",
     "end of a domain disconnects it, unless it was never introduced": """
         there 6 106; introduce 5 1 7; node /a n6; gone 5 6
         calls -> connect,5,7 disconnect,5,0; known -> 0""",

@@ -9,6 +9,7 @@ from tests.engine.script import Verb, lines_of, play, request
 from tests.engine.support import OK, Client, event, guest_of, told
 from xsd.engine import Connection, Engine
 from xsd.engine.core import Core
+from xsd.engine.delivery import deliver
 from xsd.engine.dispatch import _TABLE
 from xsd.engine.inputs import KINDS, REQUEST, WENT, Input, MemoryTape, Tape
 from xsd.protocol.errors import Errno
@@ -262,7 +263,7 @@ def test_a_defect_is_eio_and_on_the_tape_if_it_changed_something(
         if changes:
             path = core.path(connection, b"/a")
             events = core.store.write(connection.caller, path, b"v", None)
-            core.deliver(events, connection)
+            deliver(core, events, connection)
         raise ZeroDivisionError
 
     monkeypatch.setattr(_TABLE[Op.MKDIR], "handler", broken)

@@ -1,23 +1,68 @@
 """xsd.engine.outbox: order, merging, and sending in pieces; who pays for it."""
 
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xsd.engine.outbox import GuestOutbox, Outbox, Tally
+from xsd.engine.outbox import Outbox, Tally
+from xsd.protocol.path import parse_path
+from xsd.protocol.perms import Caller
+from xsd.protocol.reply import encode_event
+from xsd.store import Event, Watch
+from xsd.store.trail import Trail, trail_of
 from xsd.store.usage import MESSAGE_BYTES, Usage
+
+CALLER = Caller(5, privileged=False)
+HEAD = len(encode_event(b"", b"") or b"")
 
 
 def guest_outbox() -> Outbox:
     """That of domain 5."""
-    return GuestOutbox(Usage(), 5)
+    return Outbox(Usage(), 5)
+
+
+def watch(token: bytes = b"", shown: bytes = b"/") -> Watch:
+    """One that somebody has set."""
+    path = parse_path(shown, b"/local/domain/5")
+    return Watch(1, CALLER, path, shown, token, -1)
+
+
+WATCH = watch()
+
+
+def event(path: bytes) -> Event:
+    """An event as long as its path and HEAD."""
+    return Event(WATCH, path)
+
+
+def frame(path: bytes) -> bytes:
+    """What is sent of such an event."""
+    return encode_event(path, b"") or b""
 
 
 BOTH = [Outbox, guest_outbox]
 both = pytest.mark.parametrize("make", BOTH)
 Maker = Callable[[], Outbox]
+
+
+def tell(
+    outbox: Outbox, each: Event, tally: Tally | None = None, queued_ms: int = -1
+) -> None:
+    """Add an event."""
+    outbox.tell(each, each.size, tally, queued_ms)
+
+
+def add(outbox: Outbox, message: bytes | Event) -> None:
+    """Add a reply or an event; a guest's reply counts for it."""
+    if isinstance(message, Event):
+        tell(outbox, message)
+    elif outbox._usage is not None:
+        outbox.append(message, Tally(1, []))
+    else:
+        outbox.append(message)
 
 
 def drain(outbox: Outbox, piece: int) -> bytes:
@@ -35,22 +80,21 @@ def test_messages_are_sent_in_the_order_in_which_they_were_added(make: Maker) ->
     """Replies and events are one queue; equal replies are all there, at first none."""
     outbox = make()
     assert (outbox.size, outbox.peek()) == (0, b"")
-    outbox.append(b"reply")
-    outbox.append_event(b"event")
-    outbox.append(b"reply")
+    for message in (b"reply", event(b"/a"), b"reply"):
+        add(outbox, message)
 
-    assert outbox.size == 15
-    assert outbox.peek() == b"replyeventreply"
+    assert outbox.size == 10 + HEAD + 2
+    assert outbox.peek() == b"reply" + frame(b"/a") + b"reply"
 
 
 @both
 def test_what_is_shown_stays_until_it_is_sent(make: Maker) -> None:
     """The kernel may take nothing, or a part; what came meanwhile comes after."""
     outbox = make()
-    outbox.append(b"one")
-    outbox.append(b"two")
+    add(outbox, b"one")
+    add(outbox, b"two")
     assert outbox.peek() == b"onetwo"
-    outbox.append(b"three")
+    add(outbox, b"three")
     outbox.sent(0)
     assert outbox.peek() == b"onetwo"
     outbox.sent(4)
@@ -62,84 +106,127 @@ def test_what_is_shown_stays_until_it_is_sent(make: Maker) -> None:
 
 
 @both
-@pytest.mark.parametrize("limit", [1, 4, 5])
+@pytest.mark.parametrize("limit", [1, HEAD + 2, HEAD + 3])
 def test_no_message_is_begun_once_there_is_enough(make: Maker, limit: int) -> None:
     """What is begun is sent whole, so a limit is passed by one message at most."""
     outbox = make()
-    for _ in range(3):
-        outbox.append_event(b"four")
+    for name in (b"/1", b"/2", b"/3"):
+        tell(outbox, event(name))
+    frames = [frame(name) for name in (b"/1", b"/2", b"/3")]
 
-    assert outbox.peek(limit) == b"four" * (1 + (limit - 1) // 4)
-    assert drain(outbox, 3) == b"four" * 3
+    assert outbox.peek(limit) == b"".join(frames[: 1 + (limit - 1) // len(frames[0])])
+    outbox.append(b"reply")
+    assert drain(outbox, 3) == b"".join(frames) + b"reply"
 
 
 @both
-@pytest.mark.parametrize("between", [[], [b"reply"], [b"reply", b"reply"]])
-def test_an_event_is_held_until_it_is_on_its_way(
-    make: Maker, between: list[bytes]
-) -> None:
+@pytest.mark.parametrize("others", [0, 1, 100])
+def test_an_event_is_held_until_it_is_on_its_way(make: Maker, others: int) -> None:
     """Whatever waits behind it; in the kernel nobody merges."""
     outbox = make()
-    assert not outbox.holds(b"event")
-    outbox.append_event(b"event")
-    for reply in between:
-        outbox.append(reply)
+    assert not outbox.holds(event(b"/a"))
+    tell(outbox, event(b"/a"))
+    add(outbox, b"reply")
+    for number in range(others):
+        tell(outbox, event(b"/%d" % number))
 
-    assert outbox.holds(b"event")
-    assert not outbox.holds(b"other")
-    outbox.append_event(b"other")
-    assert outbox.peek() == b"event" + b"".join(between) + b"other"
-    assert not outbox.holds(b"event")
-    outbox.append_event(b"event")
-    assert outbox.holds(b"event")
-    assert outbox.size == 15 + len(b"".join(between))
+    assert outbox.holds(event(b"/a"))
+    assert not outbox.holds(event(b"/b"))
+    assert outbox.peek(1) == frame(b"/a")
+    assert not outbox.holds(event(b"/a"))
+    tell(outbox, event(b"/a"))
+    assert outbox.holds(event(b"/a"))
+    assert outbox.holds(event(b"/%d" % (others - 1))) is (others > 0)
+    drain(outbox, 99)
+    assert (outbox.size, outbox.waiting, outbox.events()) == (0, 0, [])
+    assert not outbox.holds(event(b"/a"))
+
+
+WAYS = ["/local/domain/5", "/local/domain/5/x", "/local/domain/5/x/y", "/a", "/"]
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("is_trail", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_equal_is_what_is_sent(way: str, *, is_trail: bool, many: bool) -> None:
+    """Whether a path waits as a text or as a trail, and whoever else has the token."""
+    outbox = Outbox()
+    path = way.encode()
+    place = trail_of(parse_path(path)) if is_trail else path
+    relative = watch(b"t", b"x")
+    for number in range(20 * many):
+        tell(outbox, Event(WATCH, trail_of((b"", b"%d" % number))))
+    tell(outbox, Event(watch(b"t"), place))
+
+    for each in (path, trail_of(parse_path(path))):
+        assert outbox.holds(Event(watch(b"t", b"/other"), each))
+        assert not outbox.holds(Event(watch(b"u"), each))
+    assert not outbox.holds(Event(watch(b"t"), path + b"z"))
+    if way.endswith(("x", "y")):
+        assert not outbox.holds(Event(relative, path))
+        assert Event(relative, place).size == len(path) - len("/local/domain/5/") + 3
+    size = outbox.size
+    assert len(drain(outbox, 99)) == size
 
 
 @given(
     make=st.sampled_from(BOTH),
-    messages=st.lists(st.binary(min_size=1, max_size=30), max_size=30),
+    messages=st.lists(
+        st.binary(min_size=1, max_size=30) | st.integers(0, 9), max_size=30
+    ),
+    limit=st.integers(1, 400),
     piece=st.integers(1, 40),
     after=st.integers(0, 30),
 )
 def test_how_much_is_sent_at_a_time_changes_nothing(
-    make: Maker, messages: list[bytes], piece: int, after: int
+    make: Maker, messages: list[bytes | int], limit: int, piece: int, after: int
 ) -> None:
-    """The bytes sent are the bytes added."""
+    """The bytes sent are the bytes added, and everything is counted meanwhile."""
     outbox = make()
-    for message in messages[:after]:
-        outbox.append(message)
-    sent = bytes(outbox.peek()[:piece])
-    outbox.sent(len(sent))
-    for message in messages[after:]:
-        outbox.append(message)
+    expected = b""
+    sent = b""
+    for place, message in enumerate(messages):
+        if isinstance(message, bytes):
+            add(outbox, message)
+            expected += message
+        elif not outbox.holds(event(b"/%d" % message)):
+            tell(outbox, event(b"/%d" % message))
+            expected += frame(b"/%d" % message)
+        if place >= after:
+            part = bytes(outbox.peek(limit)[:piece])
+            outbox.sent(len(part))
+            sent += part
+        assert outbox.waiting == len(outbox.events())
+        assert outbox.size == len(expected) - len(sent)
 
-    assert sent + drain(outbox, piece) == b"".join(messages)
+    assert sent + drain(outbox, piece) == expected
 
 
 def test_what_waits_for_a_guest_is_charged_to_it() -> None:
     """Each message with what is kept beside it; what is being sent without."""
     usage = Usage()
-    outbox = GuestOutbox(usage, 5)
-    outbox.append(b"12345")
-    outbox.append_event(b"123")
-    assert usage.memory_of(5) == usage.unsent.of(5) == 8 + 2 * MESSAGE_BYTES
+    outbox = Outbox(usage, 5)
+    add(outbox, b"12345")
+    tell(outbox, event(b"/a"))
+    size = 5 + HEAD + 2
+    assert usage.memory_of(5) == usage.unsent.of(5) == size + 2 * MESSAGE_BYTES
     outbox.peek(1)
-    assert usage.unsent.of(5) == 8 + MESSAGE_BYTES
+    assert usage.unsent.of(5) == size + MESSAGE_BYTES
     outbox.sent(2)
-    assert usage.unsent.of(5) == 6 + MESSAGE_BYTES == outbox.count_charge()
+    assert usage.unsent.of(5) == size - 2 + MESSAGE_BYTES == outbox.count_charge()
     drain(outbox, 2)
 
     assert usage.memory.used == usage.unsent.used == {}
-    assert usage.unsent.most == {5: 8 + 2 * MESSAGE_BYTES}
+    assert usage.unsent.most == {5: size + 2 * MESSAGE_BYTES}
 
 
 @pytest.mark.parametrize("way", ["expire", "clear"])
 def test_what_is_dropped_is_nobodys_memory(way: str) -> None:
     """For not being read in time, or because nobody is there."""
     usage = Usage()
-    outbox = GuestOutbox(usage, 5)
-    outbox.append_event(b"event", Tally(1, []), 1)
-    outbox.append_event(b"another", None, 1)
+    outbox = Outbox(usage, 5)
+    tell(outbox, event(b"/a"), Tally(1, []), 1)
+    tell(outbox, event(b"/b"), None, 1)
     if way == "expire":
         assert outbox.expire(1) == 2
     else:
@@ -148,51 +235,89 @@ def test_what_is_dropped_is_nobodys_memory(way: str) -> None:
         outbox.clear()
 
     assert usage.unsent.used == {}
+    assert (outbox.size, outbox.waiting) == (0, 0)
 
 
-def test_events_expire_in_the_order_of_their_age() -> None:
+@pytest.mark.parametrize("count", [3, 30])
+def test_events_expire_in_the_order_of_their_age(count: int) -> None:
     """Replies never do, nor what is being sent; the oldest is the next."""
     outbox = guest_outbox()
     assert outbox.oldest_ms() == -1
-    outbox.append_event(b"begun", None, 0)
-    outbox.append(b"reply")
-    for number in (1, 2, 3):
-        outbox.append_event(b"event %d" % number, None, number)
+    tell(outbox, event(b"/begun"), None, 0)
+    add(outbox, b"reply")
+    for number in range(1, count + 1):
+        tell(outbox, event(b"/%d" % number), None, number)
     assert outbox.oldest_ms() == 0
     outbox.peek(1)
     outbox.sent(1)
 
     assert outbox.oldest_ms() == 1
     assert outbox.expire(0) == 0
-    assert outbox.expire(2) == 2
-    assert outbox.oldest_ms() == 3
-    assert not outbox.holds(b"event 1")
-    assert drain(outbox, 99) == b"egun" + b"reply" + b"event 3"
+    assert outbox.expire(count - 1) == count - 1
+    assert outbox.oldest_ms() == count
+    assert not outbox.holds(event(b"/1"))
+    left = b"/%d" % count
+    assert outbox.holds(event(left))
+    assert drain(outbox, 99) == frame(b"/begun")[1:] + b"reply" + frame(left)
     assert Outbox().oldest_ms() == -1
     assert Outbox().expire(9) == 0
 
 
 @both
-@pytest.mark.parametrize("way", ["sent", "clear", "expire"])
+@pytest.mark.parametrize("way", ["sent", "clear", "expire", "forgive"])
 def test_a_tally_falls_when_what_it_counts_has_left(make: Maker, way: str) -> None:
-    """Completely sent or dropped; whoever waits for that is told once."""
+    """Completely sent, dropped or forgiven; whoever waits for that is told once."""
     outbox = make()
     fallen: list[Tally] = []
     tally = Tally(7, fallen)
     for number in range(3):
-        outbox.append_event(b"event %d" % number, tally, 1)
+        tell(outbox, event(b"/%d" % number), tally, 1)
     assert tally.count == 3
     tally.waiting = True
     if way == "sent":
         outbox.peek(1)
-        outbox.sent(6)
+        outbox.sent(HEAD + 1)
         assert (tally.count, fallen) == (3, [])
         outbox.sent(1)
         assert (tally.count, fallen) == (2, [tally])
         drain(outbox, 99)
-    elif way == "clear" or make is Outbox:
+    elif way == "clear":
         outbox.clear()
-    else:
+    elif way == "expire":
         outbox.expire(1)
+    else:
+        outbox.peek(1)
+        outbox.forgive()
+        assert (tally.count, outbox.size) == (0, 3 * (HEAD + 2))
+        drain(outbox, 99)
 
     assert (tally.count, tally.waiting, fallen) == (0, False, [tally])
+
+
+@pytest.mark.pure_only
+def test_an_event_that_waits_keeps_little() -> None:
+    """Of many with long paths nothing but where they differ, and to whom they go.
+
+    Once they are sent nothing is left.
+    """
+    above = trail_of((b"", *[b"d" * 200] * 9))
+    watches = [watch(b"%d" % number) for number in range(9)]
+    outbox = Outbox()
+    names = [b"%d" % number for number in range(1000)]
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for name in names:
+        place = Trail(above, name)
+        for each in watches:
+            tell(outbox, Event(each, place))
+    kept = tracemalloc.get_traced_memory()[0] - before
+    size = outbox.size
+    del place
+    while outbox.size:
+        outbox.sent(len(outbox.peek(1)))
+    left = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+
+    assert size > 9000 * 1800
+    assert kept < 9000 * MESSAGE_BYTES
+    assert left < 10_000

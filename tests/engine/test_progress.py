@@ -5,7 +5,9 @@ import pytest
 from tests.engine.script import Verb, play
 from tests.engine.support import OK, Client, guest_of, run
 from xsd.engine import Engine
-from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.contest import TURN_MS, WAIT_MS
+from xsd.engine.progress import PROTECT_AFTER
+from xsd.engine.protection import PROTECT_MAX_MS, PROTECT_MS
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 
@@ -41,9 +43,15 @@ def flood(_engine: Engine, client: Client, _words: list[str]) -> None:
         client.post(Op.GET_DOMAIN_PATH, b"1\0")
 
 
+def protected(engine: Engine, client: Client, _: list[str]) -> str:
+    """Whether a client's transaction is protected, or will be."""
+    protection = engine.core.protection
+    return str(protection is not None and protection.connection is client.connection)
+
+
 VERBS: dict[str, Verb] = {
     "flood": flood,
-    "protected": lambda engine, _, __: str(engine.core.protection is not None),
+    "protected": protected,
     "start_another": lambda _, client, __: client.send(
         client.frame(Op.TRANSACTION_START)
     ),
@@ -58,6 +66,10 @@ NODES = "node /a b0; node /b b0; 1 hear; 2 hear"
 # A transaction of dom0's client a, or of guest 1, is protected.
 NEXT = PROTECT_AFTER + 1
 PROTECTED = f"{NODES}; a fail; a start -> {NEXT},"
+GOES_ON = "; ".join(
+    f"turn {now_ms}; a t{NEXT} read /b -> v"
+    for now_ms in range(PROTECT_MS - 1, PROTECT_MAX_MS, PROTECT_MS - 1)
+)
 GUESTS = f"{NODES}; 1 fail; 1 start -> {NEXT},"
 
 RULES = {
@@ -103,7 +115,7 @@ RULES = {
         )
     },
     "a guest cannot make dom0 wait, only other guests": f"""
-        {GUESTS}; write /a v; 2 post write /a v
+        {GUESTS}; 1 t{NEXT} read /a -> other; write /a v; 2 post write /a v
     """,
     # It may name any node, and rely on its being refused.
     "nobody waits at what a guest has no right to": f"""
@@ -112,8 +124,27 @@ RULES = {
     """,
     # Two that wait for each other would do so until the limit.
     "one transaction is protected at a time": f"""
-        {NODES}; a fail; b fail; a start -> {NEXT},; b start -> {NEXT},
-        a t{NEXT} write /a v; a t{NEXT} end T
+        {NODES}; a fail; b fail; a start -> {NEXT},; b post start
+        c start -> 1,; a t{NEXT} write /a v; a t{NEXT} end T
+        b hear -> transaction_start={NEXT},
+        post write /a late; b t{NEXT} end F; hear -> write=OK; b protected -> False
+    """,
+    "who needs a protection meanwhile waits for it in order, dom0 before guests": f"""
+        {NODES}; a fail; 1 fail; b fail; c fail; a start -> {NEXT},
+        1 post start; b post start; c post start; busy -> False
+        a t{NEXT} end F; b hear -> transaction_start={NEXT},
+        c leave; b leave; turn; 1 hear -> transaction_start={NEXT},
+        1 protected -> True; 1 leave; 1 protected -> False
+    """,
+    "a guest waits for so long at most, and is not protected then": f"""
+        {NODES}; 1 fail; a fail; b fail; a start -> {NEXT},; 1 post start; b post start
+        turn {WAIT_MS}; 1 hear -> transaction_start={NEXT},
+        b hear -> transaction_start={NEXT},; 1 protected -> False; b protected -> True
+    """,
+    "others wait as long as dom0's client goes on, up to a limit": f"""
+        {PROTECTED}; post write /a late
+        {GOES_ON}
+        turn {PROTECT_MAX_MS - 1}; hear -> -; turn {PROTECT_MAX_MS}; hear -> write=OK
     """,
     # Its own takes that one's place, and guests wait for it.
     "dom0 does not wait until a guest's protection is over": f"""
@@ -151,7 +182,7 @@ RULES = {
             """
             for tx in range(1, (NEXT + 1) * step + 1, step)
         )
-        + "1 conflicts -> 0; 1 start_another; protected -> False; 2 write own v"
+        + "1 conflicts -> 0; 1 start_another; 1 protected -> False; 2 write own v"
         for what, own, step in (
             ("write", "1 write /local/domain/1/x 1", 1),
             ("write by a relative path", "1 write x 1", 1),
@@ -168,14 +199,14 @@ RULES = {
         """
         for tx in range(1, NEXT)
     )
-    + f"a start -> {NEXT},; protected -> True",
+    + f"a start -> {NEXT},; a protected -> True",
     "a protection that is over keeps nobody busy, though its client is held up": f"""
         {GUESTS}; 1 flood; 1 wants_input -> False
-        next -> {PROTECT_MS}; turn {PROTECT_MS + 1}; busy -> False; later -> True
+        next -> {TURN_MS}; turn {TURN_MS + 1}; busy -> False; 1 protected -> False
     """,
     # By an event that has nothing to do with it.
     "who waits goes on waiting when it is asked again": f"""
-        {GUESTS}; 2 post write /a late
+        {GUESTS}; 1 t{NEXT} read /a -> other; 2 post write /a late
         limit 2 nodes 1; busy -> True; turn; 2 hear -> -; busy -> False
         limit 2 nodes 2; busy -> True; turn; 2 hear -> -; busy -> False
         1 t{NEXT} end F; 2 hear -> write=OK

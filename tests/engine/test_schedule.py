@@ -14,8 +14,9 @@ from tests.engine.support import (
 )
 from xsd.engine import HIGH_WATER, Connection, Engine
 from xsd.engine.core import Core
-from xsd.engine.outbox import GuestOutbox, Tally
-from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.outbox import Outbox, Tally
+from xsd.engine.progress import PROTECT_AFTER
+from xsd.engine.protection import PROTECT_MS
 from xsd.engine.schedule import EXPIRE, GO_ON, PROTECTION, REMARK, Schedule
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
@@ -202,7 +203,7 @@ def test_a_timer_that_fails_does_not_end_the_others(
     dom0.ok(Op.WRITE, home(1) + b"/a\0v")
     with monkeypatch.context() as patch:
         patch.setattr("xsd.engine.memory.look", _fails)
-        patch.setattr(GuestOutbox, "expire", _fails)
+        patch.setattr(Outbox, "expire", _fails)
         run(engine, 2000)
         assert told(engine) == ["timer.failed"] * 2
     assert len(guest.take()) == 2

@@ -5,7 +5,8 @@ import pytest
 from tests.engine.script import Verb, play
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
-from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.progress import PROTECT_AFTER
+from xsd.engine.protection import PROTECT_MS
 from xsd.engine.tracing import DEFAULT_SWITCHES, PAYLOAD_SHOWN, SWITCHES
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
@@ -128,6 +129,12 @@ transaction=1
             ("its client leaves", "a leave"),
         )
     },
+    "who waits for its turn is traced": """
+        write /a other; trace wrl; a start -> 1,; a t1 read /a -> other
+        a t1 write /a mine; write /a other; a t1 end T -> EAGAIN
+        a start -> 2,; a t2 read /a -> other; b start -> 1,; b t1 post read /a
+        b told -> wrl.waits request=READ path=/a waits_for=2; b told -> -
+    """,
 }
 
 

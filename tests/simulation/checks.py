@@ -2,7 +2,7 @@
 
 from tests.simulation.world import World
 from xsd.engine import Connection, Engine
-from xsd.engine.schedule import EXPIRE, GO_ON
+from xsd.engine.schedule import EXPIRE, GO_ON, TURNS
 from xsd.store.check import verify
 from xsd.store.usage import Account
 
@@ -14,6 +14,7 @@ def check(world: World) -> None:
         *verify(engine.store),
         *_uncounted(engine),
         *_forgotten(engine),
+        *_out_of_turn(engine),
         *[
             f"{notice.event}: {notice.error!r}"
             for notice in world.notices
@@ -90,7 +91,31 @@ def _is_awaited(engine: Engine, connection: Connection) -> bool:
         or connection.tally in schedule.fallen
         or (connection.awaits_reading and connection.outbox.size > 0)
         or (protection is not None and connection.id in protection.waiting)
+        or (protection is not None and connection.id in core.starved.waiting)
+        or connection.id in core.contests.waiting
     )
+
+
+def _out_of_turn(engine: Engine) -> list[str]:
+    """Who waits at a contested node is known as one, and waits for a turn that ends."""
+    contests = engine.core.contests
+    found = {}
+    for contest in contests.nodes.values():
+        queue = [each for queue in contest.queues for each in queue]
+        found.update({connection.id: contest for connection, *_ in queue})
+        turn = contest.transaction
+        has_one = turn is not None and contests.turns[turn] is contest
+        if bool(queue) != (contest.awaited_ms >= 0) or (queue and not has_one):
+            return [f"{contest.path!r} is awaited, or not: {queue}"]
+        if not any(
+            each[0] <= contest.due_ms and each[1] == TURNS
+            for each in engine.core.schedule.times
+        ):
+            return [f"{contest.path!r} is for ever"]
+    turns = [each for each in contests.nodes.values() if each.transaction is not None]
+    if found != contests.waiting or len(turns) != len(contests.turns):
+        return [f"{contests.waiting} wait, {found} are known"]
+    return []
 
 
 def _has_time(engine: Engine, what: int, number: int) -> bool:

@@ -144,8 +144,10 @@ class Watcher:
         if self._introduces and not connection.caller.privileged:
             # Its output may have been forgotten since, in the same turn.
             return True
-        frame = encode_event(path, token)
-        return frame is None or connection.outbox.holds(frame)
+        return encode_event(path, token) is None or any(
+            (each.shown, each.watch.token) == (path, token)
+            for each in connection.outbox.events()
+        )
 
 
 def _bytes(value: object) -> bytes:

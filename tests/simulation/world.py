@@ -78,6 +78,7 @@ class World:
             (16, self.somebody_reads),
             (12, self.a_transaction),
             (1, self.a_transaction_fails_again_and_again),
+            (1, self.some_contend),
             (3, self.toolstack_makes_a_domain),
             (5, self.toolstack_asks),
             (2, self.a_domain_is_there),
@@ -260,6 +261,27 @@ class World:
             peer.ask(Op.TRANSACTION_END, b"T\0", number)
             self.turn(1)
             peer.read(READ_ALL)
+
+    def some_contend(self) -> None:
+        """They change one node, each in a transaction, again and again."""
+        contended = b"/shared/" + self.random.choice(requests.NAMES)
+        some = self.random.sample(self.peers, min(4, len(self.peers)))
+        # Who has changed something takes no turn, and starves.
+        first = self.random.choice((Op.READ, Op.WRITE))
+        for _ in range(self.random.choice((2, 4, PROTECT_AFTER + 4))):
+            for step in range(3):
+                for peer in some:
+                    number = peer.connection.last_transaction
+                    if step == 0:
+                        peer.ask(Op.TRANSACTION_START, b"\0")
+                    elif step == 1:
+                        name = b"/shared/mine" if first == Op.WRITE else contended
+                        peer.ask(first, name + b"\0", number)
+                        peer.ask(Op.WRITE, contended + b"\0mine", number)
+                    else:
+                        peer.ask(Op.TRANSACTION_END, b"T\0", number)
+                    peer.read(READ_ALL)
+                self.turn(1)
 
     def somebody_reads(self) -> None:
         """Some of them read all, some or little."""

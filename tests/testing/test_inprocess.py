@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from xsd.client import DisconnectedError, XenStoreError
-from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.contest import TURN_MS
+from xsd.engine.progress import PROTECT_AFTER
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.store.check import verify
@@ -156,11 +157,11 @@ def test_time_passes_when_the_test_says_so(xenstore: InProcess, dom0: Session) -
     """Nothing that waits for time goes on before, and everything then."""
     second = protect(xenstore, dom0)
     second.post(Op.WRITE, b"/t\0v")
-    xenstore.advance(PROTECT_MS - 1)
+    xenstore.advance(TURN_MS - 1)
     assert second.look() == 0
     xenstore.advance(1)
     assert second.replies() == [(Op.WRITE, OK)]
-    assert xenstore.now_ms == PROTECT_MS
+    assert xenstore.now_ms == TURN_MS
 
 
 def test_time_passes_for_who_waits_for_an_answer(
@@ -169,11 +170,11 @@ def test_time_passes_for_who_waits_for_an_answer(
     """Just as much as it takes; no more than it would wait for what never comes."""
     second = protect(xenstore, dom0)
     assert second.get(Op.WRITE, b"/t\0v") == OK
-    assert xenstore.now_ms == PROTECT_MS
+    assert xenstore.now_ms == TURN_MS
     second.send(header(Op.READ, 4096))
     with pytest.raises(TimeoutError):
         second.frames(1)
-    assert xenstore.now_ms <= PROTECT_MS + TIMEOUT_S * 1000
+    assert xenstore.now_ms <= TURN_MS + TIMEOUT_S * 1000
 
 
 def test_what_a_guest_does_not_read_expires(xenstore: InProcess, dom0: Session) -> None:

@@ -3,13 +3,17 @@
 import asyncio
 from typing import Final, final
 
+import pytest
+
 from tests.transport.kernels import Kernel
-from tests.transport.rings import Rings, on_rings
+from tests.transport.rings import EAGER, Rings, on_rings
 from tests.transport.support import event, told
 from xsd.engine import HIGH_WATER
-from xsd.protocol.frame import encode_frame
+from xsd.engine.delivery import UNSENT_MAX
+from xsd.protocol.frame import FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
 from xsd.protocol.reply import OK
+from xsd.protocol.ring import ERROR_COMMUNICATION
 
 COUNT: Final = 120
 """Writes of a test, each of which causes an event for each watch."""
@@ -37,6 +41,7 @@ class Writer:
         self.answered = 0
         self._rings = rings
         self._rest = b""
+        self._decoder = FrameDecoder()
 
     @property
     def under_way(self) -> int:
@@ -70,7 +75,7 @@ class Writer:
         size = self.kernel.put(self._rest) if self._rest else 0
         self._rest = self._rest[size:]
         replies = self.kernel.take()
-        self.answered += replies.count(OK)
+        self.answered += len(self._decoder.feed(replies))
         return size + len(replies)
 
 
@@ -157,3 +162,54 @@ async def test_replies_that_are_not_read_hold_up_who_asked(rings: Rings) -> None
         assert most // 2 < rings.connection(5).outbox.size <= most
         await guest.send(rest)
         assert len(await guest.frames(200)) == 200
+
+
+@pytest.mark.slow
+@on_rings(EAGER)
+async def test_whose_events_pile_up_is_given_up(rings: Rings) -> None:
+    """Without a quota, when it has not read for 20 s; it goes on as a domain."""
+    deaf = await rings.guest(5)
+    assert await rings.ask(Op.SET_QUOTA, b"5", b"memory", b"0") == OK
+    await rings.make(b"/a", b"b0")
+    await deaf.watch(b"/a", b"t" * 4000)
+    connection = rings.connection(5)
+    rings.served.stop_clock()
+    while connection.outbox.size <= UNSENT_MAX:
+        assert await rings.ask(Op.WRITE, b"/a/%d" % connection.outbox.size) == OK
+    rings.served.pass_time(19.9)
+    assert rings.notices("domain.ignored") == []
+    rings.served.pass_time(0.1)
+
+    assert [each["domid"] for each in rings.notices("domain.ignored")] == [5]
+    assert deaf.ring.error == ERROR_COMMUNICATION
+    assert await rings.is_introduced(5)
+
+
+@pytest.mark.slow
+@on_rings(EAGER, own=True)
+async def test_own_kernel_is_told_all_that_nine_guests_commit(rings: Rings) -> None:
+    """It watches a node of each, as its backends do, and reads all the time."""
+    kernel = rings.attach(0)
+    rings.engine.set_limit(-1, "outstanding", 0)
+    state = b"/local/domain/%d/device/vif/0/state"
+    names = [(b"/" + b"d" * 200) * 9 + b"/%d/%d" % (n % 4, n) for n in range(960)]
+    guests = [await rings.guest(domid) for domid in range(1, 10)]
+    for guest in guests:
+        path = state % guest.domid
+        await rings.make(path, b"n%d" % guest.domid, b"r0")
+        await kernel.watch(path)
+        assert await guest.start() == 1
+        requests = [guest.frame(Op.WRITE, path + name + b"\0", 1) for name in names]
+        rings.engine.feed(rings.connection(guest.domid), b"".join(requests))
+        rings.served.reactor.wake()
+        assert told(await guest.frames(960)) == [(Op.WRITE, OK)] * 960
+    ends = [guest.frame(Op.TRANSACTION_END, b"T\0", 1) for guest in guests]
+    for guest, end in zip(guests, ends, strict=True):
+        rings.engine.feed(rings.connection(guest.domid), end)
+    rings.served.reactor.wake()
+    frames = await kernel.frames(9 * 960)
+
+    paths = {frame.payload.split(b"\0")[0] for frame in frames}
+    assert paths == {state % domid + name for domid in range(1, 10) for name in names}
+    await kernel.ping()
+    assert rings.notices("domain.ignored") == rings.notices("connection.too_slow") == []

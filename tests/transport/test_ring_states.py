@@ -142,6 +142,30 @@ async def test_own_kernel_keeps_its_ring_unless_it_reconnects(rings: Rings) -> N
 
 
 @on_rings(EAGER, own=True)
+async def test_own_kernel_that_was_given_up_comes_back(rings: Rings) -> None:
+    """By INTRODUCE of dom0, from the start; before that it is not served."""
+    kernel = rings.attach(0)
+    await kernel.watch(b"/a")
+    kernel.fields[REQ_PROD] += 5000
+    kernel.notify()
+    await rings.quiet()
+    assert [each["domid"] for each in rings.notices("domain.ignored")] == [0]
+    assert kernel.ring.error != 0
+    for _ in range(2):
+        assert await rings.ask(Op.INTRODUCE, b"0", b"1", b"1") == OK
+        await rings.quiet()
+        kernel.begin_anew()
+        await kernel.ping()
+
+    assert kernel.ring.error == 0
+    assert await rings.ask(Op.WRITE, b"/a", b"v") == OK
+    await rings.quiet()
+    assert kernel.take() == b""
+    await kernel.watch(b"/a")
+    assert rings.connection(0).is_kernel
+
+
+@on_rings(EAGER, own=True)
 async def test_request_that_waits_for_the_server_is_answered(rings: Rings) -> None:
     """The kernel may have asked before there was a server."""
     kernel = rings.attach(0)

@@ -7,8 +7,9 @@ import pytest
 
 from tests.transport.support import Peer, Served, event, serving, told
 from xsd.engine import HIGH_WATER
-from xsd.engine.core import UNSENT_MAX
+from xsd.engine.delivery import UNSENT_MAX
 from xsd.engine.engine import TURN
+from xsd.engine.outbox import CHUNK
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.protocol.reply import OK
@@ -186,37 +187,77 @@ async def test_slow_reader_that_goes_is_ended(served: Served) -> None:
 @pytest.mark.slow
 @serving
 async def test_slow_reader_of_events_is_cut_off(served: Served) -> None:
-    """Above UNSENT_MAX; the writer never notices."""
+    """With more than UNSENT_MAX, 20 s after it read last; the writer never notices."""
     slow, writer = await served.connect(), await served.connect()
     await slow.watch(b"/a", b"t" * 4000)
     connection = served.connections[0]
+    served.stop_clock()
     number = 0
-    while not connection.lost:
+    while connection.outbox.size <= UNSENT_MAX:
         batch = [writer.frame(Op.WRITE, b"/a/%d\0" % (number + n)) for n in range(100)]
         await writer.send(b"".join(batch))
         assert told(await writer.frames(100)) == [(Op.WRITE, OK)] * 100
-        assert connection.outbox.size <= UNSENT_MAX + 4100
         number += 100
+    served.pass_time(19.9)
+    assert connection in served.connections
+    served.pass_time(0.1)
 
-    assert number > UNSENT_MAX // 4100
     assert served.connections == [served.last]
     assert [notice.event for notice in served.notices] == ["connection.too_slow"]
     assert 0 < len(await slow.rest()) < KERNEL // 4000
     await writer.ping()
 
 
+@pytest.mark.slow
+@serving
+async def test_who_reads_is_told_all_of_the_largest_commit(served: Served) -> None:
+    """Though it has nine watches above; others are answered meanwhile."""
+    reader, writer = await served.connect(), await served.connect()
+    other = await served.connect()
+    tokens = [b"%d" % number for number in range(9)]
+    for token in tokens:
+        await reader.watch(b"/a", token)
+    paths = [b"/a" + (b"/" + b"d" * 200) * 9 + b"/%d" % n for n in range(1100)]
+    number = await writer.ask(Op.TRANSACTION_START, b"\0")
+    for path in paths:
+        assert await writer.ask(Op.WRITE, path + b"\0", int(number[:-1])) == OK
+    assert await writer.ask(Op.TRANSACTION_END, b"T\0", int(number[:-1])) == OK
+    connection = served.connections[0]
+    assert connection.outbox.size > UNSENT_MAX
+    reading = asyncio.create_task(reader.frames(9900))
+    while not reading.done():
+        await other.ping()
+    last = (await reading)[-9:]
+
+    assert told(last) == [event(paths[-1], token) for token in tokens]
+    assert served.notices == []
+    await reader.ping()
+
+
 @pytest.mark.pure_only
 @serving
-async def test_client_is_cut_off_though_nothing_waited_for_it(served: Served) -> None:
-    """One turn may cause more events than fit at once."""
-    watcher, writer = await served.connect(), await served.connect()
-    await watcher.watch(b"/a")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xsd.engine.core.UNSENT_MAX", 10)
-        await writer.ask(Op.WRITE, b"/a\0v")
+async def test_others_have_their_turn_between_two_chunks(served: Served) -> None:
+    """However fast a client reads for which many wait."""
+    reader, writer = await served.connect(), await served.connect()
+    await reader.watch(b"/a", b"t" * 4000)
+    connection = served.connections[0]
+    for number in range(1000):
+        await writer.ask(Op.WRITE, b"/a/%d\0" % number)
+    taken: list[int] = []
 
-    assert await watcher.rest() == []
-    assert served.connections == [served.last]
+    def take(_: int, data: bytes) -> int:
+        taken.append(len(data))
+        return len(data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xsd.transport.unix._write", take)
+        reader.sock.recv(KERNEL)
+        while connection.outbox.size > 2 * CHUNK:
+            before = len(taken)
+            served.reactor.run()
+            assert len(taken) - before <= 1
+
+    assert CHUNK <= max(taken) < CHUNK + 4100
 
 
 # Callbacks, and when the server does not listen.

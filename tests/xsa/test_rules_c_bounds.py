@@ -7,6 +7,8 @@ from typing import Final
 import pytest
 
 from tests.xsa.support import World, home
+from xsd.engine.progress import PROTECT_AFTER
+from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.store.quota import DEFAULTS, MEMORY
 from xsd.testing import Session
@@ -106,3 +108,34 @@ def test_what_is_kept_of_what_a_guest_repeats_is_bounded(
 
     assert world.memory(1) <= DEFAULTS[MEMORY]
     assert growth <= world.memory(1) + SLACK
+
+
+def test_nothing_is_kept_of_transactions_that_have_failed(
+    world: World, dom0: Session, hostile: Session
+) -> None:
+    """However often in a row, and though the next one is protected."""
+    world.stop_tape()
+    names = [b"%d" % number + b"x" * 1000 + b"\0" for number in range(500)]
+
+    def fail() -> None:
+        tx = hostile.start()
+        for name in [b"data\0", *names]:
+            hostile.errno(Op.READ, name, tx)
+        hostile.ok(Op.WRITE, b"data\0mine", tx)
+        dom0.ok(Op.WRITE, home(1) + b"/data\0v")
+        assert hostile.commit(tx) is Errno.EAGAIN
+
+    hostile.ok(Op.WRITE, b"data\0")
+    fail()
+    world.xenstore.take_notices()
+    tracemalloc.start()
+    try:
+        before = kept()
+        for _ in range(PROTECT_AFTER):
+            fail()
+        world.xenstore.take_notices()
+        growth = kept() - before
+    finally:
+        tracemalloc.stop()
+
+    assert growth <= SLACK

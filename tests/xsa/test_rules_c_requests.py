@@ -9,7 +9,6 @@ import pytest
 from tests.support.hosts import Host, frames
 from tests.xsa.support import World, busily, home
 from xsd.engine import dispatch
-from xsd.engine.core import Core
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
@@ -85,7 +84,9 @@ def test_a_defect_in_telling_others_is_no_second_reply(
     """Before the reply it becomes EIO, after it is only logged."""
     hostile.ok(Op.WATCH, b"/\0t\0")
     with monkeypatch.context() as patch:
-        patch.setattr(Core, "deliver", raising(KeyError("missing")))
+        for module in ("handlers", "dispatch"):
+            name = f"xsd.engine.{module}.deliver"
+            patch.setattr(name, raising(KeyError("missing")))
         messages = hostile.ask(op, b"data\0value\0")
 
     assert messages == [(op, OK) if op == Op.WATCH else (Op.ERROR, b"EIO\0")]

@@ -7,12 +7,21 @@ from typing import Final
 
 from xsd.daemon.settings import Config
 from xsd.engine import HIGH_WATER
-from xsd.engine.core import UNSENT_MAX
+from xsd.engine.contest import (
+    TURN_FREE_MS,
+    TURN_MS,
+    TURN_OWED_MS,
+    TURN_PRICE,
+    WAIT_MS,
+)
+from xsd.engine.delivery import DEAF_MS, UNSENT_MAX
 from xsd.engine.engine import GUEST_TURN, TURN
 from xsd.engine.loglimit import AT_ONCE
-from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.progress import PROTECT_AFTER
+from xsd.engine.protection import PROTECT_MAX_MS, PROTECT_MS
 from xsd.engine.rests import REST_MAX_MS, WORK_FREE, WORK_OWED, WORK_PER_MS
 from xsd.engine.schedule import FEW
+from xsd.engine.turns import CONTESTED_MAX, DEPTH_MAX, GUEST_MAX
 from xsd.hypervisor.control import ACCEPT_MAX
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
@@ -110,12 +119,29 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
         f"{TURN}, those of clients that have {FEW} or fewer first",
         f"{ACCEPT_MAX}",
         f"{HIGH_WATER // KIB} KiB",
-        f"{UNSENT_MAX // MIB} MiB",
+        (
+            f"{UNSENT_MAX // MIB} MiB for {DEAF_MS // 1000} s; an event counts "
+            f"{MESSAGE_BYTES} bytes more than it has"
+        ),
+        f"{DEAF_MS // 1000} s",
         f"{DISPLACED_MAX // MIB} MiB",
         f"{Config().watch_event_timeout_s} s (`--timeout watch-event=s`)",
         f"{AT_ONCE} at once, then one a minute",
         f"{PROTECT_AFTER}",
-        f"{PROTECT_MS} ms",
+        (
+            f"{PROTECT_MS} ms after its client's last request, "
+            f"{PROTECT_MAX_MS:,} ms in all"
+        ),
+        (
+            f"{TURN_MS} ms; a guest owes {TURN_PRICE} times what is beyond "
+            f"{TURN_FREE_MS} ms, and comes last while that is more than "
+            f"{TURN_OWED_MS:,} ms"
+        ),
+        f"{WAIT_MS:,} ms",
+        (
+            f"{CONTESTED_MAX}, of them {GUEST_MAX} because of one guest; none has more "
+            f"than {DEPTH_MAX} levels"
+        ),
         (
             f"{WORK_FREE}, and {WORK_OWED} beyond that which are worked off at "
             f"{WORK_PER_MS} a millisecond; a rest takes {REST_MAX_MS:,} ms at most"

@@ -6,8 +6,9 @@ import pytest
 
 from tests.support.hosts import Host
 from tests.xsa.support import World, busily
+from xsd.engine.contest import TURN_MS
 from xsd.engine.engine import TURN
-from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.progress import PROTECT_AFTER
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.ops import Op
 from xsd.testing import Session
@@ -78,7 +79,7 @@ RULES: Final[dict[str, str]] = {
     """,
     "nobody waits longer than the limit, also if it is never ended": f"""
         {WAITS}; 2 post write {TEXT} value; 2 answered -> 0
-        advance {PROTECT_MS - 1}; 2 answered -> 0
+        advance {TURN_MS - 1}; 2 answered -> 0
         advance 1; 2 answered -> 1
     """,
     **{

@@ -5,18 +5,17 @@ from typing import Final
 import pytest
 
 from tests.support.homes import welcome
-from tests.support.hosts import AnyHost, Host, frames, wait_ignored
+from tests.support.hosts import AnyHost, Host, frames
 from tests.support.processes import Place, memory, wait_until
 from tests.xsa.support import World, home
 from xsd.daemon.config import load
 from xsd.daemon.service import make_store
 from xsd.engine import HIGH_WATER
-from xsd.engine.core import UNSENT_MAX
+from xsd.engine.delivery import UNSENT_MAX
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.limits import RING_SIZE
 from xsd.protocol.ops import Op
-from xsd.protocol.ring import ERROR_COMMUNICATION
 from xsd.store.quota import (
     DEFAULTS,
     MEMORY,
@@ -157,18 +156,6 @@ def test_events_beyond_the_memory_of_a_guest_are_lost(host: Host) -> None:
         deaf.receive_bytes()
     host.dom0.mkdir(home(1) + b"/again")
     host.until(lambda: connection.outbox.size > 0)
-
-
-def test_whose_events_pile_up_is_given_up(host: Host) -> None:
-    """Without a quota: it is told so in its ring, and goes on as a domain."""
-    deaf = deaf_of(host)
-    host.dom0.set_quota("memory", 0, 1)
-    while host.connections_of(1):
-        change_what_it_watches(host)
-
-    wait_ignored(deaf, ERROR_COMMUNICATION)
-    assert host.watches() == 0
-    assert host.dom0.is_domain_introduced(1)
 
 
 def test_a_guest_waits_for_another_on_rings(host: Host) -> None:

@@ -10,7 +10,9 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import FrameType
-from typing import Final, final
+from typing import Final, NoReturn, final
+
+from xsd.daemon.daemonize import EXIT_FAILED
 
 END_S: Final = 0.9
 """How long an orderly end may take; then the kernel ends us."""
@@ -61,7 +63,9 @@ class Signals:
         if number not in self._ending or self._is_ending:
             return
         self._is_ending = True
-        former = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        # The kernel keeps signals without a handler from process 1 of a container.
+        at_last = _leave if os.getpid() == 1 else signal.SIG_DFL
+        former = signal.signal(signal.SIGALRM, at_last)
         timer = signal.setitimer(signal.ITIMER_REAL, END_S)
         self._held.callback(signal.signal, signal.SIGALRM, former)
         self._held.callback(signal.setitimer, signal.ITIMER_REAL, *timer)
@@ -71,3 +75,7 @@ class Signals:
             call = self._calls.get(signal.Signals(number))
             if call is not None:
                 call()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    os._exit(EXIT_FAILED)

@@ -3,7 +3,7 @@
 from typing import Final, final
 
 from xsd.engine.link import Link
-from xsd.engine.outbox import GuestOutbox, Outbox, Tally
+from xsd.engine.outbox import Outbox, Tally
 from xsd.protocol.frame import Frame, FrameDecoder
 from xsd.protocol.limits import UINT_MAX
 from xsd.protocol.path import Path, domain_path
@@ -38,17 +38,23 @@ class Connection:
         is_channel: It is the channel of an introduced domain, and ends with it.
         queued: It is among those whose turn it is.
         dirty: It is among those that have something new for their links.
+        has_read: Some of its output was taken since it was last looked at.
+        is_watched: A time is set at which it is looked at whether it reads.
+        is_kernel: It is our own kernel, which is not given up for what waits for it.
         paused: Its link does not read from it until it wants input.
         expires_ms: Time that is set at which its oldest event will have expired; 0 for
             none.
         awaits_reading: Its next request has to wait until its client has read some.
         conflicts: Transactions in a row that failed because of others.
-        conflicted: What the last of these relied on.
+        conflicted: What the last of these relied on, for the next one's protection;
+            of a client of dom0's that needs one.
+        pays_until_ms: When it will have paid for others' waiting at contested nodes.
         owes_until_ms: When a guest will have worked off what it has asked for.
         rests_until_ms: When a guest is served again that owes too much.
         tally: What a guest has under way; see the quota ``outstanding``.
         waited_for: Number of the protection that its next request had to wait for;
-            0 for none. Each is waited for once only.
+            0 for none. Each is waited for once only. IN_VAIN if it waited for its turn
+            at a contested node for too long.
     """
 
     __slots__ = (
@@ -61,15 +67,19 @@ class Connection:
         "decoder",
         "dirty",
         "expires_ms",
+        "has_read",
         "home",
         "id",
         "is_channel",
+        "is_kernel",
+        "is_watched",
         "last_transaction",
         "link",
         "lost",
         "outbox",
         "owes_until_ms",
         "paused",
+        "pays_until_ms",
         "queued",
         "rests_until_ms",
         "tally",
@@ -95,17 +105,16 @@ class Connection:
         self.link: Link | None = None
         self.decoder = FrameDecoder()
         self.backlog: list[Frame] = []
-        self.outbox: Outbox
-        if caller.privileged:
-            self.outbox = Outbox()
-        else:
-            self.outbox = GuestOutbox(usage, caller.domid)
+        self.outbox = Outbox() if caller.privileged else Outbox(usage, caller.domid)
         self.transactions: dict[int, Transaction] = {}
         self.watches: dict[tuple[Path, bytes], Watch] = {}
         self.last_transaction = 0
         self.closing = False
         self.lost = False
         self.is_channel = False
+        self.is_kernel = False
+        self.is_watched = False
+        self.has_read = False
         self.queued = False
         self.dirty = False
         self.paused = False
@@ -113,6 +122,7 @@ class Connection:
         self.awaits_reading = False
         self.conflicts = 0
         self.conflicted: Footprint | None = None
+        self.pays_until_ms = 0
         self.owes_until_ms = 0
         self.rests_until_ms = 0
         self.tally = Tally(number, fallen)

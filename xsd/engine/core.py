@@ -5,25 +5,20 @@ from typing import Final, final
 from xsd.engine import tracing
 from xsd.engine.connection import Connection
 from xsd.engine.consumer import Consumer
+from xsd.engine.contest import TURN_MS, Contests, charge
 from xsd.engine.guests import NoGuests
 from xsd.engine.inputs import REQUEST, Input, Tape
 from xsd.engine.logbook import Logbook, NoLogbook
 from xsd.engine.notice import Notice
-from xsd.engine.outbox import Tally
 from xsd.engine.outside import Outside
-from xsd.engine.protection import Protection
-from xsd.engine.schedule import EXPIRE, Schedule
+from xsd.engine.protection import PROTECT_MS, Protection, Starved
+from xsd.engine.schedule import PROTECTION, Schedule
 from xsd.protocol.frame import Frame
 from xsd.protocol.ops import FEATURES
 from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller
-from xsd.protocol.reply import encode_event
-from xsd.store import Event, Store
-from xsd.store.quota import MEMORY, PATH_MAX
-from xsd.store.usage import MESSAGE_BYTES
-
-UNSENT_MAX: Final = 16 * 1024 * 1024
-"""Bytes that may wait for a client which does not read; then it is cut off."""
+from xsd.store import Event, Store, Transaction
+from xsd.store.quota import PATH_MAX
 
 _KEPT_MAX: Final = 4096
 _KEPT_SIZE: Final = 200
@@ -76,6 +71,8 @@ class Core:
         notices: What the log should say, in order.
         protection: The transaction that others have to wait for; see progress.py.
         protections: How many there have been.
+        starved: Who waits to have one of their own protected.
+        contests: The nodes that transactions take turns at; see turns.py.
         now_ms: Time of the turn, of a monotonic clock.
         transaction_id: The transaction of the request that is carried out, 0 for none.
         after_reply: An event that is due after the reply to it.
@@ -90,6 +87,7 @@ class Core:
         "after_reply",
         "connections",
         "consumers",
+        "contests",
         "dirty",
         "event_timeout_ms",
         "keep_orphans",
@@ -105,6 +103,7 @@ class Core:
         "remarked_ms",
         "remarking",
         "schedule",
+        "starved",
         "store",
         "tape",
         "tracing",
@@ -128,6 +127,7 @@ class Core:
         self.last = 0
         self.dirty: list[Connection] = []
         self.schedule = Schedule()
+        self.contests = Contests(self.schedule)
         self.over_quota: dict[tuple[int, str], OverQuota] = {}
         self.over_soft: set[int] = set()
         self.remarked_ms: dict[int, int] = {}
@@ -135,6 +135,7 @@ class Core:
         self.notices: list[Notice] = []
         self.protection: Protection | None = None
         self.protections = 0
+        self.starved = Starved(self.schedule)
         self.transaction_id = 0
         self.after_reply: Event | None = None
         self.now_ms = 0
@@ -242,30 +243,53 @@ class Core:
         return FEATURES if domain is None else domain.features
 
     def forget(self, connection: Connection) -> None:
-        """Drop a connection's watches and transactions, and its protection."""
+        """Drop a connection's watches, transactions, turns and protection."""
         if self.tracing.obj:
             self._trace_forgotten(connection)
         for watch in connection.watches.values():
             self.store.unwatch(watch)
         connection.watches.clear()
+        self.contests.forget(connection)
+        self.starved.forget(connection)
         for transaction in connection.transactions.values():
             self.store.abort(transaction)
+            self.contests.leave(transaction, self.now_ms)
         connection.transactions.clear()
         protection = self.protection
         if protection is not None and protection.connection is connection:
             self.end_protection(protection)
-            # Or one could be protected after the other without ever committing.
-            connection.conflicts = 0
-            connection.conflicted = None
+        # Or one could be protected after the other without ever committing.
+        connection.conflicts = 0
+        connection.conflicted = None
 
     def end_protection(self, protection: Protection) -> None:
-        """Let those go on who wait for a transaction."""
+        """Let those go on who wait for a transaction, and protect the next one."""
         self.protection = None
+        charge(protection.connection, protection.awaited_ms, self.now_ms)
         for connection in protection.waiting.values():
             self.schedule.queue(connection)
         protection.waiting = {}
         if self.tracing.wrl:
             self.notices.append(tracing.about("wrl.over", protection.connection))
+        starved = self.starved.next(self.now_ms)
+        if starved is not None:
+            self.protect(starved, None)
+
+    def protect(self, connection: Connection, transaction: Transaction | None) -> None:
+        """Protect a client's transaction, which it may still have to begin."""
+        self.protections += 1
+        number = self.protections
+        protection = Protection(
+            number, connection, transaction, connection.conflicted, self.now_ms
+        )
+        connection.conflicted = None
+        privileged = connection.caller.privileged
+        protection.until_ms += PROTECT_MS if privileged else TURN_MS
+        self.protection = protection
+        self.schedule.at(protection.until_ms, PROTECTION, number)
+        if self.tracing.wrl:
+            more: dict[str, object] = {"conflicts": connection.conflicts}
+            self.notices.append(tracing.about("wrl.protected", connection, more))
 
     def connections_of(self, domid: int) -> list[Connection]:
         """The connections of a domain itself; dom0's sockets are not meant."""
@@ -282,81 +306,6 @@ class Core:
             for connection in guests:
                 if connection.backlog:
                     self.schedule.queue(connection)
-
-    def deliver(self, events: list[Event], cause: Connection | None = None) -> None:
-        """Queue events on the connections they are for.
-
-        One that is too long to be sent is dropped (XSA-324), and so is one that
-        equals another which still waits; but not of the names with ``@``, since
-        two of those may be about two domains. One for a guest that has no memory
-        left is dropped, too (XSA-326).
-
-        Args:
-            events: In order.
-            cause: Whose request caused them. What a guest causes others counts as
-                under way for it until they have read it (XSA-326).
-        """
-        tally = None
-        if cause is not None and not cause.caller.privileged:
-            tally = cause.tally
-        for event in events:
-            try:
-                self._deliver(event, tally)
-            except Exception as error:  # noqa: BLE001  it has happened; tell the others
-                self.note_defect("event.failed", error)
-
-    def _deliver(self, event: Event, tally: Tally | None) -> None:
-        """Queue one event, if there is who can be told."""
-        watch = event.watch
-        connection = self.connections.get(watch.connection)
-        if connection is None or connection.lost:
-            return
-        frame = encode_event(event.shown, watch.token)
-        if frame is None or not self._queue(connection, event, frame, tally):
-            return
-        if self.tracing.io:
-            self.notices.append(tracing.event(connection, frame))
-        if connection.outbox.size > UNSENT_MAX:
-            self._cut_off(connection)
-        self.touch(connection)
-
-    def _queue(
-        self, connection: Connection, event: Event, frame: bytes, tally: Tally | None
-    ) -> bool:
-        """Queue one event; tell whether that was necessary and possible."""
-        outbox = connection.outbox
-        is_special = event.path[:1] == b"@"
-        if not is_special and outbox.holds(frame):
-            return False
-        queued_ms = -1
-        if not connection.caller.privileged:
-            # Only a guest's events may be lost for not being read.
-            queued_ms = self.now_ms
-            if self.event_timeout_ms and not connection.expires_ms:
-                due_ms = queued_ms + self.event_timeout_ms
-                connection.expires_ms = due_ms
-                self.schedule.at(due_ms, EXPIRE, connection.id)
-            if not self._has_memory(connection, len(frame) + MESSAGE_BYTES):
-                return False
-        if is_special:
-            outbox.append(frame, tally, queued_ms)
-        else:
-            outbox.append_event(frame, tally, queued_ms)
-        return True
-
-    def _has_memory(self, connection: Connection, more: int) -> bool:
-        """Tell whether a guest has room for an event; the first one lost is told."""
-        domid = connection.caller.domid
-        limit = self.store.quotas.limit(domid, MEMORY)
-        if limit == 0 or self.store.usage.memory_of(domid) + more <= limit:
-            return True
-        fields: dict[str, object] = {
-            "connection": connection.id,
-            "domid": domid,
-            "what": "events are lost",
-        }
-        self.note_quota(domid, MEMORY, limit, fields)
-        return False
 
     def note_quota(
         self, domid: int, quota: str, limit: int, fields: dict[str, object]
@@ -453,12 +402,3 @@ class Core:
     def note_defect(self, event: str, error: BaseException) -> None:
         """Have a defect of ours logged with its trace."""
         self.notices.append(Notice("error", event, {}, error))
-
-    def _cut_off(self, connection: Connection) -> None:
-        self.lose(connection)
-        fields: dict[str, object] = {
-            "connection": connection.id,
-            "domid": connection.caller.domid,
-            "unsent_bytes": connection.outbox.size,
-        }
-        self.notices.append(Notice("warning", "connection.too_slow", fields))

@@ -11,6 +11,7 @@ from xsd.engine import handlers, progress, tracing
 from xsd.engine.connection import Connection
 from xsd.engine.control import control
 from xsd.engine.core import Core
+from xsd.engine.delivery import deliver
 from xsd.engine.notice import Notice
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.frame import Frame
@@ -124,7 +125,7 @@ def answer(core: Core, connection: Connection, frame: Frame) -> None:  # noqa: C
     if event is not None:
         core.after_reply = None
         try:
-            core.deliver([event], connection)
+            deliver(core, [event], connection)
         except Exception as error:  # noqa: BLE001  the request has been answered
             _note_defect(core, connection, frame, error)
 

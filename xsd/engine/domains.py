@@ -2,6 +2,7 @@
 
 from xsd.engine import tracing
 from xsd.engine.core import Core
+from xsd.engine.delivery import deliver
 from xsd.engine.notice import Notice
 from xsd.protocol.errors import XenStoreError
 from xsd.store import Event
@@ -86,7 +87,7 @@ def find(core: Core, domid: int) -> None:
     except XenStoreError:
         # As a rule its toolstack will introduce it: no port is in its page.
         return
-    core.deliver(core.store.introduce(domid, 0))
+    deliver(core, core.store.introduce(domid, 0))
     core.notices.append(Notice("info", "domain.found", {"domid": domid}))
 
 
@@ -96,10 +97,10 @@ def changed(core: Core, ended: list[int], stopped: list[int]) -> None:
     for domid in stopped:
         if core.tracing.obj:
             core.notices.append(tracing.domain("obj.domain_stopped", domid))
-        core.deliver(store.shut_down(domid))
+        deliver(core, store.shut_down(domid))
     known = [domid for domid in ended if store.domains.get(domid) is not None]
-    core.deliver(end(core, known))
+    deliver(core, end(core, known))
     if stopped:
         # Watches without a depth are told once, whatever the number of domains.
         plain = store.tell_domain(RELEASE_DOMAIN, stopped[0], deep=False)
-        core.deliver(plain)
+        deliver(core, plain)

@@ -10,7 +10,7 @@ What changes its state are its inputs, and nothing else; see inputs.py.
 from collections.abc import Iterable
 from typing import Final, final
 
-from xsd.engine import domains, memory, progress
+from xsd.engine import delivery, domains, memory, progress
 from xsd.engine.connection import HIGH_WATER, Connection
 from xsd.engine.consumer import Consumer
 from xsd.engine.core import Core
@@ -30,7 +30,7 @@ from xsd.engine.inputs import (
 from xsd.engine.logbook import Logbook
 from xsd.engine.notice import Notice
 from xsd.engine.rests import answer_guest
-from xsd.engine.schedule import FEW, GO_ON, PROTECTION, REMARK
+from xsd.engine.schedule import DEAF, FEW, GO_ON, PROTECTION, REMARK, TURNS
 from xsd.store import Store
 from xsd.store.quota import MEMORY, OUTSTANDING
 
@@ -223,6 +223,7 @@ class Engine:
     def sent(self, connection: Connection, count: int) -> None:
         """So many bytes of what a connection's outbox shows have been taken."""
         connection.outbox.sent(count)
+        connection.has_read = True
         if connection.awaits_reading:
             connection.awaits_reading = False
             self.core.schedule.queue(connection)
@@ -337,11 +338,16 @@ class Engine:
         if what == PROTECTION:
             progress.timed_out(core, number)
             return
+        if what == TURNS:
+            core.contests.look(due_ms, core.now_ms)
+            return
         connection = core.connections.get(number)
         if what == GO_ON:
             core.schedule.resting -= 1
             if connection is not None:
                 core.schedule.queue(connection)
+        elif connection is not None and what == DEAF:
+            delivery.look(core, connection)
         elif connection is not None:
             memory.expire(core, connection, due_ms)
 
@@ -405,9 +411,9 @@ class Engine:
                 break
             if is_guest and self._wait_if_needed(connection):
                 break
-            if core.protection is not None and progress.wait_if_needed(
-                core, connection, frame
-            ):
+            if (
+                core.protection is not None or core.contests.nodes
+            ) and progress.wait_if_needed(core, connection, frame):
                 break
             if is_guest:
                 answer_guest(core, connection, frame)

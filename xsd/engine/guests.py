@@ -41,7 +41,8 @@ class Guests(Census):
     def reconnect(self, domain: Domain, port: int) -> None:
         """Begin anew with a domain that is connected: INTRODUCE of a known one.
 
-        Its connection has been restarted; its ring is emptied.
+        Its connection has been restarted; its ring is emptied. The privileged domain
+        goes on as it is, unless it is not served any more.
         """
 
     @abstractmethod

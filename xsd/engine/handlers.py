@@ -9,6 +9,7 @@ becomes the reply there too.
 from xsd.engine import domains, progress, tracing
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
+from xsd.engine.delivery import deliver
 from xsd.protocol import request as requests
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import DOMID_SELF
@@ -82,7 +83,7 @@ def write(
     path = core.path(connection, raw)
     events = core.store.write(connection.caller, path, value, transaction)
     if events:
-        core.deliver(events, connection)
+        deliver(core, events, connection)
     return OK
 
 
@@ -94,7 +95,7 @@ def mkdir(
 ) -> bytes:
     """MKDIR."""
     path = core.path(connection, one_string(payload))
-    core.deliver(core.store.mkdir(connection.caller, path, transaction), connection)
+    deliver(core, core.store.mkdir(connection.caller, path, transaction), connection)
     return OK
 
 
@@ -106,7 +107,7 @@ def rm(
 ) -> bytes:
     """RM."""
     path = core.path(connection, one_string(payload))
-    core.deliver(core.store.rm(connection.caller, path, transaction), connection)
+    deliver(core, core.store.rm(connection.caller, path, transaction), connection)
     return OK
 
 
@@ -125,7 +126,7 @@ def set_perms(
     perms = core.store.vet(caller, parse_permissions(request.permissions))
     path = core.path(connection, request.path, special=True)
     events = core.store.set_perms(caller, path, perms, transaction)
-    core.deliver(events, connection)
+    deliver(core, events, connection)
     return OK
 
 
@@ -236,10 +237,10 @@ def transaction_end(
         events = core.store.commit(transaction)
     except XenStoreError as error:
         if error.errno == Errno.EAGAIN:
-            progress.conflicted(connection, transaction)
+            progress.conflicted(core, connection, transaction)
         raise
     progress.committed(connection)
-    core.deliver(events, connection)
+    deliver(core, events, connection)
     return OK
 
 
@@ -258,18 +259,17 @@ def introduce(
     if not names_a_domain(domid):
         raise XenStoreError(Errno.EINVAL, f"{domid} is no domain's id")
     # Told even if the new domain cannot be introduced.
-    core.deliver(domains.end_if_replaced(core, domid), connection)
+    deliver(core, domains.end_if_replaced(core, domid), connection)
     known = core.store.domains.get(domid)
     if known is not None and known.introduced:
         for each in core.connections_of(domid):
             core.restart(each)
-        if not known.caller.privileged:
-            core.outside.reconnect(known, request.port)
+        core.outside.reconnect(known, request.port)
     else:
         domains.open_channel(core, domid, request.port)
     if core.tracing.obj:
         core.notices.append(tracing.domain("obj.domain_introduced", domid))
-    core.deliver(core.store.introduce(domid, request.port), connection)
+    deliver(core, core.store.introduce(domid, request.port), connection)
     return OK
 
 
@@ -283,7 +283,7 @@ def release(
     domid = parse_domid(one_string(payload))
     _refuse_privileged(core, domid)
     core.store.introduced(domid)
-    core.deliver(domains.end(core, [domid]), connection)
+    deliver(core, domains.end(core, [domid]), connection)
     return OK
 
 

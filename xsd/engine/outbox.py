@@ -4,19 +4,25 @@ All that was not handed to the kernel or ring yet is here, the rest of a half se
 message included, so that a connection can be carried over to another process between
 two requests.
 
-A client without limits only has bytes that wait. What waits for a guest is charged to
-it, and its events may expire, so that each of its messages is kept by itself.
+An event waits as the store made it, its watch and a path that it shares with others;
+its bytes are made when it is sent. What waits for a guest is charged to it, and its
+events may expire.
 """
 
-from collections import deque
-from typing import Final, final
+from typing import Final, cast, final
 
 from mypy_extensions import mypyc_attr
 
+from xsd.protocol.limits import HEADER_SIZE
+from xsd.protocol.reply import encode_event
+from xsd.store import Event
 from xsd.store.usage import MESSAGE_BYTES, Usage
 
 CHUNK: Final = 256 * 1024
 """Bytes that are handed to the kernel at once, at least if there are as many."""
+
+_LOOKED_AT: Final = 8
+"""Events among which an equal one is looked for one by one."""
 
 
 @final
@@ -51,59 +57,156 @@ class Tally:
             self._fallen.append(self)
 
 
+@final
+@mypyc_attr(acyclic=True, free_list_len=1)
+class Reply:
+    """A reply that waits for a guest.
+
+    Attributes:
+        frame: The bytes.
+        tally: Whose request it is.
+    """
+
+    __slots__ = ("frame", "tally")
+
+    def __init__(self, frame: bytes, tally: Tally) -> None:
+        self.frame = frame
+        self.tally = tally
+
+
+@final
+@mypyc_attr(acyclic=True)
+class Told(Event):
+    """An event that waits, of which more must be known.
+
+    Attributes:
+        tally: Whose request it comes of, if that is counted.
+        queued_ms: When a guest's was queued, which may not wait for ever, else -1.
+    """
+
+    __slots__ = ("queued_ms", "tally")
+
+    def __init__(self, event: Event, tally: Tally | None, queued_ms: int) -> None:
+        super().__init__(event.watch, event.place)
+        self.tally = tally
+        self.queued_ms = queued_ms
+
+
+@final
 class Outbox:
     """Replies and events in the order in which they are sent.
 
     Attributes:
         size: Bytes that are still to be sent.
+        waiting: Events of which nothing is sent yet.
     """
 
-    __slots__ = ("_chunk", "_events", "_frames", "_owing", "_queued", "_sent", "size")
+    __slots__ = (
+        "_charged",
+        "_chunk",
+        "_domid",
+        "_few",
+        "_first",
+        "_known",
+        "_rest",
+        "_sent",
+        "_tallies",
+        "_usage",
+        "size",
+        "waiting",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, usage: Usage | None = None, domid: int = 0) -> None:
+        """Make an empty one.
+
+        Args:
+            usage: Where what waits is counted; None if the client has no limits.
+            domid: Whose it is.
+        """
         self.size = 0
-        self._frames: list[bytes] = []
-        # Watch events among them, to find equal ones.
-        self._events: set[bytes] = set()
-        # What `peek` showed last, and how much of it is sent.
+        self.waiting = 0
+        self._usage = usage
+        self._domid = domid
+        self._charged = 0
+        # Replies of clients without limits as bytes, those of guests, and events. The
+        # first ones are in reverse, if more waits than is sent at a time.
+        self._rest: list[object] = []
+        self._first: list[object] = []
+        # Events that others may equal: as long as there are few; then all by keys.
+        self._few: list[Event] = []
+        self._known: dict[int, Event] = {}
+        # What `peek` showed last, how much of it is sent, and whom it is counted for.
         self._chunk = b""
         self._sent = 0
-        # Bytes ever queued, and whom messages are counted for: each with the number
-        # of bytes that are queued up to its end.
-        self._queued = 0
-        self._owing: deque[tuple[int, Tally]] = deque()
+        self._tallies: list[Tally] = []
 
-    def append(
-        self, frame: bytes, tally: Tally | None = None, queued_ms: int = -1
-    ) -> None:
-        """Add a message.
+    def append(self, frame: bytes, tally: Tally | None = None) -> None:
+        """Add a reply.
 
         Args:
             frame: Its bytes.
-            tally: Whose request it comes of, if that is counted.
-            queued_ms: The time, of a guest's event that may expire; else -1.
+            tally: Whose request it is, if that is counted.
         """
-        size = len(frame)
-        self._frames.append(frame)
-        self.size += size
-        self._queued += size
-        if tally is not None:
+        self.size += len(frame)
+        if tally is None:
+            self._rest.append(frame)
+        else:
             tally.count += 1
-            self._owing.append((self._queued, tally))
+            self._rest.append(Reply(frame, tally))
+        if self._usage is not None:
+            self._charge()
 
-    def holds(self, frame: bytes) -> bool:
-        """Tell whether an equal watch event still waits.
+    def holds(self, event: Event) -> bool:
+        """Tell whether an equal event still waits, of those that merge.
 
         A client that reads slowly is so told once of what happened a thousand times.
         """
-        return frame in self._events
+        if self._known:
+            found = self._known.get(event.key())
+            return found is not None and found.equals(event)
+        for each in self._few:  # noqa: SIM110  a generator costs more than the work
+            if each.equals(event):
+                return True
+        return False
 
-    def append_event(
-        self, frame: bytes, tally: Tally | None = None, queued_ms: int = -1
+    def tell(
+        self,
+        event: Event,
+        size: int,
+        tally: Tally | None = None,
+        queued_ms: int = -1,
+        *,
+        merges: bool = True,
     ) -> None:
-        """Add a watch event, for `holds` to find."""
-        self._events.add(frame)
-        self.append(frame, tally, queued_ms)
+        """Add an event that is not too long to be sent.
+
+        Args:
+            event: The event.
+            size: Of its payload.
+            tally: Whose request it comes of, if that is counted.
+            queued_ms: The time, of a guest's event, which may expire; else -1.
+            merges: Whether `holds` finds it.
+        """
+        if tally is not None:
+            tally.count += 1
+            event = Told(event, tally, queued_ms)
+        elif queued_ms >= 0:
+            event = Told(event, None, queued_ms)
+        self.size += HEADER_SIZE + size
+        self.waiting += 1
+        self._rest.append(event)
+        if merges:
+            few = self._few
+            if self._known:
+                self._known[event.key()] = event
+            elif len(few) < _LOOKED_AT:
+                few.append(event)
+            else:
+                self._known = {each.key(): each for each in few}
+                self._known[event.key()] = event
+                few.clear()
+        if self._usage is not None:
+            self._charge()
 
     def peek(self, limit: int = CHUNK) -> bytes | memoryview:
         """The bytes to send next; empty if there are none.
@@ -113,32 +216,18 @@ class Outbox:
         """
         if self._sent:
             return memoryview(self._chunk)[self._sent :]
-        frames = self._frames
-        if not self._chunk and frames:
-            if len(frames) == 1:
-                self._chunk = frames[0]
-                frames.clear()
-                self._events.clear()
-            elif self.size <= limit:
-                self._chunk = b"".join(frames)
-                frames.clear()
-                self._events.clear()
+        if not self._chunk and self.size:
+            rest = self._rest
+            if self._first or self.size > limit or self._usage is not None:
+                self._begin(limit)
+            elif not self.waiting:
+                # Replies alone, and all of them.
+                replies = cast("list[bytes]", rest)
+                self._chunk = replies[0] if len(replies) == 1 else b"".join(replies)
+                rest.clear()
             else:
-                self._begin_some(limit)
+                self._begin_all(rest)
         return self._chunk
-
-    def _begin_some(self, limit: int) -> None:
-        """Take as many messages as make up the limit."""
-        frames = self._frames
-        size = 0
-        count = 0
-        while count < len(frames) and size < limit:
-            size += len(frames[count])
-            count += 1
-        begun = frames[:count]
-        del frames[:count]
-        self._events.difference_update(begun)
-        self._chunk = b"".join(begun)
 
     def sent(self, count: int) -> None:
         """Forget the first bytes of what `peek` showed: they are sent."""
@@ -147,174 +236,164 @@ class Outbox:
         if self._sent == len(self._chunk):
             self._chunk = b""
             self._sent = 0
-        if self._owing:
-            self._settle()
+            if self._tallies:
+                self._settle()
+        if self._usage is not None:
+            self._charge()
+
+    def events(self) -> list[Event]:
+        """The events that wait, in order."""
+        return [each for each in self._waiting() if isinstance(each, Event)]
+
+    def forgive(self) -> None:
+        """Count what waits for nobody any more."""
+        self._settle()
+        for each in self._waiting():
+            if isinstance(each, Told) and each.tally is not None:
+                each.tally.fall()
+                each.tally = None
 
     def expire(self, before_ms: int) -> int:
         """Drop the events that have waited too long and are not begun yet.
 
         Args:
-            before_ms: Those queued until then are dropped.
+            before_ms: Those of guests' that were queued until then are dropped.
 
         Returns:
             How many were.
         """
-        return 0
-
-    def oldest_ms(self) -> int:
-        """When the oldest event was queued that may expire; -1 if there is none."""
-        return -1
-
-    def clear(self) -> None:
-        """Drop everything: nobody is there to read it."""
-        self._frames.clear()
-        self._events.clear()
-        self._chunk = b""
-        self._sent = 0
-        self.size = 0
-        self._settle()
-
-    def count_charge(self) -> int:
-        """Bytes that the client is charged with, counted anew, for checks."""
-        return 0
-
-    def _settle(self) -> None:
-        """What is completely sent is not under way any more."""
-        owing = self._owing
-        until = self._queued - self.size
-        while owing and owing[0][0] <= until:
-            owing.popleft()[1].fall()
-
-
-@final
-@mypyc_attr(acyclic=True, free_list_len=1)
-class Message:
-    """One frame that waits for a guest.
-
-    Attributes:
-        frame: The bytes.
-        tally: Whose request it comes of, if that is counted.
-        queued_ms: When an event was queued that may not wait for ever, else -1.
-    """
-
-    __slots__ = ("frame", "queued_ms", "tally")
-
-    def __init__(self, frame: bytes, tally: Tally | None, queued_ms: int) -> None:
-        self.frame = frame
-        self.tally = tally
-        self.queued_ms = queued_ms
-
-
-@final
-class GuestOutbox(Outbox):
-    """The same for a guest, which is charged for what waits."""
-
-    __slots__ = ("_charged", "_domid", "_messages", "_tallies", "_usage")
-
-    def __init__(self, usage: Usage, domid: int) -> None:
-        """Make an empty one.
-
-        Args:
-            usage: Where what waits is counted.
-            domid: The guest.
-        """
-        super().__init__()
-        self._usage = usage
-        self._domid = domid
-        self._charged = 0
-        self._messages: deque[Message] = deque()
-        # Whom the messages in the chunk are counted for.
-        self._tallies: list[Tally] = []
-
-    def append(
-        self, frame: bytes, tally: Tally | None = None, queued_ms: int = -1
-    ) -> None:
-        """See `Outbox.append`."""
-        if tally is not None:
-            tally.count += 1
-        self._messages.append(Message(frame, tally, queued_ms))
-        self.size += len(frame)
-        self._charge()
-
-    def peek(self, limit: int = CHUNK) -> bytes | memoryview:
-        """See `Outbox.peek`."""
-        if self._sent:
-            return memoryview(self._chunk)[self._sent :]
-        messages = self._messages
-        if not self._chunk and messages:
-            frames: list[bytes] = []
-            size = 0
-            while messages and size < limit:
-                message = messages.popleft()
-                frames.append(message.frame)
-                size += len(message.frame)
-                self._events.discard(message.frame)
-                if message.tally is not None:
-                    self._tallies.append(message.tally)
-            self._chunk = b"".join(frames)
-            self._charge()
-        return self._chunk
-
-    def sent(self, count: int) -> None:
-        """See `Outbox.sent`."""
-        self.size -= count
-        self._sent += count
-        if self._sent == len(self._chunk):
-            self._chunk = b""
-            self._sent = 0
-            self._settle()
-        self._charge()
-
-    def expire(self, before_ms: int) -> int:
-        """See `Outbox.expire`."""
         dropped = 0
-        left: deque[Message] = deque()
-        for message in self._messages:
-            if 0 <= message.queued_ms <= before_ms:
+        left: list[object] = []
+        for each in self._waiting():
+            if isinstance(each, Told) and 0 <= each.queued_ms <= before_ms:
                 dropped += 1
-                self.size -= len(message.frame)
-                self._events.discard(message.frame)
-                if message.tally is not None:
-                    message.tally.fall()
+                self.size -= HEADER_SIZE + each.size
+                self.waiting -= 1
+                self._forget(each)
+                if each.tally is not None:
+                    each.tally.fall()
             else:
-                left.append(message)
+                left.append(each)
         if dropped:
-            self._messages = left
+            self._first = []
+            self._rest = left
             self._charge()
         return dropped
 
     def oldest_ms(self) -> int:
-        """See `Outbox.oldest_ms`."""
-        for message in self._messages:
-            if message.queued_ms >= 0:
-                return message.queued_ms
+        """When the oldest event was queued that may expire; -1 if there is none."""
+        for each in self._waiting():
+            if isinstance(each, Told) and each.queued_ms >= 0:
+                return each.queued_ms
         return -1
 
     def clear(self) -> None:
-        """See `Outbox.clear`."""
-        for message in self._messages:
-            if message.tally is not None:
-                message.tally.fall()
-        self._messages.clear()
-        self._events.clear()
+        """Drop everything: nobody is there to read it."""
+        for each in self._waiting():
+            if isinstance(each, Reply | Told) and each.tally is not None:
+                each.tally.fall()
         self._settle()
+        self._first = []
+        self._rest = []
+        self._few = []
+        self._known = {}
         self._chunk = b""
         self._sent = 0
         self.size = 0
+        self.waiting = 0
         self._charge()
 
     def count_charge(self) -> int:
-        """See `Outbox.count_charge`."""
+        """Bytes that the client is charged with, counted anew, for checks."""
+        if self._usage is None:
+            return 0
         size = len(self._chunk) - self._sent
-        for message in self._messages:
-            size += len(message.frame) + MESSAGE_BYTES
+        for each in self._waiting():
+            if isinstance(each, Reply):
+                size += len(each.frame) + MESSAGE_BYTES
+            elif isinstance(each, Event):
+                size += HEADER_SIZE + each.size + MESSAGE_BYTES
         return size
+
+    def _waiting(self) -> list[object]:
+        """What waits and is not begun, in order."""
+        return [*reversed(self._first), *self._rest]
+
+    def _begin_all(self, rest: list[object]) -> None:
+        """Make the bytes of what waits, as far as a client reads that has no limits."""
+        self._few.clear()
+        if self._known:
+            self._known = {}
+        if len(rest) == 1:
+            self._chunk = self._begun(rest[0])
+        else:
+            self._chunk = b"".join(
+                [
+                    each if isinstance(each, bytes) else self._begun(each)
+                    for each in rest
+                ]
+            )
+        rest.clear()
+
+    def _begin(self, limit: int) -> None:
+        """Make the bytes of as many messages as make up the limit."""
+        frames: list[bytes] = []
+        size = 0
+        first = self._first
+        while size < limit:
+            if not first:
+                if not self._rest:
+                    break
+                first, self._rest = self._rest, first
+                if len(first) > 1:
+                    first.reverse()
+                self._first = first
+            message = first.pop()
+            frame = message if isinstance(message, bytes) else self._begun(message)
+            frames.append(frame)
+            size += len(frame)
+        self._chunk = frames[0] if len(frames) == 1 else b"".join(frames)
+        if self._usage is not None:
+            self._charge()
+
+    def _begun(self, message: object) -> bytes:
+        """The bytes of a message that is going to be sent."""
+        if isinstance(message, Event):
+            self.waiting -= 1
+            if self._known or self._few:
+                self._forget(message)
+            if isinstance(message, Told) and message.tally is not None:
+                self._tallies.append(message.tally)
+            place = message.place
+            watch = message.watch
+            path = place if isinstance(place, bytes) else place.text()
+            frame = encode_event(path[watch.cut :] if watch.cut else path, watch.token)
+            assert frame is not None  # noqa: S101  it is not too long
+            return frame
+        assert isinstance(message, Reply)  # noqa: S101  there is nothing else
+        self._tallies.append(message.tally)
+        return message.frame
+
+    def _forget(self, event: Event) -> None:
+        """Find an event no longer, if it could be."""
+        if self._known:
+            key = event.key()
+            if self._known.get(key) is event:
+                del self._known[key]
+                if not self._known:
+                    # It would keep the room for all that it has held.
+                    self._known = {}
+        elif event in self._few:
+            self._few.remove(event)
 
     def _charge(self) -> None:
         """Bring what the guest is charged with up to date."""
-        charged = self.size + MESSAGE_BYTES * len(self._messages)
-        self._usage.unsent.add(self._domid, charged - self._charged)
-        self._charged = charged
+        usage = self._usage
+        if usage is not None:
+            count = len(self._rest) + len(self._first)
+            charged = self.size + MESSAGE_BYTES * count
+            usage.unsent.add(self._domid, charged - self._charged)
+            self._charged = charged
 
     def _settle(self) -> None:
         """What the chunk held is not under way any more."""

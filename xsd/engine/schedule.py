@@ -4,9 +4,11 @@ Nobody is looked for. Who has to wait is registered where the event will come th
 ends the waiting, and that puts it back into the queue:
 
     a rest, or the time-out of an event     the heap of times
-    ``outstanding``                         its tally, when it falls
+    ``outstanding``                         its tally, when it falls; at the latest when
+                                            who does not read is found out
     unread output                           its outbox, when some of it is sent
     a protected transaction                 the protection, when it is over
+    its turn at a contested node            the node, when the turn before is over
 
 An event may come though the reason to wait is another one by now. So whoever is put
 back is asked once more when its turn comes.
@@ -33,6 +35,13 @@ PROTECTION: Final = 2
 
 REMARK: Final = 3
 """Due: a look at what domains use of their memory; without a number."""
+
+
+DEAF: Final = 4
+"""Due: a look whether a connection reads, for which too much waits or others do."""
+
+TURNS: Final = 5
+"""Due: a look at contested nodes; without a number."""
 
 
 @final
@@ -97,7 +106,7 @@ class Schedule:
 
         Args:
             time_ms: Of the clock of turns.
-            what: GO_ON, EXPIRE, PROTECTION or REMARK.
+            what: GO_ON, EXPIRE, PROTECTION, REMARK, DEAF or TURNS.
             number: What of: a connection's number, or a protection's.
         """
         heappush(self.times, (time_ms, what, number))

@@ -2,35 +2,67 @@
 
 from typing import final
 
+from mypy_extensions import mypyc_attr
+
 from xsd.protocol.path import format_path
 from xsd.protocol.perms import READ, Caller, Permissions
 from xsd.store.changes import IMPLIED, REMOVED_BELOW, REMOVED_WITHIN, Change
 from xsd.store.node import Node
 from xsd.store.quota import MEMORY, Quotas
-from xsd.store.trail import Trail, trail_of
+from xsd.store.trail import Trail, key_of, trail_of
 from xsd.store.usage import MESSAGE_BYTES, Usage
 from xsd.store.watches import Sight, Sights, Spot, Watch, WatchIndex
 
 
-@final
+@mypyc_attr(acyclic=True)
 class Event:
     """One message that is due to one watch.
 
     Attributes:
         watch: Whom to tell.
-        path: What to tell, absolute; `shown` is what the client is sent.
+        place: What to tell, absolute: its text, or the trail of which that is made
+            when it is sent.
     """
 
-    __slots__ = ("path", "watch")
+    __slots__ = ("place", "watch")
 
-    def __init__(self, watch: Watch, path: bytes) -> None:
+    def __init__(self, watch: Watch, place: bytes | Trail) -> None:
         self.watch = watch
-        self.path = path
+        self.place = place
+
+    @property
+    def path(self) -> bytes:
+        """What to tell; `shown` is what the client is sent."""
+        place = self.place
+        return place if isinstance(place, bytes) else place.text()
 
     @property
     def shown(self) -> bytes:
         """The path as the client is told it."""
-        return self.path[self.watch.cut :] if self.watch.cut else self.path
+        place = self.place
+        path = place if isinstance(place, bytes) else place.text()
+        return path[self.watch.cut :] if self.watch.cut else path
+
+    @property
+    def size(self) -> int:
+        """Bytes of its payload."""
+        place = self.place
+        size = len(place) if isinstance(place, bytes) else place.size or 1
+        return size - self.watch.cut + len(self.watch.token) + 2
+
+    def key(self) -> int:
+        """A number that is the same for equal events, and hardly ever for others."""
+        place = self.place
+        key = key_of(place) if isinstance(place, bytes) else place.key()
+        return hash((key, self.watch.token))
+
+    def equals(self, other: "Event") -> bool:
+        """Tell whether another one tells the same client the same."""
+        watch, its = self.watch, other.watch
+        if watch is not its and (watch.token != its.token or watch.cut != its.cut):
+            return False
+        mine, theirs = self.place, other.place
+        return mine is theirs or (self.size == other.size and self.path == other.path)
 
     def __repr__(self) -> str:
         return f"Event({self.shown!r}, {self.watch.token!r})"
@@ -155,8 +187,8 @@ def _tell_of(
         return
     if len(found) > 1:
         found.sort(key=_order)
-    text = format_path(change.path) if change.trail is None else change.trail.text()
-    events.extend([Event(watch, text) for watch in found])
+    place = format_path(change.path) if change.trail is None else change.trail
+    events.extend([Event(watch, place) for watch in found])
 
 
 def _may_know(caller: Caller, change: Change) -> bool:
@@ -209,7 +241,7 @@ def _tell_below(
                 or may_read(caller, each.node.perms)
                 or may_read(caller, each.parent.perms)
             ):
-                events.append(Event(watch, each.trail.text()))
+                events.append(Event(watch, each.trail))
 
 
 @final

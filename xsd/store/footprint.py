@@ -127,6 +127,16 @@ class Footprint:
             spot = below
         return spot, length
 
+    def relies_on(self, path: Path) -> bool:
+        """Tell whether any facet of the node at a path is relied on."""
+        spot, depth = self.nearest(path, len(path))
+        return depth == len(path) and spot.facets != 0
+
+    def changes(self, path: Path) -> bool:
+        """Tell whether the node at a path was changed."""
+        spot, depth = self.nearest(path, len(path))
+        return depth == len(path) and spot.order != 0
+
     def cost(self, spot: Spot, path: Path, depth: int, length: int) -> int:
         """Bytes that `extend` would add."""
         if depth == length:

@@ -1,8 +1,11 @@
-"""Paths that cost the same to make at any depth."""
+"""Paths that cost the same to make and to keep at any depth."""
 
-from typing import final
+from typing import Final, final
 
 from xsd.protocol.path import Path, format_path
+
+_KEY_MASK: Final = (1 << 60) - 1
+"""Keys are small enough for a compiled attribute to hold them by itself."""
 
 
 @final
@@ -10,56 +13,51 @@ class Trail:
     """A path as its last part and the trail above it.
 
     Walks through thousand levels make one for each, where a path of its own for each
-    would be half a million parts.
+    would be half a million parts. Neither path nor text is kept: what waits for being
+    told of many nodes shares the way to them.
 
     Attributes:
         above: The trail of the node above; None only for the top of all paths.
+        known_key: The key, once somebody asked for it; else 0.
         name: The last part.
-        written: The text, once somebody asked for it.
-        depth: Number of parts.
+        size: Bytes of the text; 0 for the root, whose text is one byte.
     """
 
-    __slots__ = ("_path", "above", "depth", "name", "written")
+    __slots__ = ("above", "known_key", "name", "size")
 
     def __init__(self, above: "Trail | None", name: bytes) -> None:
         self.above = above
         self.name = name
-        self.depth: int = 0 if above is None else above.depth + 1
-        self._path: Path | None = None
-        self.written = b""
+        self.size: int = -1 if above is None else above.size + 1 + len(name)
+        self.known_key = 0
 
     def path(self) -> Path:
-        """The path; made once, when somebody asks."""
-        path = self._path
-        if path is None:
-            parts: list[bytes] = []
-            trail: Trail = self
-            while trail.above is not None:
-                parts.append(trail.name)
-                trail = trail.above
-            parts.reverse()
-            path = self._path = tuple(parts)
-        return path
+        """The path."""
+        parts: list[bytes] = []
+        trail: Trail = self
+        while trail.above is not None:
+            parts.append(trail.name)
+            trail = trail.above
+        parts.reverse()
+        return tuple(parts)
 
     def text(self) -> bytes:
-        """The path as text; what those above have is used."""
-        if not self.written:
+        """The path as text."""
+        return format_path(self.path())
+
+    def key(self) -> int:
+        """The `key_of` its text; what those above have is used."""
+        if not self.known_key:
             rest: list[Trail] = []
             trail: Trail = self
-            # The root has a text of its own, and so have special names.
-            while trail.depth > 2 and not trail.written:
+            while trail.above is not None and not trail.known_key:
                 rest.append(trail)
-                above = trail.above
-                assert above is not None  # noqa: S101  or it had no depth
-                trail = above
-            if not trail.written:
-                trail.written = format_path(trail.path())
-            text = trail.written
+                trail = trail.above
+            key = trail.known_key
             while rest:
                 trail = rest.pop()
-                text = text + b"/" + trail.name
-                trail.written = text
-        return self.written
+                key = trail.known_key = _joined(key, trail.name)
+        return self.known_key
 
 
 def trail_of(path: Path) -> Trail:
@@ -68,3 +66,17 @@ def trail_of(path: Path) -> Trail:
     for name in path:
         trail = Trail(trail, name)
     return trail
+
+
+def key_of(text: bytes) -> int:
+    """A number that is the same for equal paths, and hardly ever for others."""
+    key = 0
+    if text == b"/":
+        return _joined(key, b"")
+    for name in text.split(b"/"):
+        key = _joined(key, name)
+    return key
+
+
+def _joined(key: int, name: bytes) -> int:
+    return hash((key, name)) & _KEY_MASK

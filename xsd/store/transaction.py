@@ -84,15 +84,16 @@ class Transaction(View):
         failed: An operation in it was refused for a quota. It cannot commit, takes no
             more changes, and nothing more is kept for it; reading is answered.
         expelled: It kept too much of the past, and has lost its snapshot.
-        own_conflict: Its own client has changed what it may have relied on.
         undone: It has removed a node that it had made itself.
-        own_conflict: Its own client has changed what it relies on; for those who care
-            whose fault a conflict is.
+        own_conflict: Its own client has changed what it may have relied on; for those
+            who care whose fault a conflict is.
+        broken: Where others have changed what it relied on, known after `check`.
     """
 
     __slots__ = (
         "_clock",
         "_live",
+        "broken",
         "caller",
         "charged",
         "epoch",
@@ -120,9 +121,9 @@ class Transaction(View):
         self.mark = 0
         self.failed = False
         self.expelled = False
-        self.own_conflict = False
         self.undone = False
         self.own_conflict = False
+        self.broken: Path | None = None
         self._live = live
         self._clock = clock
         self.footprint = Footprint()
@@ -140,7 +141,7 @@ class Transaction(View):
         snapshot = self.snapshot
         if snapshot is None:
             return
-        path = self.footprint.broken(snapshot, self._live.tree.top)
+        path = self.broken = self.footprint.broken(snapshot, self._live.tree.top)
         if path is not None:
             raise XenStoreError(
                 Errno.EAGAIN, "changed meanwhile", b"/".join(path) or b"/"

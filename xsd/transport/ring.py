@@ -108,10 +108,26 @@ class RingServer(Guests):
     def _serve_own_kernel(self) -> None:
         channel = self._hypervisor.own()
         if channel is not None:
-            engine = self._reactor.engine
-            domain = engine.store.privileged
             # It waits for this to begin.
-            self._link(domain, channel, engine.connect(domain.domid)).greet()
+            self._link_own(channel).greet()
+
+    def _link_own(self, channel: Channel) -> RingLink:
+        """Link our own kernel, which is served whatever waits for it."""
+        engine = self._reactor.engine
+        domain = engine.store.privileged
+        connection = engine.connect(domain.domid)
+        connection.is_kernel = True
+        return self._link(domain, channel, connection)
+
+    def _serve_own_again(self) -> None:
+        """Serve our own kernel again, which was given up for a defect, from the start.
+
+        What it had is forgotten: it watches nothing.
+        """
+        link = self.rings.links.get(self._reactor.engine.store.privileged.domid)
+        if link is not None and link.ignored:
+            self.rings.remove(link)
+            self._link_own(link.channel).begin()
 
     def close(self) -> None:
         """Give all rings up, and the hypervisor."""
@@ -167,6 +183,10 @@ class RingServer(Guests):
         """See `Guests.reconnect`."""
         link = self.rings.links.get(domain.domid)
         if link is None:
+            return
+        if domain.caller.privileged:
+            # Its connection is an input of its own, after this one.
+            self._loop.call_soon(self._serve_own_again)
             return
         channel = link.channel
         old = channel.port

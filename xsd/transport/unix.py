@@ -248,17 +248,14 @@ class SocketLink(Wire):
                 self.let_go()
 
     def _send(self) -> None:
-        """Send as much as the kernel takes; the rest waits until it takes more."""
+        """Send some; the rest waits for room, and until others have had their turn."""
         connection = self.connection
         outbox = connection.outbox
-        engine = self._reactor.engine
+        if connection.lost or not outbox.size:
+            return
         try:
-            while outbox.size and not connection.lost:
-                data = outbox.peek()
-                count: int = _write(self._descriptor, data)
-                engine.sent(connection, count)
-                if count < len(data):
-                    break
+            count: int = _write(self._descriptor, outbox.peek())
+            self._reactor.engine.sent(connection, count)
         except (BlockingIOError, InterruptedError):
             pass
         except OSError:

@@ -1,0 +1,171 @@
+"""Events on their way to those who watch, and who does not read them.
+
+Who reads is never cut off, however much one commit tells it: only who has not taken
+a byte for some time, with too much waiting. What guests cause is held back by their
+own quota ``outstanding`` meanwhile.
+"""
+
+from typing import Final
+
+from xsd.engine import tracing
+from xsd.engine.connection import Connection
+from xsd.engine.core import Core
+from xsd.engine.notice import Notice
+from xsd.engine.outbox import Tally
+from xsd.engine.schedule import DEAF, EXPIRE
+from xsd.protocol.limits import HEADER_SIZE, PAYLOAD_MAX
+from xsd.protocol.reply import encode_event
+from xsd.store import Event
+from xsd.store.quota import MEMORY
+from xsd.store.usage import MESSAGE_BYTES
+
+UNSENT_MAX: Final = 16 * 1024 * 1024
+"""Bytes that wait for a client, from which on it is looked at whether it reads. Each
+event counts as its bytes and MESSAGE_BYTES, which is more than is kept of it."""
+
+DEAF_MS: Final = 20_000
+"""How long it must not have taken a byte to be cut off then, in milliseconds.
+
+As long as that events count for the guests that caused them, though fewer wait."""
+
+FEW_TOLD: Final = 32
+"""Events of one request up to which a connection is kept their paths as texts. One
+of more shares the way to all of them."""
+
+
+def deliver(core: Core, events: list[Event], cause: Connection | None = None) -> None:
+    """Queue events on the connections they are for.
+
+    One that is too long to be sent is dropped (XSA-324), and so is one that
+    equals another which still waits; but not of the names with ``@``, since
+    two of those may be about two domains. One for a guest that has no memory
+    left is dropped, too (XSA-326).
+
+    Args:
+        core: The engine's state.
+        events: In order.
+        cause: Whose request caused them. What a guest causes others counts as
+            under way for it until they have read it (XSA-326).
+    """
+    if not events:
+        return
+    tally = None
+    if cause is not None and not cause.caller.privileged:
+        tally = cause.tally
+    place = events[0].place
+    if place is not events[-1].place or not isinstance(place, bytes):
+        _write_out(events)
+    for event in events:
+        try:
+            _tell(core, event, tally)
+        except Exception as error:  # noqa: BLE001  it has happened; tell the others
+            core.note_defect("event.failed", error)
+
+
+def _write_out(events: list[Event]) -> None:
+    """Have those wait as texts that would hold a long way for themselves."""
+    counts: dict[int, int] = {}
+    if len(events) > FEW_TOLD:
+        for event in events:
+            number = event.watch.connection
+            counts[number] = counts.get(number, 0) + 1
+    last: object = None
+    text = b""
+    for event in events:
+        place = event.place
+        if isinstance(place, bytes) or counts.get(event.watch.connection, 0) > FEW_TOLD:
+            continue
+        if place is not last:
+            last = place
+            text = place.text()
+        event.place = text
+
+
+def _tell(core: Core, event: Event, tally: Tally | None) -> None:
+    """Queue one event, if there is who can be told and that is necessary."""
+    connection = core.connections.get(event.watch.connection)
+    size = event.size
+    if connection is None or connection.lost or size > PAYLOAD_MAX:
+        return
+    outbox = connection.outbox
+    place = event.place
+    merges = not isinstance(place, bytes) or place[:1] != b"@"
+    if merges and outbox.waiting and outbox.holds(event):
+        return
+    if connection.caller.privileged:
+        outbox.tell(event, size, tally, merges=merges)
+        is_owed = tally is not None
+    elif _has_room(core, connection, size):
+        outbox.tell(event, size, tally, core.now_ms, merges=merges)
+        is_owed = False
+    else:
+        return
+    if not connection.is_watched and (
+        is_owed or outbox.size + MESSAGE_BYTES * outbox.waiting > UNSENT_MAX
+    ):
+        _look_later(core, connection)
+    if core.tracing.io:
+        frame = encode_event(event.shown, event.watch.token)
+        if frame is not None:
+            core.notices.append(tracing.event(connection, frame))
+    if not connection.dirty:
+        core.touch(connection)
+
+
+def _has_room(core: Core, connection: Connection, size: int) -> bool:
+    """Tell whether a guest has room for an event; the first one lost is told."""
+    # Only a guest's events may be lost for not being read.
+    if core.event_timeout_ms and not connection.expires_ms:
+        due_ms = core.now_ms + core.event_timeout_ms
+        connection.expires_ms = due_ms
+        core.schedule.at(due_ms, EXPIRE, connection.id)
+    domid = connection.caller.domid
+    limit = core.store.quotas.limit(domid, MEMORY)
+    more = HEADER_SIZE + size + MESSAGE_BYTES
+    if limit == 0 or core.store.usage.memory_of(domid) + more <= limit:
+        return True
+    fields: dict[str, object] = {
+        "connection": connection.id,
+        "domid": domid,
+        "what": "events are lost",
+    }
+    core.note_quota(domid, MEMORY, limit, fields)
+    return False
+
+
+def look(core: Core, connection: Connection) -> None:
+    """See to a connection that may not be read from.
+
+    If nothing was taken from it since this was set, it is cut off if too much waits;
+    and else who caused what waits need not wait for it any longer. Our own kernel
+    is not cut off: guests wait for it then.
+    """
+    connection.is_watched = False
+    outbox = connection.outbox
+    if connection.lost or not outbox.size:
+        return
+    if connection.has_read:
+        _look_later(core, connection)
+    elif not _is_too_much(connection):
+        outbox.forgive()
+    elif not connection.is_kernel:
+        core.lose(connection)
+        fields: dict[str, object] = {
+            "connection": connection.id,
+            "domid": connection.caller.domid,
+            "unsent_bytes": outbox.size,
+        }
+        core.notices.append(Notice("warning", "connection.too_slow", fields))
+
+
+def _is_too_much(connection: Connection) -> bool:
+    """Tell whether more waits for a connection than may for one that does not read."""
+    outbox = connection.outbox
+    return outbox.size + MESSAGE_BYTES * outbox.waiting > UNSENT_MAX
+
+
+def _look_later(core: Core, connection: Connection) -> None:
+    """Find out whether some of its output is taken from now on."""
+    connection.is_watched = True
+    connection.has_read = False
+    core.schedule.at(core.now_ms + DEAF_MS, DEAF, connection.id)
