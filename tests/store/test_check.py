@@ -174,7 +174,7 @@ def test_a_wide_directory_that_disagrees_with_itself_is_found(broken: Store) -> 
     wide = node_of(broken, b"/w").wide
     assert wide is not None
     wide.count += 1
-    wide.listing = b"nothing\0"
+    wide._listing = b"nothing\0"
     cells = wide._root.cells
     cells[0].nodes, cells[1].nodes = cells[1].nodes, cells[0].nodes
     faults = verify(broken)

@@ -17,6 +17,7 @@ from xsd.store.trail import Trail
 from xsd.store.watches import Sights, Watch, WatchIndex
 
 DOM0 = Caller(0, privileged=True)
+PRIVATE = owner_only(0)
 
 
 @pytest.fixture
@@ -109,19 +110,24 @@ def test_a_relative_watch_is_told_relative_paths() -> None:
 def test_special_watches_are_told_by_their_depth(
     index: WatchIndex, told: str, *, plain: bool, deep: bool
 ) -> None:
-    """Without one the name; with one the domain too, but nothing at depth 0."""
+    """Without one the name; with one the domain too, but nothing at depth 0.
+
+    Those who may not read the name are told nothing.
+    """
     named, domid = b"@releaseDomain", 5
 
-    assert index.special_hits(named, domid, plain=True, deep=True) == []
+    guest = Caller(1, privileged=False)
+    index.add(Watch(1, guest, (named,), named, b"may not", UNLIMITED))
+    assert index.special_hits(named, PRIVATE, domid, plain=True, deep=True) == []
     watch_on(index, b"@releaseDomain/6", b"other")
-    assert index.special_hits(named, domid, plain=True, deep=True) == []
+    assert index.special_hits(named, PRIVATE, domid, plain=True, deep=True) == []
     watch_on(index, named, b"plain")
     watch_on(index, named, b"0", 0)
     watch_on(index, b"@releaseDomain/5", b"own")
     watch_on(index, named, b"1", 1)
     watch_on(index, b"@introduceDomain", b"introduce")
     watch_on(index, b"/", b"root")
-    hits = index.special_hits(named, domid, plain=plain, deep=deep)
+    hits = index.special_hits(named, PRIVATE, domid, plain=plain, deep=deep)
     assert [
         watch.token + path.removeprefix(named) for watch, path in hits
     ] == told.encode().split()

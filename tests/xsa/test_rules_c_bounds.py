@@ -1,76 +1,38 @@
-"""Rules about what is kept of what a guest repeats: no more than it is charged with."""
+"""Rules about what a guest can repeat: what is kept of it, and what it is as work.
+
+All kinds of requests at all kinds of places in all kinds of transactions; see
+`tests.bounds.attacks`.
+"""
 
 import gc
+import sys
 import tracemalloc
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from types import FrameType
+from typing import Any, Final
 
 import pytest
 
-from tests.xsa.support import World, home
+from tests.bounds.attacks import CONTEXTS, KINDS, PLACES, Stage, attack_at_random
+from tests.engine.support import home
 from xsd.protocol.ops import Op
+from xsd.store.check import verify
 from xsd.store.quota import DEFAULTS, MEMORY
-from xsd.testing import Session
 
-ROUNDS: Final = 25
+ROUNDS: Final = 10
 
-SLACK: Final = 256 * 1024
-"""Bytes that tables of our own may grow by, whoever fills them."""
+SLACK: Final = 1024 * 1024
+"""Bytes beside twice what is counted: what nodes take beside their records, and tables
+of our own that may grow, whoever fills them."""
 
-Requests = list[tuple[int, bytes]]
+LINES_FREE: Final = 1500
+LINES_PER_WORK: Final = 200
+"""Lines of ours that a request may take, in the least and for each thing that counts as
+work; some 50 ns each, and compiled a fraction of that."""
 
-STARTS: Final = "starts and ends transactions"
-
-PLACE: Final = b"w/N" + b"/y" * 200 + b"\0t\0"
-
-ATTACKS: Final[dict[str, list[tuple[int, Requests]]]] = {
-    "reads names that are not there": [(30, [(Op.READ, b"N" + b"x" * 2000 + b"\0")])],
-    "reads names where it has no rights": [
-        (30, [(Op.READ, b"/tool/N" + b"x" * 2000 + b"\0")])
-    ],
-    "makes and removes deep paths": [
-        (1, [(Op.WRITE, b"N" + b"/x" * 490 + b"\0"), (Op.RM, b"N\0")])
-    ],
-    "makes and removes one deep path": [
-        (1, [(Op.WRITE, b"n" + b"/x" * 490 + b"\0"), (Op.RM, b"n\0")])
-    ],
-    "makes and removes names that never come again": [
-        (30, [(Op.MKDIR, b"d/N\0"), (Op.RM, b"d/N\0")])
-    ],
-    "changes value and permissions of one node": [
-        (30, [(Op.WRITE, b"data\0" + b"N" * 500), (Op.SET_PERMS, b"data\0n1\0rN\0")])
-    ],
-    "watches and unwatches places that never come again": [
-        (30, [(Op.WATCH, PLACE), (Op.UNWATCH, PLACE)])
-    ],
-    "watches with long tokens, and resets": [
-        (30, [(Op.WATCH, b"wN\0N" + b"t" * 1000 + b"\0")]),
-        (1, [(Op.RESET_WATCHES, b"\0")]),
-    ],
-    STARTS: [],
-}
-"""How often what is requested in each round, with another number N each time."""
-
-
-def attack(guest: Session, name: str, tx: int, round_: int) -> None:
-    """Make requests in a transaction or in none; what comes is read."""
-    for times, requests in ATTACKS[name]:
-        for number in range(round_ * times, (round_ + 1) * times):
-            for op, payload in requests:
-                if op != Op.RESET_WATCHES or not tx:
-                    guest.errno(op, payload.replace(b"N", b"%d" % number), tx)
-    if name == STARTS:
-        start_and_end(guest, round_)
-    guest.take()
-
-
-def start_and_end(guest: Session, round_: int) -> None:
-    """Transactions, of which some have something in them and some have failed."""
-    for each in range(10):
-        inner = guest.start()
-        guest.errno(Op.WRITE, b"data\0%d" % each, inner)
-        guest.errno(Op.WRITE, b"data\0" + b"v" * (3000 if each % 3 else 10), inner)
-        end = b"T\0" if round_ % 2 else b"F\0"
-        guest.errno(Op.TRANSACTION_END, end, inner)
+OURS: Final = ("/xsd/store/", "/xsd/engine/", "/protocol/")
 
 
 def kept() -> int:
@@ -79,30 +41,96 @@ def kept() -> int:
     return tracemalloc.get_traced_memory()[0]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("what", ATTACKS)
-def test_what_is_kept_of_what_a_guest_repeats_is_bounded(
-    world: World, dom0: Session, hostile: Session, what: str, inside: bool
-) -> None:
-    """By its quota of memory: it is charged with what is kept, and refused more.
-
-    Dom0 writes into its home meanwhile, so that the transaction is a former version.
-    """
-    world.stop_tape()
-    hostile.ok(Op.WRITE, b"data\0")
-    tx = hostile.start() if inside else 0
-    attack(hostile, what, tx, 0)
-    world.xenstore.take_notices()
+@contextmanager
+def measured(stage: Stage) -> Iterator[None]:
+    """Check what is kept in the end of what is done, against what is counted."""
+    stage.engine.take_notices()
     tracemalloc.start()
     try:
-        before = kept()
-        for number in range(1, ROUNDS):
-            attack(hostile, what, tx, number)
-            dom0.ok(Op.WRITE, home(1) + b"/of-dom0\0%d" % number)
-            world.xenstore.take_notices()
-        growth = kept() - before
+        before = kept() - stage.memory()
+        yield
+        assert kept() - before - stage.memory() <= stage.memory() + SLACK
     finally:
         tracemalloc.stop()
+    assert stage.store.usage.memory_of(1) <= DEFAULTS[MEMORY]
+    assert verify(stage.store) == []
 
-    assert world.memory(1) <= DEFAULTS[MEMORY]
-    assert growth <= world.memory(1) + SLACK
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_what_is_kept_of_what_a_guest_repeats_is_counted(
+    context: str, place: str
+) -> None:
+    """The process grows by at most twice that; dom0 writes into its home meanwhile."""
+    stage = Stage()
+    stage.prepare(place)
+    prepare, commit = CONTEXTS[context]
+    with measured(stage):
+        prepare(stage)
+        for kind in KINDS:
+            for _ in range(ROUNDS):
+                stage.attack(kind, place, commit=commit)
+            stage.dom0.ok(Op.WRITE, home(1) + b"/of-dom0\0%d" % stage.rounds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_kept_of_any_of_it_in_any_order_is_counted(seed: int) -> None:
+    """With several transactions left open."""
+    stage = Stage()
+    stage.prepare("dom0's wide, seen by others, deep")
+    random = Random(seed)  # noqa: S311
+    with measured(stage):
+        for _ in range(400):
+            attack_at_random(stage, random)
+
+
+class Lines:
+    """Counts the lines of ours that are run."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
+        del event, arg
+        name = frame.f_code.co_filename
+        return self._line if any(part in name for part in OURS) else None
+
+    def _line(self, frame: FrameType, event: str, arg: object) -> Any:
+        del frame, arg
+        self.count += event == "line"
+        return self._line
+
+
+@pytest.mark.slow
+@pytest.mark.pure_only
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_what_a_request_takes_is_counted_as_work(context: str, place: str) -> None:
+    """Each one: lines that are run for it, beside what its client rests for."""
+    stage = Stage()
+    stage.prepare(place)
+    prepare, commit = CONTEXTS[context]
+    prepare(stage)
+    usage = stage.store.usage
+    asked = stage.ask
+    found: list[tuple[int, int, str, int]] = []
+
+    def ask(op: int, payload: bytes, tx: int = 0) -> None:
+        lines, before, traced = Lines(), usage.work, sys.gettrace()
+        sys.settrace(lines)
+        try:
+            asked(op, payload, tx)
+        finally:
+            sys.settrace(traced)
+        found.append((lines.count, usage.work - before, kind, op))
+
+    stage.ask = ask  # type: ignore[method-assign]
+    for kind in KINDS:
+        for _ in range(2):
+            stage.attack(kind, place, commit=commit)
+
+    assert [
+        each for each in found if each[0] > LINES_FREE + LINES_PER_WORK * each[1]
+    ] == []

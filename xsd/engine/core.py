@@ -20,7 +20,7 @@ from xsd.protocol.perms import Caller
 from xsd.protocol.reply import encode_event
 from xsd.store import Event, Store
 from xsd.store.quota import MEMORY, PATH_MAX
-from xsd.store.usage import MESSAGE_BYTES
+from xsd.store.usage import LEVELS_PER_WORK, MESSAGE_BYTES
 
 UNSENT_MAX: Final = 16 * 1024 * 1024
 """Bytes that may wait for a client which does not read; then it is cut off."""
@@ -201,7 +201,10 @@ class Core:
             domid = caller.domid
             limit = self.store.quotas.limit(domid, PATH_MAX)
             self.store.saw_path(domid, len(raw))
-            return parse_path(raw, connection.home, special=special, limit=limit)
+            named = parse_path(raw, connection.home, special=special, limit=limit)
+            # It is gone along a few times.
+            self.store.usage.work += len(named) // LEVELS_PER_WORK
+            return named
         paths = self._paths
         path = paths.get(raw)
         if path is None:

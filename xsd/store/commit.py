@@ -23,7 +23,7 @@ from xsd.store.net import changes_between
 from xsd.store.node import Node, name_size
 from xsd.store.quota import NODE_SIZE, NODES, Quotas
 from xsd.store.steps import Step, by_order, number, require, steps_of
-from xsd.store.transaction import Transaction
+from xsd.store.transaction import BYTES_PER_WORK, Transaction
 from xsd.store.tree import Tree
 from xsd.store.usage import Growth
 
@@ -66,6 +66,7 @@ def prepare(
         if transaction.epoch != live.epoch:
             _check_names(transaction, before, domains)
         branch, growth, steps = replay(transaction, before, clock)
+        live.usage.work += branch.displaced // BYTES_PER_WORK
     steps = by_order(steps)
     caller = transaction.caller
     if not caller.privileged:

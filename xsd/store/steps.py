@@ -94,6 +94,7 @@ def steps_of(
     mine = transaction.tree.top
     spots = transaction.footprint.top
     found: list[Step] = []
+    walked = 0
     rest = [Step(None, b"", spots, before, mine, after)]
     while rest:
         step = rest.pop()
@@ -118,6 +119,9 @@ def steps_of(
                 if each.order or each.only is not None or each.below is not None
             ]
         )
+        walked += 1
+    # At each, all versions are looked at.
+    transaction.footprint.walked += 2 * walked
     return found
 
 

@@ -20,7 +20,7 @@ from xsd.store.clock import Clock
 from xsd.store.commit import prepare
 from xsd.store.domains import Domain, Domains
 from xsd.store.estate import settle
-from xsd.store.events import Audience, Event, events_for, may_read
+from xsd.store.events import Audience, Event, events_for
 from xsd.store.exceeded import QuotaExceeded
 from xsd.store.live import Live
 from xsd.store.node import Node
@@ -255,15 +255,18 @@ class Store:
                 operation in it was refused for a quota, ENOSPC, EACCES.
         """
         self.abort(transaction)
-        transaction.check()
-        changed = transaction.footprint.changed
-        if not changed:
-            return []
-        # Compared, made and told of.
-        self.usage.work += 3 * changed
         live = self.live
-        # Nothing may go wrong after it has happened: it is known before what changes.
-        made = prepare(transaction, live, self.domains, self.quotas, self.clock)
+        try:
+            transaction.check()
+            changed = transaction.footprint.changed
+            if not changed:
+                return []
+            # Compared, made and told of.
+            self.usage.work += 3 * changed
+            # Nothing may go wrong afterwards: it is known before what changes.
+            made = prepare(transaction, live, self.domains, self.quotas, self.clock)
+        finally:
+            transaction.count_walks()
         live.tree.adopt(made.branch)
         self.usage.nodes.merge(made.growth.nodes)
         self.usage.memory.merge(made.growth.memory)
@@ -284,13 +287,13 @@ class Store:
         self.live.check_memory(caller.domid, watch.size, watch.shown)
         self.usage.watches.add(caller.domid, 1)
         self.usage.memory.add(caller.domid, watch.size)
-        # And as much when it ends, which may be of itself.
-        self.usage.work += 1 + len(watch.path) // 2
+        self.usage.work += 1 + len(watch.path) // 4
         self.watches.add(watch)
         self._note_or_not()
 
     def unwatch(self, watch: Watch) -> None:
-        """Take out a registered watch; its work was counted with `watch`."""
+        """Take out a registered watch."""
+        self.usage.work += 1 + len(watch.path) // 4
         self.watches.remove(watch)
         self._note_or_not()
         self.usage.watches.add(watch.caller.domid, -1)
@@ -449,12 +452,12 @@ class Store:
     ) -> list[Event]:
         """The events of a special name; see `WatchIndex.special_hits`."""
         node = find(self.live.tree.top, (name,))
-        hits = self.watches.special_hits(name, domid, plain=plain, deep=deep)
-        return [
-            Event(watch, path)
-            for watch, path in hits
-            if node is not None and may_read(watch.caller, node.perms)
-        ]
+        if node is None:
+            return []
+        hits = self.watches.special_hits(
+            name, node.perms, domid, plain=plain, deep=deep
+        )
+        return [Event(watch, path) for watch, path in hits]
 
     def view(self, transaction: Transaction | None) -> View:
         """What a request sees: its transaction, or the current state."""

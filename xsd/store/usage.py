@@ -34,6 +34,9 @@ have does not depend on what others do."""
 MESSAGE_BYTES: Final = 200
 """A message that waits, beside what is sent of it."""
 
+LEVELS_PER_WORK: Final = 12
+"""Levels of a path that are as much work to go along as one node is to change."""
+
 
 @final
 class Account:

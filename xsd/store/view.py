@@ -32,6 +32,10 @@ SUBTREE: Final = 16
 """Facets of a node that a request can depend on; SUBTREE is all, all the way down."""
 
 
+CHILDREN_PER_WORK: Final = 16
+"""Children to be listed that are as much work as one node to be changed."""
+
+
 class View(ABC):
     """The node operations; every one is atomic: it happens whole or not at all.
 
@@ -159,7 +163,7 @@ class View(ABC):
         node = self._reach(caller, path, READ, NAMES)
         # A name takes at least two bytes: there is no need to list 100,000.
         if 2 * node.child_count() <= PAYLOAD_MAX:
-            listing = node.listing()
+            listing = self._listing(node)
             if len(listing) <= PAYLOAD_MAX:
                 return listing
         raise XenStoreError(Errno.E2BIG, "directory too long", format_path(path))
@@ -181,7 +185,7 @@ class View(ABC):
         if self.tracked:
             self._open()
         node = self._reach(caller, path, READ, NAMES)
-        return directory_part_payload(node.generation, node.listing(), offset)
+        return directory_part_payload(node.generation, self._listing(node), offset)
 
     def get_perms(self, caller: Caller, path: Path) -> Permissions:
         """Permissions of a node.
@@ -301,6 +305,11 @@ class View(ABC):
         self._changed(path, spine, node.value, old)
 
     # Common parts.
+
+    def _listing(self, node: Node) -> bytes:
+        """Names of the children; those that must be looked at are work."""
+        self._worked(node.unlisted_count() // CHILDREN_PER_WORK)
+        return node.listing()
 
     def _reach(self, caller: Caller, path: Path, right: int, facet: int) -> Node:
         """The node, if the caller has the right to it; notes the dependency."""
