@@ -19,7 +19,8 @@ from tests.bounds.attacks import CONTEXTS, KINDS, PLACES, Stage, attack_at_rando
 from tests.engine.support import home
 from xsd.protocol.ops import Op
 from xsd.store.check import verify
-from xsd.store.quota import DEFAULTS, MEMORY
+from xsd.store.quota import DEFAULTS, MEMORY, TRANSACTIONS
+from xsd.store.snapshots import DISPLACED_MAX
 
 ROUNDS: Final = 10
 
@@ -84,6 +85,18 @@ def test_what_is_kept_of_any_of_it_in_any_order_is_counted(seed: int) -> None:
     with measured(stage):
         for _ in range(400):
             attack_at_random(stage, random)
+
+
+@pytest.mark.slow
+def test_what_open_transactions_keep_of_the_past_is_counted() -> None:
+    """Each with a version of all that the guest has and writes anew."""
+    stage = Stage()
+    with measured(stage):
+        for _ in range(DEFAULTS[TRANSACTIONS] + 1):
+            for node in range(250):
+                stage.ask(Op.WRITE, b"v/%d\0" % node + b"v" * 1900)
+            stage.ask(Op.READ, b"v\0", stage.start())
+        assert stage.store.usage.past_of(1) > DISPLACED_MAX // 2
 
 
 class Lines:

@@ -40,7 +40,6 @@ from xsd.store.watches import Watch, WatchIndex
 INTRODUCE_DOMAIN: Final = b"@introduceDomain"
 RELEASE_DOMAIN: Final = b"@releaseDomain"
 
-
 _NO_EVENTS: Final[list[Event]] = []
 
 
@@ -98,6 +97,7 @@ class Store:
         self.privileged.introduced = True
         perms = owner_only(privileged_domid)
         tree = Tree(self.clock, Node(0, b"", perms, 0))
+        tree.kept_below = 0
         self.live = Live(tree, self.quotas, self.usage)
         everyone = Permissions((Entry(NONE, privileged_domid), Entry(READ, DOMID_ANY)))
         names = (ROOT[0], perms), (INTRODUCE_DOMAIN, perms), (RELEASE_DOMAIN, everyone)
@@ -243,6 +243,7 @@ class Store:
         domid = transaction.caller.domid
         self.usage.transactions.add(domid, -1)
         self.usage.memory.add(domid, -transaction.charged)
+        transaction.let_past_go()
 
     def commit(self, transaction: Transaction) -> list[Event]:
         """Close a transaction; what it did happens now, all of it or nothing.
@@ -261,7 +262,6 @@ class Store:
             changed = transaction.footprint.changed
             if not changed:
                 return []
-            # Compared, made and told of.
             self.usage.work += 3 * changed
             # Nothing may go wrong afterwards: it is known before what changes.
             made = prepare(transaction, live, self.domains, self.quotas, self.clock)
@@ -270,6 +270,7 @@ class Store:
         live.tree.adopt(made.branch)
         self.usage.nodes.merge(made.growth.nodes)
         self.usage.memory.merge(made.growth.memory)
+        self.usage.displaced = live.tree.displaced
         self.transactions.expel_old(live.tree.displaced)
         return self._tell(made.changes, leaves_first=False)
 
@@ -454,9 +455,8 @@ class Store:
         node = find(self.live.tree.top, (name,))
         if node is None:
             return []
-        hits = self.watches.special_hits(
-            name, node.perms, domid, plain=plain, deep=deep
-        )
+        perms = node.perms
+        hits = self.watches.special_hits(name, perms, domid, plain=plain, deep=deep)
         return [Event(watch, path) for watch, path in hits]
 
     def view(self, transaction: Transaction | None) -> View:
@@ -468,8 +468,9 @@ class Store:
     def _fire(self) -> list[Event]:
         """The events for what has just been done to the current state."""
         live = self.live
-        if live.tree.displaced >= self.transactions.expel_at:
-            self.transactions.expel_old(live.tree.displaced)
+        displaced = self.usage.displaced = live.tree.displaced
+        if displaced >= self.transactions.expel_at:
+            self.transactions.expel_old(displaced)
         if not live.changes:
             return _NO_EVENTS
         return self._tell(live.take_changes(), leaves_first=True)

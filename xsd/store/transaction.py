@@ -79,6 +79,7 @@ class Transaction(View):
 
     Attributes:
         caller: Whose it is.
+        number: Tells it from all others.
         snapshot: Top node of the state that it began with, or None before the
             first access.
         since: Generation of the snapshot; what the transaction changed is younger.
@@ -107,6 +108,7 @@ class Transaction(View):
         "footprint",
         "growth",
         "mark",
+        "number",
         "own_conflict",
         "since",
         "snapshot",
@@ -118,6 +120,7 @@ class Transaction(View):
     ) -> None:
         super().__init__(Tree(clock, live.tree.top), quotas, tracked=True)
         self.caller = caller
+        self.number = self.tree.token
         self.snapshot: Node | None = None
         self.since = 0
         self.epoch = 0
@@ -183,11 +186,20 @@ class Transaction(View):
         """
         self.expelled = True
         self.snapshot = None
+        self.let_past_go()
         self.footprint.forget_changes()
         self.growth = Growth()
         self.tree = Tree(self._clock, Node(0, b"", self._live.tree.top.perms, 0))
         self._settle()
         self._clock.beat()
+
+    def let_past_go(self) -> None:
+        """Nothing of the store's past is kept for it any more."""
+        if not self.caller.privileged:
+            usage = self._live.usage
+            usage.drop_past(self.caller.domid, self.number)
+            if not usage.snapshots:
+                self._live.tree.kept_below = 0
 
     def _open(self) -> None:
         top = self._live.tree.top
@@ -210,6 +222,9 @@ class Transaction(View):
         self.since = self._clock.now
         self.epoch = live.epoch
         self.mark = live.tree.displaced
+        if not self.caller.privileged:
+            live.tree.kept_below = live.tree.token
+            live.usage.keep_past(self.caller.domid, self.number, self.mark)
         self._clock.beat()
 
     def _depend(self, path: Path, length: int, facets: int) -> None:

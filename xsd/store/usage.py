@@ -147,17 +147,22 @@ class Usage:
             guests also transactions. Refusals for the quota look at this alone.
         unsent: Bytes of unsent output beside these, which is no state of the store.
         work: Nodes and events that requests have been concerned with, ever.
+        displaced: `Tree.displaced` of the store.
+        snapshots: What that was when a guest's transactions began, by domain and by
+            the transaction's number, of those that have a snapshot.
         outstanding, transaction_nodes, node_permissions, path_max, node_size: The most
             that was asked for at a time; nothing is counted from day to day.
     """
 
     __slots__ = (
+        "displaced",
         "memory",
         "node_permissions",
         "node_size",
         "nodes",
         "outstanding",
         "path_max",
+        "snapshots",
         "transaction_nodes",
         "transactions",
         "unsent",
@@ -172,6 +177,8 @@ class Usage:
         self.memory = Account(clock)
         self.unsent = Account()
         self.work = 0
+        self.displaced = 0
+        self.snapshots: dict[int, dict[int, int]] = {}
         self.outstanding = Account()
         self.transaction_nodes = Account(clock)
         self.node_permissions = Account(clock)
@@ -179,15 +186,33 @@ class Usage:
         self.node_size = Account(clock)
 
     def memory_of(self, domid: int) -> int:
-        """Bytes that a domain takes, unsent output included."""
-        return self.memory.of(domid) + self.unsent.of(domid)
+        """Bytes that a domain takes: unsent output and the past included."""
+        return self.memory.of(domid) + self.unsent.of(domid) + self.past_of(domid)
+
+    def past_of(self, domid: int) -> int:
+        """Bytes of the store's past that a guest's open transactions keep."""
+        marks = self.snapshots.get(domid)
+        return 0 if marks is None else self.displaced - min(marks.values())
 
     def all_memory(self) -> dict[int, int]:
-        """Bytes that each domain takes, unsent output included."""
-        found = self.memory.used.copy()
-        for domid, size in self.unsent.used.items():
-            found[domid] = found.get(domid, 0) + size
-        return found
+        """What `memory_of` tells of each domain."""
+        domids = {*self.memory.used, *self.unsent.used, *self.snapshots}
+        return {domid: self.memory_of(domid) for domid in sorted(domids)}
+
+    def keep_past(self, domid: int, number: int, mark: int) -> None:
+        """A guest's transaction has a snapshot, in the place of any before."""
+        marks = self.snapshots.get(domid)
+        if marks is None:
+            marks = self.snapshots[domid] = {}
+        marks[number] = mark
+
+    def drop_past(self, domid: int, number: int) -> None:
+        """A transaction has no snapshot any more, if it had one."""
+        marks = self.snapshots.get(domid)
+        if marks is not None:
+            marks.pop(number, None)
+            if not marks:
+                del self.snapshots[domid]
 
     def reset_peaks(self) -> None:
         """Begin anew with the present numbers as the most there ever was."""
@@ -226,14 +251,20 @@ class Holdings:
     Attributes:
         nodes: Nodes by owner.
         sizes: Bytes of their records by owner.
-        kept: Bytes that Python needs for all of it, roughly.
-        own: The same of the nodes with a certain token only.
+        kept: Bytes that Python needs for what may be in a snapshot, roughly.
+        own: The same of the nodes with a certain token.
     """
 
     __slots__ = ("kept", "nodes", "own", "sizes")
 
-    def __init__(self, node: Node, token: int) -> None:
-        """Walk from a node down. Any depth, no recursion."""
+    def __init__(self, node: Node, token: int, kept_below: int) -> None:
+        """Walk from a node down. Any depth, no recursion.
+
+        Args:
+            node: The topmost one.
+            token: Of the nodes that are told as `own`.
+            kept_below: See `Tree.kept_below`.
+        """
         nodes: dict[int, int] = {}
         sizes: dict[int, int] = {}
         kept = 0
@@ -242,7 +273,8 @@ class Holdings:
         while rest:
             each = rest.pop()
             size = NODE_BYTES + len(each.value)
-            kept += size
+            if each.token < kept_below:
+                kept += size
             if each.token == token:
                 own += size
             owner = each.perms.owner
