@@ -81,11 +81,12 @@ def reorder(store: Store) -> None:
 
 
 def miscount(store: Store) -> None:
-    """Nodes, watches, transactions and bytes."""
+    """Nodes, watches, transactions, bytes, and who is named."""
     store.usage.nodes.add(1, 1)
     store.usage.watches.add(0, -1)
     store.usage.transactions.add(1, -2)
     store.usage.memory.add(0, 1)
+    store.usage.mentions.add(perms(b"n0", b"r77"), 1)
 
 
 def misplace(store: Store) -> None:
@@ -118,6 +119,7 @@ FAULTS: Final[dict[str, tuple[Callable[[Store], None], list[str]]]] = {
         miscount,
         [
             "memory by domain are {0: 1006}, kept as {0: 1007}",
+            "mentions by domain are {}, kept as {77: 1}",
             "nodes by domain are {0: 9}, kept as {0: 9, 1: 1}",
             "transactions by domain are {}, kept as {1: -2}",
             "watches by domain are {0: 1}, kept as {}",

@@ -147,6 +147,7 @@ def replay(
         node = branch.add_to(above, step.name, mine.value, mine.perms)
         step.node = node
         growth.add(mine.perms.owner, 1, node.record_size())
+        growth.mentions.add(mine.perms, 1)
     return branch, growth, steps
 
 
@@ -168,8 +169,10 @@ def _update(
         require(caller, there, WRITE | OWNER, step)
         node = branch.own_at(step)
         growth.add(there.perms.owner, -1, -node.record_size())
+        growth.mentions.add(there.perms, -1)
         branch.permit_own(node, mine.perms)
         growth.add(mine.perms.owner, 1, node.record_size())
+        growth.mentions.add(mine.perms, 1)
 
 
 def outgrown(steps: list[Step], limit: int) -> Path | None:

@@ -142,8 +142,7 @@ def _remove(caller: Caller, step: Step, branch: Tree, growth: Growth) -> None:
     above = branch.own_at(up)
     gone = branch.remove_from(above, step.name, node)
     step.node = None
-    for domid, count in gone.nodes.items():
-        growth.add(domid, -count, -gone.sizes[domid])
+    growth.take_off(gone)
     growth.add(above.perms.owner, 0, -name_size(step.name))
 
 

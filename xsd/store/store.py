@@ -270,6 +270,7 @@ class Store:
         live.tree.adopt(made.branch)
         self.usage.nodes.merge(made.growth.nodes)
         self.usage.memory.merge(made.growth.memory)
+        self.usage.mentions.merge(made.growth.mentions)
         self.usage.displaced = live.tree.displaced
         self.transactions.expel_old(live.tree.displaced)
         return self._tell(made.changes, leaves_first=False)
@@ -331,7 +332,7 @@ class Store:
         """End domains, with the nodes they own and the rights they were given.
 
         A later domain of the same id has nothing of it (XSA-322, XSA-419). The store
-        is walked once for all of them, and only if they can have left something.
+        is walked once for all of them, and only if they have left something.
 
         Args:
             domids: Known domains, each once.
@@ -346,7 +347,7 @@ class Store:
         leaving = [
             domid
             for domid in domids
-            if domid in self.domains.mentioned or self.usage.nodes.of(domid)
+            if self.usage.mentions.of(domid) or self.usage.nodes.of(domid)
         ]
         heir = self.privileged
         estate = settle(self.live, leaving, heir.domid, keep_orphans=keep_orphans)
@@ -455,8 +456,8 @@ class Store:
         node = find(self.live.tree.top, (name,))
         if node is None:
             return []
-        perms = node.perms
-        hits = self.watches.special_hits(name, perms, domid, plain=plain, deep=deep)
+        find_hits = self.watches.special_hits
+        hits = find_hits(name, node.perms, domid, plain=plain, deep=deep)
         return [Event(watch, path) for watch, path in hits]
 
     def view(self, transaction: Transaction | None) -> View:

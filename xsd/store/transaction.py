@@ -296,6 +296,9 @@ class Transaction(View):
     def _charge(self, domid: int, nodes: int, size: int) -> None:
         self.growth.add(domid, nodes, size)
 
+    def _mention(self, perms: Permissions, nodes: int) -> None:
+        self.growth.mentions.add(perms, nodes)
+
     def _nodes_of(self, domid: int) -> int:
         return self._live.usage.nodes.of(domid) + self.growth.nodes.of(domid)
 

@@ -100,6 +100,10 @@ class View(ABC):
         """Count nodes, and bytes of their records, for their owner."""
 
     @abstractmethod
+    def _mention(self, perms: Permissions, nodes: int) -> None:
+        """Count whom the permissions of nodes name."""
+
+    @abstractmethod
     def _nodes_of(self, domid: int) -> int:
         """Nodes that a domain has in this view."""
 
@@ -267,6 +271,8 @@ class View(ABC):
         for domid, count in gone.nodes.items():
             self._worked(count // 4)  # a node is removed sooner than made
             self._charge(domid, -count, -gone.sizes[domid])
+        for perms, count in gone.lists:
+            self._mention(perms, -count)
         self._charge(spine[-1].perms.owner, 0, -name_size(path[-1]))
         self._removed(path, spine, node)
 
@@ -296,6 +302,8 @@ class View(ABC):
                 self._check_size(caller, path, node.record_size() + growth)
             self._afford(path, spine, old.owner, growth, 0)
         self.tree.set_perms(path, spine, perms)
+        self._mention(old, -1)
+        self._mention(perms, 1)
         if perms.owner == old.owner:
             self._charge(old.owner, 0, growth)
         else:
@@ -366,6 +374,8 @@ class View(ABC):
             self._check_room(caller, path, spine, perms, size, len(value))
         self._charge(nearest.perms.owner, 0, name_size(path[first]))
         self._charge(perms.owner, missing, size)
+        if len(perms.entries) > 1:
+            self._mention(perms, missing)
         for _ in range(missing - 1):
             self.tree.add(path, spine, b"", perms)
         self.tree.add(path, spine, value, perms)
