@@ -16,9 +16,10 @@ from typing import Any, Final
 import pytest
 
 from tests.bounds.attacks import CONTEXTS, KINDS, PLACES, Stage, attack_at_random
-from tests.engine.support import home
+from tests.engine.support import Client, guest_at_home, home
 from xsd.protocol.ops import Op
 from xsd.store.check import verify
+from xsd.store.events import EVENTS_MAX
 from xsd.store.quota import DEFAULTS, MEMORY, TRANSACTIONS
 from xsd.store.snapshots import DISPLACED_MAX
 
@@ -147,3 +148,105 @@ def test_what_a_request_takes_is_counted_as_work(context: str, place: str) -> No
     assert [
         each for each in found if each[0] > LINES_FREE + LINES_PER_WORK * each[1]
     ] == []
+
+
+# What used to cost everybody.
+
+
+def lines_of(stage: Stage, op: int, payload: bytes, tx: int = 0) -> int:
+    """Lines that a request of dom0's, or in a transaction one of the guest's, takes."""
+    lines, traced = Lines(), sys.gettrace()
+    sys.settrace(lines)
+    try:
+        if tx:
+            stage.ask(op, payload, tx)
+        else:
+            stage.dom0.ask(op, payload)
+    finally:
+        sys.settrace(traced)
+    return lines.count
+
+
+def others(stage: Stage, count: int, watches: int, path: bytes) -> list[Client]:
+    """Guests, domain 3 and up, with so many watches each."""
+    guests = [guest_at_home(stage.engine, domid) for domid in range(3, 3 + count)]
+    for guest in guests:
+        for number in range(watches):
+            guest.ask(Op.WATCH, path + b"\0%d\0" % number)
+    return guests
+
+
+def rewritten(stage: Stage) -> int:
+    """A directory with 300 nodes, made anew in a transaction that is left open."""
+    nodes = [b"b/%d\0" % number for number in range(300)]
+    for node in nodes:
+        stage.ask(Op.WRITE, node)
+    tx = stage.start()
+    for op, node in [(Op.RM, b"b\0"), *[(Op.WRITE, node) for node in nodes]]:
+        stage.ask(op, node, tx)
+    return tx
+
+
+@pytest.mark.pure_only
+def test_watches_that_are_told_nothing_cost_nothing_noticeable() -> None:
+    """The right is looked up once for those who watch, not for each node and watch."""
+    taken = []
+    for count, watches in ((0, 0), (20, 1), (20, 100)):
+        stage = Stage()
+        others(stage, count, watches, b"/")
+        taken.append(lines_of(stage, Op.TRANSACTION_END, b"T\0", rewritten(stage)))
+
+    assert taken[2] == taken[1] < 1.5 * taken[0]
+
+
+@pytest.mark.pure_only
+def test_a_special_name_costs_nothing_where_nobody_may_read_it() -> None:
+    """However many watch it."""
+    taken = []
+    for watches in (1, 100):
+        stage = Stage()
+        stage.dom0.ok(Op.SET_PERMS, b"@releaseDomain\0n0\0")
+        others(stage, 10, watches, b"@releaseDomain")
+        stage.dom0.ok(Op.INTRODUCE, b"99\0" + b"1\0" * 2)
+        taken.append(lines_of(stage, Op.RELEASE, b"99\0"))
+
+    assert taken[1] == taken[0]
+
+
+@pytest.mark.pure_only
+def test_the_end_of_a_domain_costs_nothing_of_what_others_have() -> None:
+    """Chains of a thousand levels, if it has left nothing."""
+    taken = []
+    for deep in (False, True):
+        stage = Stage()
+        if deep:
+            stage.prepare("deep")
+        stage.dom0.ok(Op.INTRODUCE, b"99\0" + b"1\0" * 2)
+        taken.append(lines_of(stage, Op.RELEASE, b"99\0"))
+
+    assert taken[1] == taken[0]
+
+
+def test_a_commit_tells_guests_of_so_much_and_no_more() -> None:
+    """Or it would hold everybody up; it is logged, and dom0 is told all."""
+    stage = Stage()
+    watchers = others(stage, 4, 50, home(1) + b"/b")
+    stage.guest.ok(Op.MKDIR, b"b\0")
+    stage.guest.ok(Op.SET_PERMS, b"b\0n1\0" + b"r3\0r4\0r5\0r6\0")
+    stage.dom0.ask(Op.WATCH, home(1) + b"/b\0t\0")
+    for guest in watchers:
+        guest.take()
+    tx = stage.start()
+    for number in range(300):
+        stage.ask(Op.WRITE, b"b/%d\0" % number, tx)
+    stage.dom0.take()
+    stage.guest.ask(Op.TRANSACTION_END, b"T\0", tx)
+    (notice,) = [
+        each for each in stage.engine.take_notices() if each.event == "quota.exceeded"
+    ]
+
+    told = sum(len(guest.take()) for guest in watchers)
+    assert EVENTS_MAX <= told < EVENTS_MAX + 50
+    assert len(stage.dom0.take()) == 300
+    assert notice.fields["what"] == "events of a commit are lost"
+    assert notice.fields["domid"] == 1

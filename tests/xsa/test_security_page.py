@@ -19,6 +19,7 @@ from xsd.engine.engine import (
 )
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
+from xsd.store.events import EVENTS_MAX
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
 from xsd.store.snapshots import DISPLACED_MAX
@@ -111,6 +112,7 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
         f"{HIGH_WATER // KIB} KiB",
         f"{UNSENT_MAX // MIB} MiB",
         f"{DISPLACED_MAX // MIB} MiB",
+        f"{EVENTS_MAX:,}",
         f"{Config().watch_event_timeout_s} s (`--timeout watch-event=s`)",
         f"{REFUSALS_LOGGED}",
         f"{PROTECT_AFTER}",

@@ -19,7 +19,8 @@ from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller
 from xsd.protocol.reply import encode_event
 from xsd.store import Event, Store
-from xsd.store.quota import MEMORY, PATH_MAX
+from xsd.store.events import EVENTS_MAX
+from xsd.store.quota import EVENTS, MEMORY, PATH_MAX
 from xsd.store.usage import LEVELS_PER_WORK, MESSAGE_BYTES
 
 UNSENT_MAX: Final = 16 * 1024 * 1024
@@ -337,6 +338,16 @@ class Core:
         }
         self.note_quota(domid, MEMORY, limit, fields)
         return False
+
+    def note_lost(self, connection: Connection) -> None:
+        """Have logged that a guest's commit was more than guests can be told."""
+        self.store.audience.lost = False
+        fields: dict[str, object] = {
+            "connection": connection.id,
+            "domid": connection.caller.domid,
+            "what": "events of a commit are lost",
+        }
+        self.note_quota(connection.caller.domid, EVENTS, EVENTS_MAX, fields)
 
     def note_quota(
         self, domid: int, quota: str, limit: int, fields: dict[str, object]

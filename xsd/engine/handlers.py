@@ -240,6 +240,8 @@ def transaction_end(
         raise
     progress.committed(connection)
     core.deliver(events, connection)
+    if core.store.audience.lost:
+        core.note_lost(connection)
     return OK
 
 

@@ -8,6 +8,7 @@ from xsd.store.changes import IMPLIED, REMOVED_BELOW, REMOVED_WITHIN, Change
 from xsd.store.node import Node
 from xsd.store.quota import MEMORY, Quotas
 from xsd.store.trail import Trail, trail_of
+from xsd.store.tree import find
 from xsd.store.usage import MESSAGE_BYTES, Usage
 from xsd.store.watches import Sight, Sights, Spot, Watch, WatchIndex, may_read
 
@@ -36,6 +37,13 @@ class Event:
         return f"Event({self.shown!r}, {self.watch.token!r})"
 
 
+EVENTS_MAX: Final = 4096
+"""Events that a guest's commit makes for guests, about; they take some 4 us each. What
+more would be told of it is lost: of nodes that this guest may change."""
+
+ALL_EVENTS: Final = 1 << 62
+"""In the place of that, no limit."""
+
 LOOKS_PER_WORK: Final = 8
 """Watchers that may not be told, or places below a removed node, that are as much work
 to look at as one node is to change."""
@@ -54,10 +62,12 @@ class Audience:
         "_callers",
         "_change",
         "_groups",
+        "_left",
         "_quotas",
         "_room",
         "_usage",
         "looks",
+        "lost",
     )
 
     def __init__(self, quotas: Quotas, usage: Usage) -> None:
@@ -68,13 +78,17 @@ class Audience:
         self._callers: list[Caller] = []
         self._change: Change | None = None
         self._groups: dict[Caller, list[Watch]] = {}
+        self._left = 0
         # How many watchers and places were looked at.
         self.looks = 0
+        # Whether there were more events than may be.
+        self.lost = False
 
-    def begin(self) -> None:
-        """Begin anew, with the room that there is now."""
+    def begin(self, most: int) -> None:
+        """Begin anew, with the room that there is now, and for so many events."""
         self._room.clear()
         self._change = None
+        self._left = most
         self.looks = 0
 
     def end(self) -> None:
@@ -100,6 +114,9 @@ class Audience:
         """Tell whether a watcher can be told something more."""
         if caller.privileged:
             return True
+        if self._left <= 0:
+            self.lost = True
+            return False
         room = self._room.get(caller.domid)
         if room is None:
             limit = self._quotas.limit(caller.domid, MEMORY)
@@ -110,7 +127,8 @@ class Audience:
         return room > 0
 
     def tell(self, caller: Caller, count: int) -> None:
-        """Count events that are due to a watcher."""
+        """Count events that are due to a guest."""
+        self._left -= count
         if caller.domid in self._room:
             self._room[caller.domid] -= count
 
@@ -121,6 +139,7 @@ def events_for(
     changes: list[Change],
     *,
     leaves_first: bool,
+    most: int = ALL_EVENTS,
 ) -> list[Event]:
     """The events that changes cause, in the order in which they are sent.
 
@@ -134,6 +153,7 @@ def events_for(
         changes: In their order.
         leaves_first: Whether the nodes of a removed tree are told from the leaves
             up, as for a single RM, or from the top down, as for a commit.
+        most: How many events guests are told, about.
 
     Returns:
         Events for those who may read the node or its parent, by its old or its new
@@ -142,7 +162,7 @@ def events_for(
     events: list[Event] = []
     if not index.count:
         return events
-    audience.begin()
+    audience.begin(most)
     told: set[Spot] = set()
     sights = Sights(index)
     for change in changes:
@@ -164,6 +184,17 @@ def events_for(
                 told.add(sight.spot)
     audience.end()
     return events
+
+
+def special_events(
+    index: WatchIndex, top: Node, name: bytes, domid: int, *, plain: bool, deep: bool
+) -> list[Event]:
+    """The events of a special name in a store; see `WatchIndex.special_hits`."""
+    node = find(top, (name,))
+    if node is None:
+        return []
+    hits = index.special_hits(name, node.perms, domid, plain=plain, deep=deep)
+    return [Event(watch, path) for watch, path in hits]
 
 
 def _tell_of(

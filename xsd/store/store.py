@@ -6,33 +6,28 @@ from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import DOMID_ANY
 from xsd.protocol.ops import FEATURES
 from xsd.protocol.path import ROOT, Path
-from xsd.protocol.perms import (
-    NONE,
-    READ,
-    Caller,
-    Entry,
-    Permissions,
-    owner_only,
-)
+from xsd.protocol.perms import NONE, READ, Caller, Entry, Permissions, owner_only
 from xsd.store.census import Census
 from xsd.store.changes import Cause, Change
 from xsd.store.clock import Clock
 from xsd.store.commit import prepare
 from xsd.store.domains import Domain, Domains
 from xsd.store.estate import settle
-from xsd.store.events import Audience, Event, events_for
+from xsd.store.events import (
+    ALL_EVENTS,
+    EVENTS_MAX,
+    Audience,
+    Event,
+    events_for,
+    special_events,
+)
 from xsd.store.exceeded import QuotaExceeded
 from xsd.store.live import Live
 from xsd.store.node import Node
-from xsd.store.quota import (
-    NODE_PERMISSIONS,
-    TRANSACTIONS,
-    WATCHES,
-    Quotas,
-)
+from xsd.store.quota import NODE_PERMISSIONS, TRANSACTIONS, WATCHES, Quotas
 from xsd.store.snapshots import OpenTransactions
 from xsd.store.transaction import Transaction
-from xsd.store.tree import Tree, find
+from xsd.store.tree import Tree
 from xsd.store.usage import Account, Usage
 from xsd.store.view import View
 from xsd.store.watches import Watch, WatchIndex
@@ -55,6 +50,7 @@ class Store:
         privileged: The domain that may do everything; dom0.
         live: The current state.
         watches: Every watch.
+        audience: Who is told, and whether somebody was not.
         domains: Every known domain.
         quotas: Limits.
         usage: What each domain uses.
@@ -66,8 +62,8 @@ class Store:
     """
 
     __slots__ = (
-        "_audience",
         "_listening",
+        "audience",
         "clock",
         "defects",
         "domains",
@@ -87,7 +83,7 @@ class Store:
         self.news: list[Change] = []
         self.quotas = Quotas(privileged_domid, self.clock)
         self.usage = Usage(self.clock)
-        self._audience = Audience(self.quotas, self.usage)
+        self.audience = Audience(self.quotas, self.usage)
         self.domains = Domains(census, self.clock)
         self.watches = WatchIndex()
         self.transactions = OpenTransactions()
@@ -273,7 +269,8 @@ class Store:
         self.usage.mentions.merge(made.growth.mentions)
         self.usage.displaced = live.tree.displaced
         self.transactions.expel_old(live.tree.displaced)
-        return self._tell(made.changes, leaves_first=False)
+        most = ALL_EVENTS if transaction.caller.privileged else EVENTS_MAX
+        return self._tell(made.changes, leaves_first=False, most=most)
 
     # Watches.
 
@@ -453,12 +450,8 @@ class Store:
         self, name: bytes, domid: int, *, plain: bool = True, deep: bool = True
     ) -> list[Event]:
         """The events of a special name; see `WatchIndex.special_hits`."""
-        node = find(self.live.tree.top, (name,))
-        if node is None:
-            return []
-        find_hits = self.watches.special_hits
-        hits = find_hits(name, node.perms, domid, plain=plain, deep=deep)
-        return [Event(watch, path) for watch, path in hits]
+        top = self.live.tree.top
+        return special_events(self.watches, top, name, domid, plain=plain, deep=deep)
 
     def view(self, transaction: Transaction | None) -> View:
         """What a request sees: its transaction, or the current state."""
@@ -476,14 +469,15 @@ class Store:
             return _NO_EVENTS
         return self._tell(live.take_changes(), leaves_first=True)
 
-    def _tell(self, changes: list[Change], *, leaves_first: bool) -> list[Event]:
+    def _tell(
+        self, changes: list[Change], *, leaves_first: bool, most: int = ALL_EVENTS
+    ) -> list[Event]:
         """The events for what has happened; see `events_for`."""
         if self._listening:
             self.news.extend(changes)
         try:
-            events = events_for(
-                self.watches, self._audience, changes, leaves_first=leaves_first
-            )
+            whom = self.watches, self.audience
+            events = events_for(*whom, changes, leaves_first=leaves_first, most=most)
         except Exception as defect:  # noqa: BLE001  what has happened stands
             self.defects.append(defect)
             return []
