@@ -7,7 +7,8 @@
 # make wheels   build wheels into dist, pure and compiled, and try them
 # make deb      build a Debian package into dist, compiled, or for all machines: PURE=1
 # make test-deb build both and try them in a fresh Debian 12; takes root and mmdebstrap
-# make fuzz     hostile guests against a daemon (SECONDS=300, SEED= of an earlier run)
+# make fuzz     hostile guests against a daemon (SECONDS=300, GUESTS=3, SEED= of an
+#               earlier run, XSD_TEST_PYTHON= of another build's environment)
 # make simulate whole engines in simulated worlds, replayed (SECONDS=300, SEED=)
 # make soak     a thousand domains come and go, three times (minutes)
 # make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
@@ -23,6 +24,8 @@ PYTHON ?= python3
 ARGS ?=
 SECONDS ?= 300
 SEED ?=
+GUESTS ?= 3
+export XSD_TEST_PYTHON
 
 here := $(CURDIR)
 bin := .venv/bin
@@ -88,7 +91,8 @@ test-deb: .venv/.develop
 	    $(bin)/python -m tests.packages.deb "$$compiled" "$$pure"
 
 fuzz: .venv/.develop
-	@$(bin)/python -m tests.soak.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+	@$(bin)/python -m tests.soak.fuzz --seconds $(SECONDS) --guests $(GUESTS) \
+	    $(if $(SEED),--seed $(SEED))
 
 simulate: .venv/.develop
 	@$(bin)/python -m tests.simulation.simulate --seconds $(SECONDS) \

@@ -3,7 +3,7 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import pytest
 from hypothesis import settings
@@ -29,14 +29,18 @@ def find_program(name: str, package: str) -> str:
 
     Raises:
         Skipped: If it is missing.
-        Failed: If it is missing in CI (XSD_CI=1), which installs the package.
+        Failed: If it is missing in CI, which installs the package.
     """
     # Debian keeps daemons outside a user's PATH.
     places = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
     found = shutil.which(name, path=places)
-    if found is not None:
-        return found
-    reason = f"{name} is missing: apt-get install {package}"
+    if found is None:
+        skip_or_fail(f"{name} is missing: apt-get install {package}")
+    return found
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip the test; in CI (XSD_CI=1), where nothing is to be missing, fail it."""
     if os.environ.get("XSD_CI") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -4,15 +4,18 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from typing import NamedTuple
 
 import pytest
 
-from tests.support.daemons import running_daemon
+from tests.support.daemons import daemon_socket
 from xsd.cli.main import main
 from xsd.client import Client
+
+__all__ = ["daemon_socket"]
 
 
 class Result(NamedTuple):
@@ -27,12 +30,6 @@ Run = Callable[..., Result]
 Follow = Callable[[str], None]
 
 
-@pytest.fixture(scope="session")
-def daemon_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The socket of a real daemon."""
-    yield from running_daemon(tmp_path_factory.mktemp("xs"))
-
-
 @pytest.fixture
 def client(daemon_socket: Path) -> Iterator[Client]:
     """A client of the daemon, in which there is no `/t`."""
@@ -43,18 +40,30 @@ def client(daemon_socket: Path) -> Iterator[Client]:
 
 
 @pytest.fixture
-def xsd(
+def called(
     daemon_socket: Path,
     capfdbinary: pytest.CaptureFixture[bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Run:
-    """Run `xsd` with some words in this process, on a store with an own `/t`."""
+    """Run the program in this process, by the name that is the first word."""
     monkeypatch.setenv("XENSTORED_PATH", str(daemon_socket))
 
     def run(*words: str | bytes) -> Result:
-        return _result([os.fsdecode(word) for word in words], capfdbinary)
+        monkeypatch.setattr(sys, "argv", [os.fsdecode(word) for word in words])
+        capfdbinary.readouterr()
+        try:
+            status = main()
+        except SystemExit as exit_:
+            status = exit_.code if isinstance(exit_.code, int) else -1
+        return Result(*capfdbinary.readouterr(), status)
 
     return run
+
+
+@pytest.fixture
+def xsd(called: Run) -> Run:
+    """Run `xsd` with some words, on a store with an own `/t`."""
+    return partial(called, "xsd")
 
 
 @pytest.fixture
@@ -82,31 +91,3 @@ def follow(xsd: Run) -> Follow:
         assert found == expected
 
     return run
-
-
-@pytest.fixture
-def called(
-    daemon_socket: Path,
-    capfdbinary: pytest.CaptureFixture[bytes],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Run:
-    """As `xsd`, with the name by which it is called as the first word."""
-    monkeypatch.setenv("XENSTORED_PATH", str(daemon_socket))
-
-    def run(*words: str) -> Result:
-        monkeypatch.setattr(sys, "argv", list(words))
-        return _result(None, capfdbinary)
-
-    return run
-
-
-def _result(
-    arguments: list[str] | None, capture: pytest.CaptureFixture[bytes]
-) -> Result:
-    capture.readouterr()
-    try:
-        status = main(arguments)
-    except SystemExit as exit_:
-        status = exit_.code if isinstance(exit_.code, int) else -1
-    captured = capture.readouterr()
-    return Result(captured.out, captured.err, status)

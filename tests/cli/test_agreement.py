@@ -50,7 +50,8 @@ ls -f /t/empty /t/a; ls /t/a/d; ls /t/none; ls /t/a /t/none; ls /t/; ls relative
 chmod /t/a n0; chmod /t/a r0 b0 w0; chmod -r /t/a r0; chmod -u /t/a/b r0;
 chmod -u -r /t/a/b b0; chmod /t/none r0; chmod -r /t/none r0; chmod -u /t/none r0;
 chmod /t//a r0; chmod /t/a x0; chmod /t/a r0 0; chmod /t/a n0 r5 b6 w7;
-watch -n 1 /t/a; watch -n 2 /t/a relative; watch -n 0 /t/a
+watch -n 1 /t/a; watch -n 2 /t/a relative; watch -n 0 /t/a;
+watch -n 2 /t/a @releaseDomain
 """
 
 COMMANDS = [
@@ -80,6 +81,7 @@ def fill(client: Client) -> None:
     client.rm("/t")
     for path, value in STORE.items():
         client.write(path, value)
+    client.set_permissions("/t/a/d", ["n0", "r5"])
 
 
 def contents(client: Client) -> dict[bytes, tuple[bytes, list[bytes], list[bytes]]]:
@@ -157,26 +159,9 @@ def test_refused_watch_says_what_the_original_says(
     )
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["read", "/t/a", "/t/none"],
-        ["write", "/t/a", "2"],
-        ["list", "/t"],
-        ["ls", "-fp", "/t"],
-        ["exists", "/t/none"],
-        ["rm", "/t/a/b"],
-        ["chmod", "/t/a", "n0", "r5"],
-        ["watch", "-n", "1", "/t"],
-    ],
-    ids=" ".join,
-)
+@pytest.mark.usefixtures("store")
 def test_link_by_the_name_of_the_original_stands_in_for_it(
-    store: Client,
-    tmp_path: Path,
-    daemon_socket: Path,
-    need_program: NeedProgram,
-    words: list[str],
+    tmp_path: Path, daemon_socket: Path, need_program: NeedProgram
 ) -> None:
     """So that scripts for the originals run where only `xsd` is installed."""
     script = tmp_path / "xsd"
@@ -185,14 +170,11 @@ def test_link_by_the_name_of_the_original_stands_in_for_it(
         "import sys\nfrom xsd.cli.main import main\nsys.exit(main())\n"
     )
     script.chmod(0o755)
-    link = tmp_path / f"xenstore-{words[0]}"
+    link = tmp_path / "xenstore-ls"
     link.symlink_to(script)
-    expected = original(words, daemon_socket, need_program)
-    expected_contents = contents(store)
-    fill(store)
+    expected = original(["ls", "-fp", "/t"], daemon_socket, need_program)
 
-    assert run([str(link), *words[1:]], daemon_socket) == expected
-    assert contents(store) == expected_contents
+    assert run([str(link), "-fp", "/t"], daemon_socket) == expected
 
 
 @pytest.mark.slow

@@ -276,14 +276,3 @@ def test_terminated_check_removes_its_node(acted: ActedDaemon) -> None:
     assert (out, err, process.returncode) == (b"", b"", 128 + signal.SIGTERM)
     assert acted.asked[-1] == Op.RM
     assert acted.nodes == {b"/tool": b""}
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "3601", "x", ""])
-def test_time_limit_is_checked(xsd: Run, text: str) -> None:
-    """A check without an end would be none."""
-    result = xsd("health", f"--timeout={text}")
-
-    assert (result.status, result.out) == (1, b"")
-    assert result.err.endswith(
-        f"{text!r} is no number of seconds over 0 and up to 3600\n".encode()
-    )

@@ -1,6 +1,5 @@
 """xsd.cli.main: the subcommand is found, and what goes wrong is told."""
 
-import os
 import re
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Result, Run
-from tests.support.daemons import client_environment, environment
+from tests.support.daemons import environment
 from xsd import __version__
 from xsd.cli.main import COMMANDS, ORIGINALS
 from xsd.client import Client
@@ -22,6 +21,7 @@ WORDS = {
     "watch": ["-n", "1", "/t"],
     "health": [],
 }
+SECONDS = "number of seconds over 0 and up to 3600"
 
 
 def test_help_lists_the_commands(xsd: Run) -> None:
@@ -58,29 +58,37 @@ def test_each_command_has_help_with_examples(
     assert f"  xsd {example}".encode() in examples
 
 
-def test_version(xsd: Run) -> None:
-    """One line."""
-    assert xsd("--version") == Result(f"xsd {__version__}\n".encode())
-
-
 @pytest.mark.parametrize(
-    ("words", "usage"),
+    ("words", "usage", "reason"),
     [
-        *((words, "") for words in ("", "nothing", "--nothing read /t")),
-        *((f"config {words}", "config ") for words in ("", "nothing", "-x")),
+        *((words, "", "") for words in ("", "nothing", "--nothing read /t")),
+        *((f"config {words}", "config ", "") for words in ("", "nothing", "-x")),
         *(
-            (f"tape {words}", "tape [-h] show|replay FILE\n")
+            (f"tape {words}", "tape [-h] show|replay FILE\n", "")
             for words in ("", "show", "eat record")
         ),
-        ("chmod /t/a", "chmod "),
+        ("chmod /t/a", "chmod ", ""),
+        ("read", "read ", "xsd read: the following arguments are required: PATH"),
+        ("read -x /t", "read ", "xsd read: unrecognized arguments: -x"),
+        ("write /t/a 1 /t/b", "write ", "xsd write: no value for path /t/b"),
+        # xenstore-watch takes any word for 0, and ends without having watched.
+        ("watch -n x /t", "watch ", "invalid int value: 'x'"),
+        # A check without an end would be none.
+        *(
+            (f"health --timeout={text}", "health ", f"{text!r} is no {SECONDS}")
+            for text in ("0", "-1", "nan", "inf", "3601", "x", "")
+        ),
     ],
 )
-def test_misuse_exits_with_status_1(xsd: Run, words: str, usage: str) -> None:
-    """As the xenstore-* tools do; the usage is shown."""
+def test_misuse_exits_with_status_1(
+    xsd: Run, words: str, usage: str, reason: str
+) -> None:
+    """As the xenstore-* tools do; the usage and the reason are shown."""
     result = xsd(*words.split())
 
     assert (result.status, result.out) == (1, b"")
     assert result.err.startswith(f"usage: xsd {usage}".encode())
+    assert result.err.endswith(f"{reason}\n".encode())
 
 
 @pytest.mark.parametrize("name", CLIENTS)
@@ -96,22 +104,19 @@ def test_missing_daemon_is_told(xsd: Run, tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ORIGINALS)
-def test_command_has_the_name_of_the_original_if_called_by_it(
-    called: Run, monkeypatch: pytest.MonkeyPatch, name: str
+def test_help_has_the_name_of_the_original_if_called_by_it(
+    called: Run, name: str
 ) -> None:
-    """In what it complains of, and in its help."""
-    program = f"xenstore-{name}".encode()
-    monkeypatch.setenv("XENSTORED_PATH", "/none")
+    """As what it complains of, which test_agreement compares."""
+    program = f"xenstore-{name}"
+    usage = f"usage: {program} [-h] [--socket PATH]".encode()
 
-    failed = called(f"/bin/xenstore-{name}", *WORDS.get(name, ["/t"]))
-    helped = called(f"xenstore-{name}", "--help")
-
-    assert (failed.status, failed.out) == (1, b"")
-    assert failed.err.startswith(program + b": no XenStore daemon listens at /none")
-    assert helped.out.startswith(b"usage: " + program + b" [-h] [--socket PATH]")
+    assert called(program, "--help").out.startswith(usage)
 
 
-@pytest.mark.parametrize("name", ["xenstore-serve", "xenstore-", "xenstore", "other"])
+@pytest.mark.parametrize(
+    "name", ["xsd", "xenstore-serve", "xenstore-", "xenstore", "other"]
+)
 def test_other_names_are_those_of_xsd(called: Run, name: str) -> None:
     """A copy of the program may be called as one likes; there is no xenstore-serve."""
     assert called(name, "--version") == Result(f"xsd {__version__}\n".encode())
@@ -142,38 +147,6 @@ def test_refusal_that_no_command_explains_is_told(
     assert xsd("rm", "-t", "/t/a") == Result(
         b"", b"xsd rm: EAGAIN: TRANSACTION_END refused\n", 1
     )
-
-
-def test_interrupt_is_status_130(xsd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a shell shows for a death by SIGINT."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Client, "read", interrupt)
-
-    assert xsd("read", "/t") == Result(b"", b"", 130)
-
-
-def test_reader_that_has_enough_is_no_error_of_ours(
-    client: Client, daemon_socket: Path
-) -> None:
-    """`xsd ls | head -1` prints no traceback."""
-    for number in range(40):
-        client.write(b"/t/%d" % number, b"x" * 4000)
-    reading, writing = os.pipe()
-    os.close(reading)
-
-    with os.fdopen(writing, "wb") as broken:
-        done = subprocess.run(
-            [sys.executable, "-m", "xsd", "ls", "-f", "/t"],
-            stdout=broken,
-            stderr=subprocess.PIPE,
-            check=False,
-            env=client_environment(daemon_socket),
-        )
-
-    assert (done.stderr, done.returncode) == (b"", 1)
 
 
 def test_client_commands_import_nothing_of_the_daemon() -> None:

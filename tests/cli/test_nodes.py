@@ -11,20 +11,6 @@ from tests.cli.conftest import Follow, Result, Run
 from xsd.client import Client
 
 RULES: Mapping[str, str] = {
-    "read prints escaped values, one a line, in the order asked for": r"""
-        $ write /t/a 'one\ntwo\000\xff' /t/b ''
-        $ read /t/b /t/a
-
-        one\ntwo\000\xff
-    """,
-    "write unescapes unless told not to": r"""
-        $ write /t/a '1\n\x00' /t/b ''
-        $ write --raw /t/c '1\n'
-        $ read /t/a /t/b /t/c
-        1\n\000
-
-        1\\n
-    """,
     "no option looks like a number; anything may follow --": """
         $ write /t/a -5
         $ write -- /t/b -5
@@ -78,23 +64,6 @@ def test_list_of_the_root_has_paths_with_one_slash(xsd: Run, client: Client) -> 
     client.mkdir("/t")
 
     assert b"\n/t\n" in b"\n" + xsd("list", "-p", "/").out
-
-
-def test_value_over_the_limit_fails(xsd: Run, client: Client) -> None:
-    """A request has 4,096 bytes at most, the path and its NUL included."""
-    client.mkdir("/t")
-
-    assert xsd("write", "/t/a", "x" * 4092).status == 1
-    assert client.directory("/t") == []
-
-
-def test_path_without_value_is_misuse(xsd: Run) -> None:
-    """Nothing is written, the usage is shown, and the status is 1."""
-    result = xsd("write", "/t/a", "1", "/t/b")
-
-    assert result.status == 1
-    assert result.err.startswith(b"usage: xsd write ")
-    assert result.err.endswith(b"xsd write: no value for path /t/b\n")
 
 
 def test_tidy_rm_of_a_relative_path(xsd: Run, client: Client) -> None:

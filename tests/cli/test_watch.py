@@ -9,7 +9,7 @@ from typing import IO
 
 import pytest
 
-from tests.cli.conftest import Follow, Result, Run
+from tests.cli.conftest import Result, Run
 from tests.support.daemons import client_environment
 from xsd.client import Client
 from xsd.protocol.errors import Errno, XenStoreError
@@ -36,26 +36,6 @@ def output(process: Watcher) -> IO[bytes]:
     """Return what a process prints."""
     assert process.stdout is not None
     return process.stdout
-
-
-@pytest.mark.usefixtures("client")
-def test_each_watch_prints_its_path_at_once(follow: Follow) -> None:
-    """The first events tell of no change; -n ends it, with 0 at once.
-
-    The token is the path, so the same path a second time is refused.
-    """
-    follow("""
-        $ watch -n 2 /t @releaseDomain
-        /t
-        @releaseDomain
-        $ watch -n 1 relative
-        relative
-        $ watch -n 0 /t
-        $ watch -n 1 /t//a
-        ! xsd watch: Unable to add watch on /t//a
-        $ watch -n 1 /t /t
-        ! xsd watch: Unable to add watch on /t
-    """)
 
 
 def test_changes_are_printed_as_they_come(watcher: Watcher, client: Client) -> None:
@@ -103,11 +83,3 @@ def test_depth_is_handed_on(xsd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         b"", b"xsd watch: Unable to add watch on /t with a depth: EINVAL\n", 1
     )
     assert asked == [(b"/t", b"/t", 1)]
-
-
-def test_count_must_be_a_number(xsd: Run) -> None:
-    """xenstore-watch takes any word for 0, and ends without having watched."""
-    result = xsd("watch", "-n", "x", "/t")
-
-    assert result.status == 1
-    assert result.err.endswith(b"invalid int value: 'x'\n")

@@ -5,15 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemons import running_daemon
+from tests.support.daemons import daemon_socket
 from tests.support.scripted import ScriptedDaemon
 from xsd.client import Client
 
-
-@pytest.fixture(scope="session")
-def daemon_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The socket of a real daemon."""
-    yield from running_daemon(tmp_path_factory.mktemp("xs"))
+__all__ = ["daemon_socket"]
 
 
 @pytest.fixture
@@ -34,13 +30,7 @@ def second(daemon_socket: Path) -> Iterator[Client]:
 
 
 @pytest.fixture
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory whose path is short enough for a socket."""
-    return tmp_path_factory.mktemp("xs")
-
-
-@pytest.fixture
-def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedDaemon]:
+def scripted(directory: Path) -> Iterator[ScriptedDaemon]:
     """A client and a daemon that says what it is told to."""
-    with ScriptedDaemon(tmp_path_factory.mktemp("xs")) as daemon:
+    with ScriptedDaemon(directory) as daemon:
         yield daemon

@@ -39,40 +39,6 @@ def test_watch_fires_at_once_and_for_each_change_of_anybody(
     assert events == [Event(path, b"token") for path in named]
 
 
-def test_same_watch_twice_is_eexist(client: Client) -> None:
-    """A path may be watched again with another token."""
-    client.watch("/t", "1")
-    client.watch("/t", "2")
-
-    with pytest.raises(XenStoreError, match=r"^EEXIST"):
-        client.watch("/t", "1")
-
-
-def test_unwatch_ends_a_watch(client: Client) -> None:
-    """A second time there is none."""
-    client.watch("/t", "1")
-    client.unwatch("/t", "1")
-    assert client.next_event(PATIENCE_S) == Event(b"/t", b"1")
-
-    client.write("/t/a", b"")
-
-    assert client.next_event(0) is None
-    with pytest.raises(XenStoreError, match=r"^ENOENT"):
-        client.unwatch("/t", "1")
-
-
-def test_reset_ends_watches_and_transactions(client: Client) -> None:
-    """As if the connection were new."""
-    client.watch("/t", "1")
-    transaction = client.transaction()
-
-    client.reset_watches()
-
-    client.watch("/t", "1")
-    with pytest.raises(XenStoreError, match=r"^ENOENT"):
-        transaction.read("/t")
-
-
 def test_transaction_runs_again_after_a_conflict(
     client: Client, second: Client
 ) -> None:
@@ -138,22 +104,9 @@ def test_no_attempts_is_a_mistake(scripted: ScriptedDaemon) -> None:
         scripted.client.run_transaction(lambda _: None, attempts=0)
 
 
-def test_control_returns_the_answer(client: Client) -> None:
-    """Without the NUL at its end."""
-    assert b"quota" in client.control("help")
-    assert not client.control("help").endswith(b"\0")
-
-
-def test_domain_zero_is_introduced_and_no_other(client: Client) -> None:
-    """A domain has a home whether it exists or not, and cannot be released twice."""
-    assert client.is_domain_introduced(0)
-    assert not client.is_domain_introduced(5)
-    assert client.get_domain_path(5) == b"/local/domain/5"
-    with pytest.raises(XenStoreError, match=r"^ENOENT"):
-        client.release(5)
-
-
 OK = (b"OK\0", None)
+N0_R5 = [b"n0", b"r5"]
+INTRODUCED = (call("is_domain_introduced", 5), Op.IS_DOMAIN_INTRODUCED, b"5\0")
 
 
 @pytest.mark.parametrize(
@@ -163,9 +116,21 @@ OK = (b"OK\0", None)
         (call("read", "/ä"), Op.READ, b"/\xc3\xa4\0", b"1", b"1"),
         # Depth is a third string, and left out where none is given: older daemons
         # refuse it.
+        (call("write", "/a", b"\0\xff"), Op.WRITE, b"/a\0\0\xff", *OK),
+        (call("mkdir", "/a"), Op.MKDIR, b"/a\0", *OK),
+        (call("rm", "/a"), Op.RM, b"/a\0", *OK),
+        (call("directory", "/a"), Op.DIRECTORY, b"/a\0", b"c\0b\0", [b"c", b"b"]),
+        (call("directory", "/a"), Op.DIRECTORY, b"/a\0", b"", []),
+        (call("get_permissions", "/a"), Op.GET_PERMS, b"/a\0", b"n0\0r5\0", N0_R5),
+        (call("set_permissions", "/a", N0_R5), Op.SET_PERMS, b"/a\0n0\0r5\0", *OK),
         (call("watch", "/a", b"t"), Op.WATCH, b"/a\0t\0", *OK),
         (call("watch", "/a", b"u", depth=0), Op.WATCH, b"/a\0u\x000\0", *OK),
+        (call("unwatch", "/a", b"t"), Op.UNWATCH, b"/a\0t\0", *OK),
         (call("control", "print", b"a"), Op.CONTROL, b"print\0a\0", b"yes", b"yes"),
+        (call("control", "help"), Op.CONTROL, b"help\0", b"it\0", b"it"),
+        (call("get_domain_path", 5), Op.GET_DOMAIN_PATH, b"5\0", b"/home\0", b"/home"),
+        (*INTRODUCED, b"T\0", True),
+        (*INTRODUCED, b"F\0", False),
         (call("introduce", 5, 100, 7), Op.INTRODUCE, b"5\x00100\x007\0", *OK),
         (call("release", 5), Op.RELEASE, b"5\0", *OK),
         (call("resume", 5), Op.RESUME, b"5\0", *OK),

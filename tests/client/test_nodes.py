@@ -8,15 +8,6 @@ from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.ops import Op
 
 
-def test_value_comes_back_as_written(client: Client) -> None:
-    """Any byte is allowed in it, NUL too; text and bytes name the same node."""
-    value = bytes(range(256))
-
-    client.write(b"/t/a", value)
-
-    assert client.read("/t/a") == value
-
-
 def test_nul_in_a_path_is_refused_without_asking(client: Client) -> None:
     """The daemon would see a shorter path, or a value."""
     with pytest.raises(XenStoreError, match=r"^EINVAL.*NUL"):
@@ -34,23 +25,6 @@ def test_missing_node_is_enoent(client: Client) -> None:
         assert (caught.value.errno, caught.value.path) == (Errno.ENOENT, b"/t/none")
 
 
-def test_nodes_are_made_listed_and_removed(client: Client) -> None:
-    """In the order of making; MKDIR keeps an old node, RM of a missing one is none."""
-    client.mkdir("/t/b/c")
-    client.write("/t/b", b"1")
-    client.mkdir("/t/b")
-    client.mkdir("/t/a")
-
-    assert (client.read("/t/b"), client.read("/t/b/c")) == (b"1", b"")
-    assert client.directory("/t") == [b"b", b"a"]
-    assert client.directory("/t/a") == []
-
-    client.rm("/t/b")
-    client.rm("/t/b")
-
-    assert client.directory("/t") == [b"a"]
-
-
 def test_exists_is_about_enoent_only(scripted: ScriptedDaemon) -> None:
     """That a node may not be read does not say that there is none."""
     scripted.answer(Op.READ, b"")
@@ -61,13 +35,6 @@ def test_exists_is_about_enoent_only(scripted: ScriptedDaemon) -> None:
     assert not scripted.client.exists("/a")
     with pytest.raises(XenStoreError, match="EACCES"):
         scripted.client.exists("/a")
-
-
-def test_permissions_come_back_as_set(client: Client) -> None:
-    """Text or bytes go in, bytes come out."""
-    client.set_permissions("/t", ["n0", b"r5", "b6"])
-
-    assert client.get_permissions("/t") == [b"n0", b"r5", b"b6"]
 
 
 def test_directory_over_4096_bytes_comes_in_parts(client: Client) -> None:

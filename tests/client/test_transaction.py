@@ -36,20 +36,6 @@ def test_exception_aborts(client: Client) -> None:
     assert not client.exists("/t/a")
 
 
-def test_conflict_raises_eagain(client: Client, second: Client) -> None:
-    """Somebody else changed what was read: a block cannot run again by itself."""
-    client.write("/t/a", b"1")
-
-    transaction = client.transaction()
-    value = transaction.read("/t/a")
-    second.write("/t/a", b"2")
-    transaction.write("/t/a", value + b"+")
-    with pytest.raises(XenStoreError, match=r"^EAGAIN"):
-        transaction.commit()
-
-    assert client.read("/t/a") == b"2"
-
-
 def test_block_may_end_its_transaction_itself(client: Client) -> None:
     """Then the end of the block does nothing more."""
     with client.transaction() as transaction:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from xsd.client import Client, DisconnectedError, Event, NotListeningError, Transport
+from tests.support.scripted import Prepared
+from xsd.client import Client, DisconnectedError, Event, NotListeningError
 from xsd.client.transport import SocketTransport
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
@@ -39,6 +40,7 @@ def test_a_path_that_nobody_listens_at_is_told_with_the_reason(directory: Path) 
     ):
         with pytest.raises(NotListeningError) as caught:
             Client(str(path))
+        assert (caught.value.path, caught.value.reason) == (str(path), reason)
         assert str(caught.value) == f"no XenStore daemon listens at {path}: {reason}"
 
 
@@ -81,28 +83,6 @@ def test_socket_carries_bytes_both_ways(directory: Path) -> None:
     with pytest.raises(DisconnectedError, match="the daemon has closed"):
         transport.send(b"there", None)
     transport.close()
-
-
-class Prepared(Transport):
-    """A way to no daemon: it answers with what was prepared."""
-
-    def __init__(self, *received: bytes) -> None:
-        self.received = list(received)
-        self.sent = b""
-        self.limits: list[float | None] = []
-        self.closed = 0
-
-    def send(self, data: bytes, timeout: float | None) -> None:
-        self.sent += data
-        self.limits.append(timeout)
-
-    def receive(self, timeout: float | None) -> bytes:
-        if not self.received:
-            raise DisconnectedError("no more")
-        return self.received.pop(0)
-
-    def close(self) -> None:
-        self.closed += 1
 
 
 def test_client_works_over_any_transport() -> None:

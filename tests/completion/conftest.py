@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
-from tests.cli.conftest import client, daemon_socket, xsd
+from tests.cli.conftest import called, client, daemon_socket, xsd
 from tests.support.checks import ran
 from tests.support.daemons import environment
 
-__all__ = ["client", "daemon_socket", "xsd"]
+__all__ = ["called", "client", "daemon_socket", "xsd"]
 
 COMPLETION: Final = Path(__file__).resolve().parents[2] / "completion" / "xsd.bash"
 

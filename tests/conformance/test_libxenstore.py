@@ -132,22 +132,6 @@ def test_permissions_are_a_list_of_domains_and_rights(xs: Handle) -> None:
     assert xs.permissions(b"/t") == perms
 
 
-@pytest.mark.parametrize(
-    ("path", "owner", "number"),
-    [(b"/none", 0, ENOENT), (b"/t", 77, ENOENT), (b"/t/", 0, EINVAL)],
-)
-def test_permissions_that_are_refused_set_errno(
-    xs: Handle, path: bytes, owner: int, number: int
-) -> None:
-    """No such node; no such domain; no path."""
-    xs.write(b"/t", b"")
-
-    with pytest.raises(OSError, match=os.strerror(number)):
-        xs.set_permissions(path, [Perm(owner, 0)])
-
-    assert xs.permissions(b"/t") == [Perm(0, 0)]
-
-
 def test_watches_report_changes_by_others(xs: Handle, other: Handle) -> None:
     """The first event comes at once; the descriptor can be polled."""
     xs.watch(b"/t", b"a token")
@@ -167,18 +151,6 @@ def test_watches_report_changes_by_others(xs: Handle, other: Handle) -> None:
     other.write(b"/t/a", b"")
     assert xs.directory(b"/t") == [b"a"]
     assert xs.check_watch() is None
-
-
-def test_a_watch_can_be_registered_once_and_removed_once(xs: Handle) -> None:
-    """EEXIST and ENOENT; path and token together name it."""
-    xs.watch(b"/t", b"1")
-    xs.watch(b"/t", b"2")
-
-    with pytest.raises(FileExistsError):
-        xs.watch(b"/t", b"1")
-    xs.unwatch(b"/t", b"1")
-    with pytest.raises(FileNotFoundError):
-        xs.unwatch(b"/t", b"1")
 
 
 def test_a_transaction_is_seen_by_others_when_it_is_committed(

@@ -35,13 +35,6 @@ def is_refusal(ran: Ran) -> bool:
     return ran.code == 3 and ran.out == b"" and b"\ncheck\t\n" in ran.err
 
 
-def test_check_finds_nothing_wrong(xs: Tools) -> None:
-    """The whole store is looked over; OK means that this was done."""
-    assert xs("write", "/t/a", "1", "/t/b", "2") == Ran()
-
-    assert xs.control("check") == Ran(out=b"OK\n")
-
-
 def test_help_lists_the_commands(xs: Tools) -> None:
     """One a line, a tab before the arguments."""
     ran = xs.control("help")
@@ -50,12 +43,6 @@ def test_help_lists_the_commands(xs: Tools) -> None:
     known = b"check log logfile memreport print quota quota-soft help"
     assert ran.code == 0
     assert set(known.split()) <= commands
-
-
-@pytest.mark.parametrize("text", ["hello", "", "two\nlines \x1b[31m"])
-def test_print_takes_any_text(xs: Tools, text: str) -> None:
-    """For the log; the client is told nothing but OK."""
-    assert xs.control("print", text) == Ran(out=b"OK\n")
 
 
 def test_quota_prints_the_limits(xs: Tools) -> None:
@@ -185,11 +172,3 @@ def test_a_log_that_cannot_be_opened_is_an_error(ours: Peer, tmp_path: Path) -> 
     assert xs.control("print", "still here") == Ran(out=b"OK\n")
     settle(xs)
     assert b'"text": "still here"' in log.read_bytes()
-
-
-def test_without_a_command_it_prints_its_usage(xs: Tools) -> None:
-    """No request is made."""
-    ran = xs.control()
-
-    assert ran.code == 2
-    assert ran.err.startswith(b"Usage:\n")

@@ -1,4 +1,4 @@
-"""Debian's xenstore-* programs: every option, exit status and output."""
+"""Debian's xenstore-* programs: what they ask, exit status and output."""
 
 import re
 import shlex
@@ -8,17 +8,6 @@ from typing import Final
 import pytest
 
 from tests.conformance.programs import PATIENCE_S, Ran, Tools
-
-USAGES = {
-    "read": b"[-h] [-p] [-s] [-R] key [...]",
-    "write": b"[-h] [-s] [-R] key value [...]",
-    "list": b"[-h] [-p] [-s] key [...]",
-    "ls": b"[-h] [-f] [-p] [-s] [path]",
-    "exists": b"[-h] [-p] [-s] key [...]",
-    "rm": b"[-h] [-s] [-t] key [...]",
-    "chmod": b"[-h] [-u] [-r] [-s] key <mode [modes...]>",
-    "watch": b"[-h] [-n NR] key",
-}
 
 _COLUMN: Final = ". " * 26
 _REFUSED: Final = "! Error occurred setting permissions on"
@@ -194,12 +183,6 @@ ON_AN_EMPTY_STORE: Final[dict[str, str]] = {
 }
 
 
-def misused(mode: str) -> Ran:
-    """What a program says when it is used wrongly or asked for help."""
-    name = b"xenstore-" + mode.encode()
-    return Ran(1, err=name + b": Usage: " + name + b" " + USAGES[mode] + b"\n")
-
-
 def play(xs: Tools, script: str) -> None:
     """Run the programs of a script; they must print what stands in it."""
     for line in re.sub(r"\n *\|", "|", script).split("\n")[1:-1]:
@@ -229,38 +212,6 @@ def test_programs_print_and_end_as_they_should(small: Tools, rule: str) -> None:
 def test_programs_do_so_on_an_empty_store(xs: Tools, rule: str) -> None:
     """With what they write themselves."""
     play(xs, ON_AN_EMPTY_STORE[rule])
-
-
-@pytest.mark.parametrize(
-    ("mode", "words"),
-    [
-        # Help is no request: no daemon can change it, so it shows the programs work.
-        *[(mode, ["-h"]) for mode in USAGES],
-        # All but xenstore-ls want a path.
-        *[(mode, []) for mode in USAGES if mode != "ls"],
-        # An option of another program, or a word too few.
-        *(("write", ["/t"]), ("write", ["/t", "1", "/u"]), ("exists", ["-p", "/t"])),
-        *(("ls", ["-R", "/t"]), ("list", ["-f", "/t"]), ("read", ["-n", "3", "/t"])),
-        *(("rm", ["-p", "/t"]), ("chmod", ["-t", "/t", "n0"])),
-    ],
-)
-def test_a_program_used_wrongly_prints_its_usage(
-    xs: Tools, mode: str, words: list[str]
-) -> None:
-    """With status 1, and nothing has been asked of the daemon before that."""
-    assert xs(mode, *words) == misused(mode)
-    assert xs("exists", "/t") == Ran(1)
-
-
-def test_one_program_does_the_work_of_all(small: Tools) -> None:
-    """`xenstore read` is xenstore-read."""
-    program = small.path("read").removesuffix("-read")
-
-    assert small.run(program, "read", "/t/a") == Ran(out=b"1\n")
-    assert small.run(program, "ls", "/t/b") == Ran(out=b'c = "2"\n')
-    assert small.run(program, "rm", "/t/b") == Ran()
-    assert small.run(program, "exists", "/t/b") == Ran(1)
-    assert small.run(program, "unknown").code == 1
 
 
 def test_read_shows_bytes_that_cannot_be_printed_as_escapes(xs: Tools) -> None:

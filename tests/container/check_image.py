@@ -73,13 +73,6 @@ def test_image_has_the_tool(engine: Engine, tool: str) -> None:
     assert container.logs().startswith(f"xenstore-{tool}: no XenStore daemon listens")
 
 
-def test_words_after_the_image_are_options_or_a_command(engine: Engine) -> None:
-    """Options are the daemon's."""
-    by_option = engine.run(command=("--version",))
-    assert by_option == engine.run(command=("xsd", "serve", "--version"))
-    assert by_option.startswith("xsd serve (xsd) ")
-
-
 # Whose it is
 
 

@@ -37,9 +37,9 @@ def held() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(directory: Path) -> Iterator[Place]:
     """A directory without a daemon yet."""
-    with Place(tmp_path_factory.mktemp("xs")) as found:
+    with Place(directory) as found:
         yield found
 
 
@@ -51,10 +51,10 @@ class Manager:
         address: What NOTIFY_SOCKET is to be.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.address = str(path)
+    def __init__(self, address: str) -> None:
+        self.address = address
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._sock.bind(str(path))
+        self._sock.bind(address.replace("@", "\0", 1))
         self._sock.settimeout(PATIENCE_S)
 
     def hear(self) -> str:
@@ -75,6 +75,6 @@ class Manager:
 @pytest.fixture
 def manager(place: Place) -> Iterator[Manager]:
     """A service manager."""
-    found = Manager(place.path / "notify")
+    found = Manager(f"{place.path}/notify")
     yield found
     found.close()

@@ -1,6 +1,5 @@
 """Settings: defaults < file < environment < command line."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -164,28 +163,6 @@ def test_an_impossible_value_is_refused(key: str, value: str, reason: str) -> No
 
     assert refused.value.key == key
     assert str(refused.value) == f"{key}: {reason}"
-
-
-def test_a_configuration_cannot_be_changed() -> None:
-    """It is made once, before the start."""
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        Config().foreground = True  # type: ignore[misc]
-
-
-def test_who_has_made_a_setting_is_known(tmp_path: Path) -> None:
-    """A file, an option or nobody."""
-    file = tmp_path / "xsd.toml"
-    file.write_text("[quota]\nnodes = 1\nwatches = 2\n")
-
-    settings = Origin.of({}, [("config", str(file)), ("entry-nb", "3")]).read()
-
-    assert settings.file == file
-    for key, value, source in (
-        ("quota.watches", 2, str(file)),
-        ("quota.nodes", 3, "--entry-nb"),
-        ("quota.transactions", 10, "default"),
-    ):
-        assert (settings.values[key], settings.sources[key]) == (value, source)
 
 
 def test_trace_switches_of_the_command_line_change_those_of_the_file() -> None:

@@ -8,14 +8,13 @@ import select
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.support.processes import (
-    PATIENCE_S,
     Place,
+    connect,
     descriptors,
     end,
     memory,
@@ -45,15 +44,6 @@ def many() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield min(MANY, hard - 200)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def connect(path: Path) -> socket.socket:
-    """Connect a socket that does only what the test says."""
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # With a time limit it would fail at once where many wait to be accepted.
-    client.connect(str(path))
-    client.settimeout(PATIENCE_S)
-    return client
 
 
 def is_cut_off(client: socket.socket) -> bool:
@@ -102,28 +92,6 @@ def test_thousands_of_idle_clients_cost_others_nothing(
     wait_until(lambda: descriptors(process.pid) <= files, "descriptors are left open")
     round_trips(place, 100)
     assert end(process) == 0
-
-
-def test_clients_that_come_and_go_leave_nothing(place: Place) -> None:
-    """Neither descriptors nor watches nor transactions."""
-    process = place.start()
-    round_trips(place, 1)
-    files = descriptors(process.pid)
-    for number in range(1000):
-        with connect(place.socket) as client:
-            client.send(encode_frame(Op.WATCH, 1, 0, b"/t\0%d\0" % number))
-            client.send(encode_frame(Op.TRANSACTION_START, 2, 0, b"\0"))
-            if number % 2:
-                assert client.recv(1)
-
-    with place.client() as client:
-        wait_until(lambda: descriptors(process.pid) <= files + 1, "some are left open")
-        usage = client.request(Op.CONTROL, b"quota\x000\0").split()
-        assert client.request(Op.CONTROL, b"check\0") == b"OK\0"
-    assert usage[usage.index(b"watches") + 2] == b"0"
-    assert usage[usage.index(b"transactions") + 2] == b"0"
-    assert end(process) == 0
-    assert place.lines("store.checked")[0]["faults"] == 0
 
 
 def deaf_watcher(place: Place) -> socket.socket:

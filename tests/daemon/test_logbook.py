@@ -16,6 +16,7 @@ from tests.support.descriptors import open_descriptors
 from xsd.daemon import logbook
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import FileSink, StreamSink
+from xsd.engine.loglimit import AT_ONCE
 from xsd.protocol.errors import Errno, XenStoreError
 
 EVIL = b'log\n{"event": "forged"}\x1b[2J\xff'
@@ -62,6 +63,19 @@ def test_the_log_goes_to_another_file_from_then_on(
     assert lines(tmp_path / "first")[-1]["file"] == str(second)
     assert events(second) == ["after"]
     assert second.stat().st_mode & 0o777 == 0o600
+
+
+def test_who_sends_it_back_and_forth_fills_no_log(
+    tmp_path: Path, kept: Log, second: Path
+) -> None:
+    """It goes where it is sent all the same."""
+    for _ in range(100):
+        for path in (tmp_path / "first", second):
+            kept.redirect(bytes(path))
+    say("after")
+
+    assert len(events(tmp_path / "first")) + len(events(second)) <= AT_ONCE + 2
+    assert events(second)[-1] == "after"
 
 
 def test_a_file_that_is_there_is_added_to(kept: Log, second: Path) -> None:

@@ -4,6 +4,8 @@ import fcntl
 import io
 import json
 import os
+import re
+import socket
 import syslog
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ import structlog
 from hypothesis import given
 from hypothesis.strategies import binary, text
 
+from tests.support.descriptors import files_of
 from xsd.daemon.logsetup import (
     FileSink,
     StreamSink,
@@ -199,21 +202,69 @@ def test_a_full_disk_does_not_stop_the_daemon() -> None:
     sink.write("info", "after the end")
 
 
-def test_a_daemon_without_standard_error_logs_to_syslog(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Each level has syslog's severity of that name."""
-    lines: list[tuple[int, str]] = []
-    monkeypatch.setattr(syslog, "syslog", lambda *line: lines.append(line))
-    sink = open_sink(Config())
-
-    configure(sink, log_level="debug")
-    structlog.get_logger().warning("quota.reached")
+def test_a_line_that_is_cut_ends_there(tmp_path: Path) -> None:
+    """The disk is full in its middle; once there is room the next one is whole."""
+    path = tmp_path / "log"
+    sink = FileSink(path)
+    with files_of(10):
+        sink.write("info", "begun")
+        sink.write("info", "cut off")
+        sink.write("info", "lost")
+    sink.write("info", "whole")
+    sink.write("info", "as well")
     sink.close()
 
-    assert isinstance(sink, SyslogSink)
-    assert lines[0][0] == syslog.LOG_WARNING
-    assert json.loads(lines[0][1])["event"] == "quota.reached"
+    assert path.read_text() == "begun\ncut \nwhole\nas well\n"
+
+
+def syslog_at(path: Path) -> socket.socket:
+    """A syslog that listens."""
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    found.bind(str(path))
+    found.settimeout(10)
+    return found
+
+
+def test_a_daemon_without_standard_error_logs_to_syslog(tmp_path: Path) -> None:
+    """As syslog(3) does, each level with the severity of that name."""
+    path = tmp_path / "log"
+    assert isinstance(open_sink(Config()), SyslogSink)
+    sink = SyslogSink(str(path))
+    configure(sink, log_level="debug")
+    log = structlog.get_logger()
+    with syslog_at(path) as listener:
+        log.warning("quota.reached")
+        line = listener.recv(1000).decode()
+    found = re.fullmatch(
+        r"<(\d+)>\w{3} [ \d]\d [\d:]{8} xenstored\[(\d+)\]: (.*)", line
+    )
+    assert found is not None
+    assert int(found[1]) == syslog.LOG_DAEMON | syslog.LOG_WARNING
+    assert int(found[2]) == os.getpid()
+    assert json.loads(found[3])["event"] == "quota.reached"
+
+    # It is gone, and then it is started anew.
+    log.info("lost")
+    path.unlink()
+    log.info("lost")
+    with syslog_at(path) as listener:
+        log.info("heard")
+        assert b"heard" in listener.recv(1000)
+        log.info("more")
+        assert b"more" in listener.recv(1000)
+    sink.close()
+    sink.close()
+
+
+def test_a_syslog_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
+    """Lines are lost, clients are served."""
+    path = tmp_path / "log"
+    sink = SyslogSink(str(path))
+    with syslog_at(path) as listener:
+        for _ in range(2000):
+            sink.write("info", "x" * 500)
+        assert listener.recv(1000).endswith(b": " + b"x" * 500)
+    sink.close()
 
 
 def test_the_log_goes_to_the_trace_file_or_to_standard_error(tmp_path: Path) -> None:

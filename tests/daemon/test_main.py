@@ -16,6 +16,7 @@ from xsd.client import Client
 from xsd.daemon import main
 from xsd.daemon.main import _log_loop_error, raise_descriptor_limit
 from xsd.daemon.settings import Config
+from xsd.engine.loglimit import AT_ONCE, LogLimit
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.ops import Op
 
@@ -74,20 +75,6 @@ def test_a_log_file_that_cannot_be_opened_is_done_without(place: Place) -> None:
 
 
 @pytest.mark.slow
-def test_refused_requests_are_logged_with_the_reason(place: Place) -> None:
-    """Who, what, and why; that a node is missing is for debugging only."""
-    process = place.start()
-    with place.client() as client:
-        assert refused(client, Op.RM, b"/\0") == "EINVAL"
-        assert refused(client, Op.READ, b"/none\0") == "ENOENT"
-    assert end(process) == 0
-
-    (line,) = place.lines("request.refused")
-    assert (line["domid"], line["request"], line["errno"]) == (0, "RM", "EINVAL")
-    assert (line["path"], line["reason"]) == ("/", "the root cannot be removed")
-
-
-@pytest.mark.slow
 def test_nothing_a_client_sends_forges_a_line_or_moves_a_terminal(place: Place) -> None:
     """Each line is JSON of printable ASCII with an event that the daemon has."""
     process = place.start("--log-level", "debug")
@@ -108,6 +95,8 @@ def test_nothing_a_client_sends_forges_a_line_or_moves_a_terminal(place: Place) 
     assert end(process) == 0
 
     assert all(byte == 0x0A or 0x20 <= byte < 0x7F for byte in place.log.read_bytes())
+    for line in place.lines("request.refused"):
+        assert (line["domid"], line["errno"]) == (0, "EINVAL")
     events = [line["event"] for line in place.lines()]
     told = ["request.refused"] * 9 + ["control.print"]
     assert events == ["daemon.serving", *told, "daemon.stopped"]
@@ -129,14 +118,20 @@ def test_a_log_whose_reader_is_gone_is_no_reason_to_end(place: Place) -> None:
 
 
 def test_a_defect_in_a_callback_of_the_loop_is_logged(log: io.StringIO) -> None:
-    """The daemon goes on: the other clients have done nothing."""
+    """The daemon goes on; but not without end, and a log that fails is no matter."""
     loop = asyncio.new_event_loop()
     context = {"message": "callback failed", "exception": KeyError("nothing")}
 
-    _log_loop_error(loop, context)
+    limit = LogLimit()
+    for _ in range(AT_ONCE + 1):
+        _log_loop_error(limit, loop, context)
     loop.close()
+    written = log.getvalue().splitlines()
+    assert len(written) == AT_ONCE
+    log.close()
+    _log_loop_error(LogLimit(), loop, context)
 
-    line = json.loads(log.getvalue())
+    line = json.loads(written[0])
     assert (line["event"], line["reason"]) == ("loop.failed", "callback failed")
     assert "KeyError: 'nothing'" in line["exception"]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.descriptors import files_of, open_descriptors
 from xsd.daemon.pidfile import PidFile, PidFileHeldError
 
 # A lock of lockf belongs to a process, so the rival must be another one.
@@ -50,6 +51,17 @@ def test_it_has_the_process_id_and_is_removed_at_the_end(path: Path) -> None:
         assert path.stat().st_mode & 0o777 == 0o600
 
     assert not path.exists()
+
+
+def test_a_full_disk_is_an_error_that_leaves_nothing(path: Path) -> None:
+    """Whoever starts it is told, and can try again."""
+    before = open_descriptors()
+    with files_of(0), pytest.raises(OSError, match="File too large"):
+        PidFile(path).acquire()
+    assert not path.exists()
+    assert open_descriptors() == before
+    with PidFile(path):
+        assert path.exists()
 
 
 def test_a_stale_file_is_taken_over(path: Path) -> None:
@@ -115,9 +127,3 @@ def test_a_file_that_somebody_put_in_its_place_is_left_alone(path: Path) -> None
     PidFile(path).release()
 
     assert path.read_text() == "theirs"
-
-
-def test_a_missing_directory_is_an_os_error(tmp_path: Path) -> None:
-    """The caller says which file it was."""
-    with pytest.raises(FileNotFoundError, match="no-such-directory"):
-        PidFile(tmp_path / "no-such-directory" / "pid").acquire()

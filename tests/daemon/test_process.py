@@ -1,13 +1,12 @@
 """The daemon as a process: how it starts, what it leaves behind, how it ends."""
 
 import fcntl
+import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -17,6 +16,7 @@ from tests.daemon.conftest import Manager
 from tests.support.processes import (
     PATIENCE_S,
     Place,
+    connect,
     end,
     end_background,
     listener_of,
@@ -26,14 +26,6 @@ from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 
 pytestmark = pytest.mark.slow
-
-
-def raw_client(path: Path) -> socket.socket:
-    """Connect a socket that does only what the test says."""
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    client.settimeout(PATIENCE_S)
-    client.connect(str(path))
-    return client
 
 
 # The end.
@@ -53,9 +45,7 @@ def test_no_client_holds_up_the_end(
     assert pid_file.read_text() == f"{process.pid}\n"
     assert place.socket.stat().st_mode & 0o777 == 0o600
     with ExitStack() as held:
-        idle, half, deaf = (
-            held.enter_context(raw_client(place.socket)) for _ in range(3)
-        )
+        idle, half, deaf = (held.enter_context(connect(place.socket)) for _ in range(3))
         half.sendall(b"\x02\0\0")
         deaf.setblocking(False)
         request = encode_frame(Op.DIRECTORY, 1, 0, b"/\0") * 100
@@ -121,6 +111,19 @@ def test_a_second_daemon_on_a_socket_is_refused(place: Place, fork: list[str]) -
         " another xenstored is serving there\n"
     )
     assert place.answers()
+
+
+def test_a_lock_on_the_directory_holds_up_nobody(place: Place) -> None:
+    """Anybody may open it, and lock it for ever."""
+    place.rundir.mkdir()
+    with ExitStack() as held:
+        directory = os.open(place.rundir, os.O_RDONLY)
+        held.callback(os.close, directory)
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        process = place.start("--hypervisor", "emulated")
+
+        assert end(process) == 0
+        assert sorted(place.rundir.iterdir()) == []
 
 
 def test_of_many_daemons_at_once_one_serves(place: Place) -> None:

@@ -1,5 +1,6 @@
 """The recording of what changes the state."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,25 @@ def test_a_full_disk_ends_the_recording_only() -> None:
     )
 
 
+def test_a_pipe_that_nobody_reads_ends_the_recording_only(tmp_path: Path) -> None:
+    """As a full disk does; without a reader it does not begin."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="No such device"):
+        FileTape(pipe, 0)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    tape = FileTape(pipe, 0)
+    with capture_logs() as logs:
+        for _ in range(100):
+            for _ in range(100):
+                tape.take(Input(WENT, 1, connection=1))
+            tape.end_turn()
+    tape.close()
+    os.close(reader)
+
+    assert [line["event"] for line in logs] == ["record.failed"]
+
+
 # In the daemon.
 
 
@@ -156,7 +176,7 @@ async def test_a_recording_that_cannot_be_made_is_no_start(tmp_path: Path) -> No
 
 
 @on_uvloop
-async def test_a_start_that_fails_leaves_the_recording_of_the_other(
+async def test_a_start_that_fails_leaves_socket_and_recording_of_the_other(
     tmp_path: Path,
 ) -> None:
     """Two daemons that are started with the same words."""
@@ -168,3 +188,4 @@ async def test_a_start_that_fails_leaves_the_recording_of_the_other(
         with pytest.raises(OSError, match="another xenstored is serving there"):
             Service(config).start()
         assert file.read_text("ascii") == "recorded"
+        assert path.is_socket()

@@ -29,16 +29,17 @@ class Running:
         logs: Formats and levels that the log was given.
     """
 
-    def __init__(self, file: Path, *options: tuple[str, str]) -> None:
+    def __init__(self, file: Path) -> None:
         self.file = file
         self.changes: list[dict[str, Value]] = []
         self.logs: list[tuple[str, str]] = []
-        settings = Origin.of({"XSD_CONFIG": str(file)}, options).read()
+        settings = Origin.of({"XSD_CONFIG": str(file)}, []).read()
         self.reloader = Reloader(settings, self._change, self._log)
 
-    def reload(self, text: str) -> Sequence[Mapping[str, Any]]:
-        """Write the file and reload it; return what was logged."""
-        self.file.write_text(text)
+    def reload(self, text: str | None = None) -> Sequence[Mapping[str, Any]]:
+        """Reload the file, with another text if there is one; return what is logged."""
+        if text is not None:
+            self.file.write_text(text)
         with structlog.testing.capture_logs() as lines:
             self.reloader.reload()
         return lines
@@ -117,28 +118,9 @@ def test_a_reload_is_logged(file: Path) -> None:
     assert (line["event"], line["log_level"]) == ("config.not_reloaded", "error")
     problems = [problem.split(": ")[1] for problem in line["problems"]]
     assert problems == ["quota.watches", "log.level"]
-
-
-def test_a_file_that_is_gone_changes_nothing(file: Path) -> None:
-    """It was named, so somebody wants it."""
-    running = Running(file)
     file.unlink()
-
-    with structlog.testing.capture_logs() as lines:
-        running.reloader.reload()
-
-    assert running.changes == []
-    assert lines[0]["problems"] == [f"{file}: No such file or directory"]
-
-
-def test_the_command_line_still_wins(file: Path) -> None:
-    """As at the start."""
-    running = Running(file, ("entry-nb", "9"))
-
-    lines = running.reload(NODES_6)
-
-    assert running.changes == [{}]
-    assert [line["event"] for line in lines] == ["config.reloaded"]
+    (line,) = running.reload()
+    assert line["problems"] == [f"{file}: No such file or directory"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import ClassVar, final
 import pytest
 
 from tests.support.services import on_uvloop, serve_client, serving, with_client
+from tests.transport.support import Peer
 from xsd.client import Client
 from xsd.daemon.daemonize import StartError
 from xsd.daemon.logbook import Log
@@ -54,14 +55,6 @@ def limits(store: Store) -> dict[str, int]:
     return {name: store.quotas.get(-1, name) for name in store.quotas.names()}
 
 
-def make_orphan(dom0: Client) -> None:
-    """Have a domain leave a node to others."""
-    dom0.introduce(5, 1, 1)
-    dom0.write("/own", b"")
-    dom0.set_permissions("/own", [b"n5"])
-    dom0.release(5)
-
-
 def test_clients_and_pretended_domains_are_served(path: Path, config: Config) -> None:
     """On the socket, on a ring and on the domain's own socket."""
 
@@ -80,15 +73,6 @@ def test_clients_and_pretended_domains_are_served(path: Path, config: Config) ->
             host.kill(5)
 
     serve_client(config, talk)
-
-
-@on_uvloop
-async def test_a_start_that_fails_leaves_nothing_behind(config: Config) -> None:
-    """Another daemon's socket least of all."""
-    async with serving(config):
-        with pytest.raises(OSError, match="another xenstored is serving there"):
-            Service(config).start()
-        assert config.socket.exists()
 
 
 def test_a_hypervisor_that_is_not_there_is_an_error(path: Path) -> None:
@@ -244,7 +228,10 @@ def test_orphans_are_kept_if_that_is_wanted(config: Config, *, keep: bool) -> No
     """Else they go with their owner."""
 
     def talk(dom0: Client) -> None:
-        make_orphan(dom0)
+        dom0.introduce(5, 1, 1)
+        dom0.write("/own", b"")
+        dom0.set_permissions("/own", [b"n5"])
+        dom0.release(5)
         assert dom0.exists("/own") == keep
         if keep:
             assert dom0.get_permissions("/own") == [b"n0"]
@@ -265,19 +252,12 @@ async def test_the_time_that_events_may_wait_can_be_changed(config: Config) -> N
 
 
 @on_uvloop
-async def test_limits_and_orphans_can_be_changed(config: Config) -> None:
+async def test_limits_can_be_changed(config: Config) -> None:
     """Each by its key; the others stay as they are."""
-
-    def talk(dom0: Client) -> None:
-        make_orphan(dom0)
-        assert dom0.get_permissions("/own") == [b"n0"]
-
     async with serving(config) as service:
         before = limits(service.store)
-        changes = {"quota.memory": 8, "quota.soft.memory": 9}
-        service.change({**changes, "domains.keep-orphans": True})
+        service.change({"quota.memory": 8, "quota.soft.memory": 9})
         assert limits(service.store) == {**before, "memory": 8, "soft-memory": 9}
-        await asyncio.to_thread(with_client, config, talk)
 
 
 @on_uvloop
@@ -297,6 +277,20 @@ async def test_a_service_may_be_stopped_twice(config: Config) -> None:
     async with serving(config) as service:
         service.stop()
         service.stop()
+
+
+@on_uvloop
+async def test_an_end_takes_no_time_for_what_clients_have(config: Config) -> None:
+    """They are cut off; their watches go with the process."""
+    async with serving(config) as service:
+        peer = Peer(str(config.socket))
+        for _ in range(2):
+            await peer.watch(b"/a", os.urandom(4).hex().encode())
+        service.stop()
+        assert await peer.rest() == []
+        assert service.store.usage.watches.used == {0: 2}
+        assert service.status == "connections: 0, guests: 0"
+        peer.close()
 
 
 def test_notices_reach_the_log(log: io.StringIO) -> None:

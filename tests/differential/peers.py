@@ -12,7 +12,7 @@ from typing import Final, final
 from tests.differential.compare import Comparison, Report
 from tests.differential.model import Sequence as Steps
 from tests.differential.model import Step, ask
-from tests.differential.session import CLOSED, SILENT, Lens, Session
+from tests.differential.session import CLOSED, SILENT, Session
 from tests.support.daemons import Daemon, start_c_peer, start_xsd
 from xsd.protocol.ops import Op
 
@@ -130,19 +130,13 @@ class Pair:
         self._against_itself = against_itself
         self._peers: list[Peer] = []
 
-    def compare(self, sequence: Steps, lens: Lens | None = None) -> Report:
-        """Run a sequence on both.
-
-        Args:
-            sequence: What to do.
-            lens: Changes what the second daemon's clients receive.
-        """
+    def compare(self, sequence: Steps) -> Report:
+        """Run a sequence on both."""
         self._start()
         for peer in self._peers:
             for domid in sequence.domains:
                 peer.add_domain(domid)
         reference, subject = (Session(peer.socket) for peer in self._peers)
-        subject.lens = lens
         try:
             report = Comparison(reference, subject).run(sequence)
         finally:

@@ -6,7 +6,6 @@ and events that the daemon merges while they wait cannot depend on timing.
 """
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, final
 
@@ -60,23 +59,18 @@ SILENT: Final = -2
 Outcome = dict[int, list[Message]]
 """What each connection received because of a step; no entry for nothing."""
 
-Lens = Callable[[int, list[Message]], list[Message]]
-"""Changes what a connection received: for tests of the comparison itself."""
-
 
 @final
 class Session:
     """Connections to one daemon while it runs one sequence.
 
     Attributes:
-        lens: Changes what connections received, for tests of the comparison.
         extra_starts: By connection, transactions that the runner started
             beside those of the sequence; ids are reported as if it had not.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.lens: Lens | None = None
         self._links: dict[int, _Link] = {}
         self._slots: dict[tuple[int, str], int] = {}
         self._generations: dict[bytes, list[bytes]] = {}
@@ -116,8 +110,6 @@ class Session:
             messages = [
                 self._message(number, raw, sent) for raw in link.receive_until_sync()
             ]
-            if messages and self.lens:
-                messages = self.lens(number, messages)
             if messages:
                 outcome[number] = messages
 

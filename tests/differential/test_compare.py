@@ -9,7 +9,7 @@ import pytest
 
 from tests.differential.compare import Comparison, Report
 from tests.differential.model import Step, sequence
-from tests.differential.session import CLOSED, Message, Outcome
+from tests.differential.session import CLOSED, SILENT, Message, Outcome
 from xsd.protocol.ops import Op
 
 OK = b"OK\0"
@@ -79,6 +79,28 @@ DIFFERENCES: Final[dict[str, Row]] = {
     "an event after the reply": (
         *("write /a", (BEFORE,), (of(reply(Op.WRITE), event("/a")),)),
         "differs",
+    ),
+    "an event that is lost": ("write /a", (BEFORE,), (WRITTEN,), "differs"),
+    "an event that comes twice": (
+        *("write /a", (BEFORE,), (of(event("/a"), *BEFORE[0]),)),
+        "differs",
+    ),
+    "events in another order": (
+        "write /a; rm /",
+        (WRITTEN, of(event("/a/b"), event("/a"), reply(Op.RM))),
+        (WRITTEN, of(event("/a"), event("/a/b"), reply(Op.RM))),
+        "differs",
+    ),
+    "another error": ("read /a", (REFUSED,), (of(error("ENOENT")),), "differs"),
+    "a generation that stays": (
+        "part /a 0",
+        (of(reply(Op.DIRECTORY_PART, b"<generation 1>\0b\0")),),
+        (of(reply(Op.DIRECTORY_PART, b"<generation 0>\0b\0")),),
+        "differs",
+    ),
+    "no answer": (
+        *("write /a", (WRITTEN,), (of(Message(SILENT, (0, True), b"")),)),
+        "(no answer)",
     ),
     "an event to another connection than the one that C tells": (
         "write /a",

@@ -126,7 +126,7 @@ def test_the_level_is_that_of_the_source(call: Call) -> None:
         assert level == first.value
     elif name_of(call.node) == "note_defect":
         assert level == "error"
-    elif call.event == "request.refused":
+    elif call.event in {"request.refused", "log.left_out"}:
         assert level == "info"
     else:
         assert level == "trace"

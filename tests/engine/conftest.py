@@ -5,10 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.engine.support import Client
+from tests.support.replaying import assert_replays
 from xsd.engine import Engine
 from xsd.engine.inputs import MemoryTape
-from xsd.engine.replay import replay
-from xsd.engine.state import describe, differences
 from xsd.store import Store
 from xsd.store.check import verify
 
@@ -21,13 +20,11 @@ def engine() -> Iterator[Engine]:
     takes the tape away because it goes past the inputs.
     """
     engine = Engine(Store())
-    tape = engine.tape = MemoryTape()
+    engine.tape = MemoryTape()
     yield engine
     assert verify(engine.store) == []
     if engine.tape is not None:
-        again = Engine(Store())
-        replay(again, tape.inputs)
-        assert differences(describe(engine), describe(again)) == []
+        assert_replays(engine)
     for connection in engine.connections:
         engine.disconnect(connection)
     assert verify(engine.store) == []

@@ -125,3 +125,8 @@ def guest_at_home(engine: Engine, domid: int) -> Client:
 def told(engine: Engine) -> list[str]:
     """Names of what the log was told since the last call."""
     return [notice.event for notice in engine.take_notices()]
+
+
+def path_of(levels: int) -> bytes:
+    """A relative path of so many levels."""
+    return b"/".join([b"x"] * levels)

@@ -31,16 +31,6 @@ def test_connection_shows_its_number_and_domain(connection: Connection) -> None:
     assert connection.home == b"/local/domain/5"
 
 
-def test_transaction_ids_begin_at_1_and_go_up(connection: Connection) -> None:
-    """An id that was given up is not taken up again (C xenstored)."""
-    assert [connection.keep(opened()) for _ in range(2)] == [1, 2]
-    connection.transactions.clear()
-    third = opened()
-
-    assert connection.keep(third) == 3
-    assert connection.transactions == {3: third}
-
-
 def test_ids_go_round_without_0_and_those_in_use(connection: Connection) -> None:
     """They are 32 bits wide, and 0 means no transaction."""
     for _ in range(2):

@@ -24,31 +24,25 @@ RULES = {
     "a guest waits until others have read what it caused": f"""
         {AT_ITS_TALLY}
         set_quota 5 outstanding 3; 5 hear -> -
-        a hear -> {THREE}; turn; 5 hear -> read=v
-    """,
+        a hear -> {THREE}; turn; 5 hear -> read=v""",
     "or are gone": f"{AT_ITS_TALLY}; a leave; turn; 5 hear -> read=v",
     "or it may have more": f"""
-        {AT_ITS_TALLY}; set_quota 5 outstanding 4; turn; 5 hear -> read=v
-    """,
+        {AT_ITS_TALLY}; set_quota 5 outstanding 4; turn; 5 hear -> read=v""",
     "or it may have any number": f"""
-        {AT_ITS_TALLY}; set_quota 5 outstanding 0; turn; 5 hear -> read=v
-    """,
+        {AT_ITS_TALLY}; set_quota 5 outstanding 0; turn; 5 hear -> read=v""",
     "a waiting guest goes on as soon as one event was read completely": f"""
         {AT_ITS_TALLY}
-        a read_but_one_byte; busy -> False; a read_that; turn; 5 hear -> read=v
-    """,
+        a read_but_one_byte; busy -> False; a read_that; turn; 5 hear -> read=v""",
     # Who reads nothing has its own trouble only.
     "what dom0 causes holds nobody up, and is no guest's": f"""
         node /a r0; limit -1 outstanding 3; 5 watch /a t -> OK /a:t
         {";".join(f"write /a/{number} v" for number in range(9))}
         5 tally -> 0
-        5 read /a -> {" ".join(f"/a/{number}:t" for number in range(9))} v
-    """,
+        5 read /a -> {" ".join(f"/a/{number}:t" for number in range(9))} v""",
     # At once, whenever its transport ends the connection.
     "a domain that ends lets those go on who waited for it": """
         node /a b5; limit -1 outstanding 1; 6 watch /a t -> OK /a:t
-        5 write /a v; 5 post read /a; gone 6; turn; 5 hear -> read=v
-    """,
+        5 write /a v; 5 post read /a; gone 6; turn; 5 hear -> read=v""",
 }
 
 

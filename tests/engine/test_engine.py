@@ -7,16 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.engine.script import Verb, lines_of, play, request
-from tests.engine.support import (
-    Client,
-    guest_of,
-    refusal,
-    run,
-    take_bytes,
-    told,
-)
+from tests.engine.support import Client, guest_of, refusal, run, take_bytes, told
 from xsd.engine import HIGH_WATER, Connection, Engine
-from xsd.engine.engine import GUEST_TURN, TURN, TURN_OF_ALL
+from xsd.engine.core import Core
+from xsd.engine.engine import GUEST_TURN, TURN
+from xsd.engine.schedule import FEW
 from xsd.engine.state import describe
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
@@ -39,22 +34,22 @@ PATHS = "get_domain_path=/local/domain/5, "
 # `dirty` are the connections whose links are to be told, by number; dom0's is 1, a 2.
 RULES = {
     "connections are numbered as they come, and a number is never used again": """
-        a hear; a leave; come 0; connections -> 1 3
-    """,
+        a hear; a leave; come 0; connections -> 1 3""",
     # Those that a request has given something to send.
     "dirty connections are told once": """
         a watch /a t -> OK /a:t; b hear; dirty -> 2; feed write /a 1; feed read /a; turn
-        dirty -> 2 1; dirty -> -; a hear -> /a:t
-    """,
+        dirty -> 2 1; dirty -> -; a hear -> /a:t""",
+    # What comes is queued.
+    "nothing is answered before the turn": f"""
+        busy -> False; {ASK} busy -> True; hear -> -; dirty -> -
+        one_turn; dirty -> 1; busy -> False; hear -> {PATHS}""",
     # Not even what looks like a request, and it is told once, to link and log.
     "nothing is read after a bad header": """
         bad_header; turn; dirty -> 1; log -> connection.broken
-        post write /a v; end_input; log -> -; a read /a -> ENOENT
-    """,
+        post write /a v; end_input; log -> -; a read /a -> ENOENT""",
     "bad header behind a backlog waits for it": f"""
         {ASK * (TURN + 1)} bad_header; one_turn; state -> open
-        one_turn; state -> closing; hear -> {PATHS * (TURN + 1)}
-    """,
+        one_turn; state -> closing; hear -> {PATHS * (TURN + 1)}""",
     # Then the link is told once more, and what still comes is not read.
     **{
         f"end of input waits for the last of {count} replies": f"""
@@ -67,37 +62,30 @@ RULES = {
     "disconnected client is not served": f"""
         {f"a {ASK}" * (TURN + 1)} one_turn; a leave; a backlog -> 0
         a state -> closing lost; a hear -> -; a post write /b v; dirty -> -
-        read /b -> ENOENT
-    """,
+        read /b -> ENOENT""",
     # A transport may meet the end of a connection twice, or begin a lost one anew.
     "second disconnect does nothing": """
-        a hear; a leave; a leave; a anew; connections -> 1; log -> -
-    """,
+        a hear; a leave; a leave; a anew; connections -> 1; log -> -""",
     # Whatever becomes of it (measured on C).
     "many requests at once are answered in order, one reply for each": """
         feed write /a 1; feed read /a; feed rm /a; feed read /a; feed mkdir /a/; turn
-        hear -> write=OK read=1 rm=OK ENOENT EINVAL
-    """,
+        hear -> write=OK read=1 rm=OK ENOENT EINVAL""",
     "what comes while others wait is answered after them": f"""
         {ASK * (TURN + 1)} one_turn; feed get_domain_path 6; turn
-        hear -> {PATHS * (TURN + 1)} get_domain_path=/local/domain/6,
-    """,
+        hear -> {PATHS * (TURN + 1)} get_domain_path=/local/domain/6,""",
     # The transport logs them after each turn.
     "notices are taken once": "rm / -> EINVAL; log -> request.refused; log -> -",
     # Until its transport ends it, what still comes is thrown away.
     "lost connection is not read": """
         1 hear; release 1; 1 state -> lost; 1 post get_domain_path 1
-        1 backlog -> 0; 1 hear -> -
-    """,
+        1 backlog -> 0; 1 hear -> -""",
     "half a request is no request when its client leaves": """
-        a half write /a v; a leave; read /a -> ENOENT
-    """,
+        a half write /a v; a leave; read /a -> ENOENT""",
     # Nothing of an open transaction was ever seen by others.
     "disconnect takes watches and transactions away": """
         1 watch /a t -> OK /a:t; 1 watch @releaseDomain t -> OK @releaseDomain:t
         1 start -> 1,; 1 start -> 2,; 1 t1 read /a -> EACCES; 1 uses -> 2 2
-        1 leave; 1 uses -> 0 0; faults -> -; write /a v; 1 hear -> -
-    """,
+        1 leave; 1 uses -> 0 0; faults -> -; write /a v; 1 hear -> -""",
 }
 
 
@@ -128,18 +116,6 @@ VERBS: dict[str, Verb] = {
 def test_connections(engine: Engine, rule: str) -> None:
     """Each rule as the script that shows it."""
     play(engine, RULES[rule], VERBS)
-
-
-def test_nothing_is_answered_before_the_turn(engine: Engine, dom0: Client) -> None:
-    """What comes is queued; that there is something says `busy`."""
-    queued = [engine.busy]
-    engine.feed(dom0.connection, ONE)
-    queued.append(engine.busy)
-
-    assert queued == [False, True]
-    assert (dom0.connection.outbox.size, engine.take_dirty()) == (0, [])
-    engine.turn(0)
-    assert (engine.take_dirty(), engine.busy) == ([dom0.connection], False)
 
 
 REQUESTS = "watch /a t; write /a 1; read /a; directory /; read /no; reset"
@@ -210,21 +186,48 @@ def test_turn_is_limited_and_goes_on_later(
 
 
 def test_a_turn_is_limited_over_all_clients_of_dom0(engine: Engine) -> None:
-    """The others come first in the next one, and so do guests."""
-    count = TURN_OF_ALL // TURN + 2
-    connections = [engine.connect(0) for _ in range(count)]
+    """Those with many requests share it; guests come in the next one."""
+    connections = [engine.connect(0) for _ in range(3)]
     guest = guest_of(engine).connection
     for each in (*connections, guest):
         engine.feed(each, ONE * (TURN + 1))
     engine.turn(0)
-    left = [len(each.backlog) for each in connections]
-    assert left == [1] * (count - 2) + [TURN + 1] * 2
+    left = TURN + 1 - TURN // 3
+    assert [len(each.backlog) for each in connections] == [left] * 3
     assert len(guest.backlog) == TURN + 1
     engine.turn(0)
 
     assert len(guest.backlog) == TURN + 1 - GUEST_TURN
-    left = [len(each.backlog) for each in connections]
-    assert left == [0] * (count - 2) + [1] * 2
+
+
+def test_who_has_few_requests_need_not_wait_for_those_with_many(engine: Engine) -> None:
+    """However many they are; and they get on, too, in order, however many have few."""
+    busy = [engine.connect(0) for _ in range(20)]
+    for each in busy:
+        engine.feed(each, ONE * 3 * FEW)
+    engine.turn(0)
+    some = [engine.connect(0) for _ in range(TURN // FEW)]
+    for turn in range(1, 5):
+        for each in some:
+            engine.feed(each, ONE * FEW)
+        engine.turn(0)
+        assert [len(each.backlog) for each in some] == [0] * len(some)
+        answered = [3 - len(each.backlog) // FEW for each in busy]
+        first = TURN // FEW + turn
+        assert answered == [1] * first + [0] * (len(busy) - first)
+
+
+def test_no_turn_is_longer_for_many_clients(engine: Engine) -> None:
+    """With few requests or many, as often as one has to go on: a few more at most."""
+    for count in (1, FEW, FEW + 1, TURN) * TURN:
+        engine.feed(engine.connect(0), ONE * count)
+    waiting = sum(len(each.backlog) for each in engine.connections)
+    while engine.busy:
+        engine.turn(0)
+        left = sum(len(each.backlog) for each in engine.connections)
+        assert 0 < waiting - left <= TURN + 2 * FEW
+        waiting = left
+    assert waiting == 0
 
 
 def test_who_does_not_read_is_not_answered_beyond_high_water(dom0: Client) -> None:
@@ -319,6 +322,26 @@ def test_a_connection_that_cannot_be_served_concerns_nobody_else(
 
 
 @pytest.mark.pure_only
+def test_a_connection_that_cannot_be_served_ends_even_without_memory(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When nothing can be said of it either; else its request would be due for ever."""
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    client = Client(engine)
+    engine.feed(client.connection, ONE)
+    monkeypatch.setattr(Engine, "_serve", fail)
+    monkeypatch.setattr(Core, "note_defect", fail)
+    with pytest.raises(MemoryError):
+        engine.turn(0)
+
+    assert client.connection.lost
+    assert client.connection in engine.take_dirty()
+
+
+@pytest.mark.pure_only
 def test_to_ask_changes_nothing(engine: Engine) -> None:
     """Whatever is asked of it, however often, the next turn does the same."""
     guest, dom0 = guest_of(engine), Client(engine)
@@ -330,9 +353,9 @@ def test_to_ask_changes_nothing(engine: Engine) -> None:
     names = [*Connection.__slots__, "wants_input"]
 
     def state() -> list[str]:
-        queues = (schedule.privileged, schedule.guests, schedule.times)
+        queues = (schedule.privileged, schedule.with_many, schedule.guests)
         values = [getattr(each, name) for each in engine.connections for name in names]
-        return [*map(str, queues), *map(str, values)]
+        return [*map(str, (*queues, schedule.times)), *map(str, values)]
 
     before = state()
     for _ in range(3):

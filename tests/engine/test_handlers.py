@@ -1,9 +1,11 @@
 """xsd.engine.handlers: what each request does, through whole frames."""
 
+from itertools import product
+
 import pytest
 
 from tests.engine.script import play
-from tests.engine.support import OK, Client, event, guest_of
+from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
@@ -67,8 +69,14 @@ NO_PATHS = (
 ).split(b"|")
 
 
-@pytest.mark.parametrize("op", [*PLAIN, *SPECIAL])
-@pytest.mark.parametrize("path", NO_PATHS)
+SPECIAL_NAMES = [b"@", b"@releaseDomain", b"@releaseDomain/5", b"@x"]
+"""Only watches and permissions know them."""
+
+
+@pytest.mark.parametrize(
+    ("op", "path"),
+    [*product([*PLAIN, *SPECIAL], NO_PATHS), *product(PLAIN, SPECIAL_NAMES)],
+)
 @pytest.mark.parametrize("inside", [False, True])
 def test_what_is_no_path_is_einval(
     engine: Engine, op: Op, path: bytes, *, inside: bool
@@ -83,129 +91,77 @@ def test_what_is_no_path_is_einval(
             client.ok(Op.TRANSACTION_END, b"T\0", tx)
 
 
-@pytest.mark.parametrize("op", PLAIN)
-@pytest.mark.parametrize("path", [b"@", b"@releaseDomain", b"@releaseDomain/5", b"@x"])
-def test_special_name_is_einval_where_it_may_not_stand(
-    dom0: Client, op: Op, path: bytes
-) -> None:
-    """Only watches and permissions know such names."""
-    assert dom0.errno(op, naming(op, path)) is EINVAL
-
-
-@pytest.mark.parametrize("path", [b"@", b"@x", b"@a b", b"@a//b/", b"@releaseDomain/5"])
-def test_special_name_that_does_not_exist(dom0: Client, path: bytes) -> None:
-    """It has no permissions; but any of them may be watched."""
-    for op in (Op.GET_PERMS, Op.SET_PERMS, Op.UNWATCH):
-        assert dom0.errno(op, naming(op, path)) is ENOENT
-    assert dom0.ask(Op.WATCH, path + b"\0t\0") == [(Op.WATCH, OK), event(path, b"t")]
-    assert dom0.reply(Op.UNWATCH, path + b"\0t\0") == (Op.UNWATCH, OK)
-
-
 LONGEST = "/" + "x" * 2047
 
-NODES: dict[str, str] = {
+RULES: dict[str, str] = {
     # The domain's home is not counted.
     "path over 2048 bytes is einval for a guest and not for dom0": f"""
         1 read {LONGEST} -> EACCES; 1 read {LONGEST}x -> EINVAL
         1 read /local/domain/1{LONGEST} -> EACCES; 1 watch @{LONGEST} t -> EINVAL
-        read {LONGEST}x -> ENOENT; write /{"x" * 4094}
-    """,
+        read {LONGEST}x -> ENOENT; write /{"x" * 4094}""",
     "any bytes are written and read, up to a payload less the path": f"""
         write /a; read /a -> ''; write /a \0; read /a -> ,
         write /a a\0b\xff; read /a -> a,b\xff
-        write /a {"x" * 4093}; read /a -> {"x" * 4093}
-    """,
+        write /a {"x" * 4093}; read /a -> {"x" * 4093}""",
     "relative path is below the home of the client's domain": """
         write name zero; write /local/domain/7; perms /local/domain/7 n7
         7 write name seven; read /local/domain/0/name -> zero
-        read /local/domain/7/name -> seven; 7 read name -> seven
-    """,
-    "two special names have permissions, also inside a transaction": """
-        get_perms @introduceDomain -> n0,; get_perms @releaseDomain -> n0,r32757,
-        start -> 1,; t1 perms @releaseDomain n0 r5
-        t1 get_perms @releaseDomain -> n0,r5,; get_perms @releaseDomain -> n0,r32757,
-        t1 end T; get_perms @releaseDomain -> n0,r5,
-    """,
+        read /local/domain/7/name -> seven; 7 read name -> seven""",
+    "special name that does not exist has no permissions": "\n".join(
+        f"{request} -> ENOENT"
+        for name in ("@", "@x", "@a␣b", "@a//b/", "@releaseDomain/5")
+        for request in (f"get_perms {name}", f"perms {name} n0", f"unwatch {name} t")
+    ),
     # The order of checks of C (do_set_perms).
     "set_perms looks at entries, then the owner, then the path": """
         perms @x x7 -> EINVAL; perms @x n7 -> ENOENT; perms /a/ n7 -> ENOENT
-        perms /a/ n0 -> EINVAL; perms /no n0 -> ENOENT
-    """,
+        perms /a/ n0 -> EINVAL; perms /no n0 -> ENOENT""",
     # Before a malformed entry, owner or path (measured on C).
     "too many permissions of a guest come first": """
         1 perms a n1 r1 r2 r3 r4 r5 -> ENOSPC; 1 perms a x1 r1 r2 r3 r4 r5 -> ENOSPC
         1 perms a n77 r1 r2 r3 r4 r5 -> ENOSPC; 1 perms a/ n1 r1 r2 r3 r4 r5 -> ENOSPC
     """,
+    # A NUL more at the end; the generation is that of the directory.
+    "directory_part has generation and names from the offset": """
+        mkdir /d/one; mkdir /d/two; directory_part /d 0 -> 9,one,two,,
+        directory_part /d 4 -> 9,two,,; directory_part /d 8 -> 9,,
+        directory_part /d -1 -> 9,,; directory_part /no 0 -> ENOENT
+        start -> 1,; t1 rm /d; t1 directory_part /d 0 -> ENOENT""",
     # C ends with a null pointer here, since a socket has no domain.
     "domid_any from a socket is for every domain": """
         write /a v; 9 read /a -> EACCES; perms /a n0 r32757; get_perms /a -> n0,r32757,
         9 read /a -> v; 9 write /a v -> EACCES; perms /a n0 b32757
-        get_perms /a -> n0,b32757,; 9 read /a -> v
-    """,
+        get_perms /a -> n0,b32757,; 9 read /a -> v""",
     "domid_any may own a node, and every domain has all rights then": """
-        write /a v; perms /a n32757; 9 write /a w; read /a -> w
-    """,
-}
-
-TRANSACTIONS: dict[str, str] = {
+        write /a v; perms /a n32757; 9 write /a w; read /a -> w""",
     "requests in a transaction see it and others do not": """
         a watch /a t -> OK /a:t; start -> 1,; t1 write /a/x 1; t1 mkdir /a/y
         t1 mkdir /a/z; t1 rm /a/z; t1 perms /a/x n0 r5; t1 read /a/x -> 1
         t1 directory /a -> x,y,; t1 get_perms /a/x -> n0,r5,; read /a/x -> ENOENT
-        a hear -> -; t1 end T; a hear -> /a/x:t /a/y:t; a get_perms /a/x -> n0,r5,
-    """,
+        a hear -> -; t1 end T; a hear -> /a/x:t /a/y:t; a get_perms /a/x -> n0,r5,""",
     "refused request does not spoil its transaction (measured on C)": """
         start -> 1,; t1 read /bad␣path -> EINVAL; t1 rm / -> EINVAL; t1 end X -> EINVAL
-        t1 write /a v; t1 end T; read /a -> v
-    """,
+        t1 write /a v; t1 end T; read /a -> v""",
     "discarded transaction leaves nothing, and its id is unknown then": """
         watch / t -> OK /:t; start -> 1,; t1 write /a v; t1 end F; read /a -> ENOENT
-        t1 end F -> ENOENT
-    """,
+        t1 end F -> ENOENT""",
     # The client begins anew with another id.
     "conflict is eagain and the transaction is gone": """
         start -> 1,; t1 read /tool -> ''; write /tool v; t1 end T -> EAGAIN
-        t1 end T -> ENOENT; start -> 2,
-    """,
+        t1 end T -> ENOENT; start -> 2,""",
     "end without a transaction is enoent, after a look at what to do": """
-        end T -> ENOENT; end F -> ENOENT; end X -> EINVAL
-    """,
+        end T -> ENOENT; end F -> ENOENT; end X -> EINVAL""",
     "payload of transaction_start does not matter": """
-        start -> 1,; start '' -> 2,; start ~x -> 3,; start abc def -> 4,
-    """,
+        start -> 1,; start '' -> 2,; start ~x -> 3,; start abc def -> 4,""",
     "an id is not used by what is refused for a quota": """
         limit 1 transactions 1; 1 start -> 1,; 1 start -> ENOSPC; 1 t1 end F
-        1 start -> 2,
-    """,
+        1 start -> 2,""",
     "transactions do not nest, and the one that is open goes on": """
-        start -> 1,; t1 start -> EBUSY; t1 end T
-    """,
+        start -> 1,; t1 start -> EBUSY; t1 end T""",
 }
 
 
-@pytest.mark.parametrize("rule", [*NODES, *TRANSACTIONS])
+@pytest.mark.parametrize("rule", RULES)
 def test_nodes_and_transactions(engine: Engine, rule: str) -> None:
     """Each rule as the script that shows it."""
-    play(engine, (NODES | TRANSACTIONS)[rule])
-
-
-def test_directory_part_has_generation_and_names_from_the_offset(dom0: Client) -> None:
-    """A NUL more at the end; the generation changes with the names."""
-    for name in (b"one", b"two"):
-        dom0.ok(Op.MKDIR, b"/d/" + name + b"\0")
-    op, payload = dom0.reply(Op.DIRECTORY_PART, b"/d\x000\0")
-    generation, _, names = payload.partition(b"\0")
-
-    assert op == Op.DIRECTORY_PART
-    assert generation.isdigit()
-    assert names == b"one\0two\0\0"
-    head = generation + b"\0"
-    assert dom0.reply(op, b"/d\x004\0") == (op, head + b"two\0\0")
-    for offset in (b"8", b"-1"):
-        assert dom0.reply(op, b"/d\0" + offset + b"\0") == (op, head + b"\0")
-    assert dom0.errno(op, b"/no\x000\0") is ENOENT
-    dom0.ok(Op.MKDIR, b"/d/three\0")
-    assert not dom0.reply(op, b"/d\x000\0")[1].startswith(head)
-    tx = dom0.start()
-    dom0.ok(Op.MKDIR, b"/d/four\0", tx)
-    assert dom0.reply(op, b"/d\x008\0", tx)[1].endswith(b"\0three\0four\0\0")
+    play(engine, RULES[rule])

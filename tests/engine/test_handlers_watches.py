@@ -3,10 +3,8 @@
 import pytest
 
 from tests.engine.script import play
-from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
-from xsd.protocol.errors import Errno
-from xsd.protocol.ops import FEATURE_ERROR, Op
+from xsd.protocol.ops import FEATURE_ERROR
 
 RULES: dict[str, str] = {
     # Whether or not the node exists, and whoever may read it. It comes after the reply:
@@ -26,33 +24,26 @@ RULES: dict[str, str] = {
         for token, told in (("t", "t"), ("''", ""), ("tok␣en\xff\x01",) * 2)
     ),
     # Strings are counted by their NULs, as by C.
-    "bytes after the last nul are ignored": """
-        watch /a t ~x -> OK /a:t; unwatch /a t ~x
-    """,
+    "bytes after the last nul are ignored": "watch /a t ~x -> OK /a:t; unwatch /a t ~x",
     # The depth does not tell them apart; another token or connection does.
     "second watch with same path and token is eexist": """
         watch /a t -> OK /a:t; watch /a t -> EEXIST; watch /a t 1 -> EEXIST
-        watch /a u -> OK /a:u; a watch /a t -> OK /a:t
-    """,
+        watch /a u -> OK /a:u; a watch /a t -> OK /a:t""",
     "a watch is known by its path and token together, and given up once": """
         watch /a t -> OK /a:t; unwatch /a u -> ENOENT; unwatch /b t -> ENOENT
-        unwatch /a t; unwatch /a t -> ENOENT; unwatch @no t -> ENOENT
-    """,
+        unwatch /a t; unwatch /a t -> ENOENT; unwatch @no t -> ENOENT""",
     # The spelling of the first decides how events are told.
     "relative and absolute name are the same watch": """
         watch rel t -> OK rel:t; watch /local/domain/0/rel t -> EEXIST; a write rel/x v
-        hear -> rel/x:t; unwatch /local/domain/0/rel t; a write rel/x v; hear -> -
-    """,
+        hear -> rel/x:t; unwatch /local/domain/0/rel t; a write rel/x v; hear -> -""",
     # Those begin with an at sign, not with the root.
     "watch of the root sees all nodes and no special names": """
         watch / t -> OK /:t; a write / v; a write /a/b v; a introduce 5 1 1
-        a perms @releaseDomain n0; hear -> /:t /a/b:t
-    """,
+        a perms @releaseDomain n0; hear -> /:t /a/b:t""",
     "refused watch leaves nothing, and can be registered later": """
         set_quota 1 watches 1; 1 watch /a t -> OK /a:t; 1 watch /b t -> ENOSPC
         1 watch /a t -> EEXIST; 1 unwatch /b t -> ENOENT
-        set_quota 1 watches 2; 1 watch /b t -> OK /b:t
-    """,
+        set_quota 1 watches 2; 1 watch /b t -> OK /b:t""",
     # Whatever its payload; ids of transactions go on from the last one.
     "reset_watches drops watches and transactions": "\n".join(
         f"""
@@ -66,12 +57,10 @@ RULES: dict[str, str] = {
     "reset_watches inside a transaction ends it": """
         watch /a t -> OK /a:t; a watch /a t -> OK /a:t; start -> 1,; start -> 2,
         t1 write /a 1; t2 write /a 2; t1 reset ''; t1 read /a -> ENOENT
-        t2 end T -> ENOENT; a write /a v -> /a:t OK; hear -> -
-    """,
+        t2 end T -> ENOENT; a write /a v -> /a:t OK; hear -> -""",
     # They happened before; the stream must stay whole.
     "reset_watches keeps the events that wait": """
-        watch /a t -> OK /a:t; a write /a v; reset -> /a:t OK
-    """,
+        watch /a t -> OK /a:t; a write /a v; reset -> /a:t OK""",
 }
 
 
@@ -83,12 +72,9 @@ def test_watches(engine: Engine, rule: str) -> None:
 
 def test_depth_is_einval_for_a_domain_that_is_not_offered_it(engine: Engine) -> None:
     """SET_FEATURE can hide it; before the path is looked at."""
-    engine.connect(5)
-    Client(engine).ok(Op.SET_FEATURE, b"5\0%d\0" % FEATURE_ERROR)
-    guest = guest_of(engine, 5)
-
-    assert guest.errno(Op.WATCH, b"/a/\0t\x001\0") is Errno.EINVAL
-    assert guest.errno(Op.WATCH, b"/a\0t\x001\0") is Errno.EINVAL
-    guest.ok(Op.WATCH, b"/a\0t\0")
-    assert guest.get(Op.GET_FEATURE) == b"%d\0" % FEATURE_ERROR
-    Client(engine).ok(Op.WATCH, b"/a\0t\x001\0")
+    play(engine, f"come 5; set_feature 5 {FEATURE_ERROR}")
+    script = f"""
+        5 watch /a/ t 1 -> EINVAL; 5 watch /a t 1 -> EINVAL; 5 watch /a t -> OK /a:t
+        5 get_feature -> {FEATURE_ERROR},; watch /a t 1 -> OK /a:t
+    """
+    play(engine, script)

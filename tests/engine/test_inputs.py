@@ -6,13 +6,7 @@ from typing import final
 import pytest
 
 from tests.engine.script import Verb, lines_of, play, request
-from tests.engine.support import (
-    OK,
-    Client,
-    event,
-    guest_of,
-    told,
-)
+from tests.engine.support import OK, Client, event, guest_of, told
 from xsd.engine import Connection, Engine
 from xsd.engine.core import Core
 from xsd.engine.dispatch import _TABLE
@@ -81,22 +75,19 @@ RULES = {
         taped -> came; come 5; taped -> came; anew; taped -> restarted
         found 5; found 5; taped -> found; limit -1 nodes 5; taped -> limit
         orphans; taped -> orphans; gone; taped -> -; stop 5; taped -> domains
-        gone 5; taped -> domains; go; go; anew; taped -> went
-    """,
+        gone 5; taped -> domains; go; go; anew; taped -> went""",
     # Time, what is traced or read, how long events wait, ends of streams.
     "what only the shell does is none": """
         1 watch @releaseDomain t -> OK @releaseDomain:t; introduce 8 1 1
         introduce 9 1 1; release 9; ignore; 1 hear -> @releaseDomain:t; taped -> -
         release 8; ignore; trace; expire; turn 9000; 1 hear -> -
-        end_input; turn; taped -> -
-    """,
+        end_input; turn; taped -> -""",
     # The most that was ever asked for is kept, too: of a path, and of permissions.
     "what a guest is refused is on the tape if it is a maximum": f"""
         homes 1; 1 write a v; node /secret n0; 1 read /secret -> EACCES; ignore
         1 write /secret v -> EACCES; 1 read a -> v; 1 write /secret v -> EACCES
         taped -> -; 1 read /{X3000} -> EINVAL; 1 read /{X3000} -> EINVAL
-        taped -> request:READ; longest -> 3001
-    """,
+        taped -> request:READ; longest -> 3001""",
     # Also of one that fails, or is given up.
     "each step of a transaction is on the tape": """
         ignore; start -> 1,; t1 read /a -> ENOENT; t1 write /b v; t1 rm /b; t1 end T

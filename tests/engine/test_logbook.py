@@ -2,18 +2,15 @@
 
 import pytest
 
+from tests.engine.script import play
+from xsd.engine import Engine
 from xsd.engine.logbook import NoLogbook
-from xsd.protocol.errors import Errno, XenStoreError
 
 
-def test_nobody_writes_files_for_an_engine_on_its_own() -> None:
+@pytest.mark.parametrize("command", ["logfile /l", "memreport /r", "memreport"])
+def test_nobody_writes_files_for_an_engine_on_its_own(
+    engine: Engine, command: str
+) -> None:
     """It says so, and does not pretend that it was done."""
-    logbook = NoLogbook()
-
-    assert not logbook.is_file
-    assert logbook.process_bytes() == {}
-    with pytest.raises(XenStoreError) as redirected:
-        logbook.redirect(b"/log")
-    with pytest.raises(XenStoreError) as appended:
-        logbook.append(b"/report", "text")
-    assert redirected.value.errno is appended.value.errno is Errno.EINVAL
+    play(engine, f"control {command} -> EINVAL")
+    assert NoLogbook().process_bytes() == {}

@@ -183,7 +183,7 @@ def test_a_refusal_for_memory_is_enomem_and_logged_once(engine: Engine) -> None:
     assert (fields["domid"], fields["quota"]) == (1, "memory")
     assert fields["limit"] == engine.store.quotas.limit(1, MEMORY)
     assert fields["path"] == home(1) + b"/a"
-    assert engine.core.over_quota == {(1, "memory"): 4}
+    assert engine.core.over_quota[1, "memory"].count == 4
 
 
 def test_a_commit_makes_no_more_events_than_a_guest_has_room_for(dom0: Client) -> None:

@@ -9,13 +9,7 @@ import pytest
 from tests.engine.script import play
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
-from xsd.engine.report import (
-    ABOUT_BYTES,
-    BYTES,
-    Report,
-    as_text,
-    report,
-)
+from xsd.engine.report import ABOUT_BYTES, BYTES, as_text, report
 from xsd.protocol.ops import Op
 from xsd.store.node import Node
 
@@ -44,14 +38,6 @@ def test_a_domain_has_its_numbers_and_an_estimate(engine: Engine) -> None:
         + 17,
     }
     assert set(found.of(7).values()) == {0}
-
-
-def test_totals_are_the_sums_of_all_domains() -> None:
-    """Of each column."""
-    found = Report({"nodes": {0: 4, 5: 3}, "watches": {5: 1}}, [0, 5])
-
-    assert found.totals() == {"nodes": 7, "watches": 1}
-    assert found.total("nodes") == 7
 
 
 def test_text_has_process_totals_and_a_line_for_each_domain(engine: Engine) -> None:

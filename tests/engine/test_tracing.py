@@ -6,7 +6,7 @@ from tests.engine.script import Verb, play
 from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
-from xsd.engine.tracing import DEFAULT_SWITCHES, PAYLOAD_SHOWN, SWITCHES, name_of
+from xsd.engine.tracing import DEFAULT_SWITCHES, PAYLOAD_SHOWN, SWITCHES
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.store import Store
@@ -49,8 +49,7 @@ payload=x,t,
         5 told -> io.request message=WRITE request_id=3 transaction=0 length=2 \
 payload=x,
         5 told -> io.reply message=WRITE request_id=3 transaction=0 length=3 payload=OK,
-        told -> -
-    """,
+        told -> -""",
     # A connection takes what it has along; whether a commit worked is in its reply.
     "objects are traced when they come and go": """
         trace obj; come; told -> obj.connected connection=3 domid=0
@@ -64,16 +63,14 @@ payload=x,
         a start -> 3,; a told -> obj.transaction_started transaction=3
         a leave; a told -> obj.watch_removed path=/b token=u
         a told -> obj.transaction_ended transaction=3 commit=False
-        a told -> obj.disconnected; told -> -
-    """,
+        a told -> obj.disconnected; told -> -""",
     # Whether an operator or the hypervisor says that they end; without a channel.
     "domains are traced": """
         trace obj; introduce 5 1 1; told -> obj.domain_introduced domid=5
         introduce 6 1 1; told -> obj.domain_introduced domid=6
         release 5; told -> obj.domain_ended domid=5
         stop 6; told -> obj.domain_stopped domid=6
-        gone 6; told -> obj.domain_ended domid=6; told -> -
-    """,
+        gone 6; told -> obj.domain_ended domid=6; told -> -""",
     # By requests, by the end of connections and by the end of domains.
     "what domains use is traced when it changes": """
         5 hear; trace acc tdb; write /local/domain/5; accounts -> 0:nodes:5:8
@@ -82,15 +79,13 @@ payload=x,
         5 watch x t -> OK x:t; accounts -> 5:watches:0:1
         5 start -> 1,; accounts -> 5:transactions:0:1
         5 leave; accounts -> 5:watches:1:0 5:transactions:1:0
-        gone 5; accounts -> 5:nodes:1:0
-    """,
+        gone 5; accounts -> 5:nodes:1:0""",
     # The log itself has the first one of a domain only.
     "each refusal for a quota is traced": """
         limit 5 transactions 1; 5 start -> 1,; trace acc
         5 start -> ENOSPC; 5 start -> ENOSPC
         5 told -> acc.refused owner=5 quota=transactions limit=1 path=
-        5 told -> acc.refused owner=5 quota=transactions limit=1 path=; 5 told -> -
-    """,
+        5 told -> acc.refused owner=5 quota=transactions limit=1 path=; 5 told -> -""",
     # Whoever made them; a removed tree is one change, as is a whole path.
     "changes of the store are traced with what caused them": """
         5 hear; trace tdb; write /a/b value
@@ -104,13 +99,11 @@ transaction=1
         5 write /c/d
         5 told -> tdb.changed path=/c/d length=0 permissions=n5,r0, request=WRITE
         write / root; told -> tdb.changed path=/ length=4 permissions=n0, request=WRITE
-        rm /c; told -> tdb.removed path=/c request=RM; told -> -
-    """,
+        rm /c; told -> tdb.removed path=/c request=RM; told -> -""",
     # The hypervisor tells of it; special nodes are not traced.
     "what the end of a domain changes has no request": """
         5 hear; node /own n5; trace tdb; perms @releaseDomain n0; gone 5
-        told -> tdb.removed path=/own; told -> -
-    """,
+        told -> tdb.removed path=/own; told -> -""",
     # Whose it is, who waits for it, that it is over for whatever reason; each once.
     **{
         f"the protection of a transaction is traced, until {why}": "\n".join(
@@ -212,12 +205,6 @@ def test_the_trace_is_told_of_changes_as_long_as_it_is_needed(engine: Engine) ->
         assert store.listening is listening
         assert len(engine.core.consumers) == listening
         assert (store.watches.count, store.usage.watches.of(0)) == (0, 0)
-
-
-def test_message_types_have_names_or_numbers() -> None:
-    """Whatever a client sends."""
-    assert name_of(Op.READ) == "READ"
-    assert name_of(2**32 - 1) == "4294967295"
 
 
 def test_a_trace_of_a_store_with_another_privileged_domain_works() -> None:

@@ -20,9 +20,9 @@ def fake(need_program: NeedProgram, tmp_path: Path) -> FakeLibrary:
 
 
 @pytest.fixture
-def control_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def control_path(directory: Path) -> Path:
     """A path that is short enough for a socket."""
-    return tmp_path_factory.mktemp("xs") / "control"
+    return directory / "control"
 
 
 @pytest.fixture

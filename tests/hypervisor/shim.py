@@ -14,7 +14,6 @@ the guests. What it cannot show, as it is kinder than Xen:
 """
 
 import importlib
-import importlib.util
 import json
 import os
 import select
@@ -28,33 +27,15 @@ from typing import Any, Final, final
 
 import pytest
 
-from tests.conftest import NeedProgram
-from tests.support.daemons import environment
+from tests.conftest import NeedProgram, skip_or_fail
+from tests.support.daemons import CHECKOUT, environment, guests_module, peer
 
 PATIENCE_S: Final = 10.0
 """Most seconds to wait for something that is under way."""
 
 _BODY_S: Final = 60
 """Seconds after which a test that hangs is ended."""
-
-_CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _HEADER: Final = Path("/usr/include/xenctrl.h")
-_PEERS: Final = "XSD_PEERS"
-
-
-def peers_directory() -> Path:
-    """Return where `with-shim` and `domu.py` are.
-
-    That is the directory XSD_PEERS, else `shared/peers` beside the checkout.
-
-    Raises:
-        Skipped: If they are not there.
-    """
-    beside = _CHECKOUT.parent / "shared" / "peers"
-    peers = Path(os.environ.get(_PEERS) or beside)
-    if not (peers / "with-shim").is_file():
-        pytest.skip(f"{peers / 'with-shim'} is missing: set {_PEERS} to its directory")
-    return peers
 
 
 def need_compiler(need_program: NeedProgram) -> None:
@@ -62,10 +43,7 @@ def need_compiler(need_program: NeedProgram) -> None:
     need_program("gcc", "gcc")
     need_program("make", "make")
     if not _HEADER.is_file():
-        reason = f"{_HEADER} is missing: apt-get install libxen-dev"
-        if os.environ.get("XSD_CI") == "1":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        skip_or_fail(f"{_HEADER} is missing: apt-get install libxen-dev")
 
 
 @final
@@ -78,12 +56,7 @@ class Shim:
 
     def __init__(self) -> None:
         self.directory = Path(os.environ["XENSHIM_DIR"])
-        location = Path(os.environ[_PEERS]) / "domu.py"
-        spec = importlib.util.spec_from_file_location("domu", location)
-        assert spec is not None
-        assert spec.loader is not None
-        self._domu = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(self._domu)
+        self._domu = guests_module()
 
     def guest(self, domid: int) -> Any:
         """Create a domain, a `domu.DomU`, whose port is 100 + domid."""
@@ -139,13 +112,13 @@ def on_xen(
 ) -> Iterator[ShimProcess]:
     """A process on the pretended Xen, which runs the tests made by `under_shim`."""
     directory = tmp_path_factory.mktemp("xen")
-    peers = peers_directory()
+    starter = peer("with-shim")
     need_compiler(need_program)
-    paths = f"{environment()['PYTHONPATH']}{os.pathsep}{_CHECKOUT}"
+    paths = f"{environment()['PYTHONPATH']}{os.pathsep}{CHECKOUT}"
     call = f"from {__name__} import serve; serve()"
     with subprocess.Popen(
-        [peers / "with-shim", directory, sys.executable, "-P", "-c", call],
-        env={**os.environ, "PYTHONPATH": paths, _PEERS: str(peers)},
+        [starter, directory, sys.executable, "-P", "-c", call],
+        env={**os.environ, "PYTHONPATH": paths},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -3,26 +3,9 @@
 import pytest
 
 from xsd.hypervisor.base import (
-    DYING,
-    RUNNING,
-    SHUT_DOWN,
-    Channel,
-    DomainState,
     Hypervisor,
 )
 from xsd.hypervisor.emulated import EmulatedHypervisor
-
-
-def test_states_and_channels_are_what_they_are_made_of() -> None:
-    """A unique id tells domains of a domid apart; a rebound channel is the same."""
-    assert len({RUNNING, SHUT_DOWN, DYING}) == 3
-    state = DomainState(SHUT_DOWN, 7)
-    assert (state.state, state.unique_id) == (SHUT_DOWN, 7)
-
-    page = memoryview(bytearray(4096))
-    channel = Channel(5, 1, page, 7)
-    channel.port = 2
-    assert (channel.domid, channel.port, channel.page) == (5, 2, page)
 
 
 @pytest.mark.pure_only  # a compiled class does not say what is missing

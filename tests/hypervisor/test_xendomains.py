@@ -29,42 +29,35 @@ def states(domains: Domains, *domids: int) -> list[int | None]:
     return [None if each is None else each.state for each in found]
 
 
-def test_libxenmanage_tells_states_and_unique_ids(
-    fake: FakeLibrary, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("manages", "unique_id"),
+    [(True, 2**63 + 7), (False, 0)],
+    ids=["libxenmanage", "libxenctrl"],
+)
+def test_each_library_tells_states_and_the_first_unique_ids_too(
+    fake: FakeLibrary, monkeypatch: pytest.MonkeyPatch, unique_id: int, *, manages: bool
 ) -> None:
-    """A domain is dying when it is dead, as in C. It is preferred to libxenctrl."""
+    """A domain is dying when it is dead, as in C. The first is preferred.
+
+    Where a domain is gone, libxenctrl answers with the next one.
+    """
     path = fake()
-    install(monkeypatch, path, fake())
+    libraries = (path, fake()) if manages else ("libxenabsent.so.1", path)
+    install(monkeypatch, *libraries)
     domains = open_domains()
-    assert isinstance(domains, ManagedDomains)
+    assert isinstance(domains, ManagedDomains if manages else ListedDomains)
     last = domains.state(7)
 
     assert states(domains, 0, 3, 5, 7) == [RUNNING, SHUT_DOWN, SHUT_DOWN, DYING]
-    assert states(domains, 1, 4, 0x7FEF) == [None, None, None]
+    assert states(domains, 1, 4, 8, 0x7FEF) == [None, None, None, None]
     assert last is not None
-    assert last.unique_id == 2**63 + 7
-    # Xen tells of each change once, so the list is kept.
-    assert domains.ids() == [0, 3, 5, 7]
-    assert domains.ids() == [0, 3, 5, 7]
+    assert last.unique_id == unique_id
+    # Xen tells libxenmanage of each change once, so the list is kept.
+    for _ in range(2):
+        assert domains.ids() == [0, 3, 5, 7]
     ctypes.CDLL(path).fake_vanish(3)
     assert domains.ids() == [0, 5, 7]
     assert domains.state(3) is None
-    domains.close()
-
-
-def test_libxenctrl_tells_states_but_no_unique_ids(fake: FakeLibrary) -> None:
-    """Where a domain is gone, Xen answers with the next one; the dying are listed."""
-    path = fake()
-    domains = ListedDomains(path)
-    first = domains.state(0)
-
-    assert states(domains, 0, 3, 5, 7) == [RUNNING, SHUT_DOWN, SHUT_DOWN, DYING]
-    assert states(domains, 1, 4, 8, 0x7FEF) == [None, None, None, None]
-    assert first is not None
-    assert first.unique_id == 0
-    assert domains.ids() == [0, 3, 5, 7]
-    ctypes.CDLL(path).fake_vanish(5)
-    assert domains.ids() == [0, 3, 7]
     domains.close()
 
 

@@ -18,10 +18,6 @@ from tests.support.checks import passes, ran, verdict
 from xsd import __version__
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-ENTRY_POINTS: Final = {
-    "xsd": "xsd.cli.main:main",
-    "xenstored": "xsd.daemon.xenstored:main",
-}
 
 
 def sources() -> set[str]:
@@ -74,7 +70,7 @@ def describes_itself(wheel: zipfile.ZipFile, info: str) -> str:
     commands = wheel.read(f"{info}entry_points.txt").decode().split("\n")
     assert commands[0] == "[console_scripts]"
     found = dict(line.split(" = ") for line in commands[1:] if line)
-    assert found == ENTRY_POINTS, found
+    assert found == project["scripts"], found
     return f"{said['Name']} {said['Version']}, {', '.join(sorted(found))}"
 
 

@@ -14,11 +14,6 @@ from xsd.protocol.path import (
     parse_path,
 )
 
-PARTS = st.text(alphabet="aZ09-_@", min_size=1, max_size=8).map(str.encode)
-ABSOLUTE = st.lists(PARTS, min_size=1, max_size=6).map(
-    lambda parts: b"/" + b"/".join(parts)
-)
-
 
 def errno_of(raw: bytes, *, special: bool = False, limit: int = 0) -> Errno:
     with pytest.raises(XenStoreError) as caught:
@@ -129,13 +124,6 @@ def test_the_domain_directory_itself_counts_whole() -> None:
     """Without a part behind it the domain's directory is a path like others."""
     assert errno_of(b"/local/domain/12345", limit=18) is Errno.EINVAL
     assert parse_path(b"/local/domain/12345", limit=19)[-1] == b"12345"
-
-
-@settings(deadline=None)
-@given(ABSOLUTE)
-def test_format_is_the_inverse_of_parse(raw: bytes) -> None:
-    """An absolute path comes out as it went in."""
-    assert format_path(parse_path(raw)) == raw
 
 
 @settings(deadline=None)

@@ -26,23 +26,16 @@ IDS = b"\x07\0\0\0\x09\0\0\0"
 REQUEST = FrameDecoder().feed(READ_A)[0]
 
 
-@pytest.mark.parametrize(
-    ("data", "told"),
-    [
-        (b"value", b"\x05\0\0\0value"),
-        (OK, b"\x03\0\0\0OK\0"),
-        (bytes(bytearray(OK)), b"\x03\0\0\0OK\0"),
-        (b"", b"\0\0\0\0"),
-        (b"x" * 4096, b"\0\x10\0\0" + b"x" * 4096),
-    ],
-    ids=[
-        "data",
-        "success without data",
-        "or what equals it",
-        "nothing",
-        "all there is",
-    ],
-)
+REPLIES = {
+    "data": (b"value", b"\x05\0\0\0value"),
+    "success without data": (OK, b"\x03\0\0\0OK\0"),
+    "or what equals it": (bytes(bytearray(OK)), b"\x03\0\0\0OK\0"),
+    "nothing": (b"", b"\0\0\0\0"),
+    "all that fits": (b"x" * 4096, b"\0\x10\0\0" + b"x" * 4096),
+}
+
+
+@pytest.mark.parametrize(("data", "told"), REPLIES.values(), ids=REPLIES)
 def test_a_reply_repeats_type_and_ids(data: bytes, told: bytes) -> None:
     """The client finds its request by type, request id and transaction id."""
     assert encode_reply(REQUEST, data) == b"\x02\0\0\0" + IDS + told

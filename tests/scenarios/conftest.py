@@ -64,8 +64,4 @@ def dialogue(world: World) -> Dialogue:
     def limit(quota: bytes, value: bytes) -> None:
         world.limit(quota, int(value))
 
-    def end(domid: bytes) -> None:
-        (guest,) = [each for each in world.there if each.domid == int(domid)]
-        world.end(guest)
-
-    return Dialogue(enter, {"limit": limit, "end": end}, who=5)
+    return Dialogue(enter, {"limit": limit}, who=5)

@@ -10,17 +10,12 @@ from tests.support.worlds import World
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.testing import Session
-from xsd.testing.session import OK, event, strings
+from xsd.testing.session import OK, strings
 
 EACCES, ENOENT, EINVAL = Errno.EACCES, Errno.ENOENT, Errno.EINVAL
 
 RIGHTS = {b"n": "", b"r": "r", b"w": "w", b"b": "rw"}
 """What each letter lets do."""
-
-OF_THE_TOOLSTACK: Final = (
-    *(Op.CONTROL, Op.INTRODUCE, Op.RELEASE),
-    *(Op.IS_DOMAIN_INTRODUCED, Op.RESUME, Op.SET_TARGET),
-)
 
 RULES: Final[dict[str, str]] = {
     "rights do not pass to what is below; a path leads there whatever is above": """
@@ -55,6 +50,12 @@ RULES: Final[dict[str, str]] = {
         5 write data/name five; 6 write data/name six
         0 read ~5/data/name -> five; 0 read ~6/data/name -> six
         5 path 5 -> ~5; 6 path 6 -> ~6
+    """,
+    "requests of the toolstack are not for guests, whomever they are about": """
+        introduce 5 1 1 -> EACCES; introduce 5 -> EACCES; resume 5 -> EACCES
+        is-introduced 5 -> EACCES; is-introduced 5 1 -> EACCES
+        target 5 5 -> EACCES; target 5 -> EACCES; control help -> EACCES
+        control 5 -> EACCES; release 0 -> EACCES; release 6 -> EACCES
     """,
     # Watches.
     "a watcher is told that it loses or gets a right, of nothing in between": """
@@ -92,28 +93,11 @@ RULES: Final[dict[str, str]] = {
     """,
 }
 
-OURS: Final[dict[str, str]] = {
-    "the end of domains is for all to know, their coming only if dom0 says so": """
-        watch @introduceDomain t; watch @releaseDomain t
-        enter 6; end 6; hear -> @releaseDomain:t
-        set @introduceDomain n0 r5 -> EACCES
-        0 set @introduceDomain n0 r5; enter 7; hear -> @introduceDomain:t
-        0 set @introduceDomain n0
-    """,
-}
-"""The same where C xenstored 4.17 does something else."""
-
 
 @pytest.mark.parametrize("rule", RULES)
 def test_guest_may_do_and_is_told_what_its_rights_say(world: World, rule: str) -> None:
     """In every world."""
     dialogue(world).play(RULES[rule])
-
-
-@pytest.mark.parametrize("rule", OURS)
-def test_guest_is_told_here(ours: World, rule: str) -> None:
-    """In our worlds."""
-    dialogue(ours).play(OURS[rule])
 
 
 # Permissions.
@@ -206,28 +190,6 @@ def test_entry_for_all_domains_matches_every_one(ours: World) -> None:
     assert tried(other, ours.dom0, b"n32757") == "rwo"
 
 
-@pytest.mark.parametrize("entry", [b"", b"x5", b"n", b"nx", b"5", b"n5x", b"N5"])
-def test_malformed_permission_is_einval(world: World, entry: bytes) -> None:
-    """Wherever it stands in the list; nothing is changed."""
-    (guest,) = world.guests(5)
-    world.dom0.make(b"/a", b"r5")
-    # An empty string ends the list in C 4.17's eyes.
-    places = ((b"/a", b"n5", entry), (b"/a", entry)) if entry else ((b"/a", entry),)
-
-    for words in places:
-        assert guest.errno(Op.SET_PERMS, strings(*words)) is EINVAL
-    assert guest.get(Op.GET_PERMS, b"/a\0") == b"r5\0"
-
-
-@pytest.mark.parametrize("op", OF_THE_TOOLSTACK)
-def test_toolstacks_requests_are_not_for_guests(world: World, op: Op) -> None:
-    """EACCES, whatever the arguments, even for oneself."""
-    (guest,) = world.guests(5)
-
-    for payload in (b"5\x001\x001\0", b"5\0", b"help\0"):
-        assert guest.errno(op, payload) is EACCES
-
-
 # What is told of nodes that do not exist.
 
 MISSING = {
@@ -312,12 +274,3 @@ def test_watcher_is_told_of_what_it_may_see(world: World) -> None:
 
         readable = "r" in RIGHTS[above] or "r" in RIGHTS[below]
         assert seen == ([(top + b"/a", b"t")] if readable else []), (above, below)
-
-
-def test_own_event_comes_before_the_reply(world: World) -> None:
-    """So that a guest knows what its own request has caused."""
-    (guest,) = world.guests(5)
-    world.dom0.make(b"/a", b"n5")
-    guest.watch(b"/a")
-
-    assert guest.ask(Op.WRITE, b"/a/b\0v") == [event(b"/a/b", b"t"), (Op.WRITE, OK)]

@@ -78,8 +78,9 @@ def _is_awaited(engine: Engine, connection: Connection) -> bool:
     core = engine.core
     schedule = core.schedule
     protection = core.protection
+    queues = (*schedule.privileged, *schedule.with_many, *schedule.guests)
     return (
-        (connection.queued and connection in (*schedule.privileged, *schedule.guests))
+        (connection.queued and connection in queues)
         or connection in [each for each, _rest_ms in schedule.rested]
         or (
             connection.rests_until_ms > core.now_ms

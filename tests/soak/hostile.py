@@ -19,6 +19,7 @@ from random import Random
 from typing import Final, Self, final
 
 from tests.fuzz.generate import Fuzzer
+from tests.soak.attacks import ATTACKS, interleaved
 from tests.support.homes import welcome
 from xsd.client import Client, DisconnectedError
 from xsd.protocol import ring
@@ -32,8 +33,17 @@ from xsd.testing import Guest, PretendedHost
 TIMEOUT_S: Final = 0.5
 """Seconds that the guest waits for room or a reply; then it dies and comes back."""
 
+REST_S: Final = 6.0
+"""The same while it attacks, if there is time: it may have to rest meanwhile."""
+
+ATTACK_S: Final = 15.0
+"""Seconds after which it does something else."""
+
 PATIENCE_S: Final = 60.0
 """Seconds in which everybody else must have every answer, whatever others do."""
+
+PIECE: Final = 16 * RING_SIZE
+"""Bytes that it sends before it looks at what was answered."""
 
 PUBLIC: Final = (b"/a", b"/d", b"/w", b"/shared")
 """Nodes that every guest may read and write."""
@@ -51,8 +61,9 @@ def frames(op: Op, payloads: list[bytes]) -> bytes:
 class Hostile:
     """The guest, and the toolstack that has to make it again when it has died."""
 
-    def __init__(self, socket: str, domid: int, seed: int) -> None:
+    def __init__(self, socket: str, domid: int, seed: int, rest_s: float) -> None:
         self.done: Counter[str] = Counter()
+        self._rest_s = rest_s
         self._domid = domid
         self._random = Random(seed)  # noqa: S311  nothing secret
         self._fuzzer = Fuzzer(seed)
@@ -80,9 +91,9 @@ class Hostile:
 
     # Life and death
 
-    def _born(self) -> Guest:
+    def _born(self, timeout: float = TIMEOUT_S) -> Guest:
         guest = self._host.create(
-            self._domid, lazy=self._fuzzer.chance(50), timeout=TIMEOUT_S
+            self._domid, lazy=self._fuzzer.chance(50), timeout=timeout
         )
         welcome(self._dom0, self._domid, guest.port)
         return guest
@@ -91,10 +102,10 @@ class Hostile:
         self._host.kill(self._domid)
         self._guest.close()
 
-    def reborn(self) -> None:
+    def reborn(self, timeout: float = TIMEOUT_S) -> None:
         """Be another domain of the same number, with a clean ring."""
         self._die()
-        self._guest = self._born()
+        self._guest = self._born(timeout)
 
     def introduced_again(self) -> None:
         self._dom0.introduce(self._domid, 1, self._guest.port)
@@ -210,6 +221,26 @@ class Hostile:
                 with suppress(XenStoreError):
                     transaction.write(b"big/%d" % number, b"x" * 100)
 
+    def attack(self) -> None:
+        self._attack(1)
+
+    def attacks(self) -> None:
+        self._attack(self._random.choice((2, 3)))
+
+    def _attack(self, count: int) -> None:
+        """Be a new domain that does one thing that is much work, or several at once."""
+        self.reborn(self._rest_s)
+        chosen = self._random.sample(ATTACKS, count)
+        self.done.update(each.__name__ for each in chosen)
+        made = [each(self._random) for each in chosen]
+        data = interleaved(self._random, made)
+        deadline = time.monotonic() + ATTACK_S
+        for at in range(0, len(data), PIECE):
+            if time.monotonic() > deadline:
+                break
+            self._guest.send_bytes(data[at : at + PIECE])
+            self._guest.receive_bytes()
+
     def _put(self, data: bytes) -> None:
         """Write what there is room for; read nothing and wait for nothing."""
         for _ in range(4):
@@ -226,6 +257,7 @@ ACTS: Final = {
     "large_values": 4,
     **dict.fromkeys(("introduced_again", "notifications"), 3),
     **dict.fromkeys(("large_transaction", "oversized_frame", "noise"), 2),
+    **dict.fromkeys(("attack", "attacks"), 8),
 }
 """What it does, and how often in a hundred times or so."""
 
@@ -235,7 +267,8 @@ def main(socket: str, domid: str, seed: str, steps: str, seconds: str) -> None:
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     deadline = time.monotonic() + float(seconds)
     left = int(steps)
-    with Hostile(socket, int(domid), int(seed)) as hostile:
+    rest_s = TIMEOUT_S if int(steps) else REST_S
+    with Hostile(socket, int(domid), int(seed), rest_s) as hostile:
         while left or time.monotonic() < deadline:
             hostile.step()
             left -= bool(left)

@@ -9,7 +9,6 @@ does not come, is an exception.
 
 import sys
 import threading
-import time
 from typing import Final, final
 
 from tests.soak.hostile import PATIENCE_S
@@ -36,7 +35,6 @@ class Polite:
     def __init__(self, client: Client, place: bytes) -> None:
         """Begin."""
         self.checked = 0
-        self.round_trips: list[float] = []
         self._client = client
         self._place = place
         self._turn = 0
@@ -51,10 +49,7 @@ class Polite:
         value = b"%d" % self._turn
         for name in names:
             client.write(self._path(name), value)
-            begin = time.perf_counter()
-            read = client.read(self._path(name))
-            self.round_trips.append(time.perf_counter() - begin)
-            self._expect(read, value)
+            self._expect(client.read(self._path(name)), value)
             self._expect_event(self._path(name))
         self._expect(client.directory(self._place), names)
         with client.transaction() as transaction:

@@ -7,7 +7,18 @@ from typing import Final
 import pytest
 
 from tests.fuzz.test_fuzz import FIRST_SEED
-from tests.soak.fuzz import GROWTH_MAX, HOSTILE, PEAK_MAX, SLOWER_MAX, Round, Run, judge
+from tests.soak.bystander import Seen, Times
+from tests.soak.fuzz import (
+    GROWTH_MAX,
+    GUESTS,
+    PEAK_MAX,
+    PEAK_OF_EACH,
+    SLOWER_MAX,
+    WORST_MAX_S,
+    Round,
+    Run,
+    judge,
+)
 from tests.soak.observe import events
 from xsd.client import Client
 
@@ -29,7 +40,7 @@ def test_hostile_guests_hurt_nobody(run: Run) -> None:
     run.round(steps=STEPS)
     run.end()
     assert run.faults == []
-    assert run.steps == STEPS * len(HOSTILE)
+    assert run.steps == STEPS * GUESTS
     assert run.checked > 0
 
 
@@ -37,7 +48,7 @@ def test_what_is_not_as_it_was_is_a_fault(run: Run, directory: Path) -> None:
     """A node more, a domain that still is known, events that guests cannot cause."""
     with Client(str(directory / "socket")) as dom0:
         dom0.write("/more", b"")
-        dom0.introduce(HOSTILE[0], 1, 1)
+        dom0.introduce(1, 1, 1)
         dom0.control("print", "something")
         run.settle()
     run.end()
@@ -55,14 +66,25 @@ def test_a_line_that_is_no_event_is_seen(directory: Path) -> None:
     assert events(log) == {"one": 2, "Traceback": 1, "[]": 1}
 
 
+def seen(p99: float, worst: float = 0.0) -> Seen:
+    """What is measured beside an idle daemon with round trips of one second."""
+    return Seen(Times(0, p99, worst), Times(0, 1, 0))
+
+
 def test_growth_and_delay_are_judged_after_a_warm_up() -> None:
-    """By the last three quarters, and by the round in the middle."""
-    first = Round(memory=0, peak=0, load=1, quiet=1, busy=1)
+    """By the last three quarters, by the round in the middle, and the worst moment."""
+    first = Round(memory=0, peak=0, load=1, quiet=seen(0), busy=seen(1))
     warm = first._replace(memory=GROWTH_MAX)
-    slow = warm._replace(busy=SLOWER_MAX + 1)
+    slow = warm._replace(busy=seen(SLOWER_MAX + 1))
     grown = warm._replace(memory=2 * GROWTH_MAX + 1)
-    large = warm._replace(peak=PEAK_MAX + 1)
+    large = warm._replace(peak=PEAK_MAX + GUESTS * PEAK_OF_EACH + 1)
+    stalled = first._replace(busy=seen(1, WORST_MAX_S + 0.001))
     assert judge([first, slow, *[warm] * 2, *[slow] * 3, warm]) == []
+    assert judge([*[warm] * 7, large], GUESTS + 1) == []
     assert len(judge([warm, *[slow] * 7])) == 1
     assert len(judge([*[warm] * 7, grown])) == 1
     assert len(judge([*[warm] * 7, large])) == 1
+    assert len(judge([stalled, *[warm] * 7])) == 1
+    # The machine was as slow, at the same time or just before.
+    busy = slow._replace(quiet=seen(2), busy=seen(6))
+    assert judge([busy] * 8) == []

@@ -7,6 +7,7 @@ from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller, Permissions, parse_permissions
 from xsd.protocol.request import UNLIMITED
 from xsd.store import Event, Store, Transaction, Watch
+from xsd.store.node import Node
 from xsd.store.view import View
 
 Told = list[tuple[bytes, bytes]]
@@ -160,3 +161,14 @@ def watched(client: Client, *paths: bytes) -> None:
     """Watch paths, each with itself as the token."""
     for path in paths:
         client.watch(path)
+
+
+def walk(top: Node) -> list[tuple[Path, Node]]:
+    """All nodes from a top node down, with their paths."""
+    found: list[tuple[Path, Node]] = []
+    rest: list[tuple[Path, Node]] = [((), top)]
+    while rest:
+        found.append(rest.pop())
+        path, node = found[-1]
+        rest.extend([((*path, name), child) for name, child in node.children()])
+    return found

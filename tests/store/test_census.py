@@ -5,7 +5,4 @@ from xsd.store.census import NoCensus
 
 def test_without_a_hypervisor_no_domain_exists() -> None:
     """Domains are known from INTRODUCE to RELEASE, and nothing is known of others."""
-    census = NoCensus()
-
-    assert census.unique_id(0) is None
-    assert census.unique_id(5) is None
+    assert [NoCensus().unique_id(domid) for domid in (0, 5)] == [None, None]

@@ -5,7 +5,6 @@ from typing import Final
 
 import pytest
 
-from tests.store.script import Play
 from tests.store.support import at, dom0_of, perms
 from xsd.store import Store
 from xsd.store.check import count_nodes, verify
@@ -28,18 +27,6 @@ def node_of(store: Store, path: bytes) -> Node:
     node = find(store.live.tree.top, at(path))
     assert node is not None
     return node
-
-
-def test_a_store_in_use_is_in_order(store: Store) -> None:
-    """With guests, transactions, watches, wide directories, special nodes."""
-    game = Play(store)
-    game.run(";".join([f"write /wide/{number}" for number in range(300)]))
-    game.run("""
-        1 write a/b; 1 watch a; 1 start t1; start t2; t1 write a/c; t2 rm /wide/7
-        write /other; t2 commit
-    """)
-
-    assert verify(store) == []
 
 
 def share(store: Store) -> None:

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.store.script import play
-from tests.store.support import Client, Shape, Told, dom0_of, shape, watched
+from tests.store.support import Client, Shape, Told, dom0_of, shape, walk, watched
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.path import Path
 from xsd.store import Store
@@ -129,11 +129,4 @@ def apply(state: Contents, change: Change) -> None:
 
 
 def contents(top: Node) -> Contents:
-    found: Contents = {}
-    rest: list[tuple[Path, Node]] = [((), top)]
-    while rest:
-        path, node = rest.pop()
-        if path:
-            found[path] = (node.value, node.perms.text)
-        rest.extend([((*path, name), child) for name, child in node.children()])
-    return found
+    return {path: (it.value, it.perms.text) for path, it in walk(top) if path}

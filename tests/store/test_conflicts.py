@@ -108,10 +108,7 @@ def commits(transaction: Client) -> bool:
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_an_operation_conflicts_with_a_change_as_the_table_says(
-    operation: str,
-    change: str,
-    privileged: bool,
-    in_transaction: bool,
+    operation: str, change: str, privileged: bool, in_transaction: bool
 ) -> None:
     """EAGAIN exactly if a facet that the operation relied on was changed."""
     store, dom0, guest = stage()

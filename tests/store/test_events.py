@@ -5,11 +5,8 @@ from typing import Final
 import pytest
 
 from tests.store.script import Play
-from tests.store.support import Client, told
-from xsd.protocol.request import UNLIMITED
+from tests.store.support import Client
 from xsd.store import Store
-from xsd.store.events import Event
-from xsd.store.watches import Watch
 
 RULES: Final[dict[str, str]] = {
     # Which and in which order.
@@ -23,13 +20,9 @@ RULES: Final[dict[str, str]] = {
         watch /a; watch /a/p; watch /a/p/q; watch /a/p/other
         write /a/p/q/r -> /a/p/q/r:/a /a/p/q/r:/a/p /a/p/q/r:/a/p/q""",
     "requests without effect tell nobody": """
-        watch /
-        mkdir /tool -> -
-        rm /nothing -> -""",
+        watch /; mkdir /tool -> -; rm /nothing -> -""",
     "a write of the root tells the root only": """
-        watch /; watch /tool
-        write / 1 -> /:/
-        set / r0 -> /:/""",
+        watch /; watch /tool; write / 1 -> /:/; set / r0 -> /:/""",
     "RM tells leaves first and the named path last, each watch below its own": """
         write /a/b/c/e; write /a/b/c/f; write /a/b/d/g; write /a/b/i; write /a/z
         watch /; watch /a/b; watch /a/b/c; watch /a/b/d/g; watch /a/b/c/f
@@ -45,8 +38,7 @@ RULES: Final[dict[str, str]] = {
         write /a/b; watch /a/b own 0; watch / too-far 0; watch / near 1
         rm /a -> /a/b:own /a:near""",
     "a relative watch is shown relative paths, whoever makes the change": """
-        1 watch some token
-        write /local/domain/1/some/path -> some/path:token""",
+        1 watch some token; write /local/domain/1/some/path -> some/path:token""",
     "an absolute watch is shown absolute paths": """
         1 watch /local/domain/1/some all
         1 write some/path -> /local/domain/1/some/path:all""",
@@ -57,9 +49,7 @@ RULES: Final[dict[str, str]] = {
         start t1; t1 set @releaseDomain n0; write /other
         t1 commit -> -
         get @releaseDomain -> n0""",
-    "nothing is told where nobody watches": """
-        write /a/b
-        rm /a -> -""",
+    "nothing is told where nobody watches": "write /a/b; rm /a -> -",
     # For whom.
     "a guest is told of what it may read, whatever is above": """
         mkdir /secret; 1 watch /
@@ -68,25 +58,16 @@ RULES: Final[dict[str, str]] = {
         write /secret/a -> /secret/a:/
         write /secret/a/b -> /secret/a/b:/""",
     "a guest is told of what is in a directory that it may read": """
-        mkdir /d; set /d r0; 1 watch /d
-        write /d/a -> /d/a:/d
-        set /d/a n0 -> /d/a:/d
-        write /d/a -> /d/a:/d
-        rm /d/a -> /d/a:/d""",
+        mkdir /d; set /d r0; 1 watch /d; write /d/a -> /d/a:/d; set /d/a n0 -> /d/a:/d
+        write /d/a -> /d/a:/d; rm /d/a -> /d/a:/d""",
     "the root is a parent like any other": """
-        1 watch /
-        write /a -> -
-        write / -> -
-        set / r0
-        write /a -> /a:/
+        1 watch /; write /a -> -; write / -> -; set / r0; write /a -> /a:/
         write / -> /:/""",
     "the node above the parent gives no right": """
-        write /d/e; set /d r0; 1 watch /d
-        write /d/e/f -> -""",
+        write /d/e; set /d r0; 1 watch /d; write /d/e/f -> -""",
     "a guest that loses the right to read is told of that, and no more": """
         1 mkdir here; write /secret/a; set /secret/a n0 r1; 1 watch /
-        set /secret/a n0 -> /secret/a:/
-        set /secret/a n0 -> -""",
+        set /secret/a n0 -> /secret/a:/; set /secret/a n0 -> -""",
     "a guest is not told of removals that it may not see": """
         write /secret/a/b; write /secret/c/d; set /secret/c r0
         1 watch /; 1 watch /secret/a/b; 1 watch /secret/c/d; 1 watch /secret/c
@@ -103,22 +84,18 @@ RULES: Final[dict[str, str]] = {
         t1 commit -> /secret/gone/a:/secret/gone/a /secret/lost:/ \
 /open/gone:/ /open/new:/ /open:/""",
     "rights that a commit gives count for its events, the parent's too": """
-        write /secret/a; 1 watch /secret/a; start t1
-        t1 write /secret/a 1; t1 set /secret r0
-        t1 commit -> /secret/a:/secret/a""",
+        write /secret/a; 1 watch /secret/a; start t1; t1 write /secret/a 1
+        t1 set /secret r0; t1 commit -> /secret/a:/secret/a""",
     "a child removed before its parent is told to who may know": """
         write /a/open; write /a/secret; set /a/open r0
         1 watch /a/open; 1 watch /a/secret; start t1
         t1 rm /a/open; t1 rm /a/secret; t1 rm /a
         t1 commit -> /a/open:/a/open""",
     "the target of a watcher lets it know": """
-        1 mkdir here; introduce 2; 2 watch /local/domain/1/a a
-        1 write a -> -
-        target 2 1
-        1 write a -> /local/domain/1/a:a""",
+        1 mkdir here; introduce 2; 2 watch /local/domain/1/a a; 1 write a -> -
+        target 2 1; 1 write a -> /local/domain/1/a:a""",
     "dom0 is told of everything": """
-        watch /; 1 write a; 1 set a n1
-        1 write a -> /local/domain/1/a:/""",
+        watch /; 1 write a; 1 set a n1; 1 write a -> /local/domain/1/a:/""",
     "watches of several callers are told in the order of registration": """
         mkdir /a; set /a r0; 1 watch / 1; watch /a 2; 1 watch /a 3; watch / 4
         write /a -> /a:1 /a:2 /a:3 /a:4
@@ -141,29 +118,3 @@ def test_an_event_knows_the_absolute_path_too(guest: Client) -> None:
 
     assert (event.path, event.shown) == (b"/local/domain/1/some", b"some")
     assert repr(event) == "Event(b'some', b'token')"
-
-
-def test_an_event_of_a_special_name_is_shown_as_it_is(store: Store) -> None:
-    """It is neither absolute nor relative."""
-    name = b"@releaseDomain"
-    watch = Watch(1, store.privileged.caller, (name,), name, b"t", UNLIMITED)
-
-    assert told([Event(watch, name)]) == [(name, b"t")]
-
-
-@pytest.mark.pure_only
-def test_a_defect_in_the_events_leaves_what_has_happened(
-    store: Store, dom0: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The request stands, nobody is told, and the log learns of it."""
-    dom0.watch(b"/")
-    transaction = dom0.start()
-    transaction.write(b"/b", b"2")
-    with monkeypatch.context() as patch:
-        patch.setattr("xsd.store.store.events_for", None)
-        assert dom0.write(b"/a", b"1") == []
-        assert transaction.commit() == []
-
-    assert (dom0.read(b"/a"), dom0.read(b"/b")) == (b"1", b"2")
-    assert [type(each) for each in store.defects] == [TypeError, TypeError]
-    assert dom0.write(b"/a") == [(b"/a", b"/")]

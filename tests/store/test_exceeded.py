@@ -1,7 +1,5 @@
 """xsd.store.exceeded: how a refusal by a quota reads."""
 
-import errno
-
 import pytest
 
 from xsd.protocol.errors import Errno
@@ -12,10 +10,9 @@ from xsd.store.quota import DEFAULTS, MEMORY
 @pytest.mark.parametrize("quota", DEFAULTS)
 def test_only_a_lack_of_memory_is_enomem(quota: str) -> None:
     """Any other limit is ENOSPC, as by C."""
-    error = QuotaExceeded(5, quota, 10, b"/a")
+    expected = Errno.ENOMEM if quota == MEMORY else Errno.ENOSPC
 
-    assert error.errno is (Errno.ENOMEM if quota == MEMORY else Errno.ENOSPC)
-    assert error.errno == (errno.ENOMEM if quota == MEMORY else errno.ENOSPC)
+    assert QuotaExceeded(5, quota, 10, b"/a").errno is expected
 
 
 def test_a_refusal_says_whose_limit_it_was() -> None:

@@ -141,17 +141,6 @@ def test_what_was_relied_on_breaks(tree: Tree, row: str) -> None:
     assert footprint.broken(before, before) is None
 
 
-def test_a_path_counts_once(tree: Tree, footprint: Footprint) -> None:
-    """However many facets; the places above it do not count."""
-    counts: list[int] = []
-    for length, facets in ((4, VALUE), (4, VALUE | PERMS), (2, EXISTENCE)):
-        footprint.rely(ABC, length, facets)
-        counts.append(footprint.count)
-
-    assert counts == [1, 1, 2]
-    assert footprint.broken(tree.freeze(), tree.top) is None
-
-
 @pytest.mark.parametrize(
     ("relied", "concerned", "others"),
     [

@@ -90,10 +90,12 @@ def test_a_commit_tells(dom0: Client, rule: str, *, others: bool) -> None:
 
 def test_changes_say_where_and_below_what(store: Store, dom0: Client) -> None:
     """The kinds, with what was there before and after, and who may read above."""
-    play(dom0, "write /a/b/c 1; write /d 2; write /e/f; set /e r0")
+    play(dom0, "write /a/b/c 1; write /d 2; write /e/f; set /e r0; write /x/y/z")
     store.listening = True
     transaction = dom0.start()
     play(transaction, "rm /a/b/c; rm /a/b; write /d 3; write /e/g/h 4; rm /e/f")
+    # The parent is told first, and its watches with it.
+    play(transaction, "write /x/y; rm /x/y/z; rm /x/y")
     transaction.commit()
     news = store.take_news()
 
@@ -104,22 +106,11 @@ def test_changes_say_where_and_below_what(store: Store, dom0: Client) -> None:
         (IMPLIED, b"/e/g"),
         (CHANGED, b"/e/g/h"),
         (REMOVED, b"/e/f"),
+        (REMOVED, b"/x/y"),
+        (REMOVED_WITHIN, b"/x/y/z"),
     ]
     values = [(each.old_value, each.value) for each in news[1:5]]
     assert values == [(b"", b""), (b"2", b"3"), (None, b""), (None, b"4")]
     assert news[0].above_before == perms(b"n0")
     assert news[0].above_after is None
     assert news[3].above_after == perms(b"r0")
-
-
-def test_a_node_whose_parent_was_told_first_went_within_it(
-    store: Store, dom0: Client
-) -> None:
-    """REMOVED_WITHIN: its own watches were told with the parent."""
-    play(dom0, "write /a/b/c")
-    store.listening = True
-    transaction = dom0.start()
-    play(transaction, "write /a/b; rm /a/b/c; rm /a/b")
-    transaction.commit()
-
-    assert [each.kind for each in store.take_news()] == [REMOVED, REMOVED_WITHIN]

@@ -8,6 +8,7 @@ from xsd.store.children import NARROW_BELOW, WIDE_ABOVE
 from xsd.store.node import RECORD_ENTRY, RECORD_HEADER, Node
 
 NOBODY = owner_only(0)
+FACETS = "names_changed", "perms_changed", "value_changed"
 
 
 def parent_of(count: int) -> Node:
@@ -60,36 +61,30 @@ def test_a_directory_that_shrinks_becomes_narrow_again() -> None:
     assert names_of(parent) == [b"%d" % number for number in range(200, 257)]
 
 
-def test_a_copy_has_children_of_its_own() -> None:
+def test_a_copy_has_all_of_the_original_and_children_of_its_own() -> None:
     """Whether few or many; the child nodes are the same objects."""
     for count in (0, 3, WIDE_ABOVE + 1):
         original = parent_of(count)
+        for generation, facet in enumerate(FACETS, 10):
+            setattr(original, facet, generation)
         copy = original.copy(2)
         children = original.children()
         new = Node(2, b"", NOBODY, 1000)
         copy.put_child(b"new", new)
 
         assert copy.token == 2
+        assert (copy.value, copy.created) == (b"value", 1)
+        assert copy.perms is original.perms
+        assert [getattr(copy, facet) for facet in FACETS] == [10, 11, 12]
         assert original.children() == children
         assert copy.children() == [*children, (b"new", new)]
-
-
-def test_a_copy_has_everything_of_the_original() -> None:
-    """Value, permissions and generations."""
-    original = parent_of(1)
-    original.value_changed, original.perms_changed, original.names_changed = 10, 11, 12
-    copy = original.copy(2)
-
-    assert (copy.value, copy.created) == (b"value", 1)
-    assert copy.perms is original.perms
-    assert (copy.value_changed, copy.perms_changed, copy.names_changed) == (10, 11, 12)
 
 
 def test_the_generation_is_that_of_the_last_change_of_any_facet() -> None:
     """DIRECTORY_PART tells by it that the node changed."""
     node = Node(1, b"", NOBODY, 5)
     seen = [node.generation]
-    for facet in ("names_changed", "perms_changed", "value_changed"):
+    for facet in FACETS:
         setattr(node, facet, seen[-1] + 1)
         seen.append(node.generation)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.store.support import perms
+from tests.store.support import perms, walk
 from xsd.protocol.path import Path
 from xsd.protocol.perms import owner_only
 from xsd.store.clock import Clock
@@ -200,11 +200,5 @@ def test_frozen_states_stay_as_they_were(steps: list[tuple[str, list[bytes]]]) -
 
 
 def contents(top: Node) -> list[tuple[Path, bytes]]:
-    """Paths and values in the order of creation."""
-    found: list[tuple[Path, bytes]] = []
-    rest: list[tuple[Path, Node]] = [((), top)]
-    while rest:
-        path, node = rest.pop()
-        found.append((path, node.value))
-        rest.extend([((*path, name), child) for name, child in node.children()])
-    return found
+    """Paths and values."""
+    return [(path, node.value) for path, node in walk(top)]

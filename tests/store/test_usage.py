@@ -6,13 +6,10 @@ import pytest
 
 from tests.store.script import Play, play
 from tests.store.support import Client, at
-from xsd.protocol.perms import Caller
-from xsd.protocol.request import UNLIMITED
-from xsd.store import Store, Watch
+from xsd.store import Store
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
-from xsd.store.quota import DEFAULTS
 from xsd.store.tree import find
-from xsd.store.usage import NODE_BYTES, Account, Growth, Holdings, Usage
+from xsd.store.usage import NODE_BYTES, Account, Holdings
 
 EMPTY = 16 + 8
 """Bytes of a record with one permission, no value and no children."""
@@ -61,20 +58,6 @@ def test_a_domain_that_is_gone_counts_for_the_peak_only() -> None:
     assert account.peak(privileged=0) == 1
 
 
-def test_growth_has_no_entry_for_what_does_not_change() -> None:
-    """Only nodes, only bytes, neither."""
-    growth = Growth()
-    for entry in ((1, 1, 0), (2, 0, 8), (3, 0, 0)):
-        growth.add(*entry)
-
-    assert (growth.nodes.used, growth.memory.used) == ({1: 1}, {2: 8})
-
-
-def test_there_is_an_account_for_each_quota() -> None:
-    """In the same order."""
-    assert [name for name, _account in Usage().by_quota()] == list(DEFAULTS)
-
-
 def test_the_end_of_a_domain_ends_its_maxima(store: Store) -> None:
     """XSA-483: of every quota."""
     Play(store).run("1 write a/b; 1 watch a; unwatch a; 1 start t; t commit; release 1")
@@ -117,16 +100,14 @@ RULES: Final[dict[str, str]] = {
         set /local/domain/1/ab/c n0 r1; memory 1 -> 53
         1 rm ab; memory 1 -> 24""",
     "a watch counts with its path, its token and each level": """
-        1 dir /local/domain/1; memory 1 -> 24
-        1 watch a/b token; memory 1 -> 1188
+        1 dir /local/domain/1; memory 1 -> 24; 1 watch a/b token; memory 1 -> 1188
         unwatch token; memory 1 -> 24""",
     "a guest may use exactly the quota: a longer value": """
         1 write a 1; room 1 3; 1 write a 12345 -> ENOMEM dom1 is at its quota
         room 1 4; 1 write a 12345""",
     "a guest may use exactly the quota: new nodes": """
-        1 dir /local/domain/1; room 1 54; 1 write b/c 123 -> ENOMEM
-        room 1 55; 1 write b/c 123; room 1 25; 1 mkdir d -> ENOMEM
-        room 1 26; 1 mkdir d""",
+        1 dir /local/domain/1; room 1 54; 1 write b/c 123 -> ENOMEM; room 1 55
+        1 write b/c 123; room 1 25; 1 mkdir d -> ENOMEM; room 1 26; 1 mkdir d""",
     "a guest may use exactly the quota: permissions": """
         1 write a; room 1 15; 1 set a n1 r0 r2 -> ENOMEM; room 1 16
         1 set a n1 r0 r2""",
@@ -228,13 +209,3 @@ def test_a_commit_is_refused_that_takes_its_owner_over_the_quota(
         quota 1 memory 0; 1 start t2; t2 write a 1; quota 1 memory {full + 1}; t2 commit
         1 read a -> 1
     """)
-
-
-def test_size_of_a_watch_knows_relative_paths() -> None:
-    """It is the full path that the index holds."""
-    caller = Caller(1, privileged=False)
-    path = at(b"/local/domain/1/a")
-    shown = b"a", b"/local/domain/1/a"
-    sizes = {Watch(1, caller, path, each, b"t", UNLIMITED).size for each in shown}
-
-    assert len(sizes) == 1

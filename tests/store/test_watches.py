@@ -40,36 +40,6 @@ def hits(index: WatchIndex, path: Path) -> list[Watch]:
     return sorted(found, key=lambda watch: watch.order)
 
 
-SEEN: Final[dict[str, tuple[str, str]]] = {
-    "a watch sees its path and all below, not what is above or beside": (
-        "/a/b=x",
-        "/a/b=x /a/b/c=x /a/b/c/d=x /= /a= /a/bc= /a/c= @releaseDomain=",
-    ),
-    "a watch on the root sees every ordinary node, but no special one": (
-        "/=x",
-        "/=x /a/b=x /@releaseDomain=x @releaseDomain=",
-    ),
-    "a depth limits the levels below; 0 is the node only": (
-        "/a=0=0 /a=1=1 /a=2=2 /a=x",
-        "/a=012x /a/b=12x /a/b/c=2x /a/b/c/d=x",
-    ),
-}
-"""Watches as path=token=depth, and who sees which path."""
-
-
-@pytest.mark.parametrize("rule", SEEN)
-def test_watches_see(index: WatchIndex, rule: str) -> None:
-    """Paths, each with the tokens of the watches that are told of it."""
-    watches, paths = [each.encode().split() for each in SEEN[rule]]
-    for each in watches:
-        path, token, *depth = each.split(b"=")
-        watch_on(index, path, token, int(depth[0]) if depth else UNLIMITED)
-    for each in paths:
-        path, _equals, tokens = each.partition(b"=")
-
-        assert b"".join([watch.token for watch in hits(index, at(path))]) == tokens
-
-
 def test_removing_a_watch_removes_the_places_that_only_it_needed(
     index: WatchIndex,
 ) -> None:
@@ -85,52 +55,6 @@ def test_removing_a_watch_removes_the_places_that_only_it_needed(
     index.remove(shallow)
     assert index.spots() == 1
     assert index.all() == []
-
-
-def test_a_relative_watch_is_told_relative_paths() -> None:
-    """What the client did not say is cut off."""
-    path = at(b"/local/domain/1/device/vif")
-    relative = Watch(1, DOM0, path, b"device/vif", b"t", UNLIMITED)
-    absolute = Watch(1, DOM0, path, b"/local/domain/1/device/vif", b"t", UNLIMITED)
-    special = Watch(1, DOM0, at(b"@x"), b"@x", b"t", UNLIMITED)
-
-    assert relative.cut == len(b"/local/domain/1/")
-    assert absolute.cut == special.cut == 0
-    assert repr(relative) == "Watch(#1, b'device/vif', b't')"
-
-
-@pytest.mark.parametrize(
-    ("plain", "deep", "told"),
-    [
-        (True, True, "plain own/5 1/5"),
-        (True, False, "plain"),
-        (False, True, "own/5 1/5"),
-    ],
-)
-def test_special_watches_are_told_by_their_depth(
-    index: WatchIndex, told: str, *, plain: bool, deep: bool
-) -> None:
-    """Without one the name; with one the domain too, but nothing at depth 0.
-
-    Those who may not read the name are told nothing.
-    """
-    named, domid = b"@releaseDomain", 5
-
-    guest = Caller(1, privileged=False)
-    index.add(Watch(1, guest, (named,), named, b"may not", UNLIMITED))
-    assert index.special_hits(named, PRIVATE, domid, plain=True, deep=True) == []
-    watch_on(index, b"@releaseDomain/6", b"other")
-    assert index.special_hits(named, PRIVATE, domid, plain=True, deep=True) == []
-    watch_on(index, named, b"plain")
-    watch_on(index, named, b"0", 0)
-    watch_on(index, b"@releaseDomain/5", b"own")
-    watch_on(index, named, b"1", 1)
-    watch_on(index, b"@introduceDomain", b"introduce")
-    watch_on(index, b"/", b"root")
-    hits = index.special_hits(named, PRIVATE, domid, plain=plain, deep=deep)
-    assert [
-        watch.token + path.removeprefix(named) for watch, path in hits
-    ] == told.encode().split()
 
 
 SIZES: Final[dict[str, list[bytes]]] = {

@@ -12,8 +12,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
 import pytest
 
@@ -31,6 +32,15 @@ C_XENSTORED: Final = "/usr/lib/xen-4.17/bin/xenstored"
 def daemon_name() -> str:
     """Return which daemon the tests are about: `xsd` or `c`."""
     return os.environ.get("XSD_TEST_DAEMON", "xsd")
+
+
+def interpreter() -> list[str]:
+    """Return what runs our daemon: with XSD_TEST_PYTHON=... that of a build elsewhere.
+
+    Such a one finds the `xsd` that is installed there, and not this checkout's.
+    """
+    named = os.environ.get("XSD_TEST_PYTHON")
+    return [named, "-I"] if named else [sys.executable]
 
 
 def environment() -> dict[str, str]:
@@ -92,7 +102,7 @@ def launch(
 ) -> Daemon:
     """Start our daemon, maybe through another program, and wait until it answers."""
     path = directory / "socket"
-    words = [sys.executable, "-m", "xsd", "serve", "--socket", str(path), *options]
+    words = [*interpreter(), "-m", "xsd", "serve", "--socket", str(path), *options]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
             [*before, *words],
@@ -115,16 +125,31 @@ def launch(
     pytest.fail(f"the daemon does not start:\n{text}", pytrace=False)
 
 
-def start_c_peer(directory: Path) -> Daemon:
-    """Start Xen's C xenstored on a pretended hypervisor.
+def peer(name: str) -> Path:
+    """Return a file of those that pretend to be Xen, or skip the test.
 
-    `run-peer`, which can do that, is looked for in the directory XSD_PEERS, else
-    in `shared/peers` beside the checkout.
+    They are in the directory XSD_PEERS, else in `shared/peers` beside the checkout.
     """
     beside = CHECKOUT.parent / "shared" / "peers"
-    starter = Path(os.environ.get("XSD_PEERS") or beside) / "run-peer"
-    if not starter.is_file():
-        pytest.skip(f"{starter} is missing: set XSD_PEERS to its directory")
+    found = Path(os.environ.get("XSD_PEERS") or beside) / name
+    if not found.is_file():
+        pytest.skip(f"{found} is missing: set XSD_PEERS to its directory")
+    return found
+
+
+def guests_module() -> Any:
+    """Return the module that plays guests of the pretended Xen, as `DomU`."""
+    spec = spec_from_file_location("domu", peer("domu.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    found = module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def start_c_peer(directory: Path) -> Daemon:
+    """Start Xen's C xenstored on a pretended hypervisor."""
+    starter = peer("run-peer")
     find_program(C_XENSTORED, "xen-utils-4.17")
     printed = subprocess.run(
         [str(starter), "c", str(directory)], check=True, capture_output=True, text=True
@@ -145,7 +170,8 @@ def answers(path: Path) -> bool:
         return False
 
 
-def running_daemon(directory: Path) -> Iterator[Path]:
-    """Yield the socket of a daemon: the body of the fixtures `daemon_socket`."""
-    with start_daemon(directory) as daemon:
+@pytest.fixture(scope="session")
+def daemon_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The socket of a real daemon."""
+    with start_daemon(tmp_path_factory.mktemp("xs")) as daemon:
         yield daemon.socket

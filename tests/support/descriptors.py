@@ -1,4 +1,4 @@
-"""Descriptors of this process: how many there are, and none to be had."""
+"""Descriptors of this process and room in its files, and none to be had."""
 
 import os
 import resource
@@ -23,3 +23,15 @@ def few_descriptors_left(count: int = 0) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def files_of(size: int) -> Iterator[None]:
+    """Have files be full at a size, as though the disk was."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Python ignores the signal that comes with it.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -17,13 +17,14 @@ from tests.support.dialogue import Dialogue
 from tests.support.homes import welcome
 from tests.support.processes import wait_until
 from tests.support.replaying import assert_replays
-from tests.xsa.support import counts_of
+from tests.xsa.support import counts_of, message_of
 from xsd.client import Client
 from xsd.client.transport import SocketTransport
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.inputs import MemoryTape
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.frame import Frame
+from xsd.protocol.ring import ERROR_PROTOCOL
 from xsd.store import Store
 from xsd.store.check import verify
 from xsd.testing import Guest, Handover, InProcess, PretendedHost, Session
@@ -398,6 +399,22 @@ def frames(guest: Guest, count: int) -> list[Frame]:
 
 def wait_ignored(guest: Guest, code: int) -> None:
     wait_until(lambda: guest.ring.error == code, f"no error {code} in the ring")
+
+
+WAYS: Final = ("release", "kill", "offend", "introduce")
+"""How a guest's connection ends, or begins anew."""
+
+
+def end_by(host: Host, guest: Guest, way: str) -> None:
+    if way == "offend":
+        guest.send_bytes(message_of(5000))
+        wait_ignored(guest, ERROR_PROTOCOL)
+    elif way == "release":
+        host.dom0.release(guest.domid)
+    elif way == "introduce":
+        host.dom0.introduce(guest.domid, 1, guest.port)
+    else:
+        host.end(guest.domid)
 
 
 @final

@@ -1,10 +1,10 @@
-"""A daemon that says what the test tells it to, for answers no real one gives."""
+"""Daemons that say what the test tells them to, for answers no real one gives."""
 
 import socket
 from pathlib import Path
 from typing import final
 
-from xsd.client import Client
+from xsd.client import Client, DisconnectedError, Transport
 from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
 
@@ -55,3 +55,28 @@ class ScriptedDaemon:
     def requests(self) -> list[Frame]:
         """Return what the client has sent so far; it must have sent something."""
         return FrameDecoder().feed(self._end.recv(65536))
+
+
+@final
+class Prepared(Transport):
+    """A way to no daemon: it answers with what was prepared, b"" is a time-out."""
+
+    def __init__(self, *received: bytes) -> None:
+        self.received = list(received)
+        self.sent = b""
+        self.limits: list[float | None] = []
+        self.closed = 0
+
+    def send(self, data: bytes, timeout: float | None) -> None:
+        self.sent += data
+        self.limits.append(timeout)
+
+    def receive(self, timeout: float | None) -> bytes:
+        if not self.received:
+            raise DisconnectedError("no more")
+        if part := self.received.pop(0):
+            return part
+        raise TimeoutError
+
+    def close(self) -> None:
+        self.closed += 1

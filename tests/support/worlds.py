@@ -11,13 +11,19 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, Final, Self, final
 
 from tests.conftest import find_program
-from tests.hypervisor.shim import need_compiler, peers_directory
-from tests.support.daemons import Daemon, launch, start_c_peer, start_xsd
+from tests.hypervisor.shim import need_compiler
+from tests.support.daemons import (
+    Daemon,
+    guests_module,
+    launch,
+    peer,
+    start_c_peer,
+    start_xsd,
+)
 from tests.support.replaying import assert_replays
 from xsd.client import DisconnectedError, Transport
 from xsd.client.transport import SocketTransport
@@ -202,7 +208,7 @@ class RingWorld(DaemonWorld):
 def start_on_shim(directory: Path) -> Daemon:
     """Start our daemon as if on Xen."""
     need_compiler(find_program)
-    starter = str(peers_directory() / "with-shim")
+    starter = str(peer("with-shim"))
     return launch(directory, [starter, str(directory)], "--hypervisor", "xen")
 
 
@@ -235,11 +241,7 @@ class ShimTransport(Transport):
 class ShimWorld(DaemonWorld):
     def __init__(self, start: Callable[[Path], Daemon] = start_on_shim) -> None:
         super().__init__(start)
-        spec = spec_from_file_location("domu", peers_directory() / "domu.py")
-        assert spec is not None
-        assert spec.loader is not None
-        self._domu: Any = module_from_spec(spec)
-        spec.loader.exec_module(self._domu)
+        self._domu = guests_module()
         self._created: dict[int, Any] = {}
         self._dead: dict[int, Any] = {}
 

@@ -1,36 +1,32 @@
 """`make test-systemd`: the units under a real systemd, which takes root.
 
+What systemd-analyze says of them is in tests/daemon/test_units.py.
 Each check prints a line. The exit status is 1 if one fails, 2 if something is missing.
 """
 
 import contextlib
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from tests.docs.pages import ROOT, blocks_of, commands_of
-from tests.support.checks import lacks, passes, ran, verdict
+from tests.support.checks import lacks, passes, verdict
 from tests.support.processes import wait_until
 from tests.systemd.container import (
     NEEDED,
     PROGRAM,
     SOURCES,
-    UNITS,
     XENSTORE_CONTROL,
     Container,
     booted,
-    copy_units,
 )
 
 SERVICE: Final = "xenstored.service"
 SOCKET: Final = "xenstored.socket"
 PATH: Final = "/run/xenstored/socket"
 PID_FILE: Final = "/run/xenstored/xenstored.pid"
-EXPOSURE_MAX: Final = 2.0
 STOP_MAX_S: Final = 1.0
 
 
@@ -44,34 +40,11 @@ def timed(work: Callable[[], object]) -> float:
     return time.monotonic() - begin
 
 
-def exposure(container: Container) -> float:
-    said = container.run("systemd-analyze", "security", "--no-pager", SERVICE)
-    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
-    assert found, said
-    return float(found[1])
-
-
 def quota(container: Container, name: str) -> int:
     said = container.run(XENSTORE_CONTROL, "quota")
     found = re.search(rf"^{name} *: *([0-9]+)", said, re.MULTILINE)
     assert found, said
     return int(found[1])
-
-
-def verify(_container: Container) -> str:
-    """systemd finds nothing to say of the units, with and without their drop-ins."""
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        copy_units(scratch, "/bin/true")
-        units = [str(scratch / SERVICE), str(scratch / SOCKET)]
-        drop_ins = sorted(path.stem for path in UNITS.glob("xenstored.service.d/*"))
-        for kept in [*drop_ins, ""]:
-            words = ["systemd-analyze", "verify", "--man=no", *units]
-            done = ran(words, check=False)
-            assert (done.returncode, done.stderr) == (0, ""), done.stderr
-            if kept:
-                (scratch / "xenstored.service.d" / f"{kept}.conf").unlink()
-    return f"the units, and with {', '.join(drop_ins)}"
 
 
 def tmpfiles(container: Container) -> str:
@@ -209,16 +182,6 @@ def stop(container: Container) -> str:
     return f"exit code 0 after {took:.2f} s"
 
 
-def security(container: Container) -> str:
-    """It may do little, nor may it do much more with Xen's devices."""
-    alone = exposure(container)
-    xen = UNITS / "xenstored.service.d" / "xen.conf"
-    container.drop_in(xen.name, xen.read_text())
-    on_xen = exposure(container)
-    assert max(alone, on_xen) < EXPOSURE_MAX, (alone, on_xen)
-    return f"exposure {alone}, {on_xen} with xen.conf"
-
-
 def debian(container: Container) -> str:
     """The command of Debian's /etc/init.d/xen finds that there is a daemon."""
     container.run("systemctl", "start", SERVICE)
@@ -264,8 +227,8 @@ def documented(container: Container) -> str:
 
 
 CHECKS: Final = (
-    *(verify, tmpfiles, start, socket_activation, kill, kill_with_socket, watchdog),
-    *(reload, mistake, log_file, stop, security, debian, documented),
+    *(tmpfiles, start, socket_activation, kill, kill_with_socket, watchdog),
+    *(reload, mistake, log_file, stop, debian, documented),
 )
 
 

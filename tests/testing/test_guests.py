@@ -9,14 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.descriptors import few_descriptors_left, open_descriptors
-from tests.support.hosts import Host, frames, wait_ignored
+from tests.support.hosts import Host
 from xsd.client import DisconnectedError, Event, NotListeningError
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.frame import encode_frame
-from xsd.protocol.ops import Op
-from xsd.protocol.ring import REQ_PROD
 from xsd.testing import DomainReport, Guest, Handover, PretendedHost
-from xsd.testing.session import header
 
 ONE_PAGE = b'{"domid": 5, "unique_id": 1, "port": 1}\n'
 
@@ -74,31 +70,6 @@ def test_longest_requests_and_replies_pass_the_ring(guest: Guest) -> None:
         assert guest.read("/t") == value
 
 
-@pytest.mark.parametrize("batches", [1, 30], ids=["long ones", "short ones"])
-def test_guest_that_asks_much_before_it_reads_is_served(
-    guest: Guest, batches: int
-) -> None:
-    """The server reads nothing while replies wait; the guest takes them meanwhile."""
-    for batch in range(batches):
-        numbers = range(batch * 50, batch * 50 + 50)
-        requests = [encode_frame(Op.READ, n, 0, b"/t\0") for n in numbers]
-        if batches == 1:
-            payload = b"/t\0".ljust(4096, b"x")
-            requests[::2] = [
-                encode_frame(Op.WRITE, n, 0, payload) for n in numbers[::2]
-            ]
-        guest.send_bytes(b"".join(requests))
-        assert [frame.req_id for frame in frames(guest, 50)] == list(numbers)
-
-
-def test_two_guests_do_not_meet(server: Host) -> None:
-    """Each has its own ring."""
-    one, two = server.guest(1), server.guest(2)
-    one.send_bytes(encode_frame(Op.GET_DOMAIN_PATH, 7, 0, b"1\0"))
-    assert two.get_domain_path(2) == b"/local/domain/2"
-    assert frames(one, 1)[0].payload == b"/local/domain/1\0"
-
-
 def test_guest_that_nobody_serves_waits_in_vain(host: PretendedHost) -> None:
     """Its connection is closed then, as that of any client."""
     with host.create(timeout=0.001) as guest:
@@ -106,30 +77,6 @@ def test_guest_that_nobody_serves_waits_in_vain(host: PretendedHost) -> None:
             guest.read("/a")
         with pytest.raises(DisconnectedError, match="the connection is closed"):
             guest.read("/a")
-
-
-def test_request_before_the_introduction_is_forgotten(server: Host) -> None:
-    """The daemon begins with an empty ring."""
-    guest = server.create(1)
-    guest.send_bytes(encode_frame(Op.GET_DOMAIN_PATH, 7, 0, b"0\0"))
-    server.dom0.introduce(1, 1, guest.port)
-    assert guest.get_domain_path(1) == b"/local/domain/1"
-
-
-@pytest.mark.parametrize("code", [2, 3], ids=["indexes", "frame"])
-def test_what_is_impossible_ends_a_guest(guest: Guest, code: int) -> None:
-    """Its fields can be spoilt, and its bytes need not be requests; it can look on."""
-    if code == 2:
-        guest.fields[REQ_PROD] = guest.fields[REQ_PROD] + 5000
-        guest.notify()
-        wait_ignored(guest, 2)
-    else:
-        guest.send_bytes(header(Op.READ, 4097))
-    with pytest.raises(DisconnectedError, match=f"error {code}"):
-        guest.receive_bytes()
-    with pytest.raises(DisconnectedError, match=f"error {code}"):
-        guest.read("/a")
-    assert guest.ring.error == code
 
 
 # Domains
@@ -147,18 +94,6 @@ def test_host_tells_of_domains(host: PretendedHost) -> None:
         host.resume(7)
         assert host.state(7) == running
         assert host.state(5) is None
-
-
-def test_killed_domain_is_served_no_more(server: Host, guest: Guest) -> None:
-    """The daemon lets its page go, then it is gone; its domid can be another's."""
-    domid = guest.domid
-    assert len(server.connections_of(domid)) == 1
-    server.end(domid)
-    assert server.connections_of(domid) == []
-    assert server.hypervisor.state(domid) is None
-    other = server.guest(domid)
-    assert other.unique_id != guest.unique_id
-    assert other.read("/t") == b""
 
 
 def test_guest_can_begin_anew_on_its_ring(host: PretendedHost, guest: Guest) -> None:

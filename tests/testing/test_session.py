@@ -4,34 +4,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from xsd.client import DisconnectedError, Transport
+from tests.support.scripted import Prepared
+from xsd.client import DisconnectedError
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.testing import InProcess, Session
 from xsd.testing.session import OK, event, header, refusal, strings
-
-
-class Script(Transport):
-    """A daemon that says what it was told to, whatever it is asked."""
-
-    def __init__(self, *parts: bytes) -> None:
-        self.parts = list(parts)
-        self.sent = b""
-
-    def send(self, data: bytes, timeout: float | None) -> None:
-        self.sent += data
-
-    def receive(self, timeout: float | None) -> bytes:
-        if not self.parts:
-            raise DisconnectedError("the end")
-        part = self.parts.pop(0)
-        if not part:
-            raise TimeoutError
-        return part
-
-    def close(self) -> None:
-        self.parts.clear()
 
 
 @pytest.fixture
@@ -49,7 +28,7 @@ def session(xenstore: InProcess) -> Session:
 
 def test_a_request_is_one_frame_with_ids_from_one() -> None:
     """Type, id, transaction, length, payload; any other bytes can be sent as well."""
-    script = Script()
+    script = Prepared()
     session = Session(script)
     assert session.frame(2, b"/a\0", 7) == encode_frame(2, 1, 7, b"/a\0")
     session.post(2, b"/b\0")
@@ -170,7 +149,7 @@ def test_any_bytes_can_be_sent(session: Session) -> None:
 )
 def test_what_is_not_due_is_an_error(answer: bytes) -> None:
     """Another id or transaction, a second reply, an event with an id, no frame."""
-    session = Session(Script(answer))
+    session = Session(Prepared(answer))
     with pytest.raises(AssertionError):
         session.reply(Op.READ, b"/t\0")
 
@@ -179,7 +158,7 @@ def test_an_answer_in_pieces_is_waited_for() -> None:
     """However it is cut; what only looks does not wait, what needs one says so."""
     answer = encode_frame(Op.READ, 1, 0, b"value")
     pieces = [bytes([byte]) for byte in answer]
-    session = Session(Script(*pieces, b"", b"", b""))
+    session = Session(Prepared(*pieces, b"", b"", b""))
     assert session.get(Op.READ, b"/t\0") == b"value"
     assert session.take() == []
     session.post(Op.READ, b"/t\0")
@@ -191,14 +170,14 @@ def test_an_answer_in_pieces_is_waited_for() -> None:
 def test_the_end_of_a_connection_is_seen() -> None:
     """After all that came before it; `rest` waits for it."""
     reply = encode_frame(Op.READ, 1, 0, b"")
-    session = Session(Script(reply))
+    session = Session(Prepared(reply))
     session.post(Op.READ, b"/t\0")
     assert [frame.op for frame in session.rest()] == [Op.READ]
     assert session.over
     with pytest.raises(DisconnectedError):
         session.get(Op.READ, b"/t\0")
     with pytest.raises(TimeoutError):
-        Session(Script(reply, b"")).rest()
+        Session(Prepared(reply, b"")).rest()
 
 
 def test_a_session_begins_anew_with_its_ring(xenstore: InProcess) -> None:

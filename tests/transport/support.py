@@ -188,9 +188,9 @@ class Served:
         await peer.ping()
         return peer
 
-    def connect_unseen(self) -> Peer:
-        """A new client that still waits to be accepted."""
-        peer = Peer(self.path)
+    def connect_unseen(self, path: str = "") -> Peer:
+        """A new client that still waits to be accepted, of any server here."""
+        peer = Peer(path or self.path)
         self._peers.append(peer)
         return peer
 

@@ -134,9 +134,9 @@ async def test_path_that_nothing_can_listen_on_is_an_error(served: Served) -> No
 
 
 @contextlib.contextmanager
-def locked(directory: Path) -> Iterator[bool]:
-    """Lock a directory, as whoever can look into it may; tell whether it was free."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def locked(path: Path) -> Iterator[bool]:
+    """Lock a file or directory, as who can open it may; tell whether it was free."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield True
@@ -156,8 +156,10 @@ async def test_two_daemons_do_not_clear_the_way_at_once(served: Served) -> None:
     real = socket.socket.bind
 
     def bind(self: socket.socket, path: str) -> None:
-        with locked(served.directory) as has_lock:
+        lock = Path(f"{path}.lock")
+        with locked(lock) as has_lock:
             held.append(not has_lock)
+        assert stat.S_IMODE(lock.stat().st_mode) == 0o600
         real(self, path)
 
     def no_locks(_descriptor: int, _how: int) -> None:
@@ -174,11 +176,15 @@ async def test_two_daemons_do_not_clear_the_way_at_once(served: Served) -> None:
         assert (served.directory / name).is_socket()
         server.close()
     assert held == [True]
+    assert list(served.directory.glob("*.lock")) == []
 
 
 @serving
 async def test_lock_of_somebody_else_is_not_waited_for(served: Served) -> None:
-    """Any local user may hold the directory's, and for ever."""
+    """Any local user may hold the directory's, and for ever.
+
+    Only another daemon can hold our own, for a moment; who does not let go is told of.
+    """
     waits: list[float] = []
     server = another(served, served.directory / "other")
     hypervisor = EmulatedHypervisor(str(served.directory / "control"))
@@ -188,11 +194,30 @@ async def test_lock_of_somebody_else_is_not_waited_for(served: Served) -> None:
         assert has_lock
         patch.setattr(time, "sleep", waits.append)
         server.start()
-        assert 0 < sum(waits) < 0.1
-        waits.clear()
         sockets.update()
-
     assert waits == []
+    lock = served.directory / "held.lock"
+    lock.touch()
+    with pytest.MonkeyPatch.context() as patch, locked(lock):
+        patch.setattr(time, "sleep", waits.append)
+        error = refused(another(served, served.directory / "held"))
+    assert error.errno == errno.EADDRINUSE
+    assert f"another xenstored is starting there and holds {lock}" in str(error)
+    assert 0 < sum(waits) < 1
+    waits.clear()
+
+    # One that has just been removed is not the lock any more.
+    def removed(number: float) -> None:
+        waits.append(number)
+        lock.unlink()
+
+    lock.touch()
+    late = another(served, served.directory / "held")
+    with pytest.MonkeyPatch.context() as patch, locked(lock):
+        patch.setattr(time, "sleep", removed)
+        late.start()
+    assert len(waits) == 1
+    late.close()
     assert (served.directory / "other").is_socket()
     assert (served.directory / "x.dom5").is_socket()
     for each in (sockets, hypervisor, server):
@@ -234,7 +259,8 @@ async def test_path_goes_while_it_is_still_listened_on(served: Served) -> None:
     real = Path.unlink
 
     def slow_unlink(self: Path) -> None:
-        found.append(refused(another(served)).errno)
+        if self == here(served):
+            found.append(refused(another(served)).errno)
         real(self)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -1,15 +1,17 @@
 """xsd.transport.reactor: passes, the time between them, and defects in them."""
 
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.transport.support import Peer, Served, run, serving
 from xsd.engine import Engine, Notice
-from xsd.engine.dispatch import REFUSALS_LOGGED
+from xsd.engine.loglimit import AT_ONCE
 from xsd.protocol.ops import Op
-from xsd.transport.reactor import PASSES_MS
+from xsd.transport.reactor import PASSES_MS, RETRY_S
 from xsd.transport.unix import SocketLink
 
 
@@ -179,10 +181,15 @@ async def test_defect_in_a_callback_makes_it_rest(served: Served) -> None:
 @pytest.mark.pure_only
 @serving
 async def test_defect_in_a_turn_does_not_end_the_turns(served: Served) -> None:
-    """What is due is done a little later."""
+    """What is due is done a little later, once however often it has failed."""
     peer = await served.connect()
     real = Engine.turn
-    left = [ZeroDivisionError("a defect")] * 2
+    left = [ZeroDivisionError("a defect")] * 5
+    later: list[float] = []
+
+    class Loop:
+        def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
+            later.append(delay_s)
 
     def fail(engine: Engine, now_ms: int) -> None:
         if left:
@@ -191,10 +198,42 @@ async def test_defect_in_a_turn_does_not_end_the_turns(served: Served) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Engine, "turn", fail)
+        patch.setattr(served.reactor, "_loop", Loop())
+        for _ in range(3):
+            served.reactor.run()
+    assert later == [RETRY_S]
+    served.reactor._retry()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "turn", fail)
         served.reactor.retry_s = 0.0
         await peer.ping()
 
     assert {notice.fields["what"] for notice in served.notices} == {"turn"}
+
+
+@serving
+async def test_pass_that_cannot_be_made_is_no_reason_to_spin(served: Served) -> None:
+    """There is no memory to ask who is ready, and not even for the log's line."""
+    peer = await served.connect()
+    waits: list[float] = []
+    noted: list[str] = []
+
+    def fail(*_: object) -> list[tuple[int, int]]:
+        raise MemoryError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(served.reactor, "_poll", fail)
+        patch.setattr(time, "sleep", waits.append)
+        patch.setattr(served, "on_notice", lambda notice: noted.append(notice.event))
+        for told in (1, 1000):
+            await peer.send(peer.frame(Op.GET_DOMAIN_PATH, b"0\0"))
+            await served.until(lambda: len(waits) >= told)  # noqa: B023
+            assert waits == [RETRY_S] * len(waits)
+
+    assert noted == ["reactor.failed"] * AT_ONCE
+    assert [frame.op for frame in await peer.frames(2)] == [Op.GET_DOMAIN_PATH] * 2
+    await peer.ping()
 
 
 @serving
@@ -214,9 +253,9 @@ async def test_log_that_fails_does_not_end_the_passes(served: Served) -> None:
 
 @serving
 async def test_closed_reactor_does_nothing(served: Served) -> None:
-    """Whoever is late may still call. What became of clients is logged before."""
+    """Whoever is late may still call. What was left out of the log is told before."""
     peer = await served.connect()
-    for _ in range(REFUSALS_LOGGED + 1):
+    for _ in range(AT_ONCE + 3):
         await peer.request(99)
     reactor = served.reactor
     served.server.close()
@@ -227,4 +266,5 @@ async def test_closed_reactor_does_nothing(served: Served) -> None:
     reactor._go_on()
 
     assert not reactor.busy
-    assert served.notices[-1].event == "request.refusals_not_logged"
+    assert served.notices[-1].event == "log.left_out"
+    assert served.notices[-1].fields["left_out"] == 3

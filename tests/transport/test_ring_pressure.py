@@ -1,7 +1,6 @@
 """xsd.transport.ring: guests that ask much, read little or cause others much."""
 
 import asyncio
-import socket
 from typing import Final, final
 
 from tests.transport.kernels import Kernel
@@ -140,61 +139,6 @@ async def test_unread_events_are_dropped_in_time(rings: Rings) -> None:
     await rings.quiet()
     assert 1024 < count + len(deaf.take()) < 1024 + 25
     assert rings.connection(6).outbox.size == 0
-
-
-@on_rings()
-async def test_quota_that_is_changed_holds_at_once(rings: Rings) -> None:
-    """Lowered for a guest that has much under way, or raised for one that waits."""
-    await rings.make(b"/a", b"b0")
-    deaf = await deaf_guest(rings)
-    writer = Writer(rings, await rings.guest(5))
-    assert await rings.ask(Op.SET_QUOTA, b"5", b"outstanding", b"60") == OK
-    await writer.write(IN_RING + 10)
-    assert writer.answered == IN_RING + 10
-    assert writer.under_way >= 10
-
-    assert await rings.ask(Op.SET_QUOTA, b"5", b"outstanding", b"5") == OK
-    await writer.write(1)
-    assert writer.answered == IN_RING + 10
-    await deaf.frames(IN_RING + 10)
-    await writer.finish()
-
-    await writer.write(COUNT)
-    assert writer.answered < writer.asked
-    assert await rings.ask(Op.SET_QUOTA, b"5", b"outstanding", b"0") == OK
-    await writer.finish()
-
-
-@on_rings()
-async def test_writer_goes_on_when_who_does_not_read_is_gone(rings: Rings) -> None:
-    """By its domain's end, by RELEASE, or as a client of dom0; events go with it."""
-    await rings.make(b"/a", b"b0")
-    await deaf_guest(rings)
-    writer = await held_up(rings)
-    await rings.kill(6)
-    await writer.finish()
-    await deaf_guest(rings, 7)
-    await writer.write(COUNT)
-    assert writer.answered < writer.asked
-    assert await rings.release(7) == OK
-    await writer.finish()
-
-    # dom0's events do not expire.
-    rings.engine.expire_events_after(1)
-    deaf = await rings.watcher(b"/a")
-    connection = rings.served.last
-    (link,) = [
-        each for each in rings.served.server._clients if each.connection is connection
-    ]
-    # As little as the kernel allows.
-    link._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-    await writer.write(COUNT)
-    assert writer.answered < writer.asked
-    rings.served.stop_clock()
-    rings.served.pass_time(1000)
-    assert writer.under_way == OUTSTANDING
-    deaf.close()
-    await writer.finish()
 
 
 @on_rings()

@@ -8,12 +8,11 @@ import pytest
 from tests.transport.support import Peer, Served, event, serving, told
 from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
-from xsd.engine.dispatch import REFUSALS_LOGGED
 from xsd.engine.engine import TURN
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.protocol.reply import OK
-from xsd.transport.unix import RECEIVE_MAX
+from xsd.transport.unix import RECEIVE_FIRST, RECEIVE_MAX
 
 BAD_HEADER = b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x01\x10\0\0"
 """READ with a payload of 4,097 bytes."""
@@ -113,25 +112,6 @@ async def test_bad_header_ends_a_connection_after_the_replies(served: Served) ->
 
 
 @serving
-async def test_client_that_goes_leaves_nothing(served: Served) -> None:
-    """Nothing of it is counted any more, and its half request is forgotten."""
-    usage = served.engine.store.usage
-    peer, other = await served.connect(), await served.connect()
-    for number in (b"1\0", b"2\0", b"3\0"):
-        assert await peer.ask(Op.TRANSACTION_START, b"\0") == number
-    await peer.ask(Op.WRITE, b"/a\0v", 1)
-    await peer.watch(b"/a")
-    assert (usage.transactions.of(0), usage.watches.of(0)) == (3, 1)
-    await peer.send(peer.frame(Op.WRITE, b"/a\0v")[:-1])
-    peer.close()
-    await served.until(lambda: len(served.connections) == 1)
-
-    assert (usage.transactions.of(0), usage.watches.of(0)) == (0, 0)
-    assert await other.ask(Op.READ, b"/a\0") == b"ENOENT\0"
-    assert await other.ask(Op.WRITE, b"/a\0v") == OK
-
-
-@serving
 async def test_client_that_goes_early_is_no_trouble(served: Served) -> None:
     """Its request is carried out. If the reply has come, its end is a reset for us.
 
@@ -154,19 +134,6 @@ async def test_client_that_goes_early_is_no_trouble(served: Served) -> None:
     watcher.close()
     assert told(await other.frames(1)) == [(Op.WRITE, OK)]
     await served.until(lambda: len(served.connections) == 1)
-
-
-@serving
-async def test_log_is_told_what_became_of_a_client_that_goes(served: Served) -> None:
-    """Not only when somebody else says something."""
-    peer = await served.connect()
-    for _ in range(REFUSALS_LOGGED + 1):
-        await peer.request(99)
-    peer.close()
-    await served.until(lambda: served.connections == [])
-
-    assert served.notices[-1].event == "request.refusals_not_logged"
-    assert len(served.notices) == REFUSALS_LOGGED + 1
 
 
 # Clients that do not read.
@@ -306,7 +273,23 @@ async def test_requests_wait_in_the_kernel_for_others_turns(served: Served) -> N
     await sending
     looking.cancel()
 
-    assert 0 < longest <= RECEIVE_MAX // 18
+    assert 0 < longest <= RECEIVE_FIRST // 18
+
+
+@serving
+async def test_in_a_pass_more_is_taken_from_who_has_a_few_long_requests(
+    served: Served,
+) -> None:
+    """One read for each of them would cost as much as they do; short ones add up."""
+    for value, taken in ((b"x", RECEIVE_FIRST), (b"x" * 1000, RECEIVE_MAX)):
+        peer = await served.connect()
+        frame = peer.frame(Op.WRITE, b"/a\0" + value)
+        decoder = served.last.decoder
+        before = decoder._position
+        peer.sock.send(frame * (2 * RECEIVE_MAX // len(frame)))
+        served.reactor.run()
+
+        assert decoder._position - before + len(decoder.pending) == taken
 
 
 @serving

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.descriptors import few_descriptors_left
 from tests.transport.support import Peer, Served, serving
-from xsd.transport.unix import ACCEPT_MAX
+from xsd.hypervisor.control import ACCEPT_MAX
 
 NEVER_S = 1000.0
 """Longer than a test may take."""

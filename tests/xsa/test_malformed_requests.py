@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 
 from tests.support.hosts import AnyHost, Host
-from tests.xsa.support import OF_NODES, World, home
+from tests.xsa.support import home
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.testing import Session
@@ -69,21 +69,6 @@ def test_malformed_requests_are_answered_each(
     assert session.get(Op.GET_DOMAIN_PATH, b"1\0") == home(1) + b"\0"
 
 
-@pytest.mark.parametrize("name", [b"@releaseDomain", b"@introduceDomain"])
-@pytest.mark.parametrize("entries", [b"n1\0", b"n0\0", b"r0\0b1\0", b"n0\0n1"])
-def test_a_guest_cannot_set_the_permissions_of_special_names(
-    world: World, hostile: Session, name: bytes, entries: bytes
-) -> None:
-    """EACCES, after a removal that succeeded too."""
-    before = world.counts()
-    for op in (Op.MKDIR, Op.RM):
-        hostile.ok(op, b"data\0")
-
-    refused = hostile.refused(Op.SET_PERMS, name + b"\0" + entries)
-    assert refused == Errno.EACCES
-    assert world.counts() == before
-
-
 @pytest.mark.parametrize("domid", [b"", b"abc", b"x5", b"5x", b"-1", b" 5", b"65536"])
 def test_introducing_what_is_no_number_is_einval(host: Host, domid: bytes) -> None:
     """It is not taken for another domain; domain 0's ring stays as it is."""
@@ -96,25 +81,3 @@ def test_introducing_what_is_no_number_is_einval(host: Host, domid: bytes) -> No
 
     assert kernel.next_event(10) is not None
     assert kernel.read("/data") == b"value"
-
-
-def test_a_guest_is_not_told_which_names_exist(dom0: Session, hostile: Session) -> None:
-    """Below a directory that it may not read, all of them are EACCES."""
-    dom0.ok(Op.WRITE, b"/secret/there\0value")
-    for op, rest in OF_NODES.items():
-        for path in (b"/secret/there", b"/secret/not", b"/secret/there/not", b"/no/x"):
-            for number in (0, hostile.start()):
-                refused = hostile.refused(op, path + b"\0" + rest, number)
-                assert refused == Errno.EACCES
-            hostile.ok(Op.RESET_WATCHES, b"\0")
-
-
-def test_a_client_that_does_not_read_holds_up_nobody(host: Host) -> None:
-    """A guest has many events waiting; who causes them is answered all the same."""
-    deaf = host.guest(1)
-    for number in range(20):
-        deaf.watch(home(1), b"%d" % number + b"t" * 900)
-    for number in range(50):
-        host.dom0.write(home(1) + b"/%d" % number, b"value")
-
-    assert len(host.dom0.directory(home(1))) == 50

@@ -8,23 +8,19 @@ from typing import Final
 from xsd.daemon.settings import Config
 from xsd.engine import HIGH_WATER
 from xsd.engine.core import UNSENT_MAX
-from xsd.engine.dispatch import REFUSALS_LOGGED
-from xsd.engine.engine import (
-    GUEST_TURN,
-    REST_MAX_MS,
-    TURN,
-    WORK_FREE,
-    WORK_OWED,
-    WORK_PER_MS,
-)
+from xsd.engine.engine import GUEST_TURN, TURN
+from xsd.engine.loglimit import AT_ONCE
 from xsd.engine.progress import PROTECT_AFTER, PROTECT_MS
+from xsd.engine.rests import REST_MAX_MS, WORK_FREE, WORK_OWED, WORK_PER_MS
+from xsd.engine.schedule import FEW
+from xsd.hypervisor.control import ACCEPT_MAX
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
 from xsd.store.events import EVENTS_MAX
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
 from xsd.store.snapshots import DISPLACED_MAX
 from xsd.store.usage import LEVEL_BYTES, MESSAGE_BYTES, NODE_BYTES, WATCH_BYTES
-from xsd.transport.unix import RECEIVE_MAX
+from xsd.transport.unix import RECEIVE_FIRST, RECEIVE_MAX
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
@@ -108,13 +104,18 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
     assert [row[1] for row in table] == [
         f"{PAYLOAD_MAX:,} bytes",
         f"{RING_SIZE:,} bytes, of which {GUEST_TURN} requests are answered",
-        f"{RECEIVE_MAX // KIB} KiB, of which {TURN} requests are answered",
+        (
+            f"{RECEIVE_FIRST // KIB} KiB, or {RECEIVE_MAX // KIB} KiB "
+            f"if there are {FEW} requests or fewer"
+        ),
+        f"{TURN}, those of clients that have {FEW} or fewer first",
+        f"{ACCEPT_MAX}",
         f"{HIGH_WATER // KIB} KiB",
         f"{UNSENT_MAX // MIB} MiB",
         f"{DISPLACED_MAX // MIB} MiB",
         f"{EVENTS_MAX:,}",
         f"{Config().watch_event_timeout_s} s (`--timeout watch-event=s`)",
-        f"{REFUSALS_LOGGED}",
+        f"{AT_ONCE} at once, then one a minute",
         f"{PROTECT_AFTER}",
         f"{PROTECT_MS} ms",
         (

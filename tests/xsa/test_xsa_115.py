@@ -5,9 +5,6 @@ from typing import Final
 import pytest
 
 from tests.xsa.support import World
-from xsd.protocol.ops import Op
-from xsd.testing import Session
-from xsd.testing.session import OK, event
 
 CHANGES: Final[dict[str, str]] = {
     **{
@@ -72,6 +69,12 @@ RULES: Final[dict[str, str]] = {
         """
         for name in ("@releaseDomain", "@releaseDomain/30")
     },
+    # WATCH and UNWATCH only echo it.
+    "a transaction id does not matter to watches, of one that is open or over": """
+        start t1; t1 watch data t; t1 abort; t1 watch data u
+        0 write ~1/data value; hear -> data:t data:u
+        t1 unwatch data t; t1 unwatch data u; 0 write ~1/data value; hear -> -
+    """,
     "guests cannot ask which domains there are, not even about themselves": """
         is-introduced 0 -> EACCES; is-introduced 1 -> EACCES; is-introduced 7 -> EACCES
         is-introduced 30 -> EACCES; is-introduced 32752 -> EACCES
@@ -91,23 +94,3 @@ def test_a_change_is_told_to_whom_may_see_it(
 def test_nothing_else_is_told(world: World, rule: str) -> None:
     """Of failures and domains."""
     world.play(RULES[rule])
-
-
-def test_a_transaction_id_does_not_matter_to_watches(
-    dom0: Session, hostile: Session
-) -> None:
-    """WATCH and UNWATCH only echo it, whether or not there is such a transaction."""
-    assert hostile.ask(Op.WATCH, b"data\0t\0", tx=999) == [
-        (Op.WATCH, OK),
-        event(b"data", b"t"),
-    ]
-    number = hostile.start()
-    hostile.ok(Op.WATCH, b"data\0u\0", tx=number)
-    hostile.ok(Op.TRANSACTION_END, b"F\0", tx=number)
-    dom0.ok(Op.WRITE, b"/local/domain/1/data\0")
-    assert hostile.take() == [event(b"data", b"t"), event(b"data", b"u")]
-    hostile.ok(Op.UNWATCH, b"data\0t\0", tx=number)
-    hostile.ok(Op.UNWATCH, b"data\0u\0", tx=999)
-    dom0.ok(Op.WRITE, b"/local/domain/1/data\0")
-
-    assert hostile.take() == []

@@ -85,6 +85,10 @@ RULES: Final[dict[str, str]] = {
         t1 commit -> OK; t2 commit -> OK; t3 commit -> ENOSPC; nodes 1 -> 81
         mkdir n{1..19}; mkdir n -> ENOSPC
     """,
+    "a transaction may replace nodes at the limit": """
+        limit nodes 4; mkdir n{1..3}; start t1; t1 rm n1; t1 mkdir new; t1 commit -> OK
+        nodes 1 -> 4; mkdir n1 -> ENOSPC
+    """,
     "removal gives back what was used, again and again": f"""
         limit nodes 50
         {"mkdir d/{1..48}; mkdir d/x -> ENOSPC; rm d; nodes 1 -> 1;" * 3}

@@ -4,6 +4,7 @@ from typing import Final
 
 import pytest
 
+from tests.support.homes import welcome
 from tests.support.hosts import AnyHost, Host, frames, wait_ignored
 from tests.support.processes import Place, memory, wait_until
 from tests.xsa.support import World, home
@@ -338,9 +339,8 @@ def test_guests_that_never_read_do_not_fill_the_memory(place: Place) -> None:
         hypervisor.create(7) as bystander,
     ):
         for guest in (first, second, bystander):
-            dom0.mkdir(home(guest.domid))
-            dom0.set_permissions(home(guest.domid), [f"n{guest.domid}", "r1", "r2"])
-            dom0.introduce(guest.domid, 1, guest.port)
+            welcome(dom0, guest.domid, guest.port)
+        dom0.set_permissions(home(1), ["n1", "r2"])
         bystander.write("data", b"1")
         dom0.write(home(1) + b"/large", b"x" * 4000)
         floods = [

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.hosts import Host, wait_ignored
-from tests.xsa.support import World, message_of
+from tests.support.hosts import WAYS, Host, end_by
+from tests.xsa.support import World
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.store.quota import DEFAULTS, WATCHES
@@ -82,7 +82,7 @@ def test_others_watches_outlast_a_reset(world: World) -> None:
     """)
 
 
-@pytest.mark.parametrize("way", ["release", "kill", "offend", "introduce"])
+@pytest.mark.parametrize("way", WAYS)
 def test_watches_go_with_whoever_had_them(host: Host, way: str) -> None:
     """By whichever way a connection ends or begins anew."""
     before = host.counts()
@@ -90,15 +90,10 @@ def test_watches_go_with_whoever_had_them(host: Host, way: str) -> None:
         guest = host.guest(1)
         for path in PATHS:
             guest.watch(path, "t")
-        if way == "offend":
-            guest.send_bytes(message_of(5000))
-            wait_ignored(guest, 3)
-        elif way == "introduce":
-            host.dom0.introduce(1, 1, guest.port)
+        assert host.watches() == len(PATHS)
+        end_by(host, guest, way)
+        assert host.watches() == 0
         if way != "kill":
-            assert host.watches() == (len(PATHS) if way == "release" else 0)
-        if way == "release":
-            host.dom0.release(1)
-        host.end(1)
+            host.end(1)
 
         assert host.counts() == before

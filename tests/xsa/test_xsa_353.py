@@ -29,6 +29,8 @@ RULES: Final[dict[str, str]] = {
             0 read {name} -> EINVAL; 0 dir {name} -> EINVAL
             rm {name} -> EINVAL; write {name} -> EINVAL; mkdir {name} -> EINVAL
             read {name} -> EINVAL; dir {name} -> EINVAL; set {name} n1 -> EACCES
+            set {name} n0 -> EACCES; set {name} r0 b1 -> EACCES; mkdir new; rm new
+            set {name} n1 -> EACCES
             0 watch {name} t; 0 introduce 30 1 1; 0 release 30; 0 hear -> {name}:t
         """
         for name in ("@introduceDomain", "@releaseDomain")

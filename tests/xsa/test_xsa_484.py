@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.hosts import AnyHost, Host, wait_ignored
+from tests.support.hosts import WAYS, AnyHost, Host, end_by
 from tests.xsa.support import World, message_of
 from xsd.protocol.errors import Errno
 from xsd.protocol.frame import encode_frame
@@ -91,7 +91,7 @@ def test_a_caller_is_gone_before_its_reply(
     assert world.store.watches.count == 0
 
 
-@pytest.mark.parametrize("way", ["release", "kill", "offend", "introduce"])
+@pytest.mark.parametrize("way", WAYS)
 def test_a_connection_ends_in_the_middle_of_its_requests(host: Host, way: str) -> None:
     """With a transaction open in which it asks, on a ring."""
     guest = host.guest(1)
@@ -102,14 +102,7 @@ def test_a_connection_ends_in_the_middle_of_its_requests(host: Host, way: str) -
             guest.send_bytes(encode_frame(Op.READ, 1, transaction.id, b"data\0"))
         if way == "offend":
             guest.send_bytes(message_of(5000))
-    if way == "offend":
-        wait_ignored(guest, 3)
-    elif way == "release":
-        host.dom0.release(1)
-    elif way == "introduce":
-        host.dom0.introduce(1, 1, guest.port)
-    else:
-        host.end(1)
+    end_by(host, guest, way)
 
     assert host.transactions() == {}
 

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, final
@@ -12,6 +13,8 @@ from xsd import __version__
 from xsd.daemon.logsetup import FileSink, Sink, configure, open_carefully
 from xsd.daemon.settings import TRACE_DIRECTORY
 from xsd.engine.logbook import Logbook
+from xsd.engine.loglimit import LogLimit
+from xsd.engine.notice import Notice
 from xsd.protocol.errors import Errno, XenStoreError
 
 _STATM: Final = Path("/proc/self/statm")
@@ -37,6 +40,7 @@ class Log(Logbook):
         self._sink = sink
         self._format = log_format
         self._level = log_level
+        self._limit = LogLimit()
         self._configure()
 
     @property
@@ -73,7 +77,11 @@ class Log(Logbook):
             sink = FileSink(path, open_carefully)
         except OSError as error:
             raise _refusal(error, name) from error
-        log.info("log.redirected", file=os.fsencode(path))
+        fields: dict[str, object] = {"file": os.fsencode(path)}
+        # Whoever may ask for it may do so again and again.
+        now_ms = time.monotonic_ns() // 1_000_000
+        if self._limit.admits(Notice("info", "log.redirected", fields), now_ms):
+            log.info("log.redirected", **fields)
         self._sink.close()
         self._sink = sink
         self._configure()

@@ -8,8 +8,10 @@ import errno
 import io
 import os
 import select
+import socket
 import sys
 import syslog
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
@@ -88,7 +90,8 @@ class StreamSink(Sink):
 
 
 def _open_to_append(path: Path) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    # A pipe without a reader, or one that does not read, is not waited for.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
     return os.open(path, flags, FILE_MODE)
 
 
@@ -131,21 +134,29 @@ class FileSink(Sink):
         self._path = path
         self._opened = opened
         self._file = self._open()
+        self._is_cut = False
 
     def _open(self) -> io.FileIO:
         return io.FileIO(self._opened(self._path), "a")
 
     def write(self, level: str, line: str) -> None:
-        """Append the line."""
+        """Append the line, or lose it."""
+        data = line.encode() + b"\n"
+        if self._is_cut:
+            data = b"\n" + data
         # A full disk must not end the daemon.
         with suppress(OSError, ValueError):
-            self._file.write(line.encode() + b"\n")
+            # Nothing is told of a full pipe.
+            sent = self._file.write(data)
+            if sent:
+                self._is_cut = sent < len(data)
 
     def reopen(self) -> None:
         """Go on in the file that has the name now, or in a new one."""
         file = self._open()
         self._file.close()
         self._file = file
+        self._is_cut = False
 
     def close(self) -> None:
         """Close the file."""
@@ -154,7 +165,12 @@ class FileSink(Sink):
 
 @final
 class SyslogSink(Sink):
-    """Lines to syslog's daemon facility, for a process without standard error."""
+    """Lines to syslog's daemon facility, for a process without standard error.
+
+    syslog(3) would wait for a syslog that does not read.
+    """
+
+    PATH: Final = "/dev/log"
 
     _PRIORITIES: Final = {
         "debug": syslog.LOG_DEBUG,
@@ -164,16 +180,42 @@ class SyslogSink(Sink):
         "critical": syslog.LOG_CRIT,
     }
 
-    def __init__(self) -> None:
-        syslog.openlog("xenstored", syslog.LOG_PID, syslog.LOG_DAEMON)
+    def __init__(self, path: str = PATH) -> None:
+        self._path = path
+        self._socket: socket.socket | None = None
 
     def write(self, level: str, line: str) -> None:
-        """Send the line."""
-        syslog.syslog(self._PRIORITIES[level], line)
+        """Send the line at once, or lose it."""
+        priority = syslog.LOG_DAEMON | self._PRIORITIES[level]
+        when = time.strftime("%b %e %H:%M:%S")
+        data = f"<{priority}>{when} xenstored[{os.getpid()}]: {line}".encode()
+        try:
+            self._send(data)
+        except BlockingIOError:
+            return
+        except OSError:
+            # It may have been started anew since the last line.
+            self.close()
+            with suppress(OSError):
+                self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        if self._socket is None:
+            sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            sender.setblocking(False)
+            try:
+                sender.connect(self._path)
+            except OSError:
+                sender.close()
+                raise
+            self._socket = sender
+        self._socket.send(data)
 
     def close(self) -> None:
         """Disconnect."""
-        syslog.closelog()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 def open_sink(config: Config) -> Sink:

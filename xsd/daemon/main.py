@@ -7,11 +7,11 @@ import resource
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import uvloop
@@ -26,11 +26,20 @@ from xsd.daemon.logsetup import open_sink, standard_sink
 from xsd.daemon.notify import notify
 from xsd.daemon.pidfile import PidFile, PidFileHeldError
 from xsd.daemon.reload import Reloader
-from xsd.daemon.service import Service
+from xsd.daemon.service import Service, log_notice
 from xsd.daemon.settings import ROWS, Config
+from xsd.daemon.signals import Signals
 from xsd.daemon.watchdog import watchdog_period_s
+from xsd.engine import Notice
+from xsd.engine.loglimit import LogLimit
 
 log = structlog.get_logger(__name__)
+
+_ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+
+_SERVICES: Final[list[Service]] = []
+"""Kept until the process is over: whoever ends it does not wait for millions of objects
+to be taken apart."""
 
 
 def _nobody_waits() -> None:
@@ -130,19 +139,24 @@ async def _serve(
 ) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    loop.set_exception_handler(_log_loop_error)
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_signal_handler(signal.SIGINT, stop.set)
+    loop.set_exception_handler(partial(_log_loop_error, LogLimit()))
     service = Service(config, adopted.listener)
+    _SERVICES.append(service)
     service.keep_log(kept)
     reloader = Reloader(settings, service.change, kept.change)
-    loop.add_signal_handler(signal.SIGHUP, _hang_up, kept, reloader)
-    try:
-        service.start()
-    except OSError as error:
-        reason = f"cannot listen on {config.socket}: {_reason(error)}"
-        raise StartError(reason) from error
-    try:
+    calls: dict[signal.Signals, Callable[[], None]] = {
+        signal.SIGTERM: stop.set,
+        signal.SIGINT: stop.set,
+        signal.SIGHUP: partial(_hang_up, kept, reloader),
+    }
+    with ExitStack() as held:
+        held.callback(Signals(loop, calls, _ENDING).close)
+        try:
+            service.start()
+        except OSError as error:
+            reason = f"cannot listen on {config.socket}: {_reason(error)}"
+            raise StartError(reason) from error
+        held.callback(service.stop)
         _watch_over(service)
         collector.restrain()
         log.info(
@@ -159,8 +173,6 @@ async def _serve(
         on_ready()
         await stop.wait()
         _tell_manager("STOPPING=1")
-    finally:
-        service.stop()
 
 
 def _watch_over(service: Service) -> None:
@@ -223,7 +235,12 @@ def _tell_manager(state: str, *, wait: bool = True) -> None:
         log.warning("systemd.not_told", state=state, reason=str(error))
 
 
-def _log_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    log.error(
-        "loop.failed", reason=context.get("message"), exc_info=context.get("exception")
-    )
+def _log_loop_error(
+    limit: LogLimit, _: asyncio.AbstractEventLoop, context: dict[str, Any]
+) -> None:
+    # If that fails, for want of memory, the loop would tell standard error of it.
+    with suppress(Exception):
+        fields: dict[str, object] = {"reason": context.get("message")}
+        notice = Notice("error", "loop.failed", fields, context.get("exception"))
+        if limit.admits(notice, time.monotonic_ns() // 1_000_000):
+            log_notice(notice)

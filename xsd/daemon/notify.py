@@ -2,22 +2,29 @@
 
 import socket
 from collections.abc import Mapping
+from typing import Final
+
+WAIT_S: Final = 0.3
+"""How long a manager is waited for that has not read what it was told before."""
 
 
 def notify(state: str, environ: Mapping[str, str], *, wait: bool = True) -> bool:
     """Send a state such as `READY=1` to the service manager.
 
+    A manager that does not read what it is told is waited for a moment only: whoever
+    ends the daemon does not wait either.
+
     Args:
         state: Assignments, one on a line.
         environ: The environment with NOTIFY_SOCKET; a leading "@" means an abstract
             socket.
-        wait: Wait for a manager that has not read what it was told before.
+        wait: Whether it is waited for at all.
 
     Returns:
         False if there is no service manager to tell.
 
     Raises:
-        OSError: If there is one and it cannot be reached, or not without waiting.
+        OSError: If there is one and it cannot be reached, or not in time.
     """
     address = environ.get("NOTIFY_SOCKET", "")
     if not address:
@@ -27,5 +34,6 @@ def notify(state: str, environ: Mapping[str, str], *, wait: bool = True) -> bool
     kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
     with socket.socket(socket.AF_UNIX, kind) as sender:
         sender.connect(address)
-        sender.send(state.encode(), 0 if wait else socket.MSG_DONTWAIT)
+        sender.settimeout(WAIT_S if wait else 0)
+        sender.send(state.encode())
     return True

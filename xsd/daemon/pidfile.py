@@ -76,8 +76,12 @@ class PidFile:
             # would make a new one and lock that.
             os.close(fd)
             return
-        os.ftruncate(fd, 0)
-        os.write(fd, b"%d\n" % os.getpid())
+        try:
+            os.ftruncate(fd, 0)
+            os.write(fd, b"%d\n" % os.getpid())
+        except OSError:
+            self._path.unlink(missing_ok=True)
+            raise
         self._fd = fd
 
     def release(self) -> None:

@@ -36,6 +36,8 @@ class FileTape(Tape):
             OSError: If it cannot be made.
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        # Nobody waits for who is to read a pipe.
+        flags |= os.O_NONBLOCK
         self._fd = os.open(path, flags, FILE_MODE)
         self._begun = time.monotonic()
         self._lines = [encode_header(control)]

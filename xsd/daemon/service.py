@@ -92,7 +92,9 @@ class Service:
         engine.trace(self._config.trace_switches, on=kept.is_file)
 
     def stop(self) -> None:
-        """End all clients and give everything back."""
+        """End all clients and give everything back but what is in the store."""
+        # With many watches it would take seconds.
+        self._engine.abandon()
         self._held.close()
 
     def watch_over(self, period_s: float, tell: Callable[[], None]) -> None:

@@ -76,10 +76,13 @@ def start(program: str, arguments: Sequence[str], *, foreground: bool) -> int:
     if not config.foreground:
         return spawn(serve_clients)
     try:
-        return serve_clients()
+        code = serve_clients()
     except StartError as error:
         sys.stderr.write(f"{program}: {error}\n")
         return error.code
+    sys.stderr.flush()
+    # As in the background. To take the store apart would take seconds.
+    os._exit(code)
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

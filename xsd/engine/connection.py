@@ -42,7 +42,6 @@ class Connection:
         expires_ms: Time that is set at which its oldest event will have expired; 0 for
             none.
         awaits_reading: Its next request has to wait until its client has read some.
-        refusals: Requests refused so far.
         conflicts: Transactions in a row that failed because of others.
         conflicted: What the last of these relied on.
         owes_until_ms: When a guest will have worked off what it has asked for.
@@ -72,7 +71,6 @@ class Connection:
         "owes_until_ms",
         "paused",
         "queued",
-        "refusals",
         "rests_until_ms",
         "tally",
         "transactions",
@@ -113,7 +111,6 @@ class Connection:
         self.paused = False
         self.expires_ms = 0
         self.awaits_reading = False
-        self.refusals = 0
         self.conflicts = 0
         self.conflicted: Footprint | None = None
         self.owes_until_ms = 0

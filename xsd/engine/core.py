@@ -33,6 +33,25 @@ _KEPT_SIZE: Final = 200
 
 _NOBODY: Final[list[Connection]] = []
 
+QUOTA_EVERY_MS: Final = 600_000
+"""How often it is logged that a domain is refused for one quota, in milliseconds."""
+
+
+@final
+class OverQuota:
+    """How a domain has fared with one of its quotas.
+
+    Attributes:
+        count: Refusals so far.
+        told_ms: When one was logged.
+    """
+
+    __slots__ = ("count", "told_ms")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.told_ms = 0
+
 
 @final
 class Core:
@@ -54,19 +73,21 @@ class Core:
         over_soft: The domains over their soft quota of memory, as far as told.
         remarked_ms: When that was told of a domain, or the opposite.
         remarking: Whether a time is set at which it is looked at again.
-        over_quota: How often a domain was refused for a quota, by both.
+        over_quota: Who was refused for a quota, by domain and quota.
         notices: What the log should say, in order.
         protection: The transaction that others have to wait for; see progress.py.
         protections: How many there have been.
         now_ms: Time of the turn, of a monotonic clock.
         transaction_id: The transaction of the request that is carried out, 0 for none.
         after_reply: An event that is due after the reply to it.
+        abandoned: Nobody will ask for the store any more.
     """
 
     __slots__ = (
         "_change_trace",
         "_guests",
         "_paths",
+        "abandoned",
         "after_reply",
         "connections",
         "consumers",
@@ -108,7 +129,7 @@ class Core:
         self.last = 0
         self.dirty: list[Connection] = []
         self.schedule = Schedule()
-        self.over_quota: dict[tuple[int, str], int] = {}
+        self.over_quota: dict[tuple[int, str], OverQuota] = {}
         self.over_soft: set[int] = set()
         self.remarked_ms: dict[int, int] = {}
         self.remarking = False
@@ -118,6 +139,7 @@ class Core:
         self.transaction_id = 0
         self.after_reply: Event | None = None
         self.now_ms = 0
+        self.abandoned = False
 
     # Connections.
 
@@ -146,7 +168,8 @@ class Core:
     def drop(self, connection: Connection) -> None:
         """Take a connection out, with all that it has."""
         self._take_out(connection)
-        self.forget(connection)
+        if not self.abandoned:
+            self.forget(connection)
         connection.outbox.clear()
         if self.tracing.obj:
             self.notices.append(tracing.about("obj.disconnected", connection))
@@ -352,17 +375,21 @@ class Core:
     def note_quota(
         self, domid: int, quota: str, limit: int, fields: dict[str, object]
     ) -> None:
-        """Have the first refusal for each quota of a domain logged; count the others.
+        """Have the first refusal for each quota of a domain logged, and later some.
 
         Who runs into a quota does so again and again, and an operator needs to know
-        it once: guests that fail for a quota in silence are hard to find.
+        it: guests that fail for a quota in silence are hard to find.
         """
         key = (domid, quota)
-        count = self.over_quota.get(key, 0) + 1
-        self.over_quota[key] = count
-        if count == 1:
+        over = self.over_quota.get(key)
+        if over is None:
+            over = self.over_quota[key] = OverQuota()
+        over.count += 1
+        if over.count == 1 or self.now_ms >= over.told_ms + QUOTA_EVERY_MS:
+            over.told_ms = self.now_ms
             fields["quota"] = quota
             fields["limit"] = limit
+            fields["count"] = over.count
             self.notices.append(Notice("warning", "quota.exceeded", fields))
 
     def trace_accounts(self) -> None:

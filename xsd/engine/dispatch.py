@@ -22,9 +22,10 @@ from xsd.store.exceeded import QuotaExceeded
 
 Handler = Callable[[Core, Connection, bytes, Transaction | None], bytes]
 
-REFUSALS_LOGGED: Final = 20
-"""Refused requests of one connection that are logged one by one."""
+PATH_SHOWN: Final = 256
+"""Bytes of a path that the log is told of a refused request."""
 
+_DIRECTORY: Final[int] = Op.DIRECTORY
 _END: Final[int] = Op.TRANSACTION_END
 
 _EXPECTED: Final = frozenset({Errno.ENOENT, Errno.EEXIST, Errno.EAGAIN})
@@ -174,29 +175,26 @@ def _note_defect(
 def _note_refusal(
     core: Core, connection: Connection, frame: Frame, error: XenStoreError
 ) -> None:
-    """Have a refusal logged, the first ones of a connection each."""
+    """Have a refusal logged."""
     if isinstance(error, QuotaExceeded):
         if core.tracing.acc:
             core.notices.append(tracing.refusal(connection, error))
         fields = _fields(connection, frame)
         if error.path:
-            fields["path"] = error.path
+            fields["path"] = error.path[:PATH_SHOWN]
         core.note_quota(error.domid, error.quota, error.limit, fields)
         return
     expected = error.errno in _EXPECTED
     if expected and error.errno != Errno.EAGAIN:
         return
-    if not expected:
-        connection.refusals += 1
-        if connection.refusals > REFUSALS_LOGGED:
-            return
+    if error.errno == Errno.E2BIG and frame.op == _DIRECTORY:
+        # It goes on to ask for parts.
+        return
     fields = _fields(connection, frame)
     fields["errno"] = error.errno.name
     fields["reason"] = error.reason
     if error.path:
-        fields["path"] = error.path
-    if connection.refusals == REFUSALS_LOGGED and not expected:
-        fields["further"] = "not logged"
+        fields["path"] = error.path[:PATH_SHOWN]
     level = "debug" if expected else "info"
     core.notices.append(Notice(level, "request.refused", fields))
 

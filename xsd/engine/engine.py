@@ -14,7 +14,7 @@ from xsd.engine import domains, memory, progress
 from xsd.engine.connection import HIGH_WATER, Connection
 from xsd.engine.consumer import Consumer
 from xsd.engine.core import Core
-from xsd.engine.dispatch import REFUSALS_LOGGED, answer
+from xsd.engine.dispatch import answer
 from xsd.engine.guests import Guests
 from xsd.engine.inputs import (
     CAME,
@@ -29,16 +29,14 @@ from xsd.engine.inputs import (
 )
 from xsd.engine.logbook import Logbook
 from xsd.engine.notice import Notice
-from xsd.engine.schedule import GO_ON, PROTECTION, REMARK
-from xsd.protocol.frame import Frame
+from xsd.engine.rests import answer_guest
+from xsd.engine.schedule import FEW, GO_ON, PROTECTION, REMARK
 from xsd.store import Store
 from xsd.store.quota import MEMORY, OUTSTANDING
 
 TURN: Final = 64
-"""Requests of one connection of dom0's that are answered before others' are."""
-
-TURN_OF_ALL: Final = 256
-"""Requests of all of dom0's connections that are answered in one turn, about."""
+"""Requests of all of dom0's connections together that are answered in one turn, about.
+Who has few comes first, the others share what is left."""
 
 GUEST_TURN: Final = 8
 """Requests of a guest that are answered before others' are."""
@@ -46,19 +44,6 @@ GUEST_TURN: Final = 8
 GUESTS_WORK: Final = 8
 """Requests of all guests that are answered in one turn, and nodes and events that
 they are concerned with beside, about. Nobody else is served meanwhile."""
-
-WORK_FREE: Final = 64
-"""Nodes and events that a guest's request may be concerned with and owe nothing."""
-
-WORK_PER_MS: Final = 1
-"""How many more of them a guest works off in a millisecond. They take some 4 us each:
-all guests together keep others waiting for much work in about 1 % of the time."""
-
-WORK_OWED: Final = 500
-"""How many of them a guest may owe without a rest, so that usual ones need none."""
-
-REST_MAX_MS: Final = 5000
-"""The longest rest."""
 
 
 @final
@@ -140,10 +125,11 @@ class Engine:
             return
         core.drop(connection)
         core.record(WENT, connection=connection.id)
-        suppressed = connection.refusals - REFUSALS_LOGGED
-        if suppressed > 0:
-            self._note("info", "request.refusals_not_logged", connection, suppressed)
         core.trace_accounts()
+
+    def abandon(self) -> None:
+        """The process ends: have clients go without taking apart what they have."""
+        self.core.abandoned = True
 
     def restart(self, connection: Connection) -> None:
         """Forget all that is under way with a client; it begins anew."""
@@ -277,11 +263,13 @@ class Engine:
         for _ in range(len(schedule.privileged)):
             connection = schedule.privileged.popleft()
             try:
-                done += self._serve(connection, TURN)
+                done += self._serve(connection, FEW)
             except Exception as error:  # noqa: BLE001  the others must not suffer
                 self._give_up(connection, error)
-            if done >= TURN_OF_ALL:
+            if done >= TURN:
                 break
+        if schedule.with_many:
+            done += self._serve_many(TURN - done)
         if schedule.guests:
             # What dom0 was answered is sent first; then it is the guests' turn at last.
             self._guests_waited = done > 0 and not self._guests_waited
@@ -357,6 +345,28 @@ class Engine:
         elif connection is not None:
             memory.expire(core, connection, due_ms)
 
+    def _serve_many(self, turn: int) -> int:
+        """Serve those of dom0 who have many requests, some of them at least.
+
+        Args:
+            turn: How many requests may be answered, about.
+
+        Returns:
+            How many were.
+        """
+        waiting = self.core.schedule.with_many
+        share = max(turn // len(waiting), FEW)
+        done = 0
+        for _ in range(len(waiting)):
+            connection = waiting.popleft()
+            try:
+                done += self._serve(connection, share)
+            except Exception as error:  # noqa: BLE001  the others must not suffer
+                self._give_up(connection, error)
+            if done >= turn:
+                break
+        return done
+
     def _serve_guests(self) -> None:
         """Serve guests in turn until they have asked for enough work together."""
         guests = self.core.schedule.guests
@@ -400,7 +410,7 @@ class Engine:
             ):
                 break
             if is_guest:
-                self._answer_guest(connection, frame)
+                answer_guest(core, connection, frame)
             else:
                 answer(core, connection, frame)
             connection.waited_for = 0
@@ -416,30 +426,6 @@ class Engine:
         if done and (is_guest or not core.remarking):
             memory.note_requests(core, connection)
         return done
-
-    def _answer_guest(self, connection: Connection, frame: Frame) -> None:
-        """Answer a guest's request; after much work it has to rest.
-
-        Nobody else was served meanwhile. As long as most of the time is others', it
-        does not matter to them how large the largest commit may be. Guests that rest
-        share the time that they leave to nobody: the more of them, the longer.
-        """
-        usage = self.store.usage
-        before = usage.work
-        answer(self.core, connection, frame)
-        work = usage.work - before - WORK_FREE
-        if work > 0:
-            schedule = self.core.schedule
-            now_ms = self.core.now_ms
-            owed_ms = work * (1 + schedule.resting) // WORK_PER_MS
-            owed_ms += max(connection.owes_until_ms - now_ms, 0)
-            rest_ms = min(owed_ms - WORK_OWED // WORK_PER_MS, REST_MAX_MS)
-            if rest_ms > 0:
-                # From now on, and for so long once the work has ended.
-                owed_ms = rest_ms + WORK_OWED // WORK_PER_MS
-                connection.rests_until_ms = now_ms + REST_MAX_MS
-                schedule.rested.append((connection, rest_ms))
-            connection.owes_until_ms = now_ms + owed_ms
 
     def _wait_if_needed(self, connection: Connection) -> bool:
         """Have a guest wait for others, or for its own reading, if it must.
@@ -465,16 +451,20 @@ class Engine:
 
     def _give_up(self, connection: Connection, error: Exception) -> None:
         """End a connection that cannot be served for a defect of ours."""
-        self.core.note_defect("connection.failed", error)
         self.core.lose(connection)
+        self.core.note_defect("connection.failed", error)
 
     def _break_off(self, connection: Connection) -> None:
         """Read nothing more: the stream of requests makes no sense any longer."""
         if not connection.closing:
             connection.closing = True
             self.core.touch(connection)
-            reason = str(connection.decoder.error)
-            self._note("warning", "connection.broken", connection, reason)
+            fields: dict[str, object] = {
+                "connection": connection.id,
+                "domid": connection.caller.domid,
+                "what": str(connection.decoder.error),
+            }
+            self.core.notices.append(Notice("warning", "connection.broken", fields))
 
     def _finish(self, entry: Input) -> None:
         """Hand an input to the tape, and its changes to whoever asks."""
@@ -482,13 +472,3 @@ class Engine:
         if core.tape is not None:
             core.tape.take(entry)
         core.publish()
-
-    def _note(
-        self, level: str, event: str, connection: Connection, what: object
-    ) -> None:
-        fields: dict[str, object] = {
-            "connection": connection.id,
-            "domid": connection.caller.domid,
-            "what": what,
-        }
-        self.core.notices.append(Notice(level, event, fields))

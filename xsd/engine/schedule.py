@@ -19,6 +19,9 @@ from typing import Final, final
 from xsd.engine.connection import Connection
 from xsd.engine.outbox import Tally
 
+FEW: Final = 8
+"""Requests of a client of dom0's that come before those of clients with more."""
+
 GO_ON: Final = 0
 """Due: a connection's rest is over."""
 
@@ -37,7 +40,8 @@ class Schedule:
     """The queues of connections and the heap of times.
 
     Attributes:
-        privileged: Connections of dom0 with requests that can be carried out.
+        privileged: Connections of dom0 with a few requests that can be carried out.
+        with_many: Those that had more of them when they were queued.
         guests: The same of guests.
         fallen: Tallies that have fallen and were waited for.
         times: What is due when, as a heap; see `at`.
@@ -46,10 +50,19 @@ class Schedule:
         resting: Number of rests that have not ended.
     """
 
-    __slots__ = ("fallen", "guests", "privileged", "rested", "resting", "times")
+    __slots__ = (
+        "fallen",
+        "guests",
+        "privileged",
+        "rested",
+        "resting",
+        "times",
+        "with_many",
+    )
 
     def __init__(self) -> None:
         self.privileged: deque[Connection] = deque()
+        self.with_many: deque[Connection] = deque()
         self.guests: deque[Connection] = deque()
         self.fallen: list[Tally] = []
         self.rested: list[tuple[Connection, int]] = []
@@ -59,17 +72,25 @@ class Schedule:
     @property
     def busy(self) -> bool:
         """Whether there is something to do at once."""
-        return bool(self.privileged or self.guests or self.fallen or self.rested)
+        return bool(
+            self.privileged
+            or self.with_many
+            or self.guests
+            or self.fallen
+            or self.rested
+        )
 
     def queue(self, connection: Connection) -> None:
         """It is a connection's turn, or will be after those that are queued."""
         if connection.queued:
             return
         connection.queued = True
-        if connection.caller.privileged:
-            self.privileged.append(connection)
-        else:
+        if not connection.caller.privileged:
             self.guests.append(connection)
+        elif len(connection.backlog) > FEW:
+            self.with_many.append(connection)
+        else:
+            self.privileged.append(connection)
 
     def at(self, time_ms: int, what: int, number: int) -> None:
         """Have something done at a time.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, final
 
 _BACKLOG: Final = 1024
-_LOCK_TRIES: Final = 5
+_LOCK_TRIES: Final = 50
 _LOCK_RETRY_S: Final = 0.01
 
 
@@ -27,7 +27,7 @@ def listen_at(path: Path, mode: int, *, contested: bool = True) -> socket.socket
         OSError: EADDRINUSE if somebody serves there already, EEXIST if there is
             something else than a socket, or as the system says.
     """
-    with _locked(path.parent) if contested else nullcontext():
+    with _locked(path) if contested else nullcontext():
         _clear_way(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # Nobody may connect between bind and chmod.
@@ -56,32 +56,52 @@ def take_away(path: str) -> None:
 
 @final
 class _locked:  # noqa: N801  used like a function
-    """Hold a directory's lock, so that two daemons do not clear each other's way.
+    """Hold the lock of a socket's path, so that two daemons do not clear its way.
 
-    Whoever may look into the directory may hold it, too, and for ever. So it is
-    waited for no longer than a daemon needs that starts at the same moment; without
-    it nothing is lost but that protection.
+    It is a file of our own beside the socket. Anybody may open the directory, and hold
+    a lock on that for ever.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(path.name + ".lock")
         self._descriptor = -1
 
     def __enter__(self) -> None:
-        self._descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         for _ in range(_LOCK_TRIES):
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(_LOCK_RETRY_S)
-            except OSError:
-                # A file system without locks is no reason not to serve.
+            if self._has_locked():
                 return
-            else:
-                return
+            time.sleep(_LOCK_RETRY_S)
+        reason = f"another xenstored is starting there and holds {self._path}"
+        raise OSError(errno.EADDRINUSE, reason)
 
     def __exit__(self, *_exc: object) -> None:
+        # Before it is let go: who waits for it sees that it is gone.
+        with suppress(OSError):
+            self._path.unlink()
         os.close(self._descriptor)
+
+    def _has_locked(self) -> bool:
+        """Lock the file, if that can be done at once."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(self._path, flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        except OSError:
+            # A file system without locks is no reason not to serve.
+            pass
+        try:
+            is_there = os.path.samestat(self._path.stat(), os.fstat(descriptor))
+        except OSError:
+            is_there = False
+        if not is_there:
+            # Its holder has removed it since we opened it.
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
 
 
 def _clear_way(path: Path) -> None:

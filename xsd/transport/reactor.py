@@ -19,6 +19,7 @@ from mypy_extensions import mypyc_attr
 
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.link import Link
+from xsd.engine.loglimit import LogLimit
 
 READY_MAX: Final = 64
 """Descriptors that are served in one pass."""
@@ -113,11 +114,13 @@ class Reactor:
         "_clock",
         "_core",
         "_epoll",
+        "_limit",
         "_loop",
         "_next_ms",
         "_on_notice",
         "_passing",
         "_poll",
+        "_retries",
         "_schedule",
         "_scheduled",
         "_timer",
@@ -153,6 +156,7 @@ class Reactor:
         self.retry_s = RETRY_S
         self.now_ms = int(clock() * 1000)
         self._on_notice = on_notice
+        self._limit = LogLimit()
         self._loop = loop
         self._clock = clock
         self._epoll = select.epoll()
@@ -168,6 +172,8 @@ class Reactor:
         # Whether `_go_on` is about to be called.
         self._scheduled = False
         self._passing = False
+        # Whether a turn that failed is about to be tried again.
+        self._retries = False
         loop.add_reader(self._epoll.fileno(), self._run, PASSES_MS)
 
     def close(self) -> None:
@@ -177,6 +183,7 @@ class Reactor:
         # What the ends of clients had for the log.
         for notice in self.engine.take_notices():
             self.note(notice)
+        self._note_left_out(self._limit.end())
         self._loop.remove_reader(self._epoll.fileno())
         if self._timer is not None:
             self._timer.cancel()
@@ -258,10 +265,28 @@ class Reactor:
     # What is reported.
 
     def note(self, notice: Notice) -> None:
-        """Hand something to the log."""
+        """Hand something to the log, unless there has been enough of the kind."""
         # If that fails, there is nowhere left to tell it.
         with suppress(Exception):
-            self._on_notice(notice)
+            if self._limit.admits(notice, self.now_ms):
+                self._on_notice(notice)
+
+    def _note_all(self) -> None:
+        """Hand what there is to the log, and have a pass when there will be more."""
+        for notice in self.engine.take_notices():
+            self.note(notice)
+        look_ms = self._limit.look_ms
+        if look_ms and look_ms <= self.now_ms:
+            self._note_left_out(self._limit.look(self.now_ms))
+            look_ms = self._limit.look_ms
+        if look_ms and (not self._next_ms or look_ms < self._next_ms):
+            self._next_ms = look_ms
+
+    def _note_left_out(self, notices: list[Notice]) -> None:
+        """Tell the log what was left out."""
+        with suppress(Exception):
+            for notice in notices:
+                self._on_notice(notice)
 
     def failed(self, wire: Wire, error: Exception) -> None:
         """Report a defect of ours that one connection has met, and end that one."""
@@ -304,6 +329,10 @@ class Reactor:
         if not self._epoll.closed:
             self._run(PASSES_MS)
 
+    def _retry(self) -> None:
+        self._retries = False
+        self.wake()
+
     def _on_time(self) -> None:
         self._timer = None
         if not self._epoll.closed:
@@ -312,6 +341,7 @@ class Reactor:
     def _run(self, passes_ms: int) -> None:
         """Make passes, as long as there is more but for so long at most."""
         self._passing = True
+        goes_on = False
         try:
             for transport in self._transports:
                 self._wake(transport)
@@ -327,13 +357,20 @@ class Reactor:
                 if not ready and not goes_on:
                     break
                 goes_on = self._pass(ready)
-        finally:
             self._passing = False
             next_ms = self._next_ms
             if next_ms and (self._timer is None or next_ms < self._timer_ms):
                 self._set_timer(next_ms)
-        if goes_on:
-            self.wake()
+            if goes_on:
+                self.wake()
+        except Exception as error:  # noqa: BLE001  clients must be able to go on
+            self._passing = False
+            try:
+                self.report("pass", error)
+            finally:
+                # There is no memory, perhaps not even for a timer. What is ready stays
+                # so, and the loop would call us at once.
+                time.sleep(RETRY_S)
 
     def _set_timer(self, next_ms: int) -> None:
         """Have a pass at that time, which is before the one that is set."""
@@ -364,7 +401,10 @@ class Reactor:
         except Exception as error:  # noqa: BLE001  clients must be able to go on
             has_failed = True
             self.report("turn", error)
-            self._loop.call_later(self.retry_s, self.wake)
+            if not self._retries:
+                # Once, however many passes there are meanwhile.
+                self._loop.call_later(self.retry_s, self._retry)
+                self._retries = True
         self._send()
         goes_on = False
         for transport in self._transports:
@@ -374,10 +414,9 @@ class Reactor:
                 self.report("finish", error)
             if transport.busy:
                 goes_on = True
-        if self._core.notices:
-            for notice in self.engine.take_notices():
-                self.note(notice)
         self._next_ms = self._schedule.next_ms
+        if self._core.notices or self._limit.look_ms:
+            self._note_all()
         # Only now: who has read may go on.
         return goes_on or (not has_failed and self._schedule.busy)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final, final
 
 from xsd.engine import HIGH_WATER, Connection, Notice
+from xsd.engine.schedule import FEW
+from xsd.hypervisor.control import ACCEPT_MAX
 from xsd.transport.listening import listen_at
 from xsd.transport.reactor import Reactor, Wire
 
@@ -19,10 +21,7 @@ RECEIVE_FIRST: Final = 4 * 1024
 """Bytes asked for first: more than most clients have to say at a time."""
 
 RECEIVE_MAX: Final = 16 * 1024
-"""Bytes taken from one client in one pass."""
-
-ACCEPT_MAX: Final = 64
-"""Clients accepted in one pass."""
+"""Bytes taken from one client in one pass, if they are a few long requests."""
 
 _OUT_OF_ROOM: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -210,14 +209,15 @@ class SocketLink(Wire):
         descriptor = self._descriptor
         try:
             data: bytes = _read(descriptor, RECEIVE_FIRST)
-            if len(data) == RECEIVE_FIRST:
-                data = _read_on(descriptor, data)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             data = b""
         if data:
-            self._reactor.engine.feed(connection, data)
+            engine = self._reactor.engine
+            engine.feed(connection, data)
+            if len(data) == RECEIVE_FIRST and len(connection.backlog) <= FEW:
+                engine.feed(connection, _read_on(descriptor))
         else:
             # A client may stop writing and still wait for replies. A socket at its
             # end is always ready to be read.
@@ -287,10 +287,10 @@ class SocketLink(Wire):
             self._reactor.change(self._descriptor, self, reading, writing)
 
 
-def _read_on(descriptor: int, data: bytes) -> bytes:
+def _read_on(descriptor: int) -> bytes:
     """Take what else a client has sent."""
     try:
-        return data + _read(descriptor, RECEIVE_MAX - RECEIVE_FIRST)
+        return _read(descriptor, RECEIVE_MAX - RECEIVE_FIRST)
     except OSError:
         # We are told again, if it was more than that there is no more.
-        return data
+        return b""

@@ -1,0 +1,47 @@
+"""What guests owe for much work, and how long they rest for it.
+
+Nobody else is served while a guest's request is carried out. As long as most of the
+time is others', it does not matter to them how large the largest commit may be. So what
+a request was concerned with is owed, and worked off with time; who owes too much rests.
+Guests that rest share the time that they leave to nobody: the more of them, the longer.
+"""
+
+from typing import Final
+
+from xsd.engine.connection import Connection
+from xsd.engine.core import Core
+from xsd.engine.dispatch import answer
+from xsd.protocol.frame import Frame
+
+WORK_FREE: Final = 64
+"""Nodes and events that a guest's request may be concerned with and owe nothing."""
+
+WORK_PER_MS: Final = 1
+"""How many more of them a guest works off in a millisecond. They take some 4 us each:
+all guests together keep others waiting for much work in about 1 % of the time."""
+
+WORK_OWED: Final = 500
+"""How many of them a guest may owe without a rest, so that usual ones need none."""
+
+REST_MAX_MS: Final = 5000
+"""The longest rest."""
+
+
+def answer_guest(core: Core, connection: Connection, frame: Frame) -> None:
+    """Answer a guest's request; after much work it has to rest."""
+    usage = core.store.usage
+    before = usage.work
+    answer(core, connection, frame)
+    work = usage.work - before - WORK_FREE
+    if work > 0:
+        schedule = core.schedule
+        now_ms = core.now_ms
+        owed_ms = work * (1 + schedule.resting) // WORK_PER_MS
+        owed_ms += max(connection.owes_until_ms - now_ms, 0)
+        rest_ms = min(owed_ms - WORK_OWED // WORK_PER_MS, REST_MAX_MS)
+        if rest_ms > 0:
+            # From now on, and for so long once the work has ended.
+            owed_ms = rest_ms + WORK_OWED // WORK_PER_MS
+            connection.rests_until_ms = now_ms + REST_MAX_MS
+            schedule.rested.append((connection, rest_ms))
+        connection.owes_until_ms = now_ms + owed_ms
