@@ -11,6 +11,7 @@ from typing import Final, final
 
 from tests.engine.support import Client, give, guest_at_home, home
 from xsd.engine import Engine
+from xsd.protocol.limits import PAYLOAD_MAX
 from xsd.protocol.ops import Op
 from xsd.store import Store
 
@@ -75,6 +76,17 @@ KINDS: Final[dict[str, Requests]] = {
 """P is the place."""
 
 
+def requests_of(kind: str, place: str, number: int) -> Requests:
+    """What is asked in a round, the number of which is in its names."""
+    found: Requests = []
+    for op, payload in KINDS[kind]:
+        asked = payload.replace(b"P", PLACES[place])
+        asked = asked.replace(b"N", b"%d" % number)
+        asked = asked.replace(b"M", b"%d" % (number % WIDE))
+        found.append((op, asked[:PAYLOAD_MAX]))
+    return found
+
+
 @final
 class Stage:
     """An engine, dom0, the guest that attacks, and another that sees some of it."""
@@ -122,11 +134,8 @@ class Stage:
         tx = self.tx
         if commit is not None:
             tx = self.start()
-        for op, payload in KINDS[kind]:
-            asked = payload.replace(b"P", PLACES[place])
-            asked = asked.replace(b"N", b"%d" % self.rounds)
-            asked = asked.replace(b"M", b"%d" % (self.rounds % WIDE))
-            self.ask(op, asked, tx)
+        for op, payload in requests_of(kind, place, self.rounds):
+            self.ask(op, payload, tx)
         if commit is not None:
             self.ask(Op.TRANSACTION_END, b"T\0" if commit else b"F\0", tx)
 
@@ -139,7 +148,7 @@ class Stage:
 
     def ask(self, op: int, payload: bytes, tx: int = 0) -> None:
         """Ask as the guest; what comes is read, by all."""
-        self.guest.ask(op, payload[:4096], tx)
+        self.guest.ask(op, payload, tx)
         self.other.take()
         self.engine.take_notices()
 
