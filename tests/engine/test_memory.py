@@ -255,12 +255,12 @@ def test_a_remark_has_its_particulars(engine: Engine) -> None:
 
 
 def test_a_watch_is_work_by_its_depth(engine: Engine) -> None:
-    """All of it when it is set: it may end of itself, and many in one request."""
+    """When it is set and when it ends, alone or with all others."""
     guest = guest_of(engine)
     before = engine.store.usage.work
     guest.ok(Op.WATCH, b"/w" * 600 + b"\0t\0")
-    assert engine.store.usage.work - before >= 300
+    assert engine.store.usage.work - before >= 150
 
     before = engine.store.usage.work
     guest.ok(Op.RESET_WATCHES, b"\0")
-    assert engine.store.usage.work == before
+    assert engine.store.usage.work - before >= 150

@@ -7,6 +7,18 @@ from tests.engine.support import Client, guest_at_home, home, path_of, run
 from xsd.engine import Engine
 from xsd.engine.rests import REST_MAX_MS, WORK_FREE, WORK_OWED, WORK_PER_MS
 from xsd.protocol.ops import Op
+from xsd.store.usage import LEVELS_PER_WORK
+
+
+def much(work: int) -> bytes:
+    """What to write to do exactly so much work: nodes on a way that is gone along."""
+    above = len(home(1).split(b"/"))
+    (levels,) = [
+        levels
+        for levels in range(work + 1)
+        if levels + (above + levels) // LEVELS_PER_WORK == work
+    ]
+    return path_of(levels) + b"\0v"
 
 
 def rest_of(client: Client) -> int:
@@ -20,9 +32,7 @@ def owed_by(client: Client) -> int:
 
 
 VERBS: dict[str, Verb] = {
-    "much": lambda _, client, words: client.ok(
-        Op.WRITE, path_of(int(words[0])) + b"\0v"
-    ),
+    "much": lambda _, client, words: client.ok(Op.WRITE, much(int(words[0]))),
     "rest": lambda _, client, __: str(rest_of(client)),
     "owes": lambda _, client, __: str(owed_by(client)),
     "resting": lambda engine, _, __: str(engine.core.schedule.resting),
@@ -41,7 +51,7 @@ RULES = {
         homes 1; 1 much {WORK_FREE}; 1 rm x; 1 much {WORK_FREE}; 1 owes -> 0; 1 rm x
         1 much 200; 1 owes -> {200 - WORK_FREE}; 1 rm x; turn 50
         1 much 200; 1 owes -> {2 * (200 - WORK_FREE) - 50}; 1 rest -> 0; 1 rm x
-        1 much 450; 1 rest -> {450 + 2 * 200 - 3 * WORK_FREE - 50 - WORK_OWED}
+        1 much 451; 1 rest -> {451 + 2 * 200 - 3 * WORK_FREE - 50 - WORK_OWED}
     """,
     # All that rest get on as one would alone.
     "the more rest the longer": f"""
@@ -84,10 +94,8 @@ def test_rests(engine: Engine, rule: str) -> None:
 def test_a_rest_begins_when_the_work_has_ended(engine: Engine) -> None:
     """It is as long as the work was much, from the next look at the clock on."""
     guest = guest_at_home(engine, 1)
-    levels = NO_REST + 100 * WORK_PER_MS
-    frames = guest.frame(Op.WRITE, path_of(levels) + b"\0v") + guest.frame(
-        Op.READ, b"x\0"
-    )
+    frames = guest.frame(Op.WRITE, much(NO_REST + 100 * WORK_PER_MS))
+    frames += guest.frame(Op.READ, b"x\0")
     engine.feed(guest.connection, frames)
     engine.turn(1000)
     assert len(guest.take()) == 1

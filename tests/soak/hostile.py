@@ -18,6 +18,7 @@ from contextlib import suppress
 from random import Random
 from typing import Final, Self, final
 
+from tests.bounds.attacks import KINDS, PLACES, requests_of
 from tests.fuzz.generate import Fuzzer
 from tests.soak.attacks import ATTACKS, interleaved
 from tests.support.homes import welcome
@@ -214,6 +215,16 @@ class Hostile:
         for _ in range(12):
             self._guest.send_bytes(frames(Op.TRANSACTION_START, [b"\0"]) + writes)
 
+    def repeats(self) -> None:
+        """Ask for one thing at one kind of place, in a transaction if it is there."""
+        kind = self._random.choice(list(KINDS))
+        place = self._random.choice(list(PLACES))
+        tx = self._random.choice((0, self._fuzzer.below(20)))
+        self._guest.send_bytes(frames(Op.TRANSACTION_START, [b"\0"]))
+        for number in range(self._fuzzer.below(8)):
+            for op, payload in requests_of(kind, place, number):
+                self._guest.send_bytes(encode_frame(op, 1, tx, payload))
+
     def large_transaction(self) -> None:
         """Depend on more nodes than a transaction may, and commit what there is."""
         self.reborn()
@@ -259,6 +270,7 @@ ACTS: Final = {
     **dict.fromkeys(("many_nodes", "many_watches", "many_transactions"), 4),
     "large_values": 4,
     **dict.fromkeys(("introduced_again", "notifications"), 3),
+    "repeats": 4,
     **dict.fromkeys(("large_transaction", "oversized_frame", "noise"), 2),
     **dict.fromkeys(("attack", "attacks"), 8),
 }

@@ -68,11 +68,12 @@ def reorder(store: Store) -> None:
 
 
 def miscount(store: Store) -> None:
-    """Nodes, watches, transactions and bytes."""
+    """Nodes, watches, transactions, bytes, and who is named."""
     store.usage.nodes.add(1, 1)
     store.usage.watches.add(0, -1)
     store.usage.transactions.add(1, -2)
     store.usage.memory.add(0, 1)
+    store.usage.mentions.add(perms(b"n0", b"r77"), 1)
 
 
 def misplace(store: Store) -> None:
@@ -105,6 +106,7 @@ FAULTS: Final[dict[str, tuple[Callable[[Store], None], list[str]]]] = {
         miscount,
         [
             "memory by domain are {0: 1006}, kept as {0: 1007}",
+            "mentions by domain are {}, kept as {77: 1}",
             "nodes by domain are {0: 9}, kept as {0: 9, 1: 1}",
             "transactions by domain are {}, kept as {1: -2}",
             "watches by domain are {0: 1}, kept as {}",
@@ -161,7 +163,7 @@ def test_a_wide_directory_that_disagrees_with_itself_is_found(broken: Store) -> 
     wide = node_of(broken, b"/w").wide
     assert wide is not None
     wide.count += 1
-    wide.listing = b"nothing\0"
+    wide._listing = b"nothing\0"
     cells = wide._root.cells
     cells[0].nodes, cells[1].nodes = cells[1].nodes, cells[0].nodes
     faults = verify(broken)

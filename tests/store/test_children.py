@@ -1,5 +1,6 @@
 """Children of very wide directories."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -35,30 +36,54 @@ def filled(count: int) -> tuple[WideChildren, dict[bytes, Node]]:
     return children, expected
 
 
-def test_a_listing_is_void_when_a_name_comes_or_goes() -> None:
-    """It stays when a child is replaced: the names are the same."""
-    after: list[bytes | None] = []
-    for name in (b"1", b"3"):
-        children, _expected = filled(3)
-        children.listing = b"0\x001\x002\0"
-        children.put(name, leaf(3), 1)
-        after.append(children.listing)
-    children.listing = b"0\x001\x002\x003\0"
-    children.remove(b"3", 1)
-
-    assert after == [b"0\x001\x002\0", None]
-    assert children.listing is None
+def names(children: WideChildren) -> bytes:
+    """What `listing` should tell, found the long way."""
+    return b"".join([name + b"\0" for name, _node in children.items()])
 
 
-def test_a_copy_takes_the_listing_along() -> None:
-    """It is true of both until one of them changes."""
-    original, _expected = filled(2)
-    original.listing = b"0\x001\0"
-    copy = original.copy()
-    copy.remove(b"0", 2)
+@given(st.lists(st.integers(0, 40), max_size=200), st.integers(0, 90))
+def test_a_listing_tells_the_names_that_there_are(turns: list[int], start: int) -> None:
+    """Whatever came and went since the last one; what is replaced is as it was.
 
-    assert original.listing == b"0\x001\0"
-    assert copy.listing is None
+    A copy that goes its own way, and what it was copied of, have both theirs.
+    """
+    children, _expected = filled(start)
+    versions = [children]
+    for turn, number in enumerate(turns):
+        name = b"%d" % number
+        which = turn % len(versions)
+        each = versions[which]
+        token = 1 if len(versions) == 1 else 2 + which
+        if number % 7 == 0:
+            assert each.listing() == names(each)
+        there = each.get(name)
+        if there is not None and turn % 3:
+            each.remove(name, token)
+        else:
+            generation = 1000 + turn if there is None else there.created
+            each.put(name, leaf(generation), token)
+        if turn == 50:
+            versions.append(children.copy())
+
+    assert [each.listing() for each in versions] == [names(each) for each in versions]
+
+
+@pytest.mark.pure_only
+def test_few_changes_do_not_have_all_children_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However often it is asked; a listing is kept until a name comes or goes."""
+    children, _expected = filled(10_000)
+    before = children.listing()
+    assert children.listing() is before
+    monkeypatch.setattr(WideChildren, "items", None)
+    for number in range(10_000, 10_200):
+        children.put(b"%d" % number, leaf(number), 1)
+        children.remove(b"%d" % (number - 5000), 1)
+        assert children.is_listed
+        listing = children.listing()
+        assert listing.endswith(b"\0%d\0" % number)
+        assert b"\0%d\0" % (number - 5000) not in listing
 
 
 def test_a_change_after_a_copy_shares_nearly_all_cells() -> None:

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from tests.store.script import play
-from tests.store.support import Client, at, dom0_of, guest_of, perms
+from tests.store.support import Client, at, dom0_of, guest_of
 from xsd.protocol.errors import XenStoreError
 from xsd.store import Store, Transaction
 from xsd.store.quota import TRANSACTION_NODES
@@ -85,9 +85,6 @@ CHANGES: Final[dict[str, Act]] = {
     "a quota of one": script("quota 2 nodes 7"),
     "a maximum": lambda store: store.saw_path(1, 1000),
     "maxima that begin anew": lambda store: store.usage.reset_peaks(),
-    "who was ever named": lambda store: store.vet(
-        store.privileged.caller, perms(b"n0", b"r77")
-    ),
 }
 
 

@@ -75,7 +75,8 @@ def test_a_subtree_is_summed_up_by_owner(store: Store) -> None:
     """)
     top = find(store.live.tree.top, at(b"/a"))
     assert top is not None
-    found = Holdings(top, store.live.tree.token)
+    tree = store.live.tree
+    found = Holdings(top, tree.token, tree.token + 1)
 
     assert found.nodes == {0: 1, 1: 2, 2: 1}
     assert found.sizes == {
@@ -84,7 +85,8 @@ def test_a_subtree_is_summed_up_by_owner(store: Store) -> None:
         2: EMPTY + 3,
     }
     assert found.kept == found.own == 4 * NODE_BYTES + 3
-    assert Holdings(top, -1).own == 0
+    other = Holdings(top, -1, tree.token)
+    assert other.own == other.kept == 0
 
 
 # What counts as memory, and the quota of it. An empty record has 24 bytes.

@@ -17,6 +17,7 @@ from xsd.store.trail import Trail
 from xsd.store.watches import Sights, Watch, WatchIndex
 
 DOM0 = Caller(0, privileged=True)
+PRIVATE = owner_only(0)
 
 
 @pytest.fixture

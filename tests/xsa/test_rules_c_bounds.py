@@ -1,78 +1,44 @@
-"""Rules about what is kept of what a guest repeats: no more than it is charged with."""
+"""Rules about what a guest can repeat: what is kept of it, and what it is as work.
+
+All kinds of requests at all kinds of places in all kinds of transactions; see
+`tests.bounds.attacks`.
+"""
 
 import gc
+import sys
 import tracemalloc
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from types import FrameType
+from typing import Any, Final
 
 import pytest
 
-from tests.xsa.support import World, home
+from tests.bounds.attacks import CONTEXTS, KINDS, PLACES, Stage, attack_at_random
+from tests.engine.support import Client, guest_at_home, home
+from tests.xsa.support import World
 from xsd.engine.progress import PROTECT_AFTER
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
-from xsd.store.quota import DEFAULTS, MEMORY
+from xsd.store.check import verify
+from xsd.store.events import EVENTS_MAX
+from xsd.store.quota import DEFAULTS, MEMORY, TRANSACTIONS
+from xsd.store.snapshots import DISPLACED_MAX
 from xsd.testing import Session
 
-ROUNDS: Final = 25
+ROUNDS: Final = 10
 
-SLACK: Final = 256 * 1024
-"""Bytes that tables of our own may grow by, whoever fills them."""
+SLACK: Final = 1024 * 1024
+"""Bytes beside twice what is counted: what nodes take beside their records, and tables
+of our own that may grow, whoever fills them."""
 
-Requests = list[tuple[int, bytes]]
+LINES_FREE: Final = 1500
+LINES_PER_WORK: Final = 200
+"""Lines of ours that a request may take, in the least and for each thing that counts as
+work; some 50 ns each, and compiled a fraction of that."""
 
-STARTS: Final = "starts and ends transactions"
-
-PLACE: Final = b"w/N" + b"/y" * 200 + b"\0t\0"
-
-ATTACKS: Final[dict[str, list[tuple[int, Requests]]]] = {
-    "reads names that are not there": [(30, [(Op.READ, b"N" + b"x" * 2000 + b"\0")])],
-    "reads names where it has no rights": [
-        (30, [(Op.READ, b"/tool/N" + b"x" * 2000 + b"\0")])
-    ],
-    "makes and removes deep paths": [
-        (1, [(Op.WRITE, b"N" + b"/x" * 490 + b"\0"), (Op.RM, b"N\0")])
-    ],
-    "makes and removes one deep path": [
-        (1, [(Op.WRITE, b"n" + b"/x" * 490 + b"\0"), (Op.RM, b"n\0")])
-    ],
-    "makes and removes names that never come again": [
-        (30, [(Op.MKDIR, b"d/N\0"), (Op.RM, b"d/N\0")])
-    ],
-    "changes value and permissions of one node": [
-        (30, [(Op.WRITE, b"data\0" + b"N" * 500), (Op.SET_PERMS, b"data\0n1\0rN\0")])
-    ],
-    "watches and unwatches places that never come again": [
-        (30, [(Op.WATCH, PLACE), (Op.UNWATCH, PLACE)])
-    ],
-    "watches with long tokens, and resets": [
-        (30, [(Op.WATCH, b"wN\0N" + b"t" * 1000 + b"\0")]),
-        (1, [(Op.RESET_WATCHES, b"\0")]),
-    ],
-    STARTS: [],
-}
-"""How often what is requested in each round, with another number N each time."""
-
-
-def attack(guest: Session, name: str, tx: int, round_: int) -> None:
-    """Make requests in a transaction or in none; what comes is read."""
-    for times, requests in ATTACKS[name]:
-        for number in range(round_ * times, (round_ + 1) * times):
-            for op, payload in requests:
-                if op != Op.RESET_WATCHES or not tx:
-                    guest.errno(op, payload.replace(b"N", b"%d" % number), tx)
-    if name == STARTS:
-        start_and_end(guest, round_)
-    guest.take()
-
-
-def start_and_end(guest: Session, round_: int) -> None:
-    """Transactions, of which some have something in them and some have failed."""
-    for each in range(10):
-        inner = guest.start()
-        guest.errno(Op.WRITE, b"data\0%d" % each, inner)
-        guest.errno(Op.WRITE, b"data\0" + b"v" * (3000 if each % 3 else 10), inner)
-        end = b"T\0" if round_ % 2 else b"F\0"
-        guest.errno(Op.TRANSACTION_END, end, inner)
+OURS: Final = ("/xsd/store/", "/xsd/engine/", "/protocol/")
 
 
 def kept() -> int:
@@ -81,33 +47,213 @@ def kept() -> int:
     return tracemalloc.get_traced_memory()[0]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("what", ATTACKS)
-def test_what_is_kept_of_what_a_guest_repeats_is_bounded(
-    world: World, dom0: Session, hostile: Session, what: str, inside: bool
-) -> None:
-    """By its quota of memory: it is charged with what is kept, and refused more.
-
-    Dom0 writes into its home meanwhile, so that the transaction is a former version.
-    """
-    world.stop_tape()
-    hostile.ok(Op.WRITE, b"data\0")
-    tx = hostile.start() if inside else 0
-    attack(hostile, what, tx, 0)
-    world.xenstore.take_notices()
+@contextmanager
+def measured(stage: Stage) -> Iterator[None]:
+    """Check what is kept in the end of what is done, against what is counted."""
+    stage.engine.take_notices()
     tracemalloc.start()
     try:
-        before = kept()
-        for number in range(1, ROUNDS):
-            attack(hostile, what, tx, number)
-            dom0.ok(Op.WRITE, home(1) + b"/of-dom0\0%d" % number)
-            world.xenstore.take_notices()
-        growth = kept() - before
+        before = kept() - stage.memory()
+        yield
+        assert kept() - before - stage.memory() <= stage.memory() + SLACK
     finally:
         tracemalloc.stop()
+    assert stage.store.usage.memory_of(1) <= DEFAULTS[MEMORY]
+    assert verify(stage.store) == []
 
-    assert world.memory(1) <= DEFAULTS[MEMORY]
-    assert growth <= world.memory(1) + SLACK
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_what_is_kept_of_what_a_guest_repeats_is_counted(
+    context: str, place: str
+) -> None:
+    """The process grows by at most twice that; dom0 writes into its home meanwhile."""
+    stage = Stage()
+    stage.prepare(place)
+    prepare, commit = CONTEXTS[context]
+    with measured(stage):
+        prepare(stage)
+        for kind in KINDS:
+            for _ in range(ROUNDS):
+                stage.attack(kind, place, commit=commit)
+            stage.dom0.ok(Op.WRITE, home(1) + b"/of-dom0\0%d" % stage.rounds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_kept_of_any_of_it_in_any_order_is_counted(seed: int) -> None:
+    """With several transactions left open."""
+    stage = Stage()
+    stage.prepare("dom0's wide, seen by others, deep")
+    random = Random(seed)  # noqa: S311
+    with measured(stage):
+        for _ in range(400):
+            attack_at_random(stage, random)
+
+
+@pytest.mark.slow
+def test_what_open_transactions_keep_of_the_past_is_counted() -> None:
+    """Each with a version of all that the guest has and writes anew."""
+    stage = Stage()
+    with measured(stage):
+        for _ in range(DEFAULTS[TRANSACTIONS] + 1):
+            for node in range(250):
+                stage.ask(Op.WRITE, b"v/%d\0" % node + b"v" * 1900)
+            stage.ask(Op.READ, b"v\0", stage.start())
+        assert stage.store.usage.past_of(1) > DISPLACED_MAX // 2
+
+
+class Lines:
+    """Counts the lines of ours that are run."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
+        del event, arg
+        name = frame.f_code.co_filename
+        return self._line if any(part in name for part in OURS) else None
+
+    def _line(self, frame: FrameType, event: str, arg: object) -> Any:
+        del frame, arg
+        self.count += event == "line"
+        return self._line
+
+
+@pytest.mark.slow
+@pytest.mark.pure_only
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_what_a_request_takes_is_counted_as_work(context: str, place: str) -> None:
+    """Each one: lines that are run for it, beside what its client rests for."""
+    stage = Stage()
+    stage.prepare(place)
+    prepare, commit = CONTEXTS[context]
+    prepare(stage)
+    usage = stage.store.usage
+    asked = stage.ask
+    found: list[tuple[int, int, str, int]] = []
+
+    def ask(op: int, payload: bytes, tx: int = 0) -> None:
+        lines, before, traced = Lines(), usage.work, sys.gettrace()
+        sys.settrace(lines)
+        try:
+            asked(op, payload, tx)
+        finally:
+            sys.settrace(traced)
+        found.append((lines.count, usage.work - before, kind, op))
+
+    stage.ask = ask  # type: ignore[method-assign]
+    for kind in KINDS:
+        for _ in range(2):
+            stage.attack(kind, place, commit=commit)
+
+    assert [
+        each for each in found if each[0] > LINES_FREE + LINES_PER_WORK * each[1]
+    ] == []
+
+
+# What used to cost everybody.
+
+
+def lines_of(stage: Stage, op: int, payload: bytes, tx: int = 0) -> int:
+    """Lines that a request of dom0's, or in a transaction one of the guest's, takes."""
+    lines, traced = Lines(), sys.gettrace()
+    sys.settrace(lines)
+    try:
+        if tx:
+            stage.ask(op, payload, tx)
+        else:
+            stage.dom0.ask(op, payload)
+    finally:
+        sys.settrace(traced)
+    return lines.count
+
+
+def others(stage: Stage, count: int, watches: int, path: bytes) -> list[Client]:
+    """Guests, domain 3 and up, with so many watches each."""
+    guests = [guest_at_home(stage.engine, domid) for domid in range(3, 3 + count)]
+    for guest in guests:
+        for number in range(watches):
+            guest.ask(Op.WATCH, path + b"\0%d\0" % number)
+    return guests
+
+
+def rewritten(stage: Stage) -> int:
+    """A directory with 300 nodes, made anew in a transaction that is left open."""
+    nodes = [b"b/%d\0" % number for number in range(300)]
+    for node in nodes:
+        stage.ask(Op.WRITE, node)
+    tx = stage.start()
+    for op, node in [(Op.RM, b"b\0"), *[(Op.WRITE, node) for node in nodes]]:
+        stage.ask(op, node, tx)
+    return tx
+
+
+@pytest.mark.pure_only
+def test_watches_that_are_told_nothing_cost_nothing_noticeable() -> None:
+    """The right is looked up once for those who watch, not for each node and watch."""
+    taken = []
+    for count, watches in ((0, 0), (20, 1), (20, 100)):
+        stage = Stage()
+        others(stage, count, watches, b"/")
+        taken.append(lines_of(stage, Op.TRANSACTION_END, b"T\0", rewritten(stage)))
+
+    assert taken[2] == taken[1] < 1.5 * taken[0]
+
+
+@pytest.mark.pure_only
+def test_a_special_name_costs_nothing_where_nobody_may_read_it() -> None:
+    """However many watch it."""
+    taken = []
+    for watches in (1, 100):
+        stage = Stage()
+        stage.dom0.ok(Op.SET_PERMS, b"@releaseDomain\0n0\0")
+        others(stage, 10, watches, b"@releaseDomain")
+        stage.dom0.ok(Op.INTRODUCE, b"99\0" + b"1\0" * 2)
+        taken.append(lines_of(stage, Op.RELEASE, b"99\0"))
+
+    assert taken[1] == taken[0]
+
+
+@pytest.mark.pure_only
+def test_the_end_of_a_domain_costs_nothing_of_what_others_have() -> None:
+    """Chains of a thousand levels, if it has left nothing."""
+    taken = []
+    for deep in (False, True):
+        stage = Stage()
+        if deep:
+            stage.prepare("deep")
+        stage.dom0.ok(Op.INTRODUCE, b"99\0" + b"1\0" * 2)
+        taken.append(lines_of(stage, Op.RELEASE, b"99\0"))
+
+    assert taken[1] == taken[0]
+
+
+def test_a_commit_tells_guests_of_so_much_and_no_more() -> None:
+    """Or it would hold everybody up; it is logged, and dom0 is told all."""
+    stage = Stage()
+    watchers = others(stage, 4, 50, home(1) + b"/b")
+    stage.guest.ok(Op.MKDIR, b"b\0")
+    stage.guest.ok(Op.SET_PERMS, b"b\0n1\0" + b"r3\0r4\0r5\0r6\0")
+    stage.dom0.ask(Op.WATCH, home(1) + b"/b\0t\0")
+    for guest in watchers:
+        guest.take()
+    tx = stage.start()
+    for number in range(300):
+        stage.ask(Op.WRITE, b"b/%d\0" % number, tx)
+    stage.dom0.take()
+    stage.guest.ask(Op.TRANSACTION_END, b"T\0", tx)
+    (notice,) = [
+        each for each in stage.engine.take_notices() if each.event == "quota.exceeded"
+    ]
+
+    told = sum(len(guest.take()) for guest in watchers)
+    assert EVENTS_MAX <= told < EVENTS_MAX + 50
+    assert len(stage.dom0.take()) == 300
+    assert notice.fields["what"] == "events of a commit are lost"
+    assert notice.fields["domid"] == 1
 
 
 def test_nothing_is_kept_of_transactions_that_have_failed(

@@ -24,6 +24,7 @@ from xsd.engine.schedule import FEW
 from xsd.engine.turns import CONTESTED_MAX, DEPTH_MAX, GUEST_MAX
 from xsd.hypervisor.control import ACCEPT_MAX
 from xsd.protocol.limits import PAYLOAD_MAX, RING_SIZE
+from xsd.store.events import EVENTS_MAX
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
 from xsd.store.quota import DEFAULTS, SOFT_DEFAULTS
 from xsd.store.snapshots import DISPLACED_MAX
@@ -125,6 +126,7 @@ def test_the_other_bounds_are_those_of_the_code() -> None:
         ),
         f"{DEAF_MS // 1000} s",
         f"{DISPLACED_MAX // MIB} MiB",
+        f"{EVENTS_MAX:,}",
         f"{Config().watch_event_timeout_s} s (`--timeout watch-event=s`)",
         f"{AT_ONCE} at once, then one a minute",
         f"{PROTECT_AFTER}",

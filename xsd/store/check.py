@@ -11,7 +11,7 @@ from xsd.store.node import Node
 from xsd.store.store import Store
 from xsd.store.transaction import Transaction
 from xsd.store.tree import find
-from xsd.store.usage import NODE_BYTES, Account
+from xsd.store.usage import NODE_BYTES, Account, Mentions
 
 
 def verify(store: Store) -> list[str]:
@@ -77,11 +77,13 @@ def _verify_children(where: bytes, node: Node) -> list[str]:
 def _verify_counts(store: Store) -> list[str]:
     nodes = Account()
     memory = Account()
+    mentions = Mentions()
     rest = [node for _name, node in store.live.tree.top.children()]
     while rest:
         node = rest.pop()
         nodes.add(node.perms.owner, 1)
         memory.add(node.perms.owner, node.record_size())
+        mentions.add(node.perms, 1)
         rest.extend([child for _name, child in node.children()])
     watched = Account()
     for watch in store.watches.all():
@@ -101,6 +103,9 @@ def _verify_counts(store: Store) -> list[str]:
     ):
         if counted.used != kept.used:
             faults.append(f"{what} by domain are {counted.used}, kept as {kept.used}")
+    named = store.usage.mentions.used
+    if mentions.used != named:
+        faults.append(f"mentions by domain are {mentions.used}, kept as {named}")
     return faults
 
 

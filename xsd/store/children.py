@@ -27,6 +27,13 @@ _FAN: Final = 1 << _BITS
 _DEPTH_MAX: Final = 20
 """Levels: 60 bits of hash. Names that still collide share a cell."""
 
+_LATE_MAX: Final = 64
+"""Names that come and go until all are listed anew. Each costs a copy of the text at
+most, which is a thousandth of what it costs to look at every child."""
+
+_Late = tuple[bytes, bool]
+"""A name, and whether it came or went."""
+
 
 @final
 class _Cell:
@@ -46,23 +53,25 @@ class WideChildren:
 
     Attributes:
         count: Number of children.
-        listing: The names in order, each with its NUL, or None when a change
-            made it void. It is the one big thing that a DIRECTORY_PART of
-            every 4 KiB of it would otherwise build again.
     """
 
-    __slots__ = ("_root", "count", "listing")
+    __slots__ = ("_late", "_listing", "_root", "count")
 
     def __init__(self, token: int) -> None:
         self.count = 0
-        self.listing: bytes | None = None
         self._root = _Cell(token)
+        # The names as they were listed last, None if they never were, and those that
+        # came or went since; who asks for 4 KiB after the other has them kept.
+        self._listing: bytes | None = None
+        self._late: list[_Late] = []
 
     def copy(self) -> "WideChildren":
         """Another version that shares everything; O(1)."""
         other = WideChildren(0)
         other.count = self.count
-        other.listing = self.listing
+        other._listing = self._listing
+        if self._late:
+            other._late = self._late.copy()
         other._root = self._root
         return other
 
@@ -80,7 +89,7 @@ class WideChildren:
         cell, depth = self._own_cell(name, token)
         if name not in cell.nodes:
             self.count += 1
-            self.listing = None
+            self._note(name, came=True)
         cell.nodes[name] = node
         if len(cell.nodes) > _CELL_MAX and depth < _DEPTH_MAX:
             _split(cell, depth, token)
@@ -90,7 +99,7 @@ class WideChildren:
         cell, _depth = self._own_cell(name, token)
         del cell.nodes[name]
         self.count -= 1
-        self.listing = None
+        self._note(name, came=False)
 
     def items(self) -> "list[tuple[bytes, Node]]":
         """Names and nodes in the order in which the nodes were created."""
@@ -104,6 +113,34 @@ class WideChildren:
                 found.extend(cell.nodes.items())
         found.sort(key=_created)
         return found
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether `listing` need not look at every child."""
+        return self._listing is not None
+
+    def listing(self) -> bytes:
+        """The names in order, each followed by a NUL."""
+        text = self._listing
+        if text is None:
+            text = b"\0".join([*[name for name, _ in self.items()], b""])
+        elif self._late:
+            text = _brought_up_to_date(text, self._late)
+        else:
+            return text
+        self._listing = text
+        self._late = []
+        return text
+
+    def _note(self, name: bytes, *, came: bool) -> None:
+        """Note a name that came as the last one, or went."""
+        if self._listing is None:
+            return
+        if len(self._late) == _LATE_MAX:
+            self._listing = None
+            self._late = []
+        else:
+            self._late.append((name, came))
 
     def _own_cell(self, name: bytes, token: int) -> tuple[_Cell, int]:
         """The cell for a name, made the token's own, and its depth."""
@@ -128,6 +165,21 @@ def _copy_cell(cell: _Cell, token: int) -> _Cell:
     copy.nodes = cell.nodes.copy()
     copy.cells = cell.cells.copy()
     return copy
+
+
+def _brought_up_to_date(text: bytes, late: list[_Late]) -> bytes:
+    """A listing with the names that came since, without those that went."""
+    new: list[bytes] = []
+    for name, came in late:
+        row = name + b"\0"
+        if came:
+            new.append(row)
+        elif row in new:
+            new.remove(row)
+        else:
+            start = 0 if text.startswith(row) else text.find(b"\0" + row) + 1
+            text = text[:start] + text[start + len(row) :]
+    return text + b"".join(new) if new else text
 
 
 def _split(cell: _Cell, depth: int, token: int) -> None:

@@ -23,8 +23,8 @@ from xsd.store.net import changes_between
 from xsd.store.node import Node, name_size
 from xsd.store.quota import NODE_SIZE, NODES, Quotas
 from xsd.store.steps import Step, by_order, number, require, steps_of
-from xsd.store.transaction import Transaction
-from xsd.store.tree import Tree
+from xsd.store.transaction import BYTES_PER_WORK, Transaction
+from xsd.store.tree import ALL_KEPT, Tree
 from xsd.store.usage import Growth
 
 
@@ -65,7 +65,8 @@ def prepare(
     else:
         if transaction.epoch != live.epoch:
             _check_names(transaction, before, domains)
-        branch, growth, steps = replay(transaction, before, clock)
+        branch, growth, steps = replay(transaction, before, clock, live.tree.kept_below)
+        live.usage.work += branch.own_size // BYTES_PER_WORK
     steps = by_order(steps)
     caller = transaction.caller
     if not caller.privileged:
@@ -105,9 +106,15 @@ def _check_names(transaction: Transaction, before: Node, domains: Domains) -> No
 
 
 def replay(
-    transaction: Transaction, present: Node, clock: Clock
+    transaction: Transaction, present: Node, clock: Clock, kept_below: int = ALL_KEPT
 ) -> tuple[Tree, Growth, list[Step]]:
     """Make a transaction's net changes on a branch of the present store.
+
+    Args:
+        transaction: It.
+        present: Top node of the present store.
+        clock: Its clock.
+        kept_below: See `Tree.kept_below`.
 
     Returns:
         The branch, by how much it differs in what each domain owns, and the steps
@@ -117,6 +124,7 @@ def replay(
         XenStoreError: EACCES if the caller lacks a right by now.
     """
     branch = Tree(clock, present)
+    branch.kept_below = kept_below
     growth = Growth()
     caller = transaction.caller
     steps = steps_of(transaction, present, present, branch, growth)
@@ -139,6 +147,7 @@ def replay(
         node = branch.add_to(above, step.name, mine.value, mine.perms)
         step.node = node
         growth.add(mine.perms.owner, 1, node.record_size())
+        growth.mentions.add(mine.perms, 1)
     return branch, growth, steps
 
 
@@ -160,8 +169,10 @@ def _update(
         require(caller, there, WRITE | OWNER, step)
         node = branch.own_at(step)
         growth.add(there.perms.owner, -1, -node.record_size())
+        growth.mentions.add(there.perms, -1)
         branch.permit_own(node, mine.perms)
         growth.add(mine.perms.owner, 1, node.record_size())
+        growth.mentions.add(mine.perms, 1)
 
 
 def outgrown(steps: list[Step], limit: int) -> Path | None:

@@ -62,17 +62,14 @@ class Domains:
 
     Attributes:
         census: Which domains there are.
-        mentioned: Ids that permissions have named, ever: only those can be named by
-            some now.
     """
 
-    __slots__ = ("_clock", "_domains", "census", "mentioned")
+    __slots__ = ("_clock", "_domains", "census")
 
     def __init__(
         self, census: Census | None = None, clock: Clock | None = None
     ) -> None:
         self.census = NoCensus() if census is None else census
-        self.mentioned: set[int] = set()
         self._clock = Clock() if clock is None else clock
         self._domains: dict[int, Domain] = {}
 
@@ -120,10 +117,6 @@ class Domains:
         if owner != DOMID_ANY and self.find(owner, now) is None:
             raise XenStoreError(Errno.ENOENT, f"owner dom{owner} does not exist")
         entries = perms.entries
-        for entry in entries:
-            if entry.domid not in self.mentioned:
-                self.mentioned.add(entry.domid)
-                self._clock.beat()
         marked = [
             Entry(entry.rights, entry.domid, stale=not self._grants(entry, caller, now))
             for entry in entries[1:]

@@ -41,7 +41,7 @@ def settle(live: Live, domids: list[int], heir: int, *, keep_orphans: bool) -> E
 
     Args:
         live: The store.
-        domids: Domains that have come to an end and can have left something.
+        domids: Domains that have come to an end and have left something.
         heir: Who gets what cannot be removed, or is kept.
         keep_orphans: Whether all that they own is kept.
 

@@ -1,17 +1,18 @@
 """Watch events: what the changes of a request or commit are told as, and to whom."""
 
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
 from xsd.protocol.path import format_path
-from xsd.protocol.perms import READ, Caller, Permissions
+from xsd.protocol.perms import Caller
 from xsd.store.changes import IMPLIED, REMOVED_BELOW, REMOVED_WITHIN, Change
 from xsd.store.node import Node
 from xsd.store.quota import MEMORY, Quotas
 from xsd.store.trail import Trail, key_of, trail_of
+from xsd.store.tree import find
 from xsd.store.usage import MESSAGE_BYTES, Usage
-from xsd.store.watches import Sight, Sights, Spot, Watch, WatchIndex
+from xsd.store.watches import Sight, Sights, Spot, Watch, WatchIndex, may_read
 
 
 @mypyc_attr(acyclic=True)
@@ -68,31 +69,86 @@ class Event:
         return f"Event({self.shown!r}, {self.watch.token!r})"
 
 
+EVENTS_MAX: Final = 4096
+"""Events that a guest's commit makes for guests, about; they take some 4 us each. What
+more would be told of it is lost: of nodes that this guest may change."""
+
+ALL_EVENTS: Final = 1 << 62
+"""In the place of that, no limit."""
+
+LOOKS_PER_WORK: Final = 8
+"""Watchers that may not be told, or places below a removed node, that are as much work
+to look at as one node is to change."""
+
+
 @final
 class Audience:
-    """How many events guests have room for.
+    """Who may be told of a change, and how many events guests have room for.
 
     A commit of a thousand nodes that a guest watches a hundred times would be a
     hundred thousand events. Those that cannot be kept for it (see the quota
     ``memory``) are not made, but for one, so that the loss is noticed.
     """
 
-    __slots__ = ("_quotas", "_room", "_usage")
+    __slots__ = (
+        "_callers",
+        "_change",
+        "_groups",
+        "_left",
+        "_quotas",
+        "_room",
+        "_usage",
+        "looks",
+        "lost",
+    )
 
     def __init__(self, quotas: Quotas, usage: Usage) -> None:
         self._quotas = quotas
         self._usage = usage
         self._room: dict[int, int] = {}
+        # Who may be told, and of which change among whose watches that was found out.
+        self._callers: list[Caller] = []
+        self._change: Change | None = None
+        self._groups: dict[Caller, list[Watch]] = {}
+        self._left = 0
+        # How many watchers and places were looked at.
+        self.looks = 0
+        # Whether there were more events than may be.
+        self.lost = False
 
-    def begin(self) -> None:
-        """Begin anew, with the room that there is now."""
-        if self._room:
-            self._room.clear()
+    def begin(self, most: int) -> None:
+        """Begin anew, with the room that there is now, and for so many events."""
+        self._room.clear()
+        self._change = None
+        self._left = most
+        self.looks = 0
+
+    def end(self) -> None:
+        """Count what was looked at as work."""
+        self._usage.work += self.looks // LOOKS_PER_WORK
+
+    def of(self, sight: Sight, change: Change) -> list[Caller]:
+        """Those of a sight who may know of a change; found out once for many alike."""
+        groups = sight.groups
+        last = self._change
+        if last is None or groups is not self._groups or not _are_alike(last, change):
+            self._callers = [
+                caller
+                for caller in groups
+                if caller.privileged or _may_know(caller, change)
+            ]
+            self.looks += len(groups)
+            self._groups = groups
+            self._change = change
+        return self._callers
 
     def has_room(self, caller: Caller) -> bool:
         """Tell whether a watcher can be told something more."""
         if caller.privileged:
             return True
+        if self._left <= 0:
+            self.lost = True
+            return False
         room = self._room.get(caller.domid)
         if room is None:
             limit = self._quotas.limit(caller.domid, MEMORY)
@@ -103,7 +159,8 @@ class Audience:
         return room > 0
 
     def tell(self, caller: Caller, count: int) -> None:
-        """Count events that are due to a watcher."""
+        """Count events that are due to a guest."""
+        self._left -= count
         if caller.domid in self._room:
             self._room[caller.domid] -= count
 
@@ -114,6 +171,7 @@ def events_for(
     changes: list[Change],
     *,
     leaves_first: bool,
+    most: int = ALL_EVENTS,
 ) -> list[Event]:
     """The events that changes cause, in the order in which they are sent.
 
@@ -127,6 +185,7 @@ def events_for(
         changes: In their order.
         leaves_first: Whether the nodes of a removed tree are told from the leaves
             up, as for a single RM, or from the top down, as for a commit.
+        most: How many events guests are told, about.
 
     Returns:
         Events for those who may read the node or its parent, by its old or its new
@@ -135,7 +194,7 @@ def events_for(
     events: list[Event] = []
     if not index.count:
         return events
-    audience.begin()
+    audience.begin(most)
     told: set[Spot] = set()
     sights = Sights(index)
     for change in changes:
@@ -149,18 +208,25 @@ def events_for(
             _tell_of(sight, audience, change, events, above_only=True)
         elif sight.groups or sight.spot is not None:
             if leaves_first:
-                _tell_below(sight.spot, change, told, events, leaves_first=True)
+                _tell_below(sight.spot, audience, change, told, events, up=True)
             _tell_of(sight, audience, change, events)
             if not leaves_first:
-                _tell_below(sight.spot, change, told, events, leaves_first=False)
+                _tell_below(sight.spot, audience, change, told, events, up=False)
             if change.kind == REMOVED_BELOW and sight.spot is not None:
                 told.add(sight.spot)
+    audience.end()
     return events
 
 
-def may_read(caller: Caller, perms: Permissions | None) -> bool:
-    """Tell whether a watcher may be told of a node with these permissions."""
-    return perms is not None and perms.access(caller) & READ != 0
+def special_events(
+    index: WatchIndex, top: Node, name: bytes, domid: int, *, plain: bool, deep: bool
+) -> list[Event]:
+    """The events of a special name in a store; see `WatchIndex.special_hits`."""
+    node = find(top, (name,))
+    if node is None:
+        return []
+    hits = index.special_hits(name, node.perms, domid, plain=plain, deep=deep)
+    return [Event(watch, path) for watch, path in hits]
 
 
 def _tell_of(
@@ -173,13 +239,10 @@ def _tell_of(
 ) -> None:
     """Tell watches of a change's own path."""
     found: list[Watch] = []
-    for caller, watches in sight.groups.items():
-        # Whoever may not be told costs the same with one watch or a hundred.
-        if not caller.privileged and not (
-            audience.has_room(caller) and _may_know(caller, change)
-        ):
+    for caller in audience.of(sight, change):
+        if not audience.has_room(caller):
             continue
-        seeing = sight.seeing(watches, above_only=above_only)
+        seeing = sight.seeing(sight.groups[caller], above_only=above_only)
         found.extend(seeing)
         if not caller.privileged:
             audience.tell(caller, len(seeing))
@@ -201,19 +264,33 @@ def _may_know(caller: Caller, change: Change) -> bool:
     )
 
 
+def _are_alike(one: Change, other: Change) -> bool:
+    """Tell whether the same watchers may know of two changes; neighbours share them."""
+    return (
+        one.perms is other.perms
+        and one.old_perms is other.old_perms
+        and one.above_before is other.above_before
+        and one.above_after is other.above_after
+    )
+
+
 def _order(watch: Watch) -> int:
     return watch.order
 
 
 def _tell_below(
     start: Spot | None,
+    audience: Audience,
     change: Change,
     told: set[Spot],
     events: list[Event],
     *,
-    leaves_first: bool,
+    up: bool,
 ) -> None:
-    """Tell each watch below a removed node its own path, if a node was there."""
+    """Tell each watch below a removed node its own path, if a node was there.
+
+    Either from the leaves up or from the top down.
+    """
     removed = change.removed
     if start is None or removed is None or not start.children():
         return
@@ -227,21 +304,17 @@ def _tell_below(
         if each.node is not removed:
             found.append(each)
         children = _watched_children(each)
-        if not leaves_first:
+        audience.looks += 2 + each.spot.child_count()
+        if not up:
             children.reverse()
         rest.extend(children)
-    if leaves_first:
+    if up:
         # Each node came before those below it, its children from last to first.
         found.reverse()
     for each in found:
-        for watch in each.spot.watches():
-            caller = watch.caller
-            if (
-                caller.privileged
-                or may_read(caller, each.node.perms)
-                or may_read(caller, each.parent.perms)
-            ):
-                events.append(Event(watch, each.trail))
+        audience.looks += each.spot.count_callers()
+        readers = each.spot.readers(each.node.perms, each.parent.perms)
+        events.extend([Event(watch, each.trail) for watch in readers])
 
 
 @final

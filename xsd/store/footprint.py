@@ -98,9 +98,10 @@ class Footprint:
         changed: Paths that it has changed and that may matter at its commit.
         size: Bytes that are kept.
         top: The spot above all paths.
+        walked: Spots that walks through all of it have come by, ever.
     """
 
-    __slots__ = ("changed", "count", "last", "size", "top")
+    __slots__ = ("changed", "count", "last", "size", "top", "walked")
 
     def __init__(self) -> None:
         self.count = 0
@@ -108,6 +109,7 @@ class Footprint:
         self.size = 0
         self.top = Spot(b"")
         self.last = 0
+        self.walked = 0
 
     def nearest(self, path: Path, length: int) -> tuple[Spot, int]:
         """The last spot there is on the first parts of a path, and its depth."""
@@ -190,16 +192,13 @@ class Footprint:
             self._changed(spot)
         spot.named = generation
 
-    def removed(self, path: Path, base: Node, *, was_there: bool) -> int:
+    def removed(self, path: Path, base: Node, *, was_there: bool) -> None:
         """A node was removed; what was made below it leaves no trace.
 
         Args:
             path: The node.
             base: Top node of the state that the transaction began with.
             was_there: Whether the removed node is one that others see.
-
-        Returns:
-            The number of spots that were looked at.
         """
         spot = self._reach(path)
         if was_there:
@@ -208,7 +207,7 @@ class Footprint:
         node: Node | None = base
         for name in path:
             node = None if node is None else node.child(name)
-        return self._prune(spot, node)
+        self._prune(spot, node)
 
     def forget_changes(self) -> None:
         """Keep what was relied on only."""
@@ -273,6 +272,7 @@ class Footprint:
         ]
         while rest:
             spot, old, new, trail = rest.pop()
+            self.walked += 1
             if spot.facets and _differs(spot.facets, old, new):
                 return trail.path()
             for below in spot.children():
@@ -308,7 +308,7 @@ class Footprint:
             self.changed += 1
             spot.order = self.last
 
-    def _prune(self, start: Spot, node: Node | None) -> int:
+    def _prune(self, start: Spot, node: Node | None) -> None:
         """Cut what is below a removed node and matters no more.
 
         Others have never seen what the state before does not have: that it was made
@@ -318,9 +318,6 @@ class Footprint:
         Args:
             start: The spot of the removed node.
             node: The node there in the state that the transaction began with.
-
-        Returns:
-            The number of spots that were looked at.
         """
         found: list[Spot] = []
         rest: list[tuple[Spot, Node | None]] = [(start, node)]
@@ -337,7 +334,7 @@ class Footprint:
                     for below in spot.children()
                 ]
             )
-        looked_at = len(found)
+        self.walked += len(found)
         # From the last to the first: those below come before those above them.
         while found:
             spot = found.pop()
@@ -350,7 +347,6 @@ class Footprint:
                         self.size -= SPOT_BYTES + len(each.name)
                 spot.leave(kept)
                 self.size += spot.fork_size()
-        return looked_at
 
 
 def rebuilt(rows: list[Row]) -> Footprint:

@@ -54,8 +54,9 @@ class Live(View):
             raise QuotaExceeded(domid, MEMORY, limit, path)
 
     def charge_node(self, node: Node, sign: int) -> None:
-        """Count a node for its owner, or with the sign -1 no longer."""
+        """Count a node for those whom it names, or with the sign -1 no longer."""
         self._charge(node.perms.owner, sign, sign * node.record_size())
+        self._mention(node.perms, sign)
 
     def _open(self) -> None:
         """Nothing: the store is always ready."""
@@ -109,6 +110,9 @@ class Live(View):
             self.usage.nodes.add(domid, nodes)
         if size:
             self.usage.memory.add(domid, size)
+
+    def _mention(self, perms: Permissions, nodes: int) -> None:
+        self.usage.mentions.add(perms, nodes)
 
     def _nodes_of(self, domid: int) -> int:
         return self.usage.nodes.of(domid)

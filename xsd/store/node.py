@@ -125,13 +125,15 @@ class Node:
 
     def listing(self) -> bytes:
         """Names of the children in order, each followed by a NUL."""
+        if self.wide is not None:
+            return self.wide.listing()
+        children = self.narrow
+        return b"\0".join([*children, b""]) if children else b""
+
+    def unlisted_count(self) -> int:
+        """Number of children that `listing` has to look at; few are none."""
         wide = self.wide
-        if wide is None:
-            children = self.narrow
-            return b"\0".join([*children, b""]) if children else b""
-        if wide.listing is None:
-            wide.listing = b"\0".join([*[name for name, _ in wide.items()], b""])
-        return wide.listing
+        return 0 if wide is None or wide.is_listed else wide.count
 
     def record_size(self) -> int:
         """Bytes that count against the quota ``node-size`` (C's record)."""

@@ -21,6 +21,9 @@ NODE_PERMISSIONS: Final = "node-permissions"
 PATH_MAX: Final = "path-max"
 NODE_SIZE: Final = "node-size"
 
+EVENTS: Final = "events"
+"""No quota, but told as one: see `xsd.store.events.EVENTS_MAX`."""
+
 DEFAULTS: Final[dict[str, int]] = {
     NODES: 1000,
     WATCHES: 128,

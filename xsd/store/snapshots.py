@@ -11,7 +11,7 @@ from typing import Final, final
 
 from xsd.store.transaction import Transaction
 
-DISPLACED_MAX: Final = 64 * 1024 * 1024
+DISPLACED_MAX: Final = 1024 * 1024
 """Bytes of former versions of the store that guests' open transactions may keep."""
 
 

@@ -40,7 +40,7 @@ def describe(store: Store) -> dict[str, object]:
         ],
         "transactions": [_transaction(each) for each in store.transactions.all()],
         "domains": [_domain(each) for each in store.domains.all()],
-        "mentioned": sorted(store.domains.mentioned),
+        "mentions": sorted(store.usage.mentions.used.items()),
         "quotas": store.quotas.described(),
         "accounts": {
             name: account.described() for name, account in store.usage.by_state()
@@ -122,7 +122,8 @@ def _transaction(transaction: Transaction) -> dict[str, object]:
 
 
 def _growth(growth: Growth) -> object:
-    return dict(growth.nodes.used), dict(growth.memory.used)
+    mentions = growth.mentions.used
+    return dict(growth.nodes.used), dict(growth.memory.used), dict(mentions)
 
 
 def _domain(domain: Domain) -> object:

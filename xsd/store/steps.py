@@ -94,6 +94,7 @@ def steps_of(
     mine = transaction.tree.top
     spots = transaction.footprint.top
     found: list[Step] = []
+    walked = 0
     rest = [Step(None, b"", spots, before, mine, after)]
     while rest:
         step = rest.pop()
@@ -118,6 +119,9 @@ def steps_of(
                 if each.order or each.only is not None or each.below is not None
             ]
         )
+        walked += 1
+    # At each, all versions are looked at.
+    transaction.footprint.walked += 2 * walked
     return found
 
 
@@ -138,8 +142,7 @@ def _remove(caller: Caller, step: Step, branch: Tree, growth: Growth) -> None:
     above = branch.own_at(up)
     gone = branch.remove_from(above, step.name, node)
     step.node = None
-    for domid, count in gone.nodes.items():
-        growth.add(domid, -count, -gone.sizes[domid])
+    growth.take_off(gone)
     growth.add(above.perms.owner, 0, -name_size(step.name))
 
 

@@ -6,40 +6,34 @@ from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import DOMID_ANY
 from xsd.protocol.ops import FEATURES
 from xsd.protocol.path import ROOT, Path
-from xsd.protocol.perms import (
-    NONE,
-    READ,
-    Caller,
-    Entry,
-    Permissions,
-    owner_only,
-)
+from xsd.protocol.perms import NONE, READ, Caller, Entry, Permissions, owner_only
 from xsd.store.census import Census
 from xsd.store.changes import Cause, Change
 from xsd.store.clock import Clock
 from xsd.store.commit import prepare
 from xsd.store.domains import Domain, Domains
 from xsd.store.estate import settle
-from xsd.store.events import Audience, Event, events_for, may_read
+from xsd.store.events import (
+    ALL_EVENTS,
+    EVENTS_MAX,
+    Audience,
+    Event,
+    events_for,
+    special_events,
+)
 from xsd.store.exceeded import QuotaExceeded
 from xsd.store.live import Live
 from xsd.store.node import Node
-from xsd.store.quota import (
-    NODE_PERMISSIONS,
-    TRANSACTIONS,
-    WATCHES,
-    Quotas,
-)
+from xsd.store.quota import NODE_PERMISSIONS, TRANSACTIONS, WATCHES, Quotas
 from xsd.store.snapshots import OpenTransactions
 from xsd.store.transaction import Transaction
-from xsd.store.tree import Tree, find
+from xsd.store.tree import Tree
 from xsd.store.usage import Account, Usage
 from xsd.store.view import View
 from xsd.store.watches import Watch, WatchIndex
 
 INTRODUCE_DOMAIN: Final = b"@introduceDomain"
 RELEASE_DOMAIN: Final = b"@releaseDomain"
-
 
 _NO_EVENTS: Final[list[Event]] = []
 
@@ -56,6 +50,7 @@ class Store:
         privileged: The domain that may do everything; dom0.
         live: The current state.
         watches: Every watch.
+        audience: Who is told, and whether somebody was not.
         domains: Every known domain.
         quotas: Limits.
         usage: What each domain uses.
@@ -67,8 +62,8 @@ class Store:
     """
 
     __slots__ = (
-        "_audience",
         "_listening",
+        "audience",
         "clock",
         "defects",
         "domains",
@@ -88,7 +83,7 @@ class Store:
         self.news: list[Change] = []
         self.quotas = Quotas(privileged_domid, self.clock)
         self.usage = Usage(self.clock)
-        self._audience = Audience(self.quotas, self.usage)
+        self.audience = Audience(self.quotas, self.usage)
         self.domains = Domains(census, self.clock)
         self.watches = WatchIndex()
         self.transactions = OpenTransactions()
@@ -98,6 +93,7 @@ class Store:
         self.privileged.introduced = True
         perms = owner_only(privileged_domid)
         tree = Tree(self.clock, Node(0, b"", perms, 0))
+        tree.kept_below = 0
         self.live = Live(tree, self.quotas, self.usage)
         everyone = Permissions((Entry(NONE, privileged_domid), Entry(READ, DOMID_ANY)))
         names = (ROOT[0], perms), (INTRODUCE_DOMAIN, perms), (RELEASE_DOMAIN, everyone)
@@ -243,6 +239,7 @@ class Store:
         domid = transaction.caller.domid
         self.usage.transactions.add(domid, -1)
         self.usage.memory.add(domid, -transaction.charged)
+        transaction.let_past_go()
 
     def commit(self, transaction: Transaction) -> list[Event]:
         """Close a transaction; what it did happens now, all of it or nothing.
@@ -255,20 +252,25 @@ class Store:
                 operation in it was refused for a quota, ENOSPC, EACCES.
         """
         self.abort(transaction)
-        transaction.check()
-        changed = transaction.footprint.changed
-        if not changed:
-            return []
-        # Compared, made and told of.
-        self.usage.work += 3 * changed
         live = self.live
-        # Nothing may go wrong after it has happened: it is known before what changes.
-        made = prepare(transaction, live, self.domains, self.quotas, self.clock)
+        try:
+            transaction.check()
+            changed = transaction.footprint.changed
+            if not changed:
+                return []
+            self.usage.work += 3 * changed
+            # Nothing may go wrong afterwards: it is known before what changes.
+            made = prepare(transaction, live, self.domains, self.quotas, self.clock)
+        finally:
+            transaction.count_walks()
         live.tree.adopt(made.branch)
         self.usage.nodes.merge(made.growth.nodes)
         self.usage.memory.merge(made.growth.memory)
+        self.usage.mentions.merge(made.growth.mentions)
+        self.usage.displaced = live.tree.displaced
         self.transactions.expel_old(live.tree.displaced)
-        return self._tell(made.changes, leaves_first=False)
+        most = ALL_EVENTS if transaction.caller.privileged else EVENTS_MAX
+        return self._tell(made.changes, leaves_first=False, most=most)
 
     # Watches.
 
@@ -284,13 +286,13 @@ class Store:
         self.live.check_memory(caller.domid, watch.size, watch.shown)
         self.usage.watches.add(caller.domid, 1)
         self.usage.memory.add(caller.domid, watch.size)
-        # And as much when it ends, which may be of itself.
-        self.usage.work += 1 + len(watch.path) // 2
+        self.usage.work += 1 + len(watch.path) // 4
         self.watches.add(watch)
         self._note_or_not()
 
     def unwatch(self, watch: Watch) -> None:
-        """Take out a registered watch; its work was counted with `watch`."""
+        """Take out a registered watch."""
+        self.usage.work += 1 + len(watch.path) // 4
         self.watches.remove(watch)
         self._note_or_not()
         self.usage.watches.add(watch.caller.domid, -1)
@@ -327,7 +329,7 @@ class Store:
         """End domains, with the nodes they own and the rights they were given.
 
         A later domain of the same id has nothing of it (XSA-322, XSA-419). The store
-        is walked once for all of them, and only if they can have left something.
+        is walked once for all of them, and only if they have left something.
 
         Args:
             domids: Known domains, each once.
@@ -342,7 +344,7 @@ class Store:
         leaving = [
             domid
             for domid in domids
-            if domid in self.domains.mentioned or self.usage.nodes.of(domid)
+            if self.usage.mentions.of(domid) or self.usage.nodes.of(domid)
         ]
         heir = self.privileged
         estate = settle(self.live, leaving, heir.domid, keep_orphans=keep_orphans)
@@ -448,13 +450,8 @@ class Store:
         self, name: bytes, domid: int, *, plain: bool = True, deep: bool = True
     ) -> list[Event]:
         """The events of a special name; see `WatchIndex.special_hits`."""
-        node = find(self.live.tree.top, (name,))
-        hits = self.watches.special_hits(name, domid, plain=plain, deep=deep)
-        return [
-            Event(watch, path)
-            for watch, path in hits
-            if node is not None and may_read(watch.caller, node.perms)
-        ]
+        top = self.live.tree.top
+        return special_events(self.watches, top, name, domid, plain=plain, deep=deep)
 
     def view(self, transaction: Transaction | None) -> View:
         """What a request sees: its transaction, or the current state."""
@@ -465,20 +462,22 @@ class Store:
     def _fire(self) -> list[Event]:
         """The events for what has just been done to the current state."""
         live = self.live
-        if live.tree.displaced >= self.transactions.expel_at:
-            self.transactions.expel_old(live.tree.displaced)
+        displaced = self.usage.displaced = live.tree.displaced
+        if displaced >= self.transactions.expel_at:
+            self.transactions.expel_old(displaced)
         if not live.changes:
             return _NO_EVENTS
         return self._tell(live.take_changes(), leaves_first=True)
 
-    def _tell(self, changes: list[Change], *, leaves_first: bool) -> list[Event]:
+    def _tell(
+        self, changes: list[Change], *, leaves_first: bool, most: int = ALL_EVENTS
+    ) -> list[Event]:
         """The events for what has happened; see `events_for`."""
         if self._listening:
             self.news.extend(changes)
         try:
-            events = events_for(
-                self.watches, self._audience, changes, leaves_first=leaves_first
-            )
+            whom = self.watches, self.audience
+            events = events_for(*whom, changes, leaves_first=leaves_first, most=most)
         except Exception as defect:  # noqa: BLE001  what has happened stands
             self.defects.append(defect)
             return []

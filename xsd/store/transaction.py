@@ -51,7 +51,7 @@
 # Rule of this file: only here and in footprint.py is it decided whether a
 # transaction can commit. What a commit does to the store is in commit.py.
 
-from typing import final
+from typing import Final, final
 
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.path import Path, format_path
@@ -63,8 +63,14 @@ from xsd.store.live import Live
 from xsd.store.node import Node
 from xsd.store.quota import TRANSACTION_NODES, Quotas
 from xsd.store.tree import Tree
-from xsd.store.usage import NODE_BYTES, Growth
+from xsd.store.usage import LEVELS_PER_WORK, NODE_BYTES, Growth
 from xsd.store.view import View
+
+SPOTS_PER_WORK: Final = 4
+"""Spots that a walk comes by which are as much work as one node."""
+
+BYTES_PER_WORK: Final = 1024
+"""How much more or less of it is kept is as much work as one node."""
 
 
 @final
@@ -73,6 +79,7 @@ class Transaction(View):
 
     Attributes:
         caller: Whose it is.
+        number: Tells it from all others.
         snapshot: Top node of the state that it began with, or None before the
             first access.
         since: Generation of the snapshot; what the transaction changed is younger.
@@ -102,6 +109,7 @@ class Transaction(View):
         "footprint",
         "growth",
         "mark",
+        "number",
         "own_conflict",
         "since",
         "snapshot",
@@ -113,6 +121,7 @@ class Transaction(View):
     ) -> None:
         super().__init__(Tree(clock, live.tree.top), quotas, tracked=True)
         self.caller = caller
+        self.number = self.tree.token
         self.snapshot: Node | None = None
         self.since = 0
         self.epoch = 0
@@ -164,6 +173,12 @@ class Transaction(View):
         """Bytes that are kept for it: what it changed, and what it relied on."""
         return self.tree.own_size + self.footprint.size
 
+    def count_walks(self) -> None:
+        """Count walks through the footprint since this was called last as work."""
+        footprint = self.footprint
+        self._worked(footprint.walked // SPOTS_PER_WORK)
+        footprint.walked %= SPOTS_PER_WORK
+
     def expel(self) -> None:
         """Give up the snapshot, so that what only it still needs is freed.
 
@@ -172,11 +187,20 @@ class Transaction(View):
         """
         self.expelled = True
         self.snapshot = None
+        self.let_past_go()
         self.footprint.forget_changes()
         self.growth = Growth()
         self.tree = Tree(self._clock, Node(0, b"", self._live.tree.top.perms, 0))
         self._settle()
         self._clock.beat()
+
+    def let_past_go(self) -> None:
+        """Nothing of the store's past is kept for it any more."""
+        if not self.caller.privileged:
+            usage = self._live.usage
+            usage.drop_past(self.caller.domid, self.number)
+            if not usage.snapshots:
+                self._live.tree.kept_below = 0
 
     def _open(self) -> None:
         top = self._live.tree.top
@@ -184,9 +208,9 @@ class Transaction(View):
         if snapshot is None:
             self._take_snapshot()
         elif snapshot is not top and not self.failed and not self.footprint.changed:
-            self._worked(self.footprint.count // 16)
             if self.footprint.broken(snapshot, top) is None:
                 self._take_snapshot()
+            self.count_walks()
 
     def _open_to_change(self) -> None:
         if self.failed:
@@ -199,6 +223,9 @@ class Transaction(View):
         self.since = self._clock.now
         self.epoch = live.epoch
         self.mark = live.tree.displaced
+        if not self.caller.privileged:
+            live.tree.kept_below = live.tree.token
+            live.usage.keep_past(self.caller.domid, self.number, self.mark)
         self._clock.beat()
 
     def _depend(self, path: Path, length: int, facets: int) -> None:
@@ -206,6 +233,7 @@ class Transaction(View):
             return
         footprint = self.footprint
         spot, depth = footprint.nearest(path, length)
+        self._live.usage.work += length // LEVELS_PER_WORK
         if depth == length and spot.facets & facets == facets:
             return
         if not self.caller.privileged:
@@ -241,7 +269,10 @@ class Transaction(View):
         more = self.size() - self.charged
         if more:
             self.charged += more
-            self._live.usage.memory.add(self.caller.domid, more)
+            usage = self._live.usage
+            usage.memory.add(self.caller.domid, more)
+            # Copies of nodes, or spots: made or dropped.
+            usage.work += abs(more) // BYTES_PER_WORK
 
     def _created(self, path: Path, spine: list[Node], first: int) -> None:
         self.footprint.made(path, first, spine[-1].created)
@@ -259,12 +290,15 @@ class Transaction(View):
             self.undone = True
         snapshot = self.snapshot
         assert snapshot is not None  # noqa: S101  it was taken before
-        looked_at = self.footprint.removed(path, snapshot, was_there=was_there)
-        self._worked(looked_at // 4)
+        self.footprint.removed(path, snapshot, was_there=was_there)
+        self.count_walks()
         self._settle()
 
     def _charge(self, domid: int, nodes: int, size: int) -> None:
         self.growth.add(domid, nodes, size)
+
+    def _mention(self, perms: Permissions, nodes: int) -> None:
+        self.growth.mentions.add(perms, nodes)
 
     def _nodes_of(self, domid: int) -> int:
         return self._live.usage.nodes.of(domid) + self.growth.nodes.of(domid)

@@ -5,13 +5,16 @@ the special nodes under names that begin with ``@``, so a path leads from it par
 by part (see protocol/path.py).
 """
 
-from typing import final
+from typing import Final, final
 
 from xsd.protocol.path import Path
 from xsd.protocol.perms import Permissions
 from xsd.store.clock import Clock
 from xsd.store.node import Node, name_size
 from xsd.store.usage import NODE_BYTES, Holdings
+
+ALL_KEPT: Final = 1 << 62
+"""As `Tree.kept_below`: any node may be in a snapshot."""
 
 
 class Place:
@@ -42,11 +45,13 @@ class Tree:
         top: The node above all paths.
         token: See node.py.
         own_size: Bytes that Python needs for the nodes with the token, roughly.
-        displaced: Bytes of all nodes that were replaced or removed, ever. What was
-            displaced since a snapshot is the most that it keeps from being freed.
+        displaced: Bytes of all nodes that were replaced or removed, ever, of those that
+            `kept_below` is about. What was displaced since a snapshot is the most
+            that it keeps from being freed.
+        kept_below: Nodes whose token is below this may be in somebody's snapshot.
     """
 
-    __slots__ = ("_clock", "displaced", "own_size", "token", "top")
+    __slots__ = ("_clock", "displaced", "kept_below", "own_size", "token", "top")
 
     def __init__(self, clock: Clock, top: Node) -> None:
         self._clock = clock
@@ -54,6 +59,7 @@ class Tree:
         self.token = clock.tick()
         self.own_size = 0
         self.displaced = 0
+        self.kept_below = ALL_KEPT
 
     def freeze(self) -> Node:
         """Return the tree's present state, which never changes from now on."""
@@ -97,19 +103,26 @@ class Tree:
         if last.token == token:
             return last
         size = 0
+        displaced = 0
+        kept_below = self.kept_below
         parent = spine[0]
         if parent.token != token:
             size = NODE_BYTES + len(parent.value)
+            if parent.token < kept_below:
+                displaced = size
             parent = self.top = spine[0] = parent.copy(token)
         for index in range(1, len(spine)):
             node = spine[index]
             if node.token != token:
-                size += NODE_BYTES + len(node.value)
+                more = NODE_BYTES + len(node.value)
+                size += more
+                if node.token < kept_below:
+                    displaced += more
                 node = spine[index] = node.copy(token)
                 parent.put_child(path[index - 1], node)
             parent = node
         self.own_size += size
-        self.displaced += size
+        self.displaced += displaced
         return parent
 
     def own_at(self, place: Place) -> Node:
@@ -133,7 +146,10 @@ class Tree:
             each = rest.pop()
             node = each.node
             assert node is not None  # noqa: S101
-            size += NODE_BYTES + len(node.value)
+            more = NODE_BYTES + len(node.value)
+            size += more
+            if node.token < self.kept_below:
+                self.displaced += more
             node = each.node = node.copy(token)
             above = each.above
             if above is None:
@@ -143,7 +159,6 @@ class Tree:
                 assert parent is not None  # noqa: S101
                 parent.put_child(each.name, node)
         self.own_size += size
-        self.displaced += size
         last = place.node
         assert last is not None  # noqa: S101
         return last
@@ -204,7 +219,7 @@ class Tree:
         parent.remove_child(name)
         parent.names_changed = self._clock.tick()
         parent.names_size -= name_size(name)
-        holdings = Holdings(node, self.token)
+        holdings = Holdings(node, self.token, self.kept_below)
         self.own_size -= holdings.own
         self.displaced += holdings.kept
         return holdings

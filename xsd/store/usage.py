@@ -7,6 +7,7 @@ limit which suits a guest there suits it here; what is kept beside that for a cl
 
 from typing import Final, final
 
+from xsd.protocol.perms import Permissions, names_a_domain
 from xsd.store.clock import Clock
 from xsd.store.node import Node
 from xsd.store.quota import (
@@ -33,6 +34,9 @@ have does not depend on what others do."""
 
 MESSAGE_BYTES: Final = 200
 """A message that waits, beside what is sent of it."""
+
+LEVELS_PER_WORK: Final = 12
+"""Levels of a path that are as much work to go along as one node is to change."""
 
 
 @final
@@ -115,14 +119,52 @@ class Account:
 
 
 @final
-class Growth:
-    """By how much something changes the nodes and bytes that each domain owns."""
+class Mentions:
+    """How many permissions of nodes name each domain beside their owner.
 
-    __slots__ = ("memory", "nodes")
+    Attributes:
+        used: By domain, of those that there can be.
+    """
+
+    __slots__ = ("used",)
+
+    def __init__(self) -> None:
+        self.used: dict[int, int] = {}
+
+    def of(self, domid: int) -> int:
+        """How many name the domain."""
+        return self.used.get(domid, 0)
+
+    def add(self, perms: Permissions, nodes: int) -> None:
+        """Count those of some nodes, or fewer with a negative number."""
+        entries = perms.entries
+        for index in range(1, len(entries)):
+            self._add(entries[index].domid, nodes)
+
+    def merge(self, delta: "Mentions") -> None:
+        """Add others' counts to these."""
+        for domid, count in delta.used.items():
+            self._add(domid, count)
+
+    def _add(self, domid: int, count: int) -> None:
+        if names_a_domain(domid):
+            total = self.used.get(domid, 0) + count
+            if total:
+                self.used[domid] = total
+            else:
+                self.used.pop(domid, None)
+
+
+@final
+class Growth:
+    """By how much something changes what is counted of nodes."""
+
+    __slots__ = ("memory", "mentions", "nodes")
 
     def __init__(self) -> None:
         self.nodes = Account()
         self.memory = Account()
+        self.mentions = Mentions()
 
     def add(self, domid: int, nodes: int, size: int) -> None:
         """Count nodes and their bytes for their owner."""
@@ -130,6 +172,13 @@ class Growth:
             self.nodes.add(domid, nodes)
         if size:
             self.memory.add(domid, size)
+
+    def take_off(self, gone: "Holdings") -> None:
+        """Count a subtree no longer."""
+        for domid, count in gone.nodes.items():
+            self.add(domid, -count, -gone.sizes[domid])
+        for perms, count in gone.lists:
+            self.mentions.add(perms, -count)
 
 
 @final
@@ -143,18 +192,25 @@ class Usage:
         memory: Bytes of the store's state: records of nodes by owner, watches; of
             guests also transactions. Refusals for the quota look at this alone.
         unsent: Bytes of unsent output beside these, which is no state of the store.
+        mentions: Permissions that name a domain.
         work: Nodes and events that requests have been concerned with, ever.
+        displaced: `Tree.displaced` of the store.
+        snapshots: What that was when a guest's transactions began, by domain and by
+            the transaction's number, of those that have a snapshot.
         outstanding, transaction_nodes, node_permissions, path_max, node_size: The most
             that was asked for at a time; nothing is counted from day to day.
     """
 
     __slots__ = (
+        "displaced",
         "memory",
+        "mentions",
         "node_permissions",
         "node_size",
         "nodes",
         "outstanding",
         "path_max",
+        "snapshots",
         "transaction_nodes",
         "transactions",
         "unsent",
@@ -168,7 +224,10 @@ class Usage:
         self.transactions = Account(clock)
         self.memory = Account(clock)
         self.unsent = Account()
+        self.mentions = Mentions()
         self.work = 0
+        self.displaced = 0
+        self.snapshots: dict[int, dict[int, int]] = {}
         self.outstanding = Account()
         self.transaction_nodes = Account(clock)
         self.node_permissions = Account(clock)
@@ -176,15 +235,33 @@ class Usage:
         self.node_size = Account(clock)
 
     def memory_of(self, domid: int) -> int:
-        """Bytes that a domain takes, unsent output included."""
-        return self.memory.of(domid) + self.unsent.of(domid)
+        """Bytes that a domain takes: unsent output and the past included."""
+        return self.memory.of(domid) + self.unsent.of(domid) + self.past_of(domid)
+
+    def past_of(self, domid: int) -> int:
+        """Bytes of the store's past that a guest's open transactions keep."""
+        marks = self.snapshots.get(domid)
+        return 0 if marks is None else self.displaced - min(marks.values())
 
     def all_memory(self) -> dict[int, int]:
-        """Bytes that each domain takes, unsent output included."""
-        found = self.memory.used.copy()
-        for domid, size in self.unsent.used.items():
-            found[domid] = found.get(domid, 0) + size
-        return found
+        """What `memory_of` tells of each domain."""
+        domids = {*self.memory.used, *self.unsent.used, *self.snapshots}
+        return {domid: self.memory_of(domid) for domid in sorted(domids)}
+
+    def keep_past(self, domid: int, number: int, mark: int) -> None:
+        """A guest's transaction has a snapshot, in the place of any before."""
+        marks = self.snapshots.get(domid)
+        if marks is None:
+            marks = self.snapshots[domid] = {}
+        marks[number] = mark
+
+    def drop_past(self, domid: int, number: int) -> None:
+        """A transaction has no snapshot any more, if it had one."""
+        marks = self.snapshots.get(domid)
+        if marks is not None:
+            marks.pop(number, None)
+            if not marks:
+                del self.snapshots[domid]
 
     def reset_peaks(self) -> None:
         """Begin anew with the present numbers as the most there ever was."""
@@ -223,23 +300,42 @@ class Holdings:
     Attributes:
         nodes: Nodes by owner.
         sizes: Bytes of their records by owner.
-        kept: Bytes that Python needs for all of it, roughly.
-        own: The same of the nodes with a certain token only.
+        lists: Permissions with several entries, each with a number of nodes.
+        kept: Bytes that Python needs for what may be in a snapshot, roughly.
+        own: The same of the nodes with a certain token.
     """
 
-    __slots__ = ("kept", "nodes", "own", "sizes")
+    __slots__ = ("kept", "lists", "nodes", "own", "sizes")
 
-    def __init__(self, node: Node, token: int) -> None:
-        """Walk from a node down. Any depth, no recursion."""
+    def __init__(self, node: Node, token: int, kept_below: int) -> None:
+        """Walk from a node down. Any depth, no recursion.
+
+        Args:
+            node: The topmost one.
+            token: Of the nodes that are told as `own`.
+            kept_below: See `Tree.kept_below`.
+        """
         nodes: dict[int, int] = {}
         sizes: dict[int, int] = {}
+        lists: list[tuple[Permissions, int]] = []
         kept = 0
         own = 0
+        last = node.perms
+        alike = 0
         rest = [node]
         while rest:
             each = rest.pop()
+            # Permissions are inherited: neighbours share them as a rule.
+            if each.perms is last:
+                alike += 1
+            else:
+                if len(last.entries) > 1:
+                    lists.append((last, alike))
+                last = each.perms
+                alike = 1
             size = NODE_BYTES + len(each.value)
-            kept += size
+            if each.token < kept_below:
+                kept += size
             if each.token == token:
                 own += size
             owner = each.perms.owner
@@ -249,5 +345,8 @@ class Holdings:
                 rest.append(below)
         self.nodes = nodes
         self.sizes = sizes
+        if len(last.entries) > 1:
+            lists.append((last, alike))
+        self.lists = lists
         self.kept = kept
         self.own = own

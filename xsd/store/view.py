@@ -32,6 +32,10 @@ SUBTREE: Final = 16
 """Facets of a node that a request can depend on; SUBTREE is all, all the way down."""
 
 
+CHILDREN_PER_WORK: Final = 16
+"""Children to be listed that are as much work as one node to be changed."""
+
+
 class View(ABC):
     """The node operations; every one is atomic: it happens whole or not at all.
 
@@ -94,6 +98,10 @@ class View(ABC):
     @abstractmethod
     def _charge(self, domid: int, nodes: int, size: int) -> None:
         """Count nodes, and bytes of their records, for their owner."""
+
+    @abstractmethod
+    def _mention(self, perms: Permissions, nodes: int) -> None:
+        """Count whom the permissions of nodes name."""
 
     @abstractmethod
     def _nodes_of(self, domid: int) -> int:
@@ -159,7 +167,7 @@ class View(ABC):
         node = self._reach(caller, path, READ, NAMES)
         # A name takes at least two bytes: there is no need to list 100,000.
         if 2 * node.child_count() <= PAYLOAD_MAX:
-            listing = node.listing()
+            listing = self._listing(node)
             if len(listing) <= PAYLOAD_MAX:
                 return listing
         raise XenStoreError(Errno.E2BIG, "directory too long", format_path(path))
@@ -181,7 +189,7 @@ class View(ABC):
         if self.tracked:
             self._open()
         node = self._reach(caller, path, READ, NAMES)
-        return directory_part_payload(node.generation, node.listing(), offset)
+        return directory_part_payload(node.generation, self._listing(node), offset)
 
     def get_perms(self, caller: Caller, path: Path) -> Permissions:
         """Permissions of a node.
@@ -263,6 +271,8 @@ class View(ABC):
         for domid, count in gone.nodes.items():
             self._worked(count // 4)  # a node is removed sooner than made
             self._charge(domid, -count, -gone.sizes[domid])
+        for perms, count in gone.lists:
+            self._mention(perms, -count)
         self._charge(spine[-1].perms.owner, 0, -name_size(path[-1]))
         self._removed(path, spine, node)
 
@@ -292,6 +302,8 @@ class View(ABC):
                 self._check_size(caller, path, node.record_size() + growth)
             self._afford(path, spine, old.owner, growth, 0)
         self.tree.set_perms(path, spine, perms)
+        self._mention(old, -1)
+        self._mention(perms, 1)
         if perms.owner == old.owner:
             self._charge(old.owner, 0, growth)
         else:
@@ -301,6 +313,11 @@ class View(ABC):
         self._changed(path, spine, node.value, old)
 
     # Common parts.
+
+    def _listing(self, node: Node) -> bytes:
+        """Names of the children; those that must be looked at are work."""
+        self._worked(node.unlisted_count() // CHILDREN_PER_WORK)
+        return node.listing()
 
     def _reach(self, caller: Caller, path: Path, right: int, facet: int) -> Node:
         """The node, if the caller has the right to it; notes the dependency."""
@@ -357,6 +374,8 @@ class View(ABC):
             self._check_room(caller, path, spine, perms, size, len(value))
         self._charge(nearest.perms.owner, 0, name_size(path[first]))
         self._charge(perms.owner, missing, size)
+        if len(perms.entries) > 1:
+            self._mention(perms, missing)
         for _ in range(missing - 1):
             self.tree.add(path, spine, b"", perms)
         self.tree.add(path, spine, value, perms)

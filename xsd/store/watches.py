@@ -3,7 +3,7 @@
 from typing import final
 
 from xsd.protocol.path import Path, format_path
-from xsd.protocol.perms import Caller
+from xsd.protocol.perms import READ, Caller, Permissions
 from xsd.store.changes import Change
 from xsd.store.trail import Trail
 from xsd.store.usage import LEVEL_BYTES, WATCH_BYTES
@@ -140,6 +140,34 @@ class Spot:
             found.sort(key=_order)
         return found
 
+    def readers(
+        self, perms: Permissions, above: Permissions | None = None
+    ) -> list[Watch]:
+        """The watches here of those who may read a node, or the one above."""
+        found: list[Watch] = []
+        one = self._one
+        groups = self._groups
+        if one is not None:
+            if may_read(one.caller, perms) or may_read(one.caller, above):
+                found.append(one)
+        elif groups is not None:
+            # Whoever may not costs the same with one watch or a hundred.
+            for caller, group in groups.items():
+                if may_read(caller, perms) or may_read(caller, above):
+                    found.extend(group.values())
+            found.sort(key=_order)
+        return found
+
+    def child_count(self) -> int:
+        """Number of places below."""
+        if self._below is not None:
+            return len(self._below)
+        return 0 if self._only is None else 1
+
+    def count_callers(self) -> int:
+        """Number of those who watch here."""
+        return 1 if self._groups is None else len(self._groups)
+
     def add_watch(self, watch: Watch) -> None:
         """Add a watch here."""
         one = self._one
@@ -258,7 +286,7 @@ class WatchIndex:
         return spot
 
     def special_hits(
-        self, name: bytes, domid: int, *, plain: bool, deep: bool
+        self, name: bytes, perms: Permissions, domid: int, *, plain: bool, deep: bool
     ) -> list[tuple[Watch, bytes]]:
         """The watches that are told of a domain, each with the path to tell.
 
@@ -267,6 +295,7 @@ class WatchIndex:
 
         Args:
             name: ``@introduceDomain`` or ``@releaseDomain``.
+            perms: Permissions of that; only those who may read it are told.
             domid: The domain.
             plain: Whether watches without a depth are told.
             deep: Whether those with a depth, and those on the domain's own name,
@@ -278,7 +307,7 @@ class WatchIndex:
             return found
         digits = b"%d" % domid
         full = name + b"/" + digits
-        for watch in spot.watches():
+        for watch in spot.readers(perms):
             if watch.depth < 0:
                 if plain:
                     found.append((watch, name))
@@ -286,7 +315,7 @@ class WatchIndex:
                 found.append((watch, full))
         below = spot.child(digits)
         if below is not None and deep:
-            found.extend([(watch, full) for watch in below.watches()])
+            found.extend([(watch, full) for watch in below.readers(perms)])
         found.sort(key=_pair_order)
         return found
 
@@ -377,6 +406,11 @@ def _below(sight: Sight, name: bytes) -> Sight:
         groups = groups.copy()
         spot.join(groups)
     return Sight(groups, spot, depth)
+
+
+def may_read(caller: Caller, perms: Permissions | None) -> bool:
+    """Tell whether a watcher may be told of a node with these permissions."""
+    return perms is not None and perms.access(caller) & READ != 0
 
 
 def _order(watch: Watch) -> int:
