@@ -18,8 +18,7 @@ from xsd.protocol.ops import FEATURES
 from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller
 from xsd.store import Event, Store, Transaction
-from xsd.store.events import EVENTS_MAX
-from xsd.store.quota import EVENTS, PATH_MAX
+from xsd.store.quota import PATH_MAX
 from xsd.store.usage import LEVELS_PER_WORK
 
 _KEPT_MAX: Final = 4096
@@ -311,16 +310,6 @@ class Core:
             for connection in guests:
                 if connection.backlog:
                     self.schedule.queue(connection)
-
-    def note_lost(self, connection: Connection) -> None:
-        """Have logged that a guest's commit was more than guests can be told."""
-        self.store.audience.lost = False
-        fields: dict[str, object] = {
-            "connection": connection.id,
-            "domid": connection.caller.domid,
-            "what": "events of a commit are lost",
-        }
-        self.note_quota(connection.caller.domid, EVENTS, EVENTS_MAX, fields)
 
     def note_quota(
         self, domid: int, quota: str, limit: int, fields: dict[str, object]

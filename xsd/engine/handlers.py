@@ -241,8 +241,6 @@ def transaction_end(
         raise
     progress.committed(connection)
     deliver(core, events, connection)
-    if core.store.audience.lost:
-        core.note_lost(connection)
     return OK
 
 

@@ -12,6 +12,8 @@ from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.dispatch import answer
 from xsd.protocol.frame import Frame
+from xsd.store.events import ALL_EVENTS, EVENTS_MAX
+from xsd.store.quota import EVENTS
 
 WORK_FREE: Final = 64
 """Nodes and events that a guest's request may be concerned with and owe nothing."""
@@ -30,8 +32,14 @@ REST_MAX_MS: Final = 5000
 def answer_guest(core: Core, connection: Connection, frame: Frame) -> None:
     """Answer a guest's request; after much work it has to rest."""
     usage = core.store.usage
+    audience = core.store.audience
     before = usage.work
+    audience.most = EVENTS_MAX
     answer(core, connection, frame)
+    audience.most = ALL_EVENTS
+    if audience.lost:
+        audience.lost = False
+        _note_lost(core, connection)
     work = usage.work - before - WORK_FREE
     if work > 0:
         schedule = core.schedule
@@ -45,3 +53,14 @@ def answer_guest(core: Core, connection: Connection, frame: Frame) -> None:
             connection.rests_until_ms = now_ms + REST_MAX_MS
             schedule.rested.append((connection, rest_ms))
         connection.owes_until_ms = now_ms + owed_ms
+
+
+def _note_lost(core: Core, connection: Connection) -> None:
+    """Have logged that guests could not be told of all that a request has done."""
+    domid = connection.caller.domid
+    fields: dict[str, object] = {
+        "connection": connection.id,
+        "domid": domid,
+        "what": "events are lost",
+    }
+    core.note_quota(domid, EVENTS, EVENTS_MAX, fields)

@@ -69,8 +69,8 @@ class Event:
         return f"Event({self.shown!r}, {self.watch.token!r})"
 
 
-EVENTS_MAX: Final = 4096
-"""Events that a guest's commit makes for guests, about; they take some 4 us each. What
+EVENTS_MAX: Final = 2048
+"""Events that a guest's request makes for guests, about; they take some 4 us each. What
 more would be told of it is lost: of nodes that this guest may change."""
 
 ALL_EVENTS: Final = 1 << 62
@@ -100,6 +100,7 @@ class Audience:
         "_usage",
         "looks",
         "lost",
+        "most",
     )
 
     def __init__(self, quotas: Quotas, usage: Usage) -> None:
@@ -113,14 +114,16 @@ class Audience:
         self._left = 0
         # How many watchers and places were looked at.
         self.looks = 0
+        # How many events a request may make for guests, about.
+        self.most = ALL_EVENTS
         # Whether there were more events than may be.
         self.lost = False
 
-    def begin(self, most: int) -> None:
-        """Begin anew, with the room that there is now, and for so many events."""
+    def begin(self) -> None:
+        """Begin anew, with the room that there is now."""
         self._room.clear()
         self._change = None
-        self._left = most
+        self._left = self.most
         self.looks = 0
 
     def end(self) -> None:
@@ -171,7 +174,6 @@ def events_for(
     changes: list[Change],
     *,
     leaves_first: bool,
-    most: int = ALL_EVENTS,
 ) -> list[Event]:
     """The events that changes cause, in the order in which they are sent.
 
@@ -185,7 +187,6 @@ def events_for(
         changes: In their order.
         leaves_first: Whether the nodes of a removed tree are told from the leaves
             up, as for a single RM, or from the top down, as for a commit.
-        most: How many events guests are told, about.
 
     Returns:
         Events for those who may read the node or its parent, by its old or its new
@@ -194,7 +195,7 @@ def events_for(
     events: list[Event] = []
     if not index.count:
         return events
-    audience.begin(most)
+    audience.begin()
     told: set[Spot] = set()
     sights = Sights(index)
     for change in changes:

@@ -14,8 +14,6 @@ from xsd.store.commit import prepare
 from xsd.store.domains import Domain, Domains
 from xsd.store.estate import settle
 from xsd.store.events import (
-    ALL_EVENTS,
-    EVENTS_MAX,
     Audience,
     Event,
     events_for,
@@ -269,8 +267,7 @@ class Store:
         self.usage.mentions.merge(made.growth.mentions)
         self.usage.displaced = live.tree.displaced
         self.transactions.expel_old(live.tree.displaced)
-        most = ALL_EVENTS if transaction.caller.privileged else EVENTS_MAX
-        return self._tell(made.changes, leaves_first=False, most=most)
+        return self._tell(made.changes, leaves_first=False)
 
     # Watches.
 
@@ -469,15 +466,13 @@ class Store:
             return _NO_EVENTS
         return self._tell(live.take_changes(), leaves_first=True)
 
-    def _tell(
-        self, changes: list[Change], *, leaves_first: bool, most: int = ALL_EVENTS
-    ) -> list[Event]:
+    def _tell(self, changes: list[Change], *, leaves_first: bool) -> list[Event]:
         """The events for what has happened; see `events_for`."""
         if self._listening:
             self.news.extend(changes)
         try:
             whom = self.watches, self.audience
-            events = events_for(*whom, changes, leaves_first=leaves_first, most=most)
+            events = events_for(*whom, changes, leaves_first=leaves_first)
         except Exception as defect:  # noqa: BLE001  what has happened stands
             self.defects.append(defect)
             return []
