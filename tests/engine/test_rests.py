@@ -7,6 +7,7 @@ from tests.engine.support import Client, guest_at_home, home, path_of, run
 from xsd.engine import Engine
 from xsd.engine.rests import REST_MAX_MS, WORK_FREE, WORK_OWED, WORK_PER_MS
 from xsd.protocol.ops import Op
+from xsd.store.events import ALL_EVENTS
 from xsd.store.usage import LEVELS_PER_WORK
 
 
@@ -124,6 +125,24 @@ def test_usual_requests_need_no_rest(engine: Engine) -> None:
         guest.ok(Op.RM, b"device/vif/%d\0" % device)
 
     assert rest_of(guest) == 0
+
+
+@pytest.mark.pure_only
+def test_a_request_that_fails_leaves_no_limit_to_others(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of events: dom0's have none."""
+    guest = guest_at_home(engine, 1)
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("xsd.engine.rests.answer", fail)
+    engine.feed(guest.connection, guest.frame(Op.READ, b"a\0"))
+    run(engine)
+
+    assert guest.connection.lost
+    assert engine.store.audience.most == ALL_EVENTS
 
 
 def test_nodes_that_are_removed_are_less_work(engine: Engine) -> None:

@@ -35,8 +35,11 @@ def answer_guest(core: Core, connection: Connection, frame: Frame) -> None:
     audience = core.store.audience
     before = usage.work
     audience.most = EVENTS_MAX
-    answer(core, connection, frame)
-    audience.most = ALL_EVENTS
+    try:
+        answer(core, connection, frame)
+    finally:
+        # Whatever has failed here: what dom0 does is told to all.
+        audience.most = ALL_EVENTS
     if audience.lost:
         audience.lost = False
         _note_lost(core, connection)
