@@ -54,7 +54,6 @@ test: .venv/.develop
 
 # In a copy: compiled modules would hide the sources that they stand beside.
 compiled := build/compiled
-peers := $(or $(XSD_PEERS),$(here)/../shared/peers)
 
 define copy-to
 	@rm -rf $(1) && mkdir -p $(1)
@@ -67,7 +66,7 @@ test-compiled: .venv/bin/python
 	    && echo "Compiling into $(compiled)" \
 	    && HATCH_BUILD_HOOKS_ENABLE=1 .venv/bin/pip wheel -q --no-deps -w dist . \
 	    && .venv/bin/pip install -q --editable '.[test]' \
-	    && XSD_PEERS='$(peers)' .venv/bin/python -m pytest -m "not pure_only" $(ARGS)
+	    && .venv/bin/python -m pytest -m "not pure_only" $(ARGS)
 
 test-systemd: .venv/.develop
 	@$(bin)/python -m tests.systemd.units
