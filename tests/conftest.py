@@ -1,7 +1,9 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests, and what holds of a run as a whole."""
 
+import gc
 import os
 import shutil
+from collections.abc import Generator
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -11,6 +13,20 @@ from hypothesis import settings
 # Timing decides no test: an example may take as long as a busy machine needs.
 settings.register_profile("xsd", deadline=None)
 settings.load_profile("xsd")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Find the tests without looking for garbage, nor later among what was found.
+
+    There is none, and to look takes a tenth of the time in which one test is found.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 class NeedProgram(Protocol):
