@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import find_program
 from tests.docs.pages import ROOT, Block, Command, commands_of
+from tests.peers.programs import PACKAGE, PLACE
 from tests.support.daemons import environment
 
 PATIENCE_S: Final = 60.0
@@ -29,7 +30,7 @@ _PROGRAMS: Final = {
 """What a page finds by name -> the module that it is."""
 
 _XEN: Final = {
-    "xenstore-control": ("/usr/lib/xen-4.17/bin/xenstore-control", "xen-utils-4.17"),
+    "xenstore-control": (str(PLACE / "xenstore-control"), PACKAGE),
     **{
         f"xenstore-{name}": (f"/usr/bin/xenstore-{name}", "xenstore-utils")
         for name in ("chmod", "exists", "list", "ls", "read", "rm", "watch", "write")
