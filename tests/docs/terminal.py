@@ -1,6 +1,7 @@
 """A shell that types what a page says."""
 
 import contextlib
+import json
 import os
 import re
 import select
@@ -98,7 +99,11 @@ def pattern_of(expected: str) -> re.Pattern[str]:
 
 @final
 class Terminal:
-    """A shell in a directory; leaving it ends everything that it has started."""
+    """A shell in a directory; leaving it ends everything that it has started.
+
+    Attributes:
+        seen: What was expected last, as it was printed.
+    """
 
     def __init__(self, scratch: Path, environ: dict[str, str]) -> None:
         self._shell = subprocess.Popen(
@@ -112,6 +117,7 @@ class Terminal:
         )
         self._printed = b""
         self._count = 0
+        self.seen = ""
 
     def __enter__(self) -> Self:
         return self
@@ -153,6 +159,7 @@ class Terminal:
         pattern = pattern_of(expected)
         while (found := pattern.match(self._printed.decode())) is None:
             self._receive(expected)
+        self.seen = found[0]
         self._printed = self._printed.decode()[found.end() :].encode()
 
     def _type(self, text: str) -> None:
@@ -179,9 +186,14 @@ class Terminal:
 def follow(block: Block, scratch: Path, terminals: dict[str, Terminal]) -> None:
     other = block.noted("in another terminal")
     seen = block.noted("seen there")
+    fields = block.noted("fields seen there")
     name = block.noted("file")
     if seen is not None:
         terminals[seen].expect(block.text)
+    elif fields is not None:
+        line = terminals[fields].seen
+        absent = [each for each in block.text.splitlines() if not has_field(line, each)]
+        assert not absent, f"{block.where}: {absent} not in {line}"
     elif other is not None:
         leave(terminals[other], block)
     elif block.language == "console":
@@ -193,6 +205,14 @@ def follow(block: Block, scratch: Path, terminals: dict[str, Terminal]) -> None:
     elif block.language == "python" and block.noted("excerpt") is None:
         (scratch / ".block.py").write_text(block.text)
         type_in(terminals[""], block, Command("python .block.py", ""))
+
+
+def has_field(line: str, field: str) -> bool:
+    """Tell whether a line of the log, which is JSON here, has a field `name=value`."""
+    name, _, value = field.partition("=")
+    logged = json.loads(line).get(name)
+    wanted = pattern_of(value.strip("'\""))
+    return logged is not None and wanted.fullmatch(str(logged)) is not None
 
 
 def type_in(terminal: Terminal, block: Block, command: Command) -> None:

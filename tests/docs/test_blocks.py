@@ -9,12 +9,22 @@ from pathlib import Path
 import pytest
 
 from tests.docs import pages
-from tests.docs.pages import NEEDS, PAGES, ROOT, TEXT, Block, Command
-from tests.docs.terminal import Terminal, environment_of, follow, pattern_of, prepare
+from tests.docs.pages import FIELDS, NEEDS, PAGES, ROOT, TEXT, Block, Command
+from tests.docs.terminal import (
+    Terminal,
+    environment_of,
+    follow,
+    has_field,
+    pattern_of,
+    prepare,
+)
 from tests.support.daemons import start_xsd
 from tests.support.processes import wait_until
 
-KNOWN = {"with a daemon", "in another terminal", "seen there", "file", "excerpt"}
+KNOWN = {
+    *("with a daemon", "in another terminal", "seen there", "fields seen there"),
+    *("file", "excerpt"),
+}
 
 
 @pytest.fixture
@@ -75,6 +85,8 @@ def fault_of(block: Block) -> str:
     elif block.language == TEXT:
         is_text = not commands and noted in {"", "seen there"}
         fault = "" if is_text else "commands in a text"
+    elif block.language == FIELDS:
+        fault = "" if block.text else "no field"
     elif block.language != "python" and noted not in {"file", "excerpt"}:
         fault = f"nothing is done with {block.language}"
     if block.is_needy:
@@ -146,6 +158,7 @@ SYSTEMD = "needs root and systemd: make soak"
         ("console", "", "", "no command"),
         ("console", "$ true\n", "skip this", "unknown: skip this"),
         ("text", "$ true\n", "", "commands in a text"),
+        ("fields", "", "fields seen there: daemon", "no field"),
         ("sh", "true\n", "", "nothing is done with sh"),
         ("make", "all:\n", "excerpt: Makefile", "no excerpt"),
         ("make", "lint: .venv/.develop\n", "excerpt: Makefile", ""),
@@ -181,14 +194,37 @@ def test_blocks_have_the_notes_before_them(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "<!-- file: a -->\n```toml\nx\n```\n\n<!-- b -->\nwords\n\n"
-        "```console\n$ y\n```\n\ntext\n\n    z\n"
+        "```console\n$ y\n```\n\ntext\n\n    z\n\n"
+        "<!-- fields seen there: x -->\nwith `a=b`, `c` and\n`d='e f'`\n\n`g=h`\n"
     )
     found = [(each.language, each.text, each.note) for each in pages.blocks_of(page)]
     assert found == [
         ("toml", "x\n", "file: a"),
         ("console", "$ y\n", ""),
         ("", "z\n", ""),
+        ("fields", "a=b\nd='e f'", "fields seen there: x"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("field", "there"),
+    [
+        ("domid=1", True),
+        ("domid=17", False),
+        ("id=1", False),
+        ("path=/a", False),
+        ("path=/a/b", True),
+        ("path=/...", True),
+        ("reason='no right'", True),
+        ("reason=no right", True),
+        ("reason=no", False),
+        ("reason='no right on ...'", False),
+    ],
+)
+def test_fields_are_found_whole(field: str, there: bool) -> None:
+    """Name and value; the quotes that a page has around it say nothing."""
+    line = '{"domid": 1, "path": "/a/b", "reason": "no right", "z": null}\n'
+    assert has_field(line, field) is there
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ SOURCES: Final = Path(__file__).with_name("shim")
 PLACE: Final = Path(__file__).resolve().parents[2] / "build" / "peers"
 """Where the library is kept: it is compiled again when its sources change."""
 
-_HEADERS: Final = {
+HEADERS: Final = {
     "/usr/include/xenctrl.h": "libxen-dev",
     "/usr/include/stdlib.h": "libc6-dev",
 }
@@ -38,7 +38,7 @@ def library() -> Path:
         Failed: The same in CI.
     """
     compiler = find_program("gcc", "gcc")
-    for header, package in _HEADERS.items():
+    for header, package in HEADERS.items():
         if not Path(header).is_file():
             skip_or_fail(f"{header} is missing: apt-get install {package}")
     return _compiled(compiler)
@@ -47,7 +47,7 @@ def library() -> Path:
 @cache
 def _compiled(compiler: str) -> Path:
     sources = sorted(SOURCES.glob("*.[ch]"))
-    read = [*sources, *map(Path, _HEADERS)]
+    read = [*sources, *map(Path, HEADERS)]
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in read)).hexdigest()
     target = PLACE / f"xenshim-{digest[:16]}.so"
     if target.is_file():

@@ -79,7 +79,7 @@ def test_what_the_library_needs_is_named(
 ) -> None:
     """As a reason to skip, with the package; nothing is installed or written."""
     monkeypatch.delenv("XSD_CI", raising=False)
-    monkeypatch.setattr(build, "_HEADERS", {str(tmp_path / "xenctrl.h"): "libxen-dev"})
+    monkeypatch.setattr(build, "HEADERS", {str(tmp_path / "xenctrl.h"): "libxen-dev"})
     with pytest.raises(pytest.skip.Exception, match="apt-get install libxen-dev"):
         build.library()
 
