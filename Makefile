@@ -12,7 +12,7 @@
 # make simulate whole engines in simulated worlds, replayed (SECONDS=300, SEED=)
 # make soak     a thousand domains come and go, three times (minutes)
 # make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
-# make docs     build the site of docs/ into build/docs
+# make docs     build the site of docs/ into build/docs, and see that it fits
 # make lint     check format, style, types and import directions
 # make tables   write what pages and completion have from the table of settings
 # make clean    remove what the others made, .venv included
@@ -115,6 +115,7 @@ docs: .venv/.docs
 	@rm -rf build/docs
 	@$(bin)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet \
 	    -d build/doctrees docs build/docs
+	@$(bin)/python -m tests.docs.site build/docs
 	@echo "The site is in build/docs/index.html"
 
 lint: .venv/.develop
