@@ -7,6 +7,9 @@
 # make wheels   build wheels into dist, pure and compiled, and try them
 # make deb      build a Debian package into dist, compiled, or for all machines: PURE=1
 # make test-deb build both and try them in a fresh Debian 12; takes root and mmdebstrap
+# make test-newcomer
+#               type README and how to install in a fresh Debian 12 each; takes root,
+#               mmdebstrap and half an hour (ARGS="readme quick-start": only these)
 # make fuzz     hostile guests against a daemon (SECONDS=300, GUESTS=3, SEED= of an
 #               earlier run, XSD_TEST_PYTHON= of another build's environment)
 # make simulate whole engines in simulated worlds, replayed (SECONDS=300, SEED=)
@@ -32,7 +35,7 @@ bin := .venv/bin
 socket := $(here)/run/socket
 
 .PHONY: serve test test-compiled test-container test-systemd test-deb test-xen bench-xen
-.PHONY: fuzz simulate soak wheels deb docs lint tables clean
+.PHONY: test-newcomer fuzz simulate soak wheels deb docs lint tables clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -89,6 +92,9 @@ deb:
 test-deb: .venv/.develop
 	@set -e; compiled=$$(packages/build-deb); pure=$$(PURE=1 packages/build-deb); \
 	    $(bin)/python -m tests.packages.deb "$$compiled" "$$pure"
+
+test-newcomer: .venv/.develop
+	@$(bin)/python -m tests.newcomer.newcomer $(ARGS)
 
 fuzz: .venv/.develop
 	@$(bin)/python -m tests.soak.fuzz --seconds $(SECONDS) --guests $(GUESTS) \
