@@ -58,10 +58,10 @@ _xsd_offer_paths() {
 # begin: made by `make tables`
 # Options as for compgen.
 _xsd_serve_options="-H -h --help --version -N --no-fork --config -F --pid-file --socket
-    --hypervisor --log-level --log-format --record -T --trace-file --trace-control -E
-    --entry-nb -S --entry-size -W --watch-nb -t --transaction -A --perm-nb -M --path-max
-    -Q --quota -q --quota-soft -w --timeout -K --keep-orphans --event --master-domid
-    --priv-domid -U --live-update"
+    --hypervisor --log-level --log-format --log-file --record -T --trace-file --trace
+    --trace-control -E --entry-nb -S --entry-size -W --watch-nb -t --transaction -A
+    --perm-nb -M --path-max -Q --quota -q --quota-soft -w --timeout -K --keep-orphans
+    --event --master-domid --priv-domid -U --live-update"
 
 # After an option of the daemon that takes a value: offers those, returns 0.
 _xsd_serve_value() {
@@ -72,6 +72,7 @@ _xsd_serve_value() {
         --hypervisor) _xsd_offer -W "auto xen emulated" ;;
         --log-level) _xsd_offer -W "debug info warning error" ;;
         --log-format) _xsd_offer -W "auto console json" ;;
+        --log-file) _xsd_offer_files ;;
         --record) _xsd_offer_files ;;
         -T | --trace-file) _xsd_offer_files ;;
         --trace-control) _xsd_offer -W "{+,-}obj {+,-}io {+,-}wrl {+,-}acc {+,-}tdb" ;;

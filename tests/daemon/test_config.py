@@ -89,6 +89,8 @@ FIELDS: list[tuple[str, Config]] = [
     ("log-format json", Config(log_format="json")),
     ("log-level debug", Config(log_level="debug")),
     ("record /var/r", Config(record_file=Path("/var/r"))),
+    ("trace", Config(tracing=True)),
+    ("log-file /var/t", Config(log_file=Path("/var/t"))),
     # As in the C daemon: relative ones below /var/lib/xen/xenstore.
     ("trace-file t", Config(trace_file=Path("/var/lib/xen/xenstore/t"))),
     ("trace-file /var/t", Config(trace_file=Path("/var/t"))),

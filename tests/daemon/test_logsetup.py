@@ -315,15 +315,17 @@ def test_a_syslog_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
     sink.close()
 
 
-def test_the_log_goes_to_the_trace_file_or_to_standard_error(tmp_path: Path) -> None:
-    """In the foreground; a trace file wins always."""
-    path = tmp_path / "trace"
-    traced = open_sink(Config(trace_file=path, foreground=True))
+def test_the_log_goes_to_a_file_or_to_standard_error(tmp_path: Path) -> None:
+    """The latter in the foreground; the trace file has it all."""
+    trace, log = tmp_path / "trace", tmp_path / "log"
+    open_sink(Config(trace_file=trace, log_file=log, foreground=True)).close()
+    assert trace.exists()
+    assert not log.exists()
+    open_sink(Config(log_file=log, foreground=True)).close()
     shown = open_sink(Config(foreground=True))
-    traced.close()
     shown.close()
 
-    assert isinstance(traced, FileSink)
+    assert log.exists()
     assert isinstance(shown, StreamSink)
 
 

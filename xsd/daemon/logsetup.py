@@ -222,18 +222,15 @@ class SyslogSink(Sink):
 
 
 def open_sink(config: Config) -> Sink:
-    """Return where the log goes: the trace file, else standard error, else syslog.
+    """Return where the log goes: the trace file, else the log file, else elsewhere.
 
     Raises:
-        OSError: If the trace file cannot be opened.
+        OSError: If the file cannot be opened.
     """
-    if config.trace_file is not None:
-        return FileSink(config.trace_file)
-    return standard_sink(config)
-
-
-def standard_sink(config: Config) -> Sink:
-    """Return where the log goes without a trace file."""
+    path = config.trace_file or config.log_file
+    if path is not None:
+        return FileSink(path)
+    # Elsewhere is a terminal or what reads standard error, in the background syslog.
     return StreamSink(sys.stderr) if config.foreground else SyslogSink()
 
 
