@@ -19,6 +19,7 @@ import uvloop
 from xsd import __version__
 from xsd.daemon import collector
 from xsd.daemon.activation import ActivationError, Adopted, Passed, choose
+from xsd.daemon.advice import without_effect
 from xsd.daemon.config import Settings
 from xsd.daemon.daemonize import EXIT_FAILED, StartError
 from xsd.daemon.logbook import Log
@@ -27,7 +28,7 @@ from xsd.daemon.notify import notify
 from xsd.daemon.pidfile import PidFile, PidFileHeldError
 from xsd.daemon.reload import Reloader
 from xsd.daemon.service import Service, log_notice
-from xsd.daemon.settings import ROWS, Config
+from xsd.daemon.settings import Config
 from xsd.daemon.signals import Signals
 from xsd.daemon.watchdog import watchdog_period_s
 from xsd.engine import Notice
@@ -230,10 +231,9 @@ def raise_descriptor_limit() -> None:
 
 
 def _warn_of_idle_settings(config: Config) -> None:
-    for row in ROWS.values():
+    for row in without_effect(config):
         value = getattr(config, row.field)
-        if row.idle and value != row.default:
-            log.warning("setting.without_effect", setting=row.field, value=value)
+        log.warning("setting.without_effect", setting=row.field, value=value)
 
 
 def _reopen(kept: Log) -> None:

@@ -40,7 +40,9 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 _DOMID: Final = Number("domain id", DOMID_FIRST_RESERVED - 1)
 
-_HARD: Final = Option("quota", "Q", "what=n", "any quota by name; 0 is no limit", 21)
+_HARD: Final = Option(
+    "quota", "Q", "what=n", f"0 is no limit; what: {', '.join(quota.DEFAULTS)}", 21
+)
 _SOFT: Final = Option(
     "quota-soft", "q", "what=n", f"warn above n; what: {quota.MEMORY}", 22
 )
