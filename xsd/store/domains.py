@@ -111,10 +111,11 @@ class Domains:
         """Permissions about to be set, with entries that name nobody marked.
 
         Raises:
-            XenStoreError: ENOENT if the owner does not exist.
+            XenStoreError: ENOENT if the owner does not exist, or is to be every domain
+                and the caller may not name that.
         """
         owner = perms.owner
-        if owner != DOMID_ANY and self.find(owner, now) is None:
+        if not self._grants(perms.entries[0], caller, now):
             raise XenStoreError(Errno.ENOENT, f"owner dom{owner} does not exist")
         entries = perms.entries
         marked = [

@@ -58,8 +58,13 @@ class Quotas:
         self._own: dict[int, dict[str, int]] = {}
 
     def names(self) -> list[str]:
-        """Names that `get` and `set` take."""
-        return [*self._hard, *[SOFT_PREFIX + name for name in self._soft]]
+        """Names that `get` and `set` take, a soft limit after its hard one, as C."""
+        names: list[str] = []
+        for name in self._hard:
+            names.append(name)
+            if name in self._soft:
+                names.append(SOFT_PREFIX + name)
+        return names
 
     def limit(self, domid: int, name: str) -> int:
         """The hard limit that holds for a domain; 0 is none."""
