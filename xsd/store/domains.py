@@ -23,6 +23,7 @@ class Domain:
         unique_id: What the hypervisor tells it from others by; see `Census`.
         introduced: Whether it has been introduced and not released.
         shut_down: Whether that has been told; RESUME takes it back.
+        stays: It is the daemon's own or the control domain, which have no end.
         port: Event channel given when it was introduced, 0 for none.
         features: Server features that it is offered.
         caller: Who it is in requests; SET_TARGET changes it in place.
@@ -36,6 +37,7 @@ class Domain:
         "introduced",
         "port",
         "shut_down",
+        "stays",
         "unique_id",
     )
 
@@ -47,6 +49,7 @@ class Domain:
         self.born = born
         self.introduced = False
         self.shut_down = False
+        self.stays = False
         self.port = 0
         self.features = FEATURES
         self.caller = Caller(domid, privileged=privileged)
