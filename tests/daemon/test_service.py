@@ -387,7 +387,7 @@ def test_a_control_domain_that_is_not_there_is_an_error(
 
     start_fails(
         Config(socket=path, hypervisor=hypervisor, control_domid=3, own_domid=2),
-        "^cannot serve domains: .*dom3, the control domain, does not exist$",
+        "^cannot serve domains: dom3, the control domain, does not exist$",
     )
 
     assert [each.own_domid for each in StandIn.made] == [2] * (hypervisor == "xen")

@@ -6,7 +6,6 @@ RELEASE, makes the daemon forget it (XSA-325).
 """
 
 import asyncio
-import errno
 from collections.abc import Callable
 from typing import Final, final
 
@@ -137,11 +136,10 @@ class RingServer(Guests):
         if domain.introduced:
             return
         if self._hypervisor.state(domain.domid) is None:
-            what = f"dom{domain.domid}, the control domain, does not exist"
-            raise OSError(errno.ESRCH, what)
+            raise OSError(f"dom{domain.domid}, the control domain, does not exist")
         refused = self._reactor.engine.introduce_waiting(domain.domid)
         if refused is not None:
-            raise OSError(errno.EINVAL, f"{refused.reason} (the control domain)")
+            raise OSError(f"the control domain: {refused.reason}")
 
     def _link_staying(self, domain: Domain, channel: Channel) -> RingLink:
         """Link our own kernel, or the control domain's, which are always served.
