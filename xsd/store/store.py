@@ -205,17 +205,17 @@ class Store:
         self.check_entries(caller, len(perms.entries))
         return self.domains.mark_stale(perms, caller, self.clock.now)
 
-    def check_entries(self, caller: Caller, count: int) -> None:
+    def check_entries(self, caller: Caller, count: int, path: bytes = b"") -> None:
         """Check that the caller may give a node so many permission entries.
 
         Raises:
-            XenStoreError: ENOSPC.
+            XenStoreError: ENOSPC; the path is for the log.
         """
         if not caller.privileged:
             self.usage.node_permissions.saw(caller.domid, count)
             limit = self.quotas.limit(caller.domid, NODE_PERMISSIONS)
             if 0 < limit < count:
-                raise QuotaExceeded(caller.domid, NODE_PERMISSIONS, limit)
+                raise QuotaExceeded(caller.domid, NODE_PERMISSIONS, limit, path)
 
     # Transactions.
 
@@ -279,7 +279,7 @@ class Store:
                 the same path and token is for the caller to see to.
         """
         caller = watch.caller
-        self._check_quota(caller, WATCHES, self.usage.watches)
+        self._check_quota(caller, WATCHES, self.usage.watches, watch.shown)
         self.live.check_memory(caller.domid, watch.size, watch.shown)
         self.usage.watches.add(caller.domid, 1)
         self.usage.memory.add(caller.domid, watch.size)
@@ -483,8 +483,10 @@ class Store:
         """Have changes listed only while there is somebody who wants to know."""
         self.live.noting = self._listening or self.watches.count > 0
 
-    def _check_quota(self, caller: Caller, name: str, account: Account) -> None:
+    def _check_quota(
+        self, caller: Caller, name: str, account: Account, path: bytes = b""
+    ) -> None:
         if not caller.privileged:
             limit = self.quotas.limit(caller.domid, name)
             if 0 < limit <= account.of(caller.domid):
-                raise QuotaExceeded(caller.domid, name, limit)
+                raise QuotaExceeded(caller.domid, name, limit, path)
