@@ -8,6 +8,8 @@
 #                                        `with a daemon: xs/socket` says where
 #     <!-- in another terminal: NAME --> its last command goes on until the page ends
 #     <!-- seen there: NAME -->          what that command prints next
+#     <!-- fields seen there: NAME -->   the next paragraph has `name=value`s, each of
+#                                        which stands in what was seen there last
 #     <!-- file: NAME -->                the text of a file, written as the page goes on
 #     <!-- excerpt: PATH -->             stands so in a file of the repository
 #     <!-- needs WHAT: make TARGET -->   is run by that target, see `NEEDS`
@@ -38,6 +40,9 @@ TEXTS: Final = [
 
 TEXT: Final = "text"
 """Language of a fence that holds no commands and nothing to be run."""
+
+FIELDS: Final = "fields"
+"""Language of a paragraph that names fields of a line of the log."""
 
 NEEDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "a dom0": ("test-xen", ("tests/xen",)),
@@ -98,12 +103,21 @@ def blocks_of(page: Path) -> list[Block]:
     found: list[Block] = []
     note = ""
     for token in tokens_of(page):
+        line = token.map[0] + 1 if token.map else 0
         if token.type in {"fence", "code_block"}:
-            line = token.map[0] + 1 if token.map else 0
             found.append(Block(page, line, token.info.strip(), token.content, note))
+        elif token.type == "inline" and note.startswith(f"{FIELDS} "):
+            codes = [each.content for each in token.children or [] if is_field(each)]
+            found.append(Block(page, line, FIELDS, "\n".join(codes), note))
+        elif token.type == "paragraph_open":
+            continue
         comment = _COMMENT.match(token.content) if token.type == "html_block" else None
         note = comment[1] if comment else ""
     return found
+
+
+def is_field(token: Token) -> bool:
+    return token.type == "code_inline" and "=" in token.content
 
 
 def commands_of(block: Block) -> list[Command]:

@@ -1,6 +1,7 @@
 """A shell that types what a page says."""
 
 import contextlib
+import json
 import os
 import re
 import select
@@ -15,6 +16,7 @@ from typing import Final, Self, final
 
 from tests.conftest import find_program
 from tests.docs.pages import ROOT, Block, Command, commands_of
+from tests.peers.programs import PACKAGE, PLACE
 from tests.support.daemons import environment
 
 PATIENCE_S: Final = 60.0
@@ -30,7 +32,7 @@ _PROGRAMS: Final = {
 """What a page finds by name -> the module that it is."""
 
 _XEN: Final = {
-    "xenstore-control": ("/usr/lib/xen-4.17/bin/xenstore-control", "xen-utils-4.17"),
+    "xenstore-control": (str(PLACE / "xenstore-control"), PACKAGE),
     **{
         f"xenstore-{name}": (f"/usr/bin/xenstore-{name}", "xenstore-utils")
         for name in ("chmod", "exists", "list", "ls", "read", "rm", "watch", "write")
@@ -98,7 +100,11 @@ def pattern_of(expected: str) -> re.Pattern[str]:
 
 @final
 class Terminal:
-    """A shell in a directory; leaving it ends everything that it has started."""
+    """A shell in a directory; leaving it ends everything that it has started.
+
+    Attributes:
+        seen: What was expected last, as it was printed.
+    """
 
     def __init__(
         self,
@@ -119,6 +125,7 @@ class Terminal:
         )
         self._printed = b""
         self._count = 0
+        self.seen = ""
 
     def __enter__(self) -> Self:
         return self
@@ -161,6 +168,7 @@ class Terminal:
         pattern = pattern_of(expected)
         while (found := pattern.match(self._printed.decode())) is None:
             self._receive(expected)
+        self.seen = found[0]
         self._printed = self._printed.decode()[found.end() :].encode()
 
     def _type(self, text: str) -> None:
@@ -204,9 +212,14 @@ def type_all(
 def follow(block: Block, scratch: Path, terminals: dict[str, Terminal]) -> None:
     other = block.noted("in another terminal")
     seen = block.noted("seen there")
+    fields = block.noted("fields seen there")
     name = block.noted("file")
     if seen is not None:
         terminals[seen].expect(block.text)
+    elif fields is not None:
+        line = terminals[fields].seen
+        absent = [each for each in block.text.splitlines() if not has_field(line, each)]
+        assert not absent, f"{block.where}: {absent} not in {line}"
     elif other is not None:
         leave(terminals[other], block)
     elif block.language == "console":
@@ -218,6 +231,14 @@ def follow(block: Block, scratch: Path, terminals: dict[str, Terminal]) -> None:
     elif block.language == "python" and block.noted("excerpt") is None:
         (scratch / ".block.py").write_text(block.text)
         type_in(terminals[""], block, Command("python .block.py", ""))
+
+
+def has_field(line: str, field: str) -> bool:
+    """Tell whether a line of the log, which is JSON here, has a field `name=value`."""
+    name, _, value = field.partition("=")
+    logged = json.loads(line).get(name)
+    wanted = pattern_of(value.strip("'\""))
+    return logged is not None and wanted.fullmatch(str(logged)) is not None
 
 
 def type_in(terminal: Terminal, block: Block, command: Command) -> None:

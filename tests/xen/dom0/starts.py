@@ -110,7 +110,7 @@ def back_by_debian() -> None:
 def _switch() -> None:
     install()
     with DEBIAN.open("a", encoding="ascii") as settings:
-        settings.write(f'XENSTORED={PROGRAM}\nXENSTORED_ARGS="--trace-file {TRACE}"\n')
+        settings.write(f'XENSTORED={PROGRAM}\nXENSTORED_ARGS="--log-file {TRACE}"\n')
 
 
 def _run_init_script() -> None:
