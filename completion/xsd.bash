@@ -112,12 +112,24 @@ _xsd_tape() {
     esac
 }
 
+_xsd_commands="serve config read write list ls tree exists mkdir rm chmod watch health
+    tape help"
+
+_xsd_help() {
+    if [[ $cur == -* ]]; then
+        _xsd_offer -W "-h --help --socket"
+    elif ((${#operands[@]} == 0)); then
+        _xsd_offer -W "$_xsd_commands"
+    fi
+}
+
 _xsd_command() {
-    local options="-h --help --socket -s"
+    local options="-h --help --socket -s --timeout"
     case $command in
         serve) _xsd_serve && return ;;
         config) _xsd_config && return ;;
         tape) _xsd_tape && return ;;
+        help) _xsd_help && return ;;
         read) options+=" -p --prefix -R --raw" ;;
         write) options+=" -R --raw" ;;
         list) options+=" -p --prefix" ;;
@@ -126,7 +138,6 @@ _xsd_command() {
         rm) options+=" -t --tidy" ;;
         chmod) options+=" -r --recurse -u --upto" ;;
         watch) options+=" -n --depth" ;;
-        health) options+=" --timeout" ;;
     esac
     if [[ $cur == -* ]]; then
         _xsd_offer -W "$options"
@@ -134,7 +145,7 @@ _xsd_command() {
     fi
     # Every second word of write is a value, those of chmod behind the first are modes.
     case $command:${#operands[@]} in
-        serve:* | config:* | tape:* | health:*) ;;
+        serve:* | config:* | tape:* | help:* | health:*) ;;
         write:*[13579]) ;;
         chmod:0) _xsd_offer_paths ;;
         chmod:*) _xsd_offer_begun -W "n r w b" ;;
@@ -182,8 +193,7 @@ _xsd() {
             elif [[ $cur == -* ]]; then
                 _xsd_offer -W "-h --help --socket --version"
             else
-                _xsd_offer -W "serve config read write list ls tree exists mkdir rm
-                    chmod watch health tape"
+                _xsd_offer -W "$_xsd_commands"
             fi
             ;;
     esac

@@ -101,10 +101,13 @@ NO_SPACE = "option nospace"
         # What can be asked about the configuration and done with a tape.
         ("config |", ["check", "show", "keys", "example", "-h", "--help", "--socket"]),
         ("tape |", ["show", "replay", "-h", "--help", "--socket"]),
+        ("help |", list(COMMANDS)),
+        ("help re", ["read"]),
         # Nothing behind what takes nothing, or no more.
         ("config keys |", []),
         ("config check a |", []),
         ("tape replay record |", []),
+        ("help read |", []),
         # Nothing, and nothing said, without a daemon.
         ("read /t", []),
     ],

@@ -16,6 +16,7 @@ from xsd.daemon.settings import SETTINGS
 
 MAN = ROOT / "man"
 NAMES = sorted(path.name for path in MAN.iterdir())
+COMMON = {"-h", "--help", "-s", "--socket", "--timeout"}
 CONFIG_COMMANDS = ("check", "show", "keys", "example")
 
 
@@ -81,7 +82,7 @@ def test_each_option_of_a_command_is_in_its_page(xsd: Run, command: str) -> None
     )
     assert about, command
     for option in options_in(xsd(command, "--help").out.decode()):
-        place = common if option in {"-h", "--help", "-s", "--socket"} else about[0]
+        place = common if option in COMMON else about[0]
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", place), option
 
 
