@@ -20,7 +20,7 @@ from xsd import __version__
 from xsd.daemon import collector
 from xsd.daemon.activation import ActivationError, Adopted, Passed, choose
 from xsd.daemon.config import Settings
-from xsd.daemon.daemonize import EXIT_FAILED, StartError
+from xsd.daemon.daemonize import EXIT_FAILED, StartError, reason_of
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import open_sink, standard_sink
 from xsd.daemon.notify import notify
@@ -107,13 +107,13 @@ def _started(config: Config, held: ExitStack) -> Log:
         # launch-xenstore takes 0 to mean that a xenstored is there.
         raise StartError(str(error), code=0) from error
     except OSError as error:
-        raise StartError(f"cannot start: {_reason(error)}") from error
+        raise StartError(f"cannot start: {reason_of(error)}") from error
     missing = ""
     try:
         sink = open_sink(config)
     except OSError as error:
         # As in the C daemon: a host can do without this file, but not without us.
-        missing = _reason(error)
+        missing = reason_of(error)
         sink = standard_sink(config)
     kept = Log(sink, log_format=config.log_format, log_level=config.log_level)
     held.callback(kept.close)
@@ -123,11 +123,6 @@ def _started(config: Config, held: ExitStack) -> Log:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     raise_descriptor_limit()
     return kept
-
-
-def _reason(error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 async def _serve(
@@ -154,8 +149,7 @@ async def _serve(
         try:
             service.start()
         except OSError as error:
-            reason = f"cannot listen on {config.socket}: {_reason(error)}"
-            raise StartError(reason) from error
+            raise StartError(f"cannot start: {reason_of(error)}") from error
         held.callback(service.stop)
         _watch_over(service)
         collector.restrain()
@@ -184,7 +178,7 @@ def _watch_over(service: Service) -> None:
         try:
             service.watch_over(period_s, partial(_tell_of_life, service))
         except OSError as error:
-            reason = f"cannot be a client of ourselves: {_reason(error)}"
+            reason = f"cannot be a client of ourselves: {reason_of(error)}"
             raise StartError(reason) from error
 
 
