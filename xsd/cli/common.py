@@ -7,12 +7,21 @@ scripts usually write is read here; help, abbreviations and mistakes are left to
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
 
 from xsd.client.address import PATH_VARIABLE, RUN_DIRECTORY, RUNDIR_VARIABLE
 from xsd.client.client import Client
 from xsd.protocol.errors import XenStoreError
-from xsd.protocol.lean import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, final
+from xsd.protocol.lean import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Final,
+    Iterator,
+    NoReturn,
+    Sequence,
+    TypeVar,
+    final,
+)
 
 if TYPE_CHECKING:
     import argparse
