@@ -24,6 +24,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "rm": ("xsd.cli.nodes:rm", "remove nodes and all below them"),
     "chmod": ("xsd.cli.chmod:chmod", "set permissions"),
     "watch": ("xsd.cli.watch:watch", "print the path of each change"),
+    "control": ("xsd.cli.control:control", "give the daemon a command"),
+    "domain": ("xsd.cli.domain:domain", "make and end domains where there is no Xen"),
     "health": ("xsd.cli.health:health", "tell whether the daemon does its work"),
     "tape": ("xsd.cli.tape:tape", "show or replay what the daemon has recorded"),
     "help": ("xsd.cli.help:help_", "list these commands, or show the help of one"),
@@ -37,7 +39,9 @@ examples:
   xsd help read                            more about one command
 """
 
-ORIGINALS: Final = ("read", "write", "list", "ls", "exists", "rm", "chmod", "watch")
+ORIGINALS: Final = (
+    *("read", "write", "list", "ls", "exists", "rm", "chmod", "watch", "control"),
+)
 """Commands that also go by the name `xenstore-COMMAND`, as through a link to `xsd`."""
 
 INTERRUPTED: Final = 130
