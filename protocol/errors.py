@@ -2,7 +2,8 @@
 
 import errno as system
 from enum import IntEnum
-from typing import Any, Final, Self, final
+
+from xsd.protocol.lean import Any, Final, Self, final
 
 
 class Errno(IntEnum):

@@ -101,6 +101,8 @@ NO_SPACE = "option nospace"
         # What can be asked about the configuration and done with a tape.
         ("config |", ["check", "show", "keys", "example", "-h", "--help", "--socket"]),
         ("tape |", ["show", "replay", "-h", "--help", "--socket"]),
+        ("help |", list(COMMANDS)),
+        ("help re", ["read"]),
         # What the daemon can be asked to do, and how.
         ("control l", ["log", "logfile", "live-update"]),
         ("control log o", ["on", "off"]),
@@ -122,6 +124,7 @@ NO_SPACE = "option nospace"
         ("config keys |", []),
         ("config check a |", []),
         ("tape replay record |", []),
+        ("help read |", []),
         # Nothing, and nothing said, without a daemon.
         ("read /t", []),
     ],
