@@ -64,7 +64,7 @@ def start_console_daemon() -> None:
 
 
 def install() -> None:
-    """Install the daemon as docs/operations.md says, but without a network."""
+    """Install the daemon as docs/packages.md says, but without a network."""
     run("python3", "-m", "venv", PLACE)
     pip = ("install", "--no-index", "--find-links", WHEELS, "xenstored")
     # Where the runner finds it, it counts as installed for pip.
