@@ -250,7 +250,7 @@ def _why(client: Client, name: str, arguments: list[str], error: XenStoreError) 
     if command is None:
         return f"no such command; there are {', '.join(COMMANDS)}"
     if name == "live-update":
-        return "not there yet: this daemon cannot be replaced as it runs"
+        return "not there yet; the daemon goes on as it is"
     if len(arguments) not in command.counts:
         return f"it is to be called as: xsd control {name} {command.usage}".rstrip()
     reason = ""
@@ -258,7 +258,9 @@ def _why(client: Client, name: str, arguments: list[str], error: XenStoreError) 
         reason = _why_no_quota(client, name, arguments, error)
     elif name == "log":
         switches = ", ".join(_names(client, name))
-        reason = f"takes on, off, or + or - and one of {switches}"
+        reason = "takes on or off"  # of older daemons, which show no switches
+        if switches:
+            reason = f"takes on, off, or + or - and one of {switches}"
     elif name in {"logfile", "memreport"}:
         reason = f"the daemon cannot write there: {strerror(error)}"
     return reason or f"{strerror(error)}; the daemon's log says why"
