@@ -22,7 +22,7 @@ OWN: Final = -1
 """In place of a domain id: the caller itself (GET_FEATURE)."""
 
 GLOBAL: Final = -1
-"""In place of a domain id: what new domains begin with (quotas)."""
+"""In place of a domain id: what holds for all that have no limit of their own."""
 
 _ANY_NUMBER: Final = PAYLOAD_MAX
 

@@ -31,6 +31,7 @@ from xsd.engine.logbook import Logbook
 from xsd.engine.notice import Notice
 from xsd.engine.rests import answer_guest
 from xsd.engine.schedule import DEAF, FEW, GO_ON, PROTECTION, REMARK, TURNS
+from xsd.protocol.errors import XenStoreError
 from xsd.store import Store
 from xsd.store.quota import MEMORY, OUTSTANDING
 
@@ -163,15 +164,20 @@ class Engine:
         )
         core.trace_accounts()
 
-    def introduce_waiting(self, domid: int) -> None:
-        """Introduce a domain of which no toolstack tells, if it can be connected."""
+    def introduce_waiting(self, domid: int) -> XenStoreError | None:
+        """Introduce a domain of which no toolstack tells, if it can be connected.
+
+        Returns:
+            Why it cannot.
+        """
         core = self.core
         known = self.store.domains.get(domid)
         if known is not None and known.introduced:
-            return
+            return None
         self.store.cause = None
-        domains.find(core, domid)
+        refused = domains.find(core, domid)
         core.record(FOUND, domid=domid)
+        return refused
 
     def set_limit(self, domid: int, name: str, value: int) -> None:
         """Set a quota, hard or soft.

@@ -262,8 +262,9 @@ def introduce(
     deliver(core, domains.end_if_replaced(core, domid), connection)
     known = core.store.domains.get(domid)
     if known is not None and known.introduced:
-        for each in core.connections_of(domid):
-            core.restart(each)
+        if not known.stays:
+            for each in core.connections_of(domid):
+                core.restart(each)
         core.outside.reconnect(known, request.port)
     else:
         domains.open_channel(core, domid, request.port)
@@ -281,7 +282,7 @@ def release(
 ) -> bytes:
     """RELEASE."""
     domid = parse_domid(one_string(payload))
-    _refuse_privileged(core, domid)
+    _refuse_staying(core, domid)
     core.store.introduced(domid)
     deliver(core, domains.end(core, [domid]), connection)
     return OK
@@ -295,7 +296,7 @@ def resume(
 ) -> bytes:
     """RESUME."""
     domid = parse_domid(one_string(payload))
-    _refuse_privileged(core, domid)
+    _refuse_staying(core, domid)
     core.store.resume(domid)
     return OK
 
@@ -394,6 +395,7 @@ def set_quota(
     return OK
 
 
-def _refuse_privileged(core: Core, domid: int) -> None:
-    if domid == core.store.privileged.domid:
-        raise XenStoreError(Errno.EINVAL, f"dom{domid} is privileged")
+def _refuse_staying(core: Core, domid: int) -> None:
+    domain = core.store.domains.get(domid)
+    if domain is not None and domain.stays:
+        raise XenStoreError(Errno.EINVAL, f"dom{domid} cannot be released or resumed")
