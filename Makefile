@@ -1,5 +1,5 @@
 # make serve    run the daemon here, without root and without Xen
-# make test     run all tests (ARGS="-k watch" is handed to pytest)
+# make test     run all tests, or those of ARGS="-k watch", which pytest is given
 # make test-compiled    the same on modules compiled by mypyc (needs a C compiler)
 # make test-systemd
 #               try the units in a container with a systemd of its own; takes root
@@ -7,12 +7,16 @@
 # make wheels   build wheels into dist, pure and compiled, and try them
 # make deb      build a Debian package into dist, compiled, or for all machines: PURE=1
 # make test-deb build both and try them in a fresh Debian 12; takes root and mmdebstrap
+# make test-newcomer
+#               type README and how to install in a fresh Debian 12 each; takes root,
+#               mmdebstrap and half an hour (ARGS="readme quick-start": only these)
 # make fuzz     hostile guests against a daemon (SECONDS=300, GUESTS=3, SEED= of an
 #               earlier run, XSD_TEST_PYTHON= of another build's environment)
 # make simulate whole engines in simulated worlds, replayed (SECONDS=300, SEED=)
 # make soak     a thousand domains come and go, three times (minutes)
 # make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
-# make docs     build the site of docs/ into build/docs
+# make bench-xen    how fast three daemons are there
+# make docs     build the site of docs/ into build/docs, and see that it fits
 # make lint     check format, style, types and import directions
 # make tables   write what pages and completion have from the table of settings
 # make clean    remove what the others made, .venv included
@@ -26,13 +30,15 @@ SECONDS ?= 300
 SEED ?=
 GUESTS ?= 3
 export XSD_TEST_PYTHON
+# Who has it set for other programs would wait for 300 modules at each run of a test.
+unexport PYTHONDONTWRITEBYTECODE
 
 here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
 .PHONY: serve test test-compiled test-container test-systemd test-deb test-xen bench-xen
-.PHONY: fuzz simulate soak wheels deb docs lint tables clean
+.PHONY: test-newcomer fuzz simulate soak wheels deb docs lint tables clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -49,12 +55,17 @@ serve: .venv/.serve
 	@echo
 	@exec $(bin)/xsd serve --socket '$(socket)' --pid-file run/xenstored.pid
 
+# All of them take a while: who waits is told at once, not at the first percent.
+define tell-how-long
+	$(if $(ARGS),,@echo "All tests: about $(1) on two cores. A few: make $@ ARGS=tests/store")
+endef
+
 test: .venv/.develop
+	$(call tell-how-long,6 minutes)
 	@$(bin)/python -m pytest $(ARGS)
 
 # In a copy: compiled modules would hide the sources that they stand beside.
 compiled := build/compiled
-peers := $(or $(XSD_PEERS),$(here)/../shared/peers)
 
 define copy-to
 	@rm -rf $(1) && mkdir -p $(1)
@@ -62,12 +73,13 @@ define copy-to
 endef
 
 test-compiled: .venv/bin/python
+	$(call tell-how-long,9 minutes)
 	$(call copy-to,$(compiled))
 	@cd $(compiled) && '$(here)/.venv/bin/python' -m venv .venv \
 	    && echo "Compiling into $(compiled)" \
 	    && HATCH_BUILD_HOOKS_ENABLE=1 .venv/bin/pip wheel -q --no-deps -w dist . \
 	    && .venv/bin/pip install -q --editable '.[test]' \
-	    && XSD_PEERS='$(peers)' .venv/bin/python -m pytest -m "not pure_only" $(ARGS)
+	    && .venv/bin/python -m pytest -m "not pure_only" $(ARGS)
 
 test-systemd: .venv/.develop
 	@$(bin)/python -m tests.systemd.units
@@ -89,6 +101,9 @@ deb:
 test-deb: .venv/.develop
 	@set -e; compiled=$$(packages/build-deb); pure=$$(PURE=1 packages/build-deb); \
 	    $(bin)/python -m tests.packages.deb "$$compiled" "$$pure"
+
+test-newcomer: .venv/.develop
+	@$(bin)/python -m tests.newcomer.newcomer $(ARGS)
 
 fuzz: .venv/.develop
 	@$(bin)/python -m tests.soak.fuzz --seconds $(SECONDS) --guests $(GUESTS) \
@@ -115,6 +130,7 @@ docs: .venv/.docs
 	@rm -rf build/docs
 	@$(bin)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet \
 	    -d build/doctrees docs build/docs
+	@$(bin)/python -m tests.docs.site build/docs
 	@echo "The site is in build/docs/index.html"
 
 lint: .venv/.develop

@@ -14,7 +14,7 @@ from tests.differential.peers import Peer, start_reference, start_subject
 
 @contextmanager
 def started(name: str) -> Iterator[Peer]:
-    """Our daemon, or C's, which is skipped where `run-peer` is missing."""
+    """Our daemon, or C's, which is skipped where its package is missing."""
     peer = start_subject() if name == "xsd" else start_reference()
     try:
         yield peer

@@ -7,8 +7,7 @@ import select
 from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_uint, c_ulong, c_void_p
 from typing import Final, NamedTuple, Self, final
 
-import pytest
-
+from tests.conftest import skip_or_fail
 from tests.support.daemons import PATIENCE_S
 
 NAME: Final = "libxenstore.so.4"
@@ -46,10 +45,7 @@ def load() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(NAME, use_errno=True)
     except OSError:
-        reason = f"{NAME} is missing: apt-get install libxenstore4"
-        if os.environ.get("XSD_CI") == "1":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        skip_or_fail(f"{NAME} is missing: apt-get install libxenstore4")
     words = POINTER(c_char_p)
     handle, path = c_void_p, c_char_p
     number, count = c_uint, POINTER(c_uint)

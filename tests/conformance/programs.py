@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, final
 
 from tests.conftest import find_program
+from tests.peers.programs import PACKAGE, PLACE
 from tests.support.daemons import client_environment
 
 PATIENCE_S: Final = 60.0
@@ -29,8 +30,7 @@ def xen_program(name: str) -> str:
         Failed: If it is missing in CI.
     """
     found = sorted(Path("/usr/lib").glob(f"xen-*/bin/{name}"))
-    path = found[-1] if found else Path("/usr/lib/xen-4.17/bin", name)
-    return find_program(str(path), "xen-utils-4.17")
+    return find_program(str(found[-1] if found else PLACE / name), PACKAGE)
 
 
 def environment(socket: str) -> Mapping[str, str]:

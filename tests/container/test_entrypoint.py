@@ -1,6 +1,7 @@
 """container/entrypoint: what it runs, and as whom."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Final
 import pytest
 
 from tests.support.checks import ran
+from xsd.cli.main import ORIGINALS
 
 ENTRYPOINT: Final = Path(__file__).parents[2] / "container" / "entrypoint"
 SOMEBODY: Final = 12345
@@ -34,6 +36,15 @@ def rundir(programs: Path) -> Path:
     path = programs / "run"
     path.mkdir()
     return path
+
+
+def test_the_image_has_the_names_of_the_original_tools() -> None:
+    """All those by which xsd can be called."""
+    text = (ENTRYPOINT.parents[1] / "Dockerfile").read_text()
+    found = re.search(r"for tool in (.*); do", text)
+
+    assert found
+    assert sorted(found[1].split()) == sorted(ORIGINALS)
 
 
 def entered(programs: Path, *words: str) -> list[str]:
@@ -83,6 +94,14 @@ def test_daemon_becomes_the_owner_of_the_directory(
     command, groups = entered(programs, *words)
     assert command.startswith(f"{user} x")
     assert user == 0 or groups == str(SOMEBODY)
+
+
+def test_the_image_says_what_the_page_says_of_its_health() -> None:
+    """How often an engine asks."""
+    root = ENTRYPOINT.parents[1]
+    page = (root / "docs" / "container.md").read_text()
+    assert "`HEALTHCHECK` runs it every 5 seconds" in page
+    assert "HEALTHCHECK --interval=5s " in (root / "Dockerfile").read_text()
 
 
 def test_missing_directory_changes_nobody(programs: Path) -> None:

@@ -1,9 +1,7 @@
 """The two daemons of a comparison: starting, emptying between sequences, stopping."""
 
 import contextlib
-import os
 import shutil
-import struct
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,15 +11,13 @@ from tests.differential.compare import Comparison, Report
 from tests.differential.model import Sequence as Steps
 from tests.differential.model import Step, ask
 from tests.differential.session import CLOSED, SILENT, Session
+from tests.peers.domu import DomU, interrupt
 from tests.support.daemons import Daemon, start_c_peer, start_xsd
 from xsd.protocol.ops import Op
 
 USED: Final[list[str]] = []
 """Row of each difference that was explained, of C and ours only."""
 
-_RING_SIZE: Final = 4096
-_VIRQ_RECORD: Final = 0xFFFFFFFF
-_VIRQ_DOM_EXC: Final = 3
 _JANITOR: Final = -1
 
 
@@ -39,32 +35,20 @@ class Peer:
         self.socket = str(daemon.socket)
         self.shim = shim
         self._daemon = daemon
-        self._kicks: list[int] = []
+        self._guests: list[DomU] = []
 
     def add_domain(self, domid: int) -> None:
         """Have the hypervisor know a domain, with port 100 + domid."""
-        if self.shim is None:
-            return
-        (self.shim / f"ring-{domid}").write_bytes(bytes(_RING_SIZE))
-        (self.shim / f"evtchn-{domid}").write_text(str(100 + domid), encoding="ascii")
-        kick = self.shim / f"kick-{domid}"
-        if not kick.exists():
-            os.mkfifo(kick)
-        # A writer of this FIFO must find a reader, or it gets an error.
-        self._kicks.append(os.open(kick, os.O_RDWR | os.O_NONBLOCK))
-
-    def remove_domains(self, domids: Sequence[int]) -> None:
-        """Have the hypervisor forget domains."""
-        while self._kicks:
-            os.close(self._kicks.pop())
         if self.shim is not None:
-            for domid in domids:
-                for what in ("ring", "evtchn", "kick"):
-                    (self.shim / f"{what}-{domid}").unlink(missing_ok=True)
-            if domids:
-                # The daemon looks which domains are left before it reads requests.
-                with (self.shim / "port").open("wb") as port:
-                    port.write(struct.pack("=II", _VIRQ_RECORD, _VIRQ_DOM_EXC))
+            self._guests.append(DomU(self.shim, domid))
+
+    def remove_domains(self) -> None:
+        """Have the hypervisor forget these domains."""
+        if self.shim is not None and self._guests:
+            while self._guests:
+                self._guests.pop().close()
+            # The daemon looks which domains are left before it reads requests.
+            interrupt(self.shim)
 
     def empty(self, domids: Sequence[int]) -> bool:
         """Make the store as it was at the start; False if that was not possible."""
@@ -85,7 +69,7 @@ class Peer:
             _reply(session, ask(_JANITOR, "read", "/nothing"))
         finally:
             session.close()
-            self.remove_domains(domids)
+            self.remove_domains()
         return all(reply == b"OK\0" for reply in replies)
 
     def stop(self) -> None:

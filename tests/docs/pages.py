@@ -8,6 +8,8 @@
 #                                        `with a daemon: xs/socket` says where
 #     <!-- in another terminal: NAME --> its last command goes on until the page ends
 #     <!-- seen there: NAME -->          what that command prints next
+#     <!-- fields seen there: NAME -->   the next paragraph has `name=value`s, each of
+#                                        which stands in what was seen there last
 #     <!-- file: NAME -->                the text of a file, written as the page goes on
 #     <!-- excerpt: PATH -->             stands so in a file of the repository
 #     <!-- needs WHAT: make TARGET -->   is run by that target, see `NEEDS`
@@ -39,6 +41,9 @@ TEXTS: Final = [
 TEXT: Final = "text"
 """Language of a fence that holds no commands and nothing to be run."""
 
+FIELDS: Final = "fields"
+"""Language of a paragraph that names fields of a line of the log."""
+
 NEEDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "a dom0": ("test-xen", ("tests/xen",)),
     "a container engine": (
@@ -47,6 +52,7 @@ NEEDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "root and systemd": ("test-systemd", ("tests/systemd", "systemd")),
     "root and Debian's tools": ("test-deb", ("tests/packages", "packages", "Makefile")),
+    "a fresh Debian": ("test-newcomer", ("tests/newcomer", "Makefile")),
     "minutes": ("test", ("Makefile",)),
 }
 """What a block may need -> the target that runs such things, and its programs."""
@@ -97,12 +103,21 @@ def blocks_of(page: Path) -> list[Block]:
     found: list[Block] = []
     note = ""
     for token in tokens_of(page):
+        line = token.map[0] + 1 if token.map else 0
         if token.type in {"fence", "code_block"}:
-            line = token.map[0] + 1 if token.map else 0
             found.append(Block(page, line, token.info.strip(), token.content, note))
+        elif token.type == "inline" and note.startswith(f"{FIELDS} "):
+            codes = [each.content for each in token.children or [] if is_field(each)]
+            found.append(Block(page, line, FIELDS, "\n".join(codes), note))
+        elif token.type == "paragraph_open":
+            continue
         comment = _COMMENT.match(token.content) if token.type == "html_block" else None
         note = comment[1] if comment else ""
     return found
+
+
+def is_field(token: Token) -> bool:
+    return token.type == "code_inline" and "=" in token.content
 
 
 def commands_of(block: Block) -> list[Command]:
@@ -128,6 +143,20 @@ def links_of(page: Path) -> list[str]:
             if isinstance(target, str):
                 found.append(target)
     return found
+
+
+def broken_links_of(page: Path, root: Path) -> list[str]:
+    """Those that lead to no file below a directory, or to no heading of it."""
+    broken = []
+    for link in links_of(page):
+        if link.startswith(("https://", "http://")):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        inside = target.is_file() and target.is_relative_to(root)
+        if not inside or (anchor and anchor not in anchors_of(target)):
+            broken.append(link)
+    return broken
 
 
 def anchors_of(page: Path) -> set[str]:

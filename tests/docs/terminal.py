@@ -1,6 +1,7 @@
 """A shell that types what a page says."""
 
 import contextlib
+import json
 import os
 import re
 import select
@@ -9,17 +10,19 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Self, final
 
-import pytest
-
 from tests.conftest import find_program
 from tests.docs.pages import ROOT, Block, Command, commands_of
+from tests.peers.programs import PACKAGE, PLACE
 from tests.support.daemons import environment
 
 PATIENCE_S: Final = 60.0
 """Most seconds of silence from a command that has not ended."""
+
+_SHELL: Final = ("/bin/bash", "--noprofile", "--norc")
 
 _PROGRAMS: Final = {
     "xsd": "xsd",
@@ -29,7 +32,7 @@ _PROGRAMS: Final = {
 """What a page finds by name -> the module that it is."""
 
 _XEN: Final = {
-    "xenstore-control": ("/usr/lib/xen-4.17/bin/xenstore-control", "xen-utils-4.17"),
+    "xenstore-control": (str(PLACE / "xenstore-control"), PACKAGE),
     **{
         f"xenstore-{name}": (f"/usr/bin/xenstore-{name}", "xenstore-utils")
         for name in ("chmod", "exists", "list", "ls", "read", "rm", "watch", "write")
@@ -97,11 +100,22 @@ def pattern_of(expected: str) -> re.Pattern[str]:
 
 @final
 class Terminal:
-    """A shell in a directory; leaving it ends everything that it has started."""
+    """A shell in a directory; leaving it ends everything that it has started.
 
-    def __init__(self, scratch: Path, environ: dict[str, str]) -> None:
+    Attributes:
+        seen: What was expected last, as it was printed.
+    """
+
+    def __init__(
+        self,
+        scratch: Path,
+        environ: dict[str, str],
+        shell: Sequence[str] = _SHELL,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._patience_s = patience_s
         self._shell = subprocess.Popen(
-            ["/bin/bash", "--noprofile", "--norc"],
+            shell,
             cwd=scratch,
             env=environ,
             stdin=subprocess.PIPE,
@@ -111,6 +125,7 @@ class Terminal:
         )
         self._printed = b""
         self._count = 0
+        self.seen = ""
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +159,8 @@ class Terminal:
 
     def leave(self, command: str, expected: str) -> None:
         """Type a command that goes on, and wait until it has printed what it should."""
-        self._type(command + "\n")
+        # Its end is that of the terminal, so that nobody waits for what cannot come.
+        self._type(f"{command}\nexit\n")
         self.expect(expected)
 
     def expect(self, expected: str) -> None:
@@ -152,6 +168,7 @@ class Terminal:
         pattern = pattern_of(expected)
         while (found := pattern.match(self._printed.decode())) is None:
             self._receive(expected)
+        self.seen = found[0]
         self._printed = self._printed.decode()[found.end() :].encode()
 
     def _type(self, text: str) -> None:
@@ -162,25 +179,47 @@ class Terminal:
     def _receive(self, command: str) -> None:
         data = self._more()
         if not data:
-            pytest.fail(
-                f"{command}: no end, after\n{self._printed.decode()}", pytrace=False
-            )
+            printed = self._printed.decode()
+            raise AssertionError(f"{command}: no end, after\n{printed}")
         self._printed += data
 
     def _more(self) -> bytes:
         """What is printed next; nothing at the end, or after long silence."""
         assert self._shell.stdout is not None
-        if not select.select([self._shell.stdout], [], [], PATIENCE_S)[0]:
+        if not select.select([self._shell.stdout], [], [], self._patience_s)[0]:
             return b""
         return os.read(self._shell.stdout.fileno(), 65536)
+
+
+def type_all(
+    blocks: list[Block],
+    scratch: Path,
+    open_: Callable[[], Terminal],
+    before: Callable[[Block], object] = lambda _: None,
+) -> None:
+    """Type blocks in their order, in one terminal and those that they name."""
+    with contextlib.ExitStack() as held:
+        terminals = {}
+        for block in blocks:
+            for name in (block.noted("in another terminal"), ""):
+                if name is not None and name not in terminals:
+                    terminals[name] = held.enter_context(open_())
+        for block in blocks:
+            before(block)
+            follow(block, scratch, terminals)
 
 
 def follow(block: Block, scratch: Path, terminals: dict[str, Terminal]) -> None:
     other = block.noted("in another terminal")
     seen = block.noted("seen there")
+    fields = block.noted("fields seen there")
     name = block.noted("file")
     if seen is not None:
         terminals[seen].expect(block.text)
+    elif fields is not None:
+        line = terminals[fields].seen
+        absent = [each for each in block.text.splitlines() if not has_field(line, each)]
+        assert not absent, f"{block.where}: {absent} not in {line}"
     elif other is not None:
         leave(terminals[other], block)
     elif block.language == "console":
@@ -192,6 +231,14 @@ def follow(block: Block, scratch: Path, terminals: dict[str, Terminal]) -> None:
     elif block.language == "python" and block.noted("excerpt") is None:
         (scratch / ".block.py").write_text(block.text)
         type_in(terminals[""], block, Command("python .block.py", ""))
+
+
+def has_field(line: str, field: str) -> bool:
+    """Tell whether a line of the log, which is JSON here, has a field `name=value`."""
+    name, _, value = field.partition("=")
+    logged = json.loads(line).get(name)
+    wanted = pattern_of(value.strip("'\""))
+    return logged is not None and wanted.fullmatch(str(logged)) is not None
 
 
 def type_in(terminal: Terminal, block: Block, command: Command) -> None:

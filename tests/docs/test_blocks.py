@@ -9,13 +9,22 @@ from pathlib import Path
 import pytest
 
 from tests.docs import pages
-from tests.docs.pages import NEEDS, PAGES, ROOT, TEXT, Block, Command
-from tests.docs.terminal import Terminal, environment_of, follow, pattern_of, prepare
+from tests.docs.pages import FIELDS, NEEDS, PAGES, ROOT, TEXT, Block, Command
+from tests.docs.terminal import (
+    Terminal,
+    environment_of,
+    has_field,
+    pattern_of,
+    prepare,
+    type_all,
+)
 from tests.support.daemons import start_xsd
 from tests.support.processes import wait_until
 
-ALL = [block for page in PAGES for block in pages.blocks_of(page)]
-KNOWN = {"with a daemon", "in another terminal", "seen there", "file", "excerpt"}
+KNOWN = {
+    *("with a daemon", "in another terminal", "seen there", "fields seen there"),
+    *("file", "excerpt"),
+}
 
 
 @pytest.fixture
@@ -44,19 +53,14 @@ def test_a_page_can_be_typed(page: Path, scratch: Path) -> None:
                 directory.mkdir(exist_ok=True)
                 daemon = held.enter_context(start_xsd(directory))
                 environ["XENSTORED_PATH"] = str(daemon.socket)
-        terminals = {}
-        for block in blocks:
-            for name in (block.noted("in another terminal"), ""):
-                if name is not None and name not in terminals:
-                    terminals[name] = held.enter_context(Terminal(scratch, environ))
-        for block in blocks:
-            follow(block, scratch, terminals)
+        type_all(blocks, scratch, lambda: Terminal(scratch, environ))
 
 
-@pytest.mark.parametrize("block", ALL, ids=lambda block: block.where)
-def test_no_block_is_passed_over(block: Block) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_block_is_passed_over(page: Path) -> None:
     """Each is run, here or by a target, stands somewhere else, or is no commands."""
-    assert fault_of(block) == ""
+    faults = {block.where: fault_of(block) for block in pages.blocks_of(page)}
+    assert {where: fault for where, fault in faults.items() if fault} == {}
 
 
 def fault_of(block: Block) -> str:
@@ -75,6 +79,8 @@ def fault_of(block: Block) -> str:
     elif block.language == TEXT:
         is_text = not commands and noted in {"", "seen there"}
         fault = "" if is_text else "commands in a text"
+    elif block.language == FIELDS:
+        fault = "" if block.text else "no field"
     elif block.language != "python" and noted not in {"file", "excerpt"}:
         fault = f"nothing is done with {block.language}"
     if block.is_needy:
@@ -146,6 +152,7 @@ SYSTEMD = "needs root and systemd: make soak"
         ("console", "", "", "no command"),
         ("console", "$ true\n", "skip this", "unknown: skip this"),
         ("text", "$ true\n", "", "commands in a text"),
+        ("fields", "", "fields seen there: daemon", "no field"),
         ("sh", "true\n", "", "nothing is done with sh"),
         ("make", "all:\n", "excerpt: Makefile", "no excerpt"),
         ("make", "lint: .venv/.develop\n", "excerpt: Makefile", ""),
@@ -181,14 +188,37 @@ def test_blocks_have_the_notes_before_them(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "<!-- file: a -->\n```toml\nx\n```\n\n<!-- b -->\nwords\n\n"
-        "```console\n$ y\n```\n\ntext\n\n    z\n"
+        "```console\n$ y\n```\n\ntext\n\n    z\n\n"
+        "<!-- fields seen there: x -->\nwith `a=b`, `c` and\n`d='e f'`\n\n`g=h`\n"
     )
     found = [(each.language, each.text, each.note) for each in pages.blocks_of(page)]
     assert found == [
         ("toml", "x\n", "file: a"),
         ("console", "$ y\n", ""),
         ("", "z\n", ""),
+        ("fields", "a=b\nd='e f'", "fields seen there: x"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("field", "there"),
+    [
+        ("domid=1", True),
+        ("domid=17", False),
+        ("id=1", False),
+        ("path=/a", False),
+        ("path=/a/b", True),
+        ("path=/...", True),
+        ("reason='no right'", True),
+        ("reason=no right", True),
+        ("reason=no", False),
+        ("reason='no right on ...'", False),
+    ],
+)
+def test_fields_are_found_whole(field: str, there: bool) -> None:
+    """Name and value; the quotes that a page has around it say nothing."""
+    line = '{"domid": 1, "path": "/a/b", "reason": "no right", "z": null}\n'
+    assert has_field(line, field) is there
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,9 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
-
-import pytest
 
 from tests.docs.pages import ROOT
 from xsd.daemon.settings import SETTINGS
@@ -44,14 +43,24 @@ def name_of(node: ast.Call) -> str:
     return node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id  # type: ignore[attr-defined]
 
 
-def functions_of(path: Path) -> Iterator[Function]:
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, Function):
-            yield node
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes())
 
 
-def calls() -> Iterator[Call]:
+@cache
+def functions_of(path: Path) -> list[Function]:
+    return [node for node in ast.walk(tree_of(path)) if isinstance(node, Function)]
+
+
+# Not when the module is read, as it is to find any test: it takes half a second.
+@cache
+def calls() -> list[Call]:
     """Every call that is given the name of an event."""
+    return list(_calls())
+
+
+def _calls() -> Iterator[Call]:
     for path in sorted((ROOT / "xsd").rglob("*.py")):
         for function in functions_of(path):
             for node in ast.walk(function):
@@ -105,65 +114,77 @@ def helpers_of(call: Call) -> tuple[set[str], set[str]]:
     return found, seen
 
 
-CALLS: Final = list(calls())
 PAGES_ROWS: Final = documented()
 
 
 def test_the_page_has_every_event_and_no_other() -> None:
     """In one table each."""
-    assert set(PAGES_ROWS) == {call.event for call in CALLS}
+    assert set(PAGES_ROWS) == {call.event for call in calls()}
     assert len(ROW.findall(PAGE.read_text())) == len(PAGES_ROWS)
 
 
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.event)
-def test_the_level_is_that_of_the_source(call: Call) -> None:
-    """`trace` is for what the switches choose."""
-    level = PAGES_ROWS[call.event].level
-    first = call.node.args[0]
+def level_of(call: Call) -> str:
+    """The level of an event in the source; `trace` is for what the switches choose."""
+    level = text_of(call.node.args[0])
     if name_of(call.node) in LEVELS:
-        assert level == name_of(call.node)
-    elif isinstance(first, ast.Constant) and first.value in LEVELS:
-        assert level == first.value
-    elif name_of(call.node) == "note_defect":
-        assert level == "error"
-    elif call.event in {"request.refused", "log.left_out"}:
-        assert level == "info"
-    else:
-        assert level == "trace"
+        return name_of(call.node)
+    if level in LEVELS:
+        return level
+    if name_of(call.node) == "note_defect":
+        return "error"
+    return "info" if call.event in {"request.refused", "log.left_out"} else "trace"
 
 
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.event)
-def test_no_field_is_missing(call: Call) -> None:
+def test_the_level_is_that_of_the_source() -> None:
+    """For each place where an event is made."""
+    source = [(call.event, level_of(call)) for call in calls()]
+    assert source == [(event, PAGES_ROWS[event].level) for event, _ in source]
+
+
+def test_no_field_is_missing() -> None:
     """Neither of those in the call, nor of those put together around it."""
+    faults = [(call.event, missing_of(call)) for call in calls()]
+    assert [(event, fields) for event, fields in faults if fields] == []
+
+
+def missing_of(call: Call) -> set[str]:
+    """Fields that the page does not have for the event."""
     in_call = {word.arg for word in call.node.keywords if word.arg is not None}
     named = {"exception" if name == "exc_info" else name for name in in_call}
     added, helpers = helpers_of(call)
     around = keys_of(call.function) | added
     together = {
         name
-        for other in CALLS
+        for other in calls()
         if (other.path == call.path and other.function.name == call.function.name)
         or (other.path.name == "tracing.py" and other.function.name in helpers)
         for name in PAGES_ROWS[other.event].fields
     }
 
-    assert named - {"wanted"} <= PAGES_ROWS[call.event].fields
-    assert around <= together
+    return (named - {"wanted"} - PAGES_ROWS[call.event].fields) | (around - together)
 
 
-@pytest.mark.parametrize("event", sorted(PAGES_ROWS))
-def test_no_field_is_invented(event: str) -> None:
+def test_no_field_is_invented() -> None:
     """Each is a word of the modules that make such events."""
-    modules = {call.path for call in CALLS if call.event == event}
+    faults = {event: invented_of(event) for event in PAGES_ROWS}
+    assert {event: fields for event, fields in faults.items() if fields} == {}
+
+
+def invented_of(event: str) -> frozenset[str]:
+    """Fields that no module has that makes the event."""
+    modules = {call.path for call in calls() if call.event == event}
     modules |= {ROOT / "xsd" / "engine" / f"{name}.py" for name in SHARED}
     modules.add(ROOT / "xsd" / "daemon" / "logbook.py")
     words = {"exception"}
-    for path in modules:
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            words.add(text_of(node))
-            if isinstance(node, ast.keyword) and node.arg:
-                words.add(node.arg)
-    assert PAGES_ROWS[event].fields <= words
+    return PAGES_ROWS[event].fields - words.union(*map(words_of, modules))
+
+
+@cache
+def words_of(path: Path) -> set[str]:
+    """Strings and names of arguments in a module."""
+    nodes = list(ast.walk(tree_of(path)))
+    keywords = {node.arg or "" for node in nodes if isinstance(node, ast.keyword)}
+    return {*map(text_of, nodes), *keywords}
 
 
 SHARED: Final = ("dispatch", "report", "tracing")

@@ -1,7 +1,7 @@
 """Tests that run on a pretended Xen, in processes of their own.
 
-`with-shim` puts a library in the place of Xen's ones: so the code that would talk to
-Xen talks to it, through the same functions, and `domu.py` of the same directory plays
+A library takes the place of Xen's ones (tests/peers/shim): so the code that would talk
+to Xen talks to it, through the same functions, and `DomU` of tests/peers/domu.py plays
 the guests. What it cannot show, as it is kinder than Xen:
 
 * events that are lost, or told once for two: its event channels are a queue, and
@@ -23,27 +23,19 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
 import pytest
 
-from tests.conftest import NeedProgram, skip_or_fail
-from tests.support.daemons import CHECKOUT, environment, guests_module, peer
+from tests.peers.build import on_shim
+from tests.peers.domu import DomU
+from tests.support.daemons import CHECKOUT, environment
 
 PATIENCE_S: Final = 10.0
 """Most seconds to wait for something that is under way."""
 
 _BODY_S: Final = 60
 """Seconds after which a test that hangs is ended."""
-_HEADER: Final = Path("/usr/include/xenctrl.h")
-
-
-def need_compiler(need_program: NeedProgram) -> None:
-    """Skip the test, or fail it in CI, if the shim cannot be compiled."""
-    need_program("gcc", "gcc")
-    need_program("make", "make")
-    if not _HEADER.is_file():
-        skip_or_fail(f"{_HEADER} is missing: apt-get install libxen-dev")
 
 
 @final
@@ -56,18 +48,17 @@ class Shim:
 
     def __init__(self) -> None:
         self.directory = Path(os.environ["XENSHIM_DIR"])
-        self._domu = guests_module()
 
-    def guest(self, domid: int) -> Any:
-        """Create a domain, a `domu.DomU`, whose port is 100 + domid."""
-        return self._domu.DomU(str(self.directory), domid)
+    def guest(self, domid: int) -> DomU:
+        """Create a domain whose port is 100 + domid."""
+        return DomU(self.directory, domid)
 
-    def kernel(self) -> Any:
-        """Return dom0's kernel, a `domu.DomU` with port 1."""
-        return self._domu.DomU(str(self.directory), 0, port=1)
+    def kernel(self) -> DomU:
+        """Return dom0's kernel, which has port 1."""
+        return DomU(self.directory, 0, port=1)
 
 
-def kicks(guest: Any) -> int:
+def kicks(guest: DomU) -> int:
     """Take the notifications that came to a guest; return how many."""
     try:
         return len(os.read(guest.kick, 4096))
@@ -82,7 +73,7 @@ def is_readable(fd: int, timeout_s: float = PATIENCE_S) -> bool:
 
 @final
 class ShimProcess:
-    """A process that `with-shim` started; it forks for each test."""
+    """A process on a pretended Xen; it forks for each test, which gets its own one."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
@@ -107,18 +98,14 @@ class ShimProcess:
 
 
 @pytest.fixture(scope="session")
-def on_xen(
-    need_program: NeedProgram, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ShimProcess]:
+def on_xen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShimProcess]:
     """A process on the pretended Xen, which runs the tests made by `under_shim`."""
-    directory = tmp_path_factory.mktemp("xen")
-    starter = peer("with-shim")
-    need_compiler(need_program)
+    variables = on_shim(tmp_path_factory.mktemp("xen"))
     paths = f"{environment()['PYTHONPATH']}{os.pathsep}{CHECKOUT}"
     call = f"from {__name__} import serve; serve()"
     with subprocess.Popen(
-        [starter, directory, sys.executable, "-P", "-c", call],
-        env={**os.environ, "PYTHONPATH": paths},
+        [sys.executable, "-P", "-c", call],
+        env={**os.environ, **variables, "PYTHONPATH": paths},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

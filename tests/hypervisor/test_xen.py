@@ -6,11 +6,11 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.hypervisor.shim import Shim, is_readable, kicks, under_shim
+from tests.peers.domu import DomU
 from tests.support.descriptors import open_descriptors
 from tests.support.pretended import PORT_WORD, port_in_page
 from xsd.hypervisor import xen as module
@@ -33,14 +33,14 @@ def state_of(xen: XenHypervisor, domid: int) -> int | None:
 
 
 @contextmanager
-def with_guest(shim: Shim) -> Iterator[tuple[XenHypervisor, Any]]:
+def with_guest(shim: Shim) -> Iterator[tuple[XenHypervisor, DomU]]:
     """Open the hypervisor where there is a domain 5."""
     with closing(shim.guest(5)) as guest, closing(XenHypervisor()) as xen:
         yield xen, guest
 
 
 @contextmanager
-def connected(shim: Shim) -> Iterator[tuple[XenHypervisor, Any, Channel]]:
+def connected(shim: Shim) -> Iterator[tuple[XenHypervisor, DomU, Channel]]:
     """Have that domain connected."""
     with with_guest(shim) as (xen, guest):
         yield xen, guest, xen.connect(5, guest.port)
@@ -90,6 +90,17 @@ def test_xen_is_not_available_without_its_libraries(
 
 
 # The kernel that we run on.
+
+
+@under_shim
+def test_the_own_kernel_may_be_that_of_another_domain(shim: Shim) -> None:
+    """The event channel is that domain's."""
+    with closing(shim.guest(3)) as kernel, closing(XenHypervisor(3)) as xen:
+        (shim.directory / "evtchn-3").write_text("1")
+        channel = xen.own()
+        assert channel is not None
+        assert channel.domid == 3
+        assert kicks(kernel) == 1
 
 
 @under_shim
@@ -327,8 +338,7 @@ def test_a_channel_moves_to_another_port_if_it_can_have_it(shim: Shim) -> None:
         assert xen.pending() == ([old], False)
         assert kicks(guest) == 1
 
-        (shim.directory / "evtchn-5").write_text("205", "ascii")
-        guest.port = 205
+        guest.offer(205)
         xen.rebind(channel, 205)
         guest.send(b"resumed")
         assert xen.pending() == ([channel.port], False)

@@ -2,7 +2,7 @@
 
 RECORD is what `xenstored --record` has written, or a packed file that was made before;
 FILE gets its requests with the replies of Xen's C daemon, which is asked the same on a
-pretended Xen (see XSD_PEERS in `tests/support/daemons.py`), or none with `bare`. It is
+pretended Xen (see `tests/peers`), or none with `bare`. It is
 a tape like RECORD, packed by gzip, of what the engine alone does when it is asked so.
 """
 

@@ -11,22 +11,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
 import pytest
 
 import xsd
-from tests.conftest import find_program
+from tests.peers.programs import Program, c_xenstored, oxenstored
 from xsd.client import Client, NotListeningError
 
 PATIENCE_S: Final = 20.0
 """Most seconds until a daemon answers, or is gone."""
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
-C_XENSTORED: Final = "/usr/lib/xen-4.17/bin/xenstored"
 
 
 def daemon_name() -> str:
@@ -94,22 +92,38 @@ def start_daemon(directory: Path) -> Daemon:
 
 def start_xsd(directory: Path, *options: str) -> Daemon:
     """Start our daemon, with more words for its command line."""
-    return launch(directory, [], *options, XENSTORED_RUNDIR=str(directory))
+    return launch(directory, *options, XENSTORED_RUNDIR=str(directory))
 
 
-def launch(
-    directory: Path, before: Sequence[str], *options: str, **variables: str
-) -> Daemon:
-    """Start our daemon, maybe through another program, and wait until it answers."""
+def start_c_peer(directory: Path) -> Daemon:
+    """Start Xen's C xenstored on a pretended Xen, or skip the test."""
+    return _start(directory, c_xenstored(directory))
+
+
+def start_ocaml_peer(directory: Path) -> Daemon:
+    """Start Xen's OCaml xenstored on a pretended Xen, or skip the test.
+
+    One that has had domains may have to be stopped by SIGKILL.
+    """
+    return _start(directory, oxenstored(directory))
+
+
+def launch(directory: Path, *options: str, **variables: str) -> Daemon:
+    """Start our daemon with more words and variables, and wait until it answers."""
+    socket = str(directory / "socket")
+    words = [*interpreter(), "-m", "xsd", "serve", "--socket", socket, *options]
+    return _start(directory, Program(words, variables))
+
+
+def _start(directory: Path, program: Program) -> Daemon:
     path = directory / "socket"
-    words = [*interpreter(), "-m", "xsd", "serve", "--socket", str(path), *options]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*before, *words],
+            program.words,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**environment(), **variables},
+            env={**environment(), **program.variables},
         )
     deadline = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < deadline:
@@ -123,38 +137,6 @@ def launch(
     process.wait()
     text = (directory / "log").read_text(encoding="utf-8", errors="replace")
     pytest.fail(f"the daemon does not start:\n{text}", pytrace=False)
-
-
-def peer(name: str) -> Path:
-    """Return a file of those that pretend to be Xen, or skip the test.
-
-    They are in the directory XSD_PEERS, else in `shared/peers` beside the checkout.
-    """
-    beside = CHECKOUT.parent / "shared" / "peers"
-    found = Path(os.environ.get("XSD_PEERS") or beside) / name
-    if not found.is_file():
-        pytest.skip(f"{found} is missing: set XSD_PEERS to its directory")
-    return found
-
-
-def guests_module() -> Any:
-    """Return the module that plays guests of the pretended Xen, as `DomU`."""
-    spec = spec_from_file_location("domu", peer("domu.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    found = module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
-def start_c_peer(directory: Path) -> Daemon:
-    """Start Xen's C xenstored on a pretended hypervisor."""
-    starter = peer("run-peer")
-    find_program(C_XENSTORED, "xen-utils-4.17")
-    printed = subprocess.run(
-        [str(starter), "c", str(directory)], check=True, capture_output=True, text=True
-    )
-    return Daemon(directory / "socket", int(printed.stdout))
 
 
 def client_environment(socket: Path) -> Mapping[str, str]:

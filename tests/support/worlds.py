@@ -12,18 +12,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Self, final
+from typing import Final, Self, final
 
-from tests.conftest import find_program
-from tests.hypervisor.shim import need_compiler
-from tests.support.daemons import (
-    Daemon,
-    guests_module,
-    launch,
-    peer,
-    start_c_peer,
-    start_xsd,
-)
+from tests.peers.build import on_shim
+from tests.peers.domu import ClosedError, DomU
+from tests.support.daemons import Daemon, launch, start_c_peer, start_xsd
 from tests.support.replaying import assert_replays
 from xsd.client import DisconnectedError, Transport
 from xsd.client.transport import SocketTransport
@@ -207,18 +200,15 @@ class RingWorld(DaemonWorld):
 
 def start_on_shim(directory: Path) -> Daemon:
     """Start our daemon as if on Xen."""
-    need_compiler(find_program)
-    starter = str(peer("with-shim"))
-    return launch(directory, [starter, str(directory)], "--hypervisor", "xen")
+    return launch(directory, "--hypervisor", "xen", **on_shim(directory))
 
 
 @final
 class ShimTransport(Transport):
-    """The ring of a guest of the pretended Xen, a `domu.DomU`."""
+    """The ring of a guest of the pretended Xen."""
 
-    def __init__(self, guest: Any, closed: type[Exception]) -> None:
+    def __init__(self, guest: DomU) -> None:
         self._guest = guest
-        self._closed = closed
 
     def send(self, data: bytes, timeout: float | None) -> None:
         self._guest.send(data, timeout)
@@ -227,8 +217,8 @@ class ShimTransport(Transport):
         # It looks at the ring at least once.
         deadline = time.monotonic() + (PATIENCE_S if timeout is None else timeout)
         try:
-            received: bytes = self._guest.receive_some(deadline)
-        except self._closed:
+            received = self._guest.receive_some(deadline)
+        except ClosedError:
             raise DisconnectedError("the daemon has given up the ring") from None
         if not received:
             raise TimeoutError("nothing came")
@@ -241,20 +231,18 @@ class ShimTransport(Transport):
 class ShimWorld(DaemonWorld):
     def __init__(self, start: Callable[[Path], Daemon] = start_on_shim) -> None:
         super().__init__(start)
-        self._domu = guests_module()
-        self._created: dict[int, Any] = {}
-        self._dead: dict[int, Any] = {}
+        self._created: dict[int, DomU] = {}
+        self._dead: dict[int, DomU] = {}
 
     def create(self, domid: int) -> int:
         if domid in self._dead:
             self._dead.pop(domid).close()
-        files = str(self.directory / "shim")
-        self._created[domid] = self._domu.DomU(files, domid, timeout=PATIENCE_S)
-        port: int = self._created[domid].port
-        return port
+        shim = self.directory / "shim"
+        self._created[domid] = DomU(shim, domid, timeout=PATIENCE_S)
+        return self._created[domid].port
 
     def session(self, domid: int) -> Session:
-        transport = ShimTransport(self._created[domid], self._domu.Closed)
+        transport = ShimTransport(self._created[domid])
         return Session(transport, domid, timeout=PATIENCE_S)
 
     def destroy(self, domid: int) -> None:
@@ -272,7 +260,6 @@ class ShimWorld(DaemonWorld):
 
 
 def start_c_world() -> World:
-    need_compiler(find_program)
     return ShimWorld(start_c_peer)
 
 

@@ -5,9 +5,10 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
 from tests.hypervisor.shim import Shim, kicks
+from tests.peers.domu import DomU
 from tests.transport.support import Asker
 from xsd.hypervisor.control import Answer
 from xsd.hypervisor.emulated import EmulatedHypervisor
@@ -176,7 +177,7 @@ class ShimHost:
 
     def __init__(self, shim: Shim, *, own: bool) -> None:
         self._shim = shim
-        self._guests: dict[int, Any] = {}
+        self._guests: dict[int, DomU] = {}
         if own:
             self._guests[0] = shim.kernel()
         self.hypervisor = XenHypervisor()
@@ -187,7 +188,7 @@ class ShimHost:
 
     def attach(self, domid: int) -> Kernel:
         guest = self._guests[domid]
-        notify = partial(guest._record, domid, guest.port)
+        notify = partial(guest.notify, guest.port)
         page = memoryview(guest.map)
         return Kernel(
             domid, guest.port, page, notify, partial(kicks, guest), lazy=False
@@ -201,8 +202,7 @@ class ShimHost:
         guest = self._guests[domid]
         guest.mark("shutdown", on=False)
         if new_port:
-            guest.port = _NEW_PORT
-            (self._shim.directory / f"evtchn-{domid}").write_text(str(_NEW_PORT))
+            guest.offer(_NEW_PORT)
 
     def kill(self, domid: int) -> None:
         self._guests[domid].mark("dying")

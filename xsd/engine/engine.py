@@ -31,6 +31,7 @@ from xsd.engine.logbook import Logbook
 from xsd.engine.notice import Notice
 from xsd.engine.rests import answer_guest
 from xsd.engine.schedule import DEAF, FEW, GO_ON, HELD, PROTECTION, REMARK, TURNS
+from xsd.protocol.errors import XenStoreError
 from xsd.protocol.frame import Frame
 from xsd.store import Store
 from xsd.store.quota import MEMORY, OUTSTANDING
@@ -74,14 +75,17 @@ class Engine:
         """Have operators change where the log goes, and write reports."""
         self.core.logbook = logbook
 
-    def trace(self, switches: Iterable[str], *, on: bool | None = None) -> None:
+    def trace(
+        self, switches: Iterable[str] | None = None, *, on: bool | None = None
+    ) -> None:
         """Have things traced, as CONTROL log does.
 
         Args:
-            switches: Some of `tracing.SWITCHES`: what is traced.
+            switches: Some of `tracing.SWITCHES`: what is traced; None leaves that.
             on: Whether it is already, or once it is switched on; None leaves that.
         """
         state = self.core.tracing
+        switches = state.switches if switches is None else switches
         on = state.on if on is None else on
         self.core.set_tracing(on=on, switches=set(switches))
 
@@ -161,15 +165,20 @@ class Engine:
         )
         core.trace_accounts()
 
-    def introduce_waiting(self, domid: int) -> None:
-        """Introduce a domain of which no toolstack tells, if it can be connected."""
+    def introduce_waiting(self, domid: int) -> XenStoreError | None:
+        """Introduce a domain of which no toolstack tells, if it can be connected.
+
+        Returns:
+            Why it cannot.
+        """
         core = self.core
         known = self.store.domains.get(domid)
         if known is not None and known.introduced:
-            return
+            return None
         self.store.cause = None
-        domains.find(core, domid)
+        refused = domains.find(core, domid)
         core.record(FOUND, domid=domid)
+        return refused
 
     def set_limit(self, domid: int, name: str, value: int) -> None:
         """Set a quota, hard or soft.

@@ -14,10 +14,10 @@ from xsd.protocol import request as requests
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import DOMID_SELF
 from xsd.protocol.number import parse_domid
-from xsd.protocol.ops import FEATURE_WATCH_DEPTH
+from xsd.protocol.ops import FALSE, FEATURE_WATCH_DEPTH, TRUE
 from xsd.protocol.path import domain_path, format_path
 from xsd.protocol.perms import names_a_domain, parse_permissions
-from xsd.protocol.reply import FALSE, OK, TRUE, number_payload, text_payload
+from xsd.protocol.reply import OK, number_payload, text_payload
 from xsd.protocol.request import one_string
 from xsd.store import Event, Transaction, Watch
 
@@ -266,8 +266,9 @@ def introduce(
     deliver(core, domains.end_if_replaced(core, domid), connection)
     known = core.store.domains.get(domid)
     if known is not None and known.introduced:
-        for each in core.connections_of(domid):
-            core.restart(each)
+        if not known.stays:
+            for each in core.connections_of(domid):
+                core.restart(each)
         core.outside.reconnect(known, request.port)
     else:
         domains.open_channel(core, domid, request.port)
@@ -285,7 +286,7 @@ def release(
 ) -> bytes:
     """RELEASE."""
     domid = parse_domid(one_string(payload))
-    _refuse_privileged(core, domid)
+    _refuse_staying(core, domid)
     core.store.introduced(domid)
     deliver(core, domains.end(core, [domid]), connection)
     return OK
@@ -299,7 +300,7 @@ def resume(
 ) -> bytes:
     """RESUME."""
     domid = parse_domid(one_string(payload))
-    _refuse_privileged(core, domid)
+    _refuse_staying(core, domid)
     core.store.resume(domid)
     return OK
 
@@ -400,6 +401,7 @@ def set_quota(
     return OK
 
 
-def _refuse_privileged(core: Core, domid: int) -> None:
-    if domid == core.store.privileged.domid:
-        raise XenStoreError(Errno.EINVAL, f"dom{domid} is privileged")
+def _refuse_staying(core: Core, domid: int) -> None:
+    domain = core.store.domains.get(domid)
+    if domain is not None and domain.stays:
+        raise XenStoreError(Errno.EINVAL, f"dom{domid} cannot be released or resumed")
