@@ -1,9 +1,11 @@
 """The library that stands in for Xen is made of what the repository has."""
 
 import ctypes
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,32 @@ def test_runs_at_once_make_one_library(place: Path) -> None:
     assert said == {str(path) for path in place.iterdir()}
     assert len(said) == 1
     ctypes.CDLL(said.pop())
+
+
+SLOW_COMPILER = """#!/bin/sh
+while [ "$1" != -o ]; do shift; done
+printf half >"$2"
+read -r line <"$(dirname "$0")/goes-on"
+printf whole >>"$2"
+"""
+
+
+def test_a_library_that_is_being_written_is_nobodys(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its name when it is whole."""
+    compiler = tmp_path / "gcc"
+    compiler.write_text(SLOW_COMPILER)
+    compiler.chmod(0o755)
+    os.mkfifo(tmp_path / "goes-on")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with ThreadPoolExecutor() as pool:
+        compiled = pool.submit(build.library)
+        with (tmp_path / "goes-on").open("w"):  # the compiler has it open, too
+            assert list(place.glob("*.so")) == []
+        assert compiled.result().read_text() == "halfwhole"
+
+    assert list(place.iterdir()) == [compiled.result()]
 
 
 @pytest.mark.slow

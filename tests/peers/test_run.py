@@ -41,8 +41,9 @@ def test_a_daemon_runs_in_the_foreground(
 def test_any_program_runs_where_xen_is_pretended(directory: Path) -> None:
     """It finds Xen's libraries by their names, also where none is installed."""
     load = (
-        "import ctypes; ctypes.CDLL('libxenevtchn.so.1'); maps = open('/proc/self/maps')"
-        "; print({line.split('/')[-1] for line in maps if 'xen' in line})"
+        "import ctypes; ctypes.CDLL('libxenevtchn.so.1');"
+        "maps = open('/proc/self/maps');"
+        "print({line.split('/')[-1] for line in maps if 'xen' in line})"
     )
     printed = subprocess.check_output(
         words("shim", directory, sys.executable, "-c", load),
