@@ -29,7 +29,7 @@ RUN python3 -m venv /build \
     && find /opt/xsd '(' -name '*.pyx' -o -name '*.pxd' ')' -delete \
     && rm -f /opt/xsd/bin/[Aa]ctivate* \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/xsd/lib \
-    && for tool in read write list ls rm chmod exists watch; do \
+    && for tool in read write list ls rm chmod exists watch control; do \
         ln -s xsd "/opt/xsd/bin/xenstore-$tool"; \
     done
 
@@ -47,8 +47,9 @@ COPY container/entrypoint /opt/xsd/bin/
 
 # Images of Python come without the library's bytecode: an import makes what is used.
 # The directory's owner is who serves where nothing is mounted; see the entrypoint.
-RUN python3 -c 'import xsd.cli.chmod, xsd.cli.health, xsd.cli.ls, xsd.cli.main, \
-        xsd.cli.nodes, xsd.cli.tree, xsd.cli.watch, xsd.daemon.main, xsd.testing' \
+RUN python3 -c 'import xsd.cli.chmod, xsd.cli.control, xsd.cli.domain, xsd.cli.health, \
+        xsd.cli.ls, xsd.cli.main, xsd.cli.nodes, xsd.cli.tree, xsd.cli.watch, \
+        xsd.daemon.main, xsd.testing' \
     && install -d -o 65532 -g 65532 -m 1777 /run/xenstored
 VOLUME /run/xenstored
 

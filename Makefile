@@ -7,13 +7,16 @@
 # make wheels   build wheels into dist, pure and compiled, and try them
 # make deb      build a Debian package into dist, compiled, or for all machines: PURE=1
 # make test-deb build both and try them in a fresh Debian 12; takes root and mmdebstrap
+# make test-newcomer
+#               type README and how to install in a fresh Debian 12 each; takes root,
+#               mmdebstrap and half an hour (ARGS="readme quick-start": only these)
 # make fuzz     hostile guests against a daemon (SECONDS=300, GUESTS=3, SEED= of an
 #               earlier run, XSD_TEST_PYTHON= of another build's environment)
 # make simulate whole engines in simulated worlds, replayed (SECONDS=300, SEED=)
 # make soak     a thousand domains come and go, three times (minutes)
 # make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
 # make bench-xen    how fast three daemons are there
-# make docs     build the site of docs/ into build/docs
+# make docs     build the site of docs/ into build/docs, and see that it fits
 # make lint     check format, style, types and import directions
 # make tables   write what pages and completion have from the table of settings
 # make clean    remove what the others made, .venv included
@@ -35,7 +38,7 @@ bin := .venv/bin
 socket := $(here)/run/socket
 
 .PHONY: serve test test-compiled test-container test-systemd test-deb test-xen bench-xen
-.PHONY: fuzz simulate soak wheels deb docs lint tables clean
+.PHONY: test-newcomer fuzz simulate soak wheels deb docs lint tables clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -99,6 +102,9 @@ test-deb: .venv/.develop
 	@set -e; compiled=$$(packages/build-deb); pure=$$(PURE=1 packages/build-deb); \
 	    $(bin)/python -m tests.packages.deb "$$compiled" "$$pure"
 
+test-newcomer: .venv/.develop
+	@$(bin)/python -m tests.newcomer.newcomer $(ARGS)
+
 fuzz: .venv/.develop
 	@$(bin)/python -m tests.soak.fuzz --seconds $(SECONDS) --guests $(GUESTS) \
 	    $(if $(SEED),--seed $(SEED))
@@ -124,6 +130,7 @@ docs: .venv/.docs
 	@rm -rf build/docs
 	@$(bin)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet \
 	    -d build/doctrees docs build/docs
+	@$(bin)/python -m tests.docs.site build/docs
 	@echo "The site is in build/docs/index.html"
 
 lint: .venv/.develop

@@ -56,12 +56,39 @@ _xsd_offer_paths() {
 }
 
 # begin: made by `make tables`
-# Options as for compgen.
+# Words as for compgen.
 _xsd_serve_options="-H -h --help --version -N --no-fork --config -F --pid-file --socket
-    --hypervisor --log-level --log-format --record -T --trace-file --trace-control -E
-    --entry-nb -S --entry-size -W --watch-nb -t --transaction -A --perm-nb -M --path-max
-    -Q --quota -q --quota-soft -w --timeout -K --keep-orphans --event --master-domid
-    --priv-domid -U --live-update"
+    --hypervisor --log-level --log-format --log-file --record -T --trace-file --trace
+    --trace-control -E --entry-nb -S --entry-size -W --watch-nb -t --transaction -A
+    --perm-nb -M --path-max -Q --quota -q --quota-soft -w --timeout -K --keep-orphans
+    --event --master-domid --priv-domid -U --live-update"
+_xsd_commands="serve config read write list ls tree exists mkdir rm chmod watch control
+    domain health tape"
+_xsd_control_commands="check log logfile memreport print quota quota-soft live-update
+    help"
+_xsd_switches="{+,-}obj {+,-}io {+,-}wrl {+,-}acc {+,-}tdb"
+_xsd_quotas="nodes watches outstanding memory transactions transaction-nodes
+    node-permissions path-max node-size"
+_xsd_soft_quotas="memory"
+# Those of the clients that take a value.
+_xsd_valued=" --depth --name --socket --timeout -d -n "
+declare -gA _xsd_options=(
+    [config]="-h --help --socket"
+    [read]="-h --help --socket -s -p --prefix -R --raw"
+    [write]="-h --help --socket -s -R --raw"
+    [list]="-h --help --socket -s -p --prefix"
+    [ls]="-h --help --socket -s -f --full -p --permissions"
+    [tree]="-h --help --socket -s -p --permissions -d --depth --ascii"
+    [exists]="-h --help --socket -s"
+    [mkdir]="-h --help --socket -s"
+    [rm]="-h --help --socket -s -t --tidy"
+    [chmod]="-h --help --socket -s -r --recurse -u --upto"
+    [watch]="-h --help --socket -s -n --depth"
+    [control]="-h --help --socket -s"
+    [domain]="-h --help --socket -s --name --shutdown"
+    [health]="-h --help --socket -s --timeout"
+    [tape]="-h --help --socket"
+)
 
 # After an option of the daemon that takes a value: offers those, returns 0.
 _xsd_serve_value() {
@@ -72,6 +99,7 @@ _xsd_serve_value() {
         --hypervisor) _xsd_offer -W "auto xen emulated" ;;
         --log-level) _xsd_offer -W "debug info warning error" ;;
         --log-format) _xsd_offer -W "auto console json" ;;
+        --log-file) _xsd_offer_files ;;
         --record) _xsd_offer_files ;;
         -T | --trace-file) _xsd_offer_files ;;
         --trace-control) _xsd_offer -W "{+,-}obj {+,-}io {+,-}wrl {+,-}acc {+,-}tdb" ;;
@@ -112,29 +140,41 @@ _xsd_tape() {
     esac
 }
 
+# What is behind the name of a command to the daemon is handed to it as it stands.
+_xsd_control() {
+    case ${operands[0]-}:${#operands[@]} in
+        :0) _xsd_offer -W "$_xsd_control_commands ${_xsd_options[control]}" ;;
+        log:1) _xsd_offer -W "on off $_xsd_switches -h --help" ;;
+        logfile:1 | memreport:1 | live-update:*) _xsd_offer_files ;;
+        quota:1) _xsd_offer -W "set max -h --help" ;;
+        quota-soft:1) _xsd_offer -W "set -h --help" ;;
+        quota:2 | quota-soft:2)
+            case ${operands[*]} in
+                "quota set") _xsd_offer -W "$_xsd_quotas" ;;
+                "quota max") _xsd_offer -W "-r" ;;
+                "quota-soft set") _xsd_offer -W "$_xsd_soft_quotas" ;;
+            esac
+            ;;
+        *:1) _xsd_offer -W "-h --help" ;;
+    esac
+}
+
 _xsd_command() {
-    local options="-h --help --socket -s"
     case $command in
         serve) _xsd_serve && return ;;
         config) _xsd_config && return ;;
+        control) _xsd_control && return ;;
         tape) _xsd_tape && return ;;
-        read) options+=" -p --prefix -R --raw" ;;
-        write) options+=" -R --raw" ;;
-        list) options+=" -p --prefix" ;;
-        ls) options+=" -f --full -p --permissions" ;;
-        tree) options+=" -p --permissions -d --depth --ascii" ;;
-        rm) options+=" -t --tidy" ;;
-        chmod) options+=" -r --recurse -u --upto" ;;
-        watch) options+=" -n --depth" ;;
-        health) options+=" --timeout" ;;
     esac
     if [[ $cur == -* ]]; then
-        _xsd_offer -W "$options"
+        _xsd_offer -W "${_xsd_options[$command]-}"
         return
     fi
     # Every second word of write is a value, those of chmod behind the first are modes.
     case $command:${#operands[@]} in
-        serve:* | config:* | tape:* | health:*) ;;
+        serve:* | config:* | control:* | tape:* | health:*) ;;
+        domain:0) _xsd_offer -W "create list kill introduce" ;;
+        domain:*) ;;
         write:*[13579]) ;;
         chmod:0) _xsd_offer_paths ;;
         chmod:*) _xsd_offer_begun -W "n r w b" ;;
@@ -161,8 +201,11 @@ _xsd() {
             --socket)
                 _xsd_ask+=(--socket "${word/#\~\//$HOME/}")
                 ;;
-            --timeout | --depth | -d | -n) ;;
             *)
+                if [[ $_xsd_valued == *" $before "* ]]; then
+                    before=
+                    continue
+                fi
                 if [[ $word != -* ]]; then
                     if [[ -z $command ]]; then command=$word; else operands+=("$word"); fi
                 fi
@@ -172,18 +215,17 @@ _xsd() {
     done
     case $prev in
         --socket) _xsd_offer_files ;;
-        --timeout | --depth | -d | -n)
-            # Numbers, but for the daemon's.
-            if [[ $command == serve || $command == config ]]; then _xsd_command; fi
-            ;;
         *)
-            if [[ -n $command ]]; then
+            # Numbers and names, but for the daemon's.
+            if [[ $_xsd_valued == *" $prev "* && $command != serve && $command != config ]]
+            then
+                :
+            elif [[ -n $command ]]; then
                 _xsd_command
             elif [[ $cur == -* ]]; then
                 _xsd_offer -W "-h --help --socket --version"
             else
-                _xsd_offer -W "serve config read write list ls tree exists mkdir rm
-                    chmod watch health tape"
+                _xsd_offer -W "$_xsd_commands"
             fi
             ;;
     esac

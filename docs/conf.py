@@ -13,6 +13,11 @@ html_title = f"xsd {__version__}"
 html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+
+# Values and options stand in running text and are to be typed as they are.
+smartquotes = False
 
 # Headings get the anchors that a repository's own view of these files gives them.
 myst_heading_anchors = 4

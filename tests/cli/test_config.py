@@ -78,6 +78,19 @@ def test_what_is_said_of_a_configuration(
     assert file.exists() == bool(text)
 
 
+def test_what_contradicts_another_setting_is_warned_of(xsd: Run, file: Path) -> None:
+    """To standard error; a warning is no mistake, and the status is 0."""
+    file.write_text("[quota]\nmemory = 1000000\n")
+    warning = (
+        f"{file}: quota.soft.memory: 2097152 is over quota.memory, 1000000: nobody is"
+        " remarked on in time\n"
+    )
+
+    found = xsd("config", "check")
+
+    assert found == Result(f"{file} has no mistakes\n".encode(), warning.encode())
+
+
 def test_settings_are_shown_with_their_sources(xsd: Run, file: Path) -> None:
     """In the form of a file: what is shown is what would be read."""
     file.write_text('[quota]\nnodes = 5\nwatches = 6\n[log]\nlevel = "debug"\n')

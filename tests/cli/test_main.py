@@ -20,6 +20,8 @@ WORDS = {
     "chmod": ["/t", "n0"],
     "watch": ["-n", "1", "/t"],
     "health": [],
+    "control": ["check"],
+    "domain": ["list"],
 }
 SECONDS = "number of seconds over 0 and up to 3600"
 

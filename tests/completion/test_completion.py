@@ -101,6 +101,23 @@ NO_SPACE = "option nospace"
         # What can be asked about the configuration and done with a tape.
         ("config |", ["check", "show", "keys", "example", "-h", "--help", "--socket"]),
         ("tape |", ["show", "replay", "-h", "--help", "--socket"]),
+        # What the daemon can be asked to do, and how.
+        ("control l", ["log", "logfile", "live-update"]),
+        ("control log o", ["on", "off"]),
+        ("control log +", ["+obj", "+io", "+wrl", "+acc", "+tdb"]),
+        ("control logfile xsd.", FILE),
+        ("control live-update -F xsd.", FILE),
+        ("control quota |", ["set", "max", "-h", "--help"]),
+        ("control quota set wat", ["watches"]),
+        ("control quota max |", ["-r"]),
+        ("control quota-soft set |", ["memory"]),
+        ("control quota set nodes |", []),
+        ("control check |", ["-h", "--help"]),
+        # What can be done with domains.
+        ("domain |", ["create", "list", "kill", "introduce"]),
+        ("domain create --n", ["--name"]),
+        ("domain create --name |", []),
+        ("domain create --name k l", []),
         # Nothing behind what takes nothing, or no more.
         ("config keys |", []),
         ("config check a |", []),

@@ -157,6 +157,9 @@ def test_tools_of_another_container_reach_it(
     assert tool("xenstore-write", "/a/b", "1") == ""
     assert tool("xenstore-read", "-p", "/a/b") == "/a/b: 1\n"
     assert tool("xenstore-ls", "-f", "/a") == '/a/b = "1"\n'
+    assert tool("xenstore-control", "print", "hello") == "OK\n"
+    assert tool("xsd", "control", "check") == "OK\n"
+    assert tool("xsd", "domain", "create", "9") == "9 /run/xenstored/socket.dom9\n"
     with Client(str(directory / "socket"), timeout=10) as client:
         assert client.read("/a/b") == b"1"
 

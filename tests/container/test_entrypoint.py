@@ -1,6 +1,7 @@
 """container/entrypoint: what it runs, and as whom."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Final
 import pytest
 
 from tests.support.checks import ran
+from xsd.cli.main import ORIGINALS
 
 ENTRYPOINT: Final = Path(__file__).parents[2] / "container" / "entrypoint"
 SOMEBODY: Final = 12345
@@ -34,6 +36,15 @@ def rundir(programs: Path) -> Path:
     path = programs / "run"
     path.mkdir()
     return path
+
+
+def test_the_image_has_the_names_of_the_original_tools() -> None:
+    """All those by which xsd can be called."""
+    text = (ENTRYPOINT.parents[1] / "Dockerfile").read_text()
+    found = re.search(r"for tool in (.*); do", text)
+
+    assert found
+    assert sorted(found[1].split()) == sorted(ORIGINALS)
 
 
 def entered(programs: Path, *words: str) -> list[str]:

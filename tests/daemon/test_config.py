@@ -89,6 +89,8 @@ FIELDS: list[tuple[str, Config]] = [
     ("log-format json", Config(log_format="json")),
     ("log-level debug", Config(log_level="debug")),
     ("record /var/r", Config(record_file=Path("/var/r"))),
+    ("trace", Config(tracing=True)),
+    ("log-file /var/t", Config(log_file=Path("/var/t"))),
     # As in the C daemon: relative ones below /var/lib/xen/xenstore.
     ("trace-file t", Config(trace_file=Path("/var/lib/xen/xenstore/t"))),
     ("trace-file /var/t", Config(trace_file=Path("/var/t"))),
@@ -132,11 +134,15 @@ def test_an_option_reaches_its_field(options: str, expected: Config) -> None:
             ("entry-nb", number, f"{number!r} {NO_NUMBER}")
             for number in ("", "-1", "+1", " 1", "1x", "0x1", "2147483648")
         ),
-        ("quota", "nodes", "'nodes' is not of the form name=number"),
+        (
+            "quota",
+            "nodes",
+            f"'nodes' is not of the form name=number; names are {QUOTAS}",
+        ),
         ("quota", "cows=1", f"'cows' is not one of {QUOTAS}"),
         ("quota", "nodes=many", f"'many' {NO_NUMBER}"),
         ("quota-soft", "nodes=1", "'nodes' is not one of memory"),
-        ("timeout", "5", "'5' is not of the form name=number"),
+        ("timeout", "5", "'5' is not of the form name=number; names are watch-event"),
         ("timeout", "tea=5", "'tea' is not one of watch-event"),
         ("trace-control", "io", "'o' is not one of obj, io, wrl, acc, tdb"),
         ("trace-control", "=io", "'=io' begins neither with + nor with -"),

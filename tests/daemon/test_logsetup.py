@@ -135,6 +135,54 @@ def test_a_terminal_gets_the_console_format(log_format: str, *, is_json: bool) -
     assert "daemon.serving" in stream.getvalue()
 
 
+def on_a_terminal(event: str, **fields: object) -> str:
+    """What a person is shown of one line."""
+    stream = Terminal()
+    configure(StreamSink(stream))
+    structlog.get_logger().info(event, **fields)
+    return stream.getvalue()
+
+
+def test_a_person_reads_fields_in_the_order_of_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who and what come before why, whatever the alphabet has."""
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    line = on_a_terminal("request.refused", domid=1, errno="EACCES", about=None)
+
+    assert line.endswith(" domid=1 errno=EACCES about=None\n")
+
+
+def test_a_person_reads_values_that_are_escaped_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between quotes only where their end would not be seen."""
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    line = on_a_terminal(
+        "x", path=b"/a\n", reason="it's \x1b", none="", names=["a", "b c"], by={"k": 1}
+    )
+
+    assert line.endswith(
+        r" path=/a\n reason='it\'s \x1b' none='' names=[a, 'b c'] by={k: 1}" + "\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "coloured"), [(None, True), ("", True), ("1", False), ("0", False)]
+)
+def test_no_color_turns_colours_off(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, *, coloured: bool
+) -> None:
+    """Whatever it is set to, unless that is nothing."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if value is not None:
+        monkeypatch.setenv("NO_COLOR", value)
+
+    assert ("\x1b[" in on_a_terminal("daemon.serving", pid=1)) is coloured
+
+
 @pytest.mark.parametrize(("level", "written"), [("error", 2), ("debug", 5)])
 def test_levels_below_the_wanted_one_are_not_written(level: str, written: int) -> None:
     """Debug shows everything."""
@@ -267,15 +315,17 @@ def test_a_syslog_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
     sink.close()
 
 
-def test_the_log_goes_to_the_trace_file_or_to_standard_error(tmp_path: Path) -> None:
-    """In the foreground; a trace file wins always."""
-    path = tmp_path / "trace"
-    traced = open_sink(Config(trace_file=path, foreground=True))
+def test_the_log_goes_to_a_file_or_to_standard_error(tmp_path: Path) -> None:
+    """The latter in the foreground; the trace file has it all."""
+    trace, log = tmp_path / "trace", tmp_path / "log"
+    open_sink(Config(trace_file=trace, log_file=log, foreground=True)).close()
+    assert trace.exists()
+    assert not log.exists()
+    open_sink(Config(log_file=log, foreground=True)).close()
     shown = open_sink(Config(foreground=True))
-    traced.close()
     shown.close()
 
-    assert isinstance(traced, FileSink)
+    assert log.exists()
     assert isinstance(shown, StreamSink)
 
 

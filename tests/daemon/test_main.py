@@ -4,8 +4,10 @@ import asyncio
 import io
 import json
 import os
+import re
 import resource
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +74,58 @@ def test_a_log_file_that_cannot_be_opened_is_done_without(place: Place) -> None:
 
     wait_until(lambda: "log.not_reopened" in kept.read_text(), "it does not say so")
     assert place.answers()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "place_of_log", "traced"),
+    [
+        ("--log-file {file}", "file", False),
+        ("--log-file {file} -T /no/such/directory/trace", "file", False),
+        ("--log-file /no/such/directory/log -T {file}", "file", True),
+        ("", "log", False),
+        ("--trace", "log", True),
+    ],
+)
+def test_only_a_trace_has_what_clients_send(
+    place: Place, words: str, place_of_log: str, *, traced: bool
+) -> None:
+    """Not a log, for there are passwords among it."""
+    process = place.start(*words.format(file=place.path / "file").split())
+
+    with place.client() as dom0:
+        dom0.write("/backend/password", b"s3cret")
+    assert end(process) == 0
+
+    text = (place.path / place_of_log).read_text()
+    assert "daemon.serving" in text
+    assert ("s3cret" in text) is traced
+    assert ("log.not_opened" in text) is words.endswith("-T /no/such/directory/trace")
+
+
+@pytest.mark.slow
+def test_a_reload_begins_a_trace_and_ends_it(place: Place) -> None:
+    """Without a restart, which would cost the store."""
+    settings = place.path / "xsd.toml"
+    settings.write_text("")
+    process = place.start("--config", str(settings))
+    with place.client() as dom0:
+        for number, traced in enumerate(("true", "false"), 1):
+            dom0.write("/t", b"value-%d" % number)
+            settings.write_text(f"[log]\ntracing = {traced}\n")
+            process.send_signal(signal.SIGHUP)
+            wait_until(
+                partial(reloaded, place, number), "the settings are not read again"
+            )
+        dom0.write("/t", b"value-3")
+    assert end(process) == 0
+
+    assert re.findall(r"value-\d", place.log.read_text()) == ["value-2"]
+
+
+def reloaded(place: Place, times: int) -> bool:
+    """Tell whether the daemon has read its settings again so often."""
+    return place.text().count("config.reloaded") == times
 
 
 @pytest.mark.slow

@@ -2,9 +2,11 @@
 
 import pytest
 
+from xsd.daemon.arguments import usage
 from xsd.daemon.config import load
-from xsd.daemon.options import parse
+from xsd.daemon.options import OPTIONS, parse
 from xsd.daemon.settings import Config
+from xsd.store.quota import DEFAULTS
 
 OF_C = (
     "-F /run/x.pid, -N, -T trace, --trace-control=-io, -E6, -S6, -W6, -t6, -A6, -M6,"
@@ -45,3 +47,12 @@ def test_help_and_the_version_can_be_asked_for(word: str) -> None:
     line = parse([word, "--version"])
 
     assert (line.wants_help, line.wants_version, line.settings) == (True, True, ())
+
+
+def test_the_help_names_what_can_be_limited() -> None:
+    """In lines that a terminal holds."""
+    text = usage("xenstored", OPTIONS)
+    about = text.partition("  -Q, --quota <what=n> ")[2].partition("\n  -q, ")[0]
+
+    assert max(map(len, text.splitlines())) <= 80
+    assert {*DEFAULTS} <= set(about.replace(",", "").split())

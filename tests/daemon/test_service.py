@@ -320,18 +320,31 @@ def test_what_an_operator_asked_for_is_written_whatever_the_level() -> None:
     assert line["payload"] == r"/a\n"
 
 
-@pytest.mark.parametrize("is_file", [True, False])
+@pytest.mark.parametrize(
+    ("settings", "begins"),
+    [
+        (set(), False),
+        ({"log_file"}, False),
+        ({"trace_file"}, True),
+        ({"tracing"}, True),
+    ],
+    ids=str,
+)
 @on_uvloop
-async def test_it_is_traced_from_the_start_if_the_log_is_a_file(
-    tmp_path: Path, *, is_file: bool
+async def test_it_is_traced_from_the_start_if_that_is_wanted(
+    tmp_path: Path, settings: set[str], *, begins: bool
 ) -> None:
-    """What the settings say; else once somebody switches it on."""
+    """Wherever the log goes; else once somebody switches it on."""
     trace = tmp_path / "trace"
     config = Config(
         socket=tmp_path / "socket",
         hypervisor="emulated",
         trace_switches=frozenset({"tdb"}),
+        tracing="tracing" in settings,
+        log_file=trace if "log_file" in settings else None,
+        trace_file=trace if "trace_file" in settings else None,
     )
+    is_file = bool(settings - {"tracing"})
     stream = io.StringIO()
     kept = Log(FileSink(trace) if is_file else StreamSink(stream))
 
@@ -352,7 +365,7 @@ async def test_it_is_traced_from_the_start_if_the_log_is_a_file(
     text = trace.read_text() if is_file else stream.getvalue()
     told = [json.loads(line) for line in text.splitlines()]
     changed = [line["path"] for line in told if line["event"] == "tdb.changed"]
-    assert changed == ["/first", "/second"][not is_file :]
+    assert changed == ["/first", "/second"][not begins :]
     assert {line["event"] for line in told} == {"tdb.changed"}
 
 

@@ -67,7 +67,7 @@ def test_the_daemon_understands_the_command_lines_of_the_units() -> None:
         if file.suffix in {".service", ".conf"}:
             for line in filter(None, values(file, "ExecStart")):
                 words = line.replace("$XENSTORED_ARGS", "").split()
-                assert words[0] == "/usr/bin/xenstored"
+                assert words[0] == "/opt/xenstored/bin/xenstored"
                 assert parse(words[1:]).ignored == ()
 
 

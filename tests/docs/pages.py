@@ -52,6 +52,7 @@ NEEDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "root and systemd": ("test-systemd", ("tests/systemd", "systemd")),
     "root and Debian's tools": ("test-deb", ("tests/packages", "packages", "Makefile")),
+    "a fresh Debian": ("test-newcomer", ("tests/newcomer", "Makefile")),
     "minutes": ("test", ("Makefile",)),
 }
 """What a block may need -> the target that runs such things, and its programs."""
@@ -142,6 +143,20 @@ def links_of(page: Path) -> list[str]:
             if isinstance(target, str):
                 found.append(target)
     return found
+
+
+def broken_links_of(page: Path, root: Path) -> list[str]:
+    """Those that lead to no file below a directory, or to no heading of it."""
+    broken = []
+    for link in links_of(page):
+        if link.startswith(("https://", "http://")):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        inside = target.is_file() and target.is_relative_to(root)
+        if not inside or (anchor and anchor not in anchors_of(target)):
+            broken.append(link)
+    return broken
 
 
 def anchors_of(page: Path) -> set[str]:

@@ -10,10 +10,9 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Self, final
-
-import pytest
 
 from tests.conftest import find_program
 from tests.docs.pages import ROOT, Block, Command, commands_of
@@ -22,6 +21,8 @@ from tests.support.daemons import environment
 
 PATIENCE_S: Final = 60.0
 """Most seconds of silence from a command that has not ended."""
+
+_SHELL: Final = ("/bin/bash", "--noprofile", "--norc")
 
 _PROGRAMS: Final = {
     "xsd": "xsd",
@@ -105,9 +106,16 @@ class Terminal:
         seen: What was expected last, as it was printed.
     """
 
-    def __init__(self, scratch: Path, environ: dict[str, str]) -> None:
+    def __init__(
+        self,
+        scratch: Path,
+        environ: dict[str, str],
+        shell: Sequence[str] = _SHELL,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._patience_s = patience_s
         self._shell = subprocess.Popen(
-            ["/bin/bash", "--noprofile", "--norc"],
+            shell,
             cwd=scratch,
             env=environ,
             stdin=subprocess.PIPE,
@@ -151,7 +159,8 @@ class Terminal:
 
     def leave(self, command: str, expected: str) -> None:
         """Type a command that goes on, and wait until it has printed what it should."""
-        self._type(command + "\n")
+        # Its end is that of the terminal, so that nobody waits for what cannot come.
+        self._type(f"{command}\nexit\n")
         self.expect(expected)
 
     def expect(self, expected: str) -> None:
@@ -170,17 +179,34 @@ class Terminal:
     def _receive(self, command: str) -> None:
         data = self._more()
         if not data:
-            pytest.fail(
-                f"{command}: no end, after\n{self._printed.decode()}", pytrace=False
-            )
+            printed = self._printed.decode()
+            raise AssertionError(f"{command}: no end, after\n{printed}")
         self._printed += data
 
     def _more(self) -> bytes:
         """What is printed next; nothing at the end, or after long silence."""
         assert self._shell.stdout is not None
-        if not select.select([self._shell.stdout], [], [], PATIENCE_S)[0]:
+        if not select.select([self._shell.stdout], [], [], self._patience_s)[0]:
             return b""
         return os.read(self._shell.stdout.fileno(), 65536)
+
+
+def type_all(
+    blocks: list[Block],
+    scratch: Path,
+    open_: Callable[[], Terminal],
+    before: Callable[[Block], object] = lambda _: None,
+) -> None:
+    """Type blocks in their order, in one terminal and those that they name."""
+    with contextlib.ExitStack() as held:
+        terminals = {}
+        for block in blocks:
+            for name in (block.noted("in another terminal"), ""):
+                if name is not None and name not in terminals:
+                    terminals[name] = held.enter_context(open_())
+        for block in blocks:
+            before(block)
+            follow(block, scratch, terminals)
 
 
 def follow(block: Block, scratch: Path, terminals: dict[str, Terminal]) -> None:

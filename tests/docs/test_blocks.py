@@ -13,10 +13,10 @@ from tests.docs.pages import FIELDS, NEEDS, PAGES, ROOT, TEXT, Block, Command
 from tests.docs.terminal import (
     Terminal,
     environment_of,
-    follow,
     has_field,
     pattern_of,
     prepare,
+    type_all,
 )
 from tests.support.daemons import start_xsd
 from tests.support.processes import wait_until
@@ -53,13 +53,7 @@ def test_a_page_can_be_typed(page: Path, scratch: Path) -> None:
                 directory.mkdir(exist_ok=True)
                 daemon = held.enter_context(start_xsd(directory))
                 environ["XENSTORED_PATH"] = str(daemon.socket)
-        terminals = {}
-        for block in blocks:
-            for name in (block.noted("in another terminal"), ""):
-                if name is not None and name not in terminals:
-                    terminals[name] = held.enter_context(Terminal(scratch, environ))
-        for block in blocks:
-            follow(block, scratch, terminals)
+        type_all(blocks, scratch, lambda: Terminal(scratch, environ))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -8,6 +8,7 @@ from tests.cli.conftest import Run
 from tests.conftest import NeedProgram
 from tests.support.checks import ran
 from tests.support.generated import ROOT, options_in
+from xsd.cli.control import COMMANDS as CONTROL
 from xsd.cli.main import COMMANDS, ORIGINALS
 from xsd.client.address import default_socket_path
 from xsd.daemon.configfile import DEFAULT_FILE
@@ -76,26 +77,37 @@ def test_each_option_of_a_command_is_in_its_page(xsd: Run, command: str) -> None
     """Those of every command stand before them all."""
     text = plain("xsd.1")
     common, _, commands = text.partition("\n.SH COMMANDS\n")
-    about = re.search(
+    parts = re.findall(
         rf"xsd {command}\b.*?(?=\n\.TP\n\.B[A-Z]* \"?xsd |\n\.SS )", commands, re.DOTALL
     )
-    assert about, command
+    assert parts, command
     for option in options_in(xsd(command, "--help").out.decode()):
-        place = common if option in {"-h", "--help", "-s", "--socket"} else about[0]
-        assert re.search(rf"(?<![\w-]){option}(?![\w-])", place), option
+        everywhere = option in {"-h", "--help", "-s", "--socket"}
+        place = common if everywhere else "\n".join(parts)
+        found = re.search(rf"(?<![\w-]){option}(?![\w-])", place)
+        assert found, f"{option} of {command} is to go into man/xsd.1, by hand"
 
 
 def test_the_options_of_a_command_are_found(xsd: Run) -> None:
     """So that the test before looks for something."""
     found = options_in(xsd("tree", "--help").out.decode())
-    assert found >= {"-h", "--socket", "-s", "-p", "-d", "--depth", "--ascii"}
+    assert {*found} >= {"-h", "--socket", "-s", "-p", "-d", "--depth", "--ascii"}
+    assert found["-d"]
+    assert not found["--ascii"]
+    text = "about -x\n\n  -0, --null            -y is not\n  --x-3 N\n"
+    assert options_in(text) == {"-0": False, "--null": False, "--x-3": True}
 
 
 def test_every_other_command_and_name_is_in_the_page() -> None:
     """`xsd serve`, what can be asked about the configuration, and links."""
     text = plain("xsd.1")
-    for words in ("serve", *(f"config {word}" for word in CONFIG_COMMANDS)):
-        assert re.search(rf'^\.BR? "?xsd {words}\b', text, re.MULTILINE), words
+    commands = [
+        *(f"config {word}" for word in CONFIG_COMMANDS),
+        *(f"domain {word}" for word in ("create", "list", "kill", "introduce")),
+        *(f"control {word}" for word in CONTROL),
+    ]
+    for words in ("serve", *commands):
+        assert re.search(rf'^\.B[RI]? "?xsd {words}\b', text, re.MULTILINE), words
     for name in ORIGINALS:
         assert re.search(rf"^\.BR? xenstore-{name}\b", text, re.MULTILINE), name
 

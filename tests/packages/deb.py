@@ -14,13 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, final
 
-from tests.docs.pages import blocks_of, commands_of
+from tests.docs.pages import ROOT, blocks_of, broken_links_of, commands_of
+from tests.docs.terminal import Terminal, type_all
 from tests.packages.root import NEEDED, Root, fresh_root
 from tests.support.checks import children_of, lacks, passes, verdict
 from tests.support.processes import wait_until
 from xsd import __version__
 
-PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "packages.md"
+PAGE: Final = ROOT / "docs" / "packages.md"
+NOTE: Final = "needs root and Debian's tools: make test-deb"
+REPLACING: Final = ROOT / "docs" / "replacing.md"
 UNITS: Final = ("xenstored.service", "xenstored.socket")
 NEIGHBOURS: Final = ("xenstore-utils", "xen-utils-4.17", "xen-utils-common")
 _STOP_MAX_S: Final = 60
@@ -133,6 +136,31 @@ def background(package: Package) -> str:
     return said.split("\n")[1]
 
 
+def replacing(package: Package) -> str:
+    """What docs/replacing.md has typed on the host prints what it says."""
+    root = package.root
+    blocks = [each for each in blocks_of(REPLACING) if not each.is_needy]
+    environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+
+    def opened() -> Terminal:
+        terminal = Terminal(root.path, environ, [*root.enter(), "/bin/bash"])
+        terminal.run("cd /root")
+        return terminal
+
+    type_all(blocks, root.path / "root", opened)
+    return f"{len(blocks)} blocks"
+
+
+def pages(package: Package) -> str:
+    """Links in what is installed lead to what is installed."""
+    folder = package.root.path / "usr" / "share" / "doc" / "xsd"
+    found = sorted(folder.rglob("*.md"))
+    assert folder / "docs" / "replacing.md" in found
+    broken = [link for page in found for link in broken_links_of(page, folder)]
+    assert broken == []
+    return f"{len(found)} pages"
+
+
 def completion(package: Package) -> str:
     """bash finds it by the command's name, and it offers something."""
     folder = "/usr/share/bash-completion/completions"
@@ -206,7 +234,7 @@ def units(package: Package) -> str:
 
 def commands(number: int) -> str:
     """What a block of the page says: 0 makes it the host's own, 1 undoes that."""
-    _build, *blocks = [each for each in blocks_of(PAGE) if each.language == "console"]
+    _build, *blocks = [each for each in blocks_of(PAGE) if each.note == NOTE]
     return "\n".join([each.text for each in commands_of(blocks[number])])
 
 
@@ -281,7 +309,8 @@ def purged_after_all(package: Package) -> str:
 
 
 ALONE: Final = (
-    *(dependencies, installation, programs, service, background, completion, purge),
+    *(dependencies, installation, programs, service, background, replacing, pages),
+    *(completion, purge),
 )
 BESIDE_XEN: Final = (neighbours, debian_tools, manual)
 BOOTED: Final = (units, boot, switch, upgrade, removal)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import broken_links_of, links_of
+
 ROOT = Path(__file__).resolve().parents[2]
 DEB = ROOT / "packages" / "deb"
 ENTRIES = {"xsd": "xsd", "xsd-xenstored": "xenstored"}
@@ -46,7 +48,18 @@ def test_the_package_has_every_unit_and_page() -> None:
         assert re.fullmatch(r".+\.[158]", page.name)
 
 
-def test_links_of_the_package_are_the_names_that_xsd_goes_by() -> None:
+def test_links_of_the_packages_pages_lead_somewhere(tmp_path: Path) -> None:
+    """To what the package has; what only the sources have is not linked."""
+    folder = tmp_path / "doc"
+    subprocess.run([DEB / "install-docs", folder], check=True)
+    pages = sorted(folder.rglob("*.md"))
+    assert folder / "docs" / "index.md" in pages
+    assert any(links_of(page) for page in pages)
+    broken = {page.name: broken_links_of(page, folder) for page in pages}
+    assert {name: links for name, links in broken.items() if links} == {}
+
+
+def test_names_of_the_package_are_the_names_that_xsd_goes_by() -> None:
     """One for each of the xenstore-* tools that it stands in for."""
     script = (ROOT / "packages" / "build-deb").read_text()
     main = importlib.import_module("xsd.cli.main")

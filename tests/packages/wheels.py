@@ -14,10 +14,12 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
+from tests.docs.pages import ROOT, blocks_of
+from tests.docs.terminal import Terminal, environment_of, type_all
 from tests.support.checks import passes, ran, verdict
 from xsd import __version__
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+REPLACING: Final = ROOT / "docs" / "replacing.md"
 
 
 def sources() -> set[str]:
@@ -137,6 +139,20 @@ def serves(wheel: zipfile.ZipFile, _info: str) -> str:
     return f"health: {health}"
 
 
+def is_typed_by_its_link(wheel: zipfile.ZipFile, _info: str) -> str:
+    """As docs/packages.md has it, `xsd` is a link; docs/replacing.md is typed so."""
+    with tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name:
+        folder = Path(name)
+        bin_ = installed(wheel, folder)
+        links = folder / "bin"
+        links.mkdir()
+        (links / "xsd").symlink_to(bin_ / "xsd")
+        environ = {**environment_of(folder), "PATH": f"{links}:/usr/bin:/bin"}
+        blocks = [each for each in blocks_of(REPLACING) if not each.is_needy]
+        type_all(blocks, folder, lambda: Terminal(folder, environ))
+    return f"{len(blocks)} blocks"
+
+
 def daemon(bin_: Path) -> list[str]:
     return [str(bin_ / "xenstored"), "--config", "/dev/null"]
 
@@ -147,7 +163,10 @@ def run(words: list[str]) -> str:
     return done.stdout
 
 
-CHECKS: Final = (holds, describes_itself, is_for, leaves_other_names_alone, serves)
+CHECKS: Final = (
+    *(holds, describes_itself, is_for, leaves_other_names_alone, serves),
+    is_typed_by_its_link,
+)
 
 
 def main() -> int:

@@ -4,17 +4,24 @@ The manual pages, the completion and docs/configuration.md have such parts betwe
 comments. They are part of the tree, and the tests compare them with the tables.
 """
 
+import contextlib
+import io
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from xsd.cli.control import COMMANDS as CONTROL
+from xsd.cli.main import COMMANDS
+from xsd.cli.main import main as xsd
 from xsd.daemon.arguments import Option
 from xsd.daemon.options import OPTIONS
 from xsd.daemon.setting import Choices, File, Setting
 from xsd.daemon.settings import ROWS, SECTIONS, SETTINGS
+from xsd.engine.tracing import SWITCHES
+from xsd.store import quota
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -31,10 +38,21 @@ def roff(text: str) -> str:
     return "\\&" + text if text.startswith((".", "'")) else text
 
 
-def options_in(text: str) -> set[str]:
-    """Return the options that a help text explains."""
-    lines = re.findall(r"^  (-.*?)(?:  .*)?$", text, re.MULTILINE)
-    return set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", "\n".join(lines)))
+def options_in(text: str) -> dict[str, bool]:
+    """Return the options that a help text explains, and whether they take a value."""
+    found = {}
+    for line in re.findall(r"^  (-.*?)(?:  .*)?$", text, re.MULTILINE):
+        for option in re.findall(r"(?<![\w-])--?\w[\w-]*", line):
+            found[option] = bool(re.search(r"[ =][A-Z]", line))
+    return found
+
+
+def help_of(command: str) -> str:
+    """Return what a command of xsd prints for `--help`."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        xsd([command, "--help"])
+    return printed.getvalue()
 
 
 def sentence(text: str) -> str:
@@ -104,32 +122,56 @@ def row(setting: Setting) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def wrapped(text: str, before: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        88,
+        initial_indent=before,
+        subsequent_indent=before + "    ",
+        break_on_hyphens=False,
+    )
+
+
 def completion() -> Iterator[str]:
     known = [option for option in OPTIONS if not option.gone]
     words = " ".join(name for option in known for name in names(option))
-    yield "# Options as for compgen."
-    yield from textwrap.wrap(
-        f'_xsd_serve_options="{words}"',
-        88,
-        subsequent_indent="    ",
-        break_on_hyphens=False,
-    )
+    yield "# Words as for compgen."
+    yield from wrapped(f'_xsd_serve_options="{words}"')
+    yield from _commands()
     yield ""
     yield "# After an option of the daemon that takes a value: offers those, returns 0."
     yield "_xsd_serve_value() {"
     yield "    case $prev in"
     for option in known:
         if option.value:
-            yield from textwrap.wrap(
-                f"{' | '.join(names(option))}) {offer(option)};;",
-                88,
-                initial_indent="        ",
-                subsequent_indent="            ",
-                break_on_hyphens=False,
-            )
+            text = f"{' | '.join(names(option))}) {offer(option)};;"
+            yield from wrapped(text, "        ")
     yield "        *) return 1 ;;"
     yield "    esac"
     yield "}"
+
+
+def _commands() -> Iterator[str]:
+    """What the commands of `xsd` take; between blanks, to be looked for."""
+    options = {name: options_in(help_of(name)) for name in COMMANDS if name != "serve"}
+    lists: dict[str, Iterable[str]] = {
+        "commands": COMMANDS,
+        "control_commands": CONTROL,
+        "switches": [f"{{+,-}}{name}" for name in SWITCHES],
+        "quotas": quota.DEFAULTS,
+        "soft_quotas": quota.SOFT_DEFAULTS,
+    }
+    for name, words in lists.items():
+        yield from wrapped(f'_xsd_{name}="{" ".join(words)}"')
+    yield "# Those of the clients that take a value."
+    valued = {
+        name for each in options.values() for name, is_so in each.items() if is_so
+    }
+    yield from wrapped(f'_xsd_valued=" {" ".join(sorted(valued))} "')
+    yield "declare -gA _xsd_options=("
+    for name, each in options.items():
+        yield from wrapped(f'[{name}]="{" ".join(each)}"', "    ")
+    yield ")"
 
 
 def offer(option: Option) -> str:
@@ -161,6 +203,7 @@ FILES: Final[dict[str, Callable[[], Iterator[str]]]] = {
 
 
 def renewed(name: str) -> str:
+    """Return a file as it is to be."""
     made = "".join(f"{line}\n" for line in FILES[name]())
     text, count = _PART.subn(lambda found: found[1] + made, (ROOT / name).read_text())
     assert count == 1, name

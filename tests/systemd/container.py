@@ -17,7 +17,7 @@ from tests.support.processes import wait_until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 UNITS: Final = ROOT / "systemd"
-SHIPPED_PROGRAM: Final = "/usr/bin/xenstored"
+SHIPPED_PROGRAM: Final = "/opt/xenstored/bin/xenstored"
 PROGRAM: Final = "/opt/xsd/bin/xenstored"
 """Where the container has the daemon: its /usr is the host's and cannot be changed."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from xsd.cli.common import CommandError, CommandParser
+from xsd.daemon.advice import advice
 from xsd.daemon.arguments import UsageError
 from xsd.daemon.config import BY_DEFAULT, ConfigError, Origin, Settings, gather
 from xsd.daemon.configfile import DEFAULT_FILE, ConfigFileError, read_file
@@ -17,7 +18,8 @@ from xsd.daemon.settings import SECTIONS, SETTINGS
 
 _EXAMPLES: Final = f"""
 commands:
-  check [FILE]            print every mistake of a file; status 2 if there is one
+  check [FILE]            print every mistake of a file; status 2 if there is one; warn
+                          of settings without effect or that contradict each other
   show [OPTION ...]       print all settings and where each comes from; options are
                           those of the daemon
   keys                    print what can be set
@@ -52,11 +54,13 @@ def _check(words: Sequence[str]) -> int:
     try:
         found = read_file(origin.path, optional=not origin.named)
         # What the environment says is no mistake of the file's, nor its remedy.
-        gather(origin.path, found or {}, {}, [])
+        settings = gather(origin.path, found or {}, {}, [])
     except ConfigFileError as error:
         return _wrong(error.problems)
     state = "has no mistakes" if found is not None else "is not there, nor needed"
-    print(f"{origin.path} {state}")
+    print(f"{origin.path} {state}", flush=True)
+    warnings = advice(settings.config())
+    _complain(f"{origin.path}: {key}: {text}" for key, text in warnings)
     return 0
 
 

@@ -27,6 +27,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "rm": ("xsd.cli.nodes:rm", "remove nodes and all below them"),
     "chmod": ("xsd.cli.chmod:chmod", "set permissions"),
     "watch": ("xsd.cli.watch:watch", "print the path of each change"),
+    "control": ("xsd.cli.control:control", "give the daemon a command"),
+    "domain": ("xsd.cli.domain:domain", "make and end domains where there is no Xen"),
     "health": ("xsd.cli.health:health", "tell whether the daemon does its work"),
     "tape": ("xsd.cli.tape:tape", "show or replay what the daemon has recorded"),
 }
@@ -39,7 +41,9 @@ examples:
   xsd read --help                          more about one command
 """
 
-ORIGINALS: Final = ("read", "write", "list", "ls", "exists", "rm", "chmod", "watch")
+ORIGINALS: Final = (
+    *("read", "write", "list", "ls", "exists", "rm", "chmod", "watch", "control"),
+)
 """Commands that also go by the name `xenstore-COMMAND`, as through a link to `xsd`."""
 
 INTERRUPTED: Final = 130

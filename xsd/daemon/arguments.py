@@ -7,7 +7,11 @@ process, cannot be used.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import final
+from textwrap import wrap
+from typing import Final, final
+
+HELP_COLUMNS: Final = 80
+"""Columns of the text for `--help`."""
 
 
 class UsageError(Exception):
@@ -157,11 +161,14 @@ class _Scanner:
 
 
 def usage(program: str, options: Sequence[Option]) -> str:
-    """Return the text for `--help`: one line per option that still has a meaning."""
+    """Return the text for `--help`: a line or more for each option with a meaning."""
     lines = [f"Usage: {program} [option]...", ""]
     for option in options:
         if not option.gone:
             letter = f"-{option.letters[0]}," if option.letters else "   "
             value = f" <{option.value}>" if option.value else ""
-            lines.append(f"  {letter} --{option.name + value:<23} {option.text}")
+            head = f"  {letter} --{option.name + value:<23} "
+            # Words of options may have dashes in them.
+            text = wrap(option.text, HELP_COLUMNS - len(head), break_on_hyphens=False)
+            lines.append(head + f"\n{' ' * len(head)}".join(text))
     return "\n".join(lines) + "\n"

@@ -201,7 +201,9 @@ def _given(name: str, text: str, settings: Settings) -> tuple[Setting, Value]:
     if "" not in words:
         word, equals, number = text.partition("=")
         if not equals:
-            raise ConfigError(name, f"{text!r} is not of the form name=number")
+            known = ", ".join(words)
+            reason = f"{text!r} is not of the form name=number; names are {known}"
+            raise ConfigError(name, reason)
         try:
             one_of(word, tuple(words))
         except ValueError as error:

@@ -29,6 +29,9 @@ from xsd.daemon.settings import Config
 FILE_MODE: Final = 0o600
 """Of each file that the daemon makes: what clients send may be secret."""
 
+_NEEDS_QUOTES: Final = frozenset(" ='\"[]{},")
+"""What else could be taken for the end of a text in a line for people."""
+
 
 class Sink(ABC):
     """Where lines go. A sink that cannot write loses lines, it never raises."""
@@ -219,18 +222,15 @@ class SyslogSink(Sink):
 
 
 def open_sink(config: Config) -> Sink:
-    """Return where the log goes: the trace file, else standard error, else syslog.
+    """Return where the log goes: the trace file, else the log file, else elsewhere.
 
     Raises:
-        OSError: If the trace file cannot be opened.
+        OSError: If the file cannot be opened.
     """
-    if config.trace_file is not None:
-        return FileSink(config.trace_file)
-    return standard_sink(config)
-
-
-def standard_sink(config: Config) -> Sink:
-    """Return where the log goes without a trace file."""
+    path = config.trace_file or config.log_file
+    if path is not None:
+        return FileSink(path)
+    # Elsewhere is a terminal or what reads standard error, in the background syslog.
     return StreamSink(sys.stderr) if config.foreground else SyslogSink()
 
 
@@ -256,9 +256,15 @@ def configure(sink: Sink, *, log_format: str = "auto", log_level: str = "info") 
 
 
 def _renderer(log_format: str, *, is_terminal: bool) -> Processor:
-    if log_format == "console" or (log_format == "auto" and is_terminal):
-        return ConsoleRenderer(colors=is_terminal, exception_formatter=plain_traceback)
-    return JSONRenderer()
+    if log_format == "json" or (log_format == "auto" and not is_terminal):
+        return JSONRenderer()
+    console = ConsoleRenderer(
+        # By https://no-color.org an empty variable asks for nothing.
+        colors=is_terminal and not os.environ.get("NO_COLOR"),
+        exception_formatter=plain_traceback,
+        sort_keys=False,
+    )
+    return lambda logger, name, event: console(logger, name, _shown(event))
 
 
 @final
@@ -312,6 +318,42 @@ def _escaped(value: object) -> object:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_escaped(item) for item in value]
     return printable(str(value))
+
+
+@final
+class _Shown:
+    """A value of a line for people, which the renderer prints as it stands."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _shown(event: EventDict) -> EventDict:
+    """Put texts between quotes where their end would not be seen.
+
+    They are escaped already: once more, and nobody could copy a path out of the log.
+    """
+    plain = {"event", "level", "timestamp", "exception"}
+    return {
+        key: value if key in plain else _quoted(value) for key, value in event.items()
+    }
+
+
+def _quoted(value: object) -> object:
+    if isinstance(value, str):
+        if value and not _NEEDS_QUOTES.intersection(value):
+            return _Shown(value)
+        return _Shown("'{}'".format(value.replace("'", "\\'")))
+    if isinstance(value, dict):
+        return {_quoted(key): _quoted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_quoted(item) for item in value]
+    return value
 
 
 def _traceback(text: object) -> str:

@@ -19,15 +19,16 @@ import uvloop
 from xsd import __version__
 from xsd.daemon import collector
 from xsd.daemon.activation import ActivationError, Adopted, Passed, choose
+from xsd.daemon.advice import without_effect
 from xsd.daemon.config import Settings
 from xsd.daemon.daemonize import EXIT_FAILED, StartError
 from xsd.daemon.logbook import Log
-from xsd.daemon.logsetup import open_sink, standard_sink
+from xsd.daemon.logsetup import open_sink
 from xsd.daemon.notify import notify
 from xsd.daemon.pidfile import PidFile, PidFileHeldError
 from xsd.daemon.reload import Reloader
 from xsd.daemon.service import Service, log_notice
-from xsd.daemon.settings import ROWS, Config
+from xsd.daemon.settings import Config
 from xsd.daemon.signals import Signals
 from xsd.daemon.watchdog import watchdog_period_s
 from xsd.engine import Notice
@@ -69,7 +70,7 @@ def run(
     """
     with ExitStack() as held:
         config, adopted = _adopted(config, passed, held)
-        kept = _started(config, held)
+        config, kept = _started(config, held)
         settings = settings or Settings()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -97,8 +98,12 @@ def _adopted(
     return config, adopted
 
 
-def _started(config: Config, held: ExitStack) -> Log:
-    """Take what the process needs before its loop, to be given back by `held`."""
+def _started(config: Config, held: ExitStack) -> tuple[Config, Log]:
+    """Take what the process needs before its loop, to be given back by `held`.
+
+    Returns:
+        The settings without files that cannot be had, and the log.
+    """
     try:
         config.socket.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         if config.pid_file is not None:
@@ -108,21 +113,34 @@ def _started(config: Config, held: ExitStack) -> Log:
         raise StartError(str(error), code=0) from error
     except OSError as error:
         raise StartError(f"cannot start: {_reason(error)}") from error
-    missing = ""
-    try:
-        sink = open_sink(config)
-    except OSError as error:
-        # As in the C daemon: a host can do without this file, but not without us.
-        missing = _reason(error)
-        sink = standard_sink(config)
-    kept = Log(sink, log_format=config.log_format, log_level=config.log_level)
+    config, kept = _begin_log(config)
     held.callback(kept.close)
-    if missing:
-        log.warning("log.not_opened", reason=missing)
     # A client that goes away while it is written to is no reason to die.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     raise_descriptor_limit()
-    return kept
+    return config, kept
+
+
+def _begin_log(config: Config) -> tuple[Config, Log]:
+    """Log to the first place that can be had.
+
+    As in the C daemon: a host can do without such a file, but not without us. It is
+    not traced into another file then, for which secrets may not be meant.
+    """
+    missing = []
+    while True:
+        try:
+            sink = open_sink(config)
+            break
+        except OSError as error:
+            missing.append(_reason(error))
+            if config.trace_file is None:
+                config = replace(config, log_file=None)
+            config = replace(config, trace_file=None)
+    kept = Log(sink, log_format=config.log_format, log_level=config.log_level)
+    for reason in missing:
+        log.warning("log.not_opened", reason=reason)
+    return config, kept
 
 
 def _reason(error: OSError) -> str:
@@ -213,10 +231,9 @@ def raise_descriptor_limit() -> None:
 
 
 def _warn_of_idle_settings(config: Config) -> None:
-    for row in ROWS.values():
+    for row in without_effect(config):
         value = getattr(config, row.field)
-        if row.idle and value != row.default:
-            log.warning("setting.without_effect", setting=row.field, value=value)
+        log.warning("setting.without_effect", setting=row.field, value=value)
 
 
 def _reopen(kept: Log) -> None:

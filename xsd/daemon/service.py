@@ -86,10 +86,10 @@ class Service:
             raise
 
     def keep_log(self, kept: Logbook) -> None:
-        """Have CONTROL change the log, and trace at once if it is a file, as C does."""
+        """Have CONTROL change the log, and trace at once if that is wanted."""
         engine = self._engine
         engine.keep_log(kept)
-        engine.trace(self._config.trace_switches, on=kept.is_file)
+        engine.trace(self._config.trace_switches, on=self._config.traces)
 
     def stop(self) -> None:
         """End all clients and give everything back but what is in the store."""
@@ -128,6 +128,9 @@ class Service:
                     self._engine.expire_events_after(value * 1000)
                 case ["log", "trace"] if isinstance(value, frozenset):
                     self._engine.trace(value)
+                case ["log", "tracing"]:
+                    traced = self._config.trace_file is not None
+                    self._engine.trace(on=value is True or traced)
                 case ["log", _]:
                     pass  # not the service's
                 case _:

@@ -40,9 +40,11 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 _DOMID: Final = Number("domain id", DOMID_FIRST_RESERVED - 1)
 
-_HARD: Final = Option("quota", "Q", "what=n", "any quota by name; 0 is no limit", 19)
+_HARD: Final = Option(
+    "quota", "Q", "what=n", f"0 is no limit; what: {', '.join(quota.DEFAULTS)}", 21
+)
 _SOFT: Final = Option(
-    "quota-soft", "q", "what=n", f"warn above n; what: {quota.MEMORY}", 20
+    "quota-soft", "q", "what=n", f"warn above n; what: {quota.MEMORY}", 22
 )
 
 
@@ -122,7 +124,7 @@ class Config:
         0,
         "The control domain, which has all rights and owns the root.",
         Option(
-            "master-domid", "", "n", "the control domain, if it is not domain 0", 24
+            "master-domid", "", "n", "the control domain, if it is not domain 0", 26
         ),
     )
     control_event_channel: int | None = setting(
@@ -130,7 +132,7 @@ class Config:
         Number("port"),
         None,
         "Event channel of the control domain.",
-        Option("event", "", "n", "event channel of the control domain", 23),
+        Option("event", "", "n", "event channel of the control domain", 25),
         idle=True,
     )
     privileged_domid: int = setting(
@@ -138,7 +140,7 @@ class Config:
         _DOMID,
         0,
         "A second domain that has all rights; 0 is none.",
-        Option("priv-domid", "", "n", "a second domain with all rights", 25),
+        Option("priv-domid", "", "n", "a second domain with all rights", 27),
         idle=True,
     )
     keep_orphans: bool = setting(
@@ -147,7 +149,7 @@ class Config:
         False,
         "Keep the nodes of domains that are gone; this is unsafe.",
         Option(
-            "keep-orphans", "K", "", "keep nodes of domains that are gone (unsafe)", 22
+            "keep-orphans", "K", "", "keep nodes of domains that are gone (unsafe)", 24
         ),
         live=True,
     )
@@ -167,30 +169,39 @@ class Config:
         Option("log-format", "", "format", _or(LOG_FORMATS), 9),
         live=True,
     )
-    trace_file: Path | None = setting(
+    log_file: Path | None = setting(
         "log.file",
-        File("file", TRACE_DIRECTORY),
+        File("log"),
         None,
         "Where the log goes instead of standard error or syslog; SIGHUP reopens it.",
-        Option(
-            "trace-file",
-            "T",
-            "file",
-            "log and trace to this file; SIGHUP opens it anew",
-            11,
-        ),
+        Option("log-file", "", "file", "log to this file; SIGHUP opens it anew", 10),
+    )
+    trace_file: Path | None = setting(
+        "log.trace-file",
+        File("trace", TRACE_DIRECTORY),
+        None,
+        "Where the log goes, and traces with it, instead of to log.file.",
+        Option("trace-file", "T", "file", "log to this file, and trace", 12),
+    )
+    tracing: bool = setting(
+        "log.tracing",
+        Switch(),
+        False,
+        "Trace from the start, wherever the log goes; what clients send may be secret.",
+        Option("trace", "", "", "trace from the start, wherever the log goes", 13),
+        live=True,
     )
     trace_switches: frozenset[str] = setting(
         "log.trace",
         Choices(*SWITCHES),
         DEFAULT_SWITCHES,
-        "What is traced in the log, once tracing is on (by CONTROL, or by a file).",
+        "What is traced in the log, once tracing is on.",
         Option(
             "trace-control",
             "",
             "switch",
             f"+what or -what of {', '.join(SWITCHES)}",
-            12,
+            14,
         ),
         live=True,
     )
@@ -199,19 +210,19 @@ class Config:
         File("record"),
         None,
         "Where all that changes the state is recorded, for debugging.",
-        Option("record", "", "file", "record what comes in, for debugging", 10),
+        Option("record", "", "file", "record what comes in, for debugging", 11),
     )
     quota_nodes: int = _quota(
         quota.NODES,
         "nodes",
         "Nodes that a domain may own.",
-        Option("entry-nb", "E", "n", "quota: nodes of a domain", 13),
+        Option("entry-nb", "E", "n", "quota: nodes of a domain", 15),
     )
     quota_watches: int = _quota(
         quota.WATCHES,
         "watches",
         "Watches that a domain may have.",
-        Option("watch-nb", "W", "n", "quota: watches of a domain", 15),
+        Option("watch-nb", "W", "n", "quota: watches of a domain", 17),
     )
     quota_outstanding: int = _quota(
         quota.OUTSTANDING,
@@ -225,7 +236,7 @@ class Config:
         quota.TRANSACTIONS,
         "transactions",
         "Transactions that a domain may have open at a time.",
-        Option("transaction", "t", "n", "quota: open transactions of a domain", 16),
+        Option("transaction", "t", "n", "quota: open transactions of a domain", 18),
     )
     quota_transaction_nodes: int = _quota(
         quota.TRANSACTION_NODES, "nodes", "Nodes that one transaction may depend on."
@@ -234,7 +245,7 @@ class Config:
         quota.NODE_PERMISSIONS,
         "entries",
         "Entries that the permissions of a node may have.",
-        Option("perm-nb", "A", "n", "quota: permissions of a node", 17),
+        Option("perm-nb", "A", "n", "quota: permissions of a node", 19),
     )
     # Only this option of C's is cut, `--quota` is not. C's help text calls the quota
     # path-length, its table path-max: both are in use.
@@ -243,7 +254,7 @@ class Config:
         "bytes",
         "Length of a path, without the domain's own part of it.",
         Option(
-            "path-max", "M", "n", f"quota: bytes of a path, at most {REL_PATH_MAX}", 18
+            "path-max", "M", "n", f"quota: bytes of a path, at most {REL_PATH_MAX}", 20
         ),
         most=REL_PATH_MAX,
         also="path-length",
@@ -252,7 +263,7 @@ class Config:
         quota.NODE_SIZE,
         "bytes",
         "Size of a node: its value, its permissions and the names of its children.",
-        Option("entry-size", "S", "n", "quota: bytes of a node", 14),
+        Option("entry-size", "S", "n", "quota: bytes of a node", 16),
     )
     soft_memory: int = setting(
         f"quota.soft.{quota.MEMORY}",
@@ -268,7 +279,7 @@ class Config:
         20,
         "How long a watch event may wait for a guest to fetch it; 0 is for ever.",
         Given(
-            Option("timeout", "w", "what=s", "wait s seconds; what: watch-event", 21),
+            Option("timeout", "w", "what=s", "wait s seconds; what: watch-event", 23),
             "watch-event",
         ),
         live=True,
@@ -279,10 +290,15 @@ class Config:
         False,
         "State is taken over from the process before; only a daemon says so.",
         Option(
-            "live-update", "U", "", "take over the state of an update (internal)", 26
+            "live-update", "U", "", "take over the state of an update (internal)", 28
         ),
         idle=True,
     )
+
+    @property
+    def traces(self) -> bool:
+        """Whether it is traced from the start."""
+        return self.tracing or self.trace_file is not None
 
     @property
     def limits(self) -> dict[str, int]:

@@ -73,14 +73,17 @@ class Engine:
         """Have operators change where the log goes, and write reports."""
         self.core.logbook = logbook
 
-    def trace(self, switches: Iterable[str], *, on: bool | None = None) -> None:
+    def trace(
+        self, switches: Iterable[str] | None = None, *, on: bool | None = None
+    ) -> None:
         """Have things traced, as CONTROL log does.
 
         Args:
-            switches: Some of `tracing.SWITCHES`: what is traced.
+            switches: Some of `tracing.SWITCHES`: what is traced; None leaves that.
             on: Whether it is already, or once it is switched on; None leaves that.
         """
         state = self.core.tracing
+        switches = state.switches if switches is None else switches
         on = state.on if on is None else on
         self.core.set_tracing(on=on, switches=set(switches))
 

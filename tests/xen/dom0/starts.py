@@ -64,7 +64,7 @@ def start_console_daemon() -> None:
 
 
 def install() -> None:
-    """Install the daemon as docs/operations.md says, but without a network."""
+    """Install the daemon as docs/packages.md says, but without a network."""
     run("python3", "-m", "venv", PLACE)
     pip = ("install", "--no-index", "--find-links", WHEELS, "xenstored")
     # Where the runner finds it, it counts as installed for pip.
@@ -110,7 +110,7 @@ def back_by_debian() -> None:
 def _switch() -> None:
     install()
     with DEBIAN.open("a", encoding="ascii") as settings:
-        settings.write(f'XENSTORED={PROGRAM}\nXENSTORED_ARGS="--trace-file {TRACE}"\n')
+        settings.write(f'XENSTORED={PROGRAM}\nXENSTORED_ARGS="--log-file {TRACE}"\n')
 
 
 def _run_init_script() -> None:
