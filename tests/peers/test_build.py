@@ -24,7 +24,8 @@ print(build.library())
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A place without a library."""
+    """A place without a library, where one can be made."""
+    build.library()
     monkeypatch.setattr(build, "PLACE", tmp_path / "build")
     build._compiled.cache_clear()
     yield tmp_path / "build"

@@ -40,6 +40,7 @@ def test_a_daemon_runs_in_the_foreground(
 @pytest.mark.slow
 def test_any_program_runs_where_xen_is_pretended(directory: Path) -> None:
     """It finds Xen's libraries by their names, also where none is installed."""
+    name = library().name
     load = (
         "import ctypes; ctypes.CDLL('libxenevtchn.so.1');"
         "maps = open('/proc/self/maps');"
@@ -52,7 +53,7 @@ def test_any_program_runs_where_xen_is_pretended(directory: Path) -> None:
         text=True,
     )
 
-    assert printed == f"{{'{library().name}\\n'}}\n"
+    assert printed == f"{{'{name}\\n'}}\n"
     assert (directory / "shim" / "ring-0").stat().st_size == 4096
 
 
