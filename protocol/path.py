@@ -48,25 +48,16 @@ def parse_path(
             length when domain ids get longer (XSA-323); 0 is no limit.
 
     Raises:
-        XenStoreError: EINVAL for a special name where none may stand or too long
-            a path; for others than special names also if the path is empty, has a
-            character outside ``A-Za-z0-9-/_@`` or an empty part (``//`` or a
-            ``/`` at the end, XSA-481).
+        XenStoreError: EINVAL if the path is empty or too long, has a character outside
+            ``A-Za-z0-9-/_@`` or an empty part (``//`` or a ``/`` at the end,
+            XSA-481), and for a special name where none may stand.
     """
     first = raw[:1]
-    if first == b"@" and special:
-        # Anything may be watched under such a name; C does not look at the rest.
-        if 0 < limit < len(raw):
-            raise XenStoreError(Errno.EINVAL, f"path longer than {limit} bytes", raw)
-        return tuple(raw.split(b"/"))
-    if not raw or first == b"@" or raw.translate(None, _ALLOWED):
+    if not raw or raw.translate(None, _ALLOWED) or (first == b"@" and not special):
         raise XenStoreError(Errno.EINVAL, "not a path", raw)
-    if first == b"/":
-        if raw == b"/":
-            return ROOT
-        full = raw
-    else:
-        full = home + b"/" + raw
+    if raw == b"/":
+        return ROOT
+    full = raw if first in (b"/", b"@") else home + b"/" + raw
     if b"//" in full or full[-1:] == b"/":
         raise XenStoreError(Errno.EINVAL, "empty part in path", raw)
     if limit and len(full) > limit and _counted_length(full) > limit:

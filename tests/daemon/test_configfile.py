@@ -124,7 +124,7 @@ log.keep-orphans: no such key; did you mean domains.keep-orphans?
 log.level: "loud" is not one of "debug", "info", "warning", "error"
 log.fiel: no such key; did you mean log.file?
 domains.rhubarb: no such key; [domains] has hypervisor, control,\
- control-event-channel, privileged, keep-orphans
+ control-event-channel, own, keep-orphans
 qouta: no such section; did you mean [quota]?
 radish: no such section; {SECTIONS}
 quota.node: no such key; did you mean quota.nodes?

@@ -339,7 +339,7 @@ def test_it_stays_in_the_foreground_with_all_standard_streams_closed(
 def test_the_command_line_of_the_c_daemon_is_understood(place: Place) -> None:
     """Every option of its, of older versions' and of none: it warns, and serves."""
     limits = "-E 11 -S 12 -W 13 -t 14 -A 15 -M 16 -Q outstanding=17 -q memory=18"
-    others = "-w watch-event=19 -K --event 20 --master-domid 0 --priv-domid 3"
+    others = "-w watch-event=19 -K --event 20 --master-domid 0 --priv-domid 0"
     gone = "-D -P -R -V -I off -L --no-domain-init --internal-db=off"
     unknown = "--new-option --other=1 -z 5 -Zx --unheard of"
     words = f"{limits} {others} {gone} {unknown} -T {place.log} --trace-control=+io"
@@ -364,5 +364,5 @@ def test_the_command_line_of_the_c_daemon_is_understood(place: Place) -> None:
     idle = {
         line["setting"]: line["value"] for line in place.lines("setting.without_effect")
     }
-    assert idle == {"control_event_channel": 20, "privileged_domid": 3}
+    assert idle == {"control_event_channel": 20}
     end_background(*place.background())

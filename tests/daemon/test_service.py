@@ -75,6 +75,15 @@ def test_clients_and_pretended_domains_are_served(path: Path, config: Config) ->
     serve_client(config, talk)
 
 
+def test_a_socket_that_cannot_be_had_is_an_error(path: Path) -> None:
+    """It is said to be that; other errors are not."""
+    path.write_text("in the way")
+
+    start_fails(Config(socket=path), f"^cannot listen on {path}: ")
+
+    path.unlink()
+
+
 def test_a_hypervisor_that_is_not_there_is_an_error(path: Path) -> None:
     """Who asks for Xen does not get something else."""
     start_fails(
@@ -131,8 +140,12 @@ async def test_pretended_domains_are_not_needed_unless_they_are_demanded(
     async with serving(config) as service:
         assert service.hypervisor == "none"
         await asyncio.to_thread(with_client, config, talk)
-    with pytest.raises(StartError, match="hypervisor: AF_UNIX path too long"):
-        Service(dataclasses.replace(config, hypervisor="emulated")).start()
+    for demanding in (
+        dataclasses.replace(config, hypervisor="emulated"),
+        dataclasses.replace(config, control_domid=3),
+    ):
+        with pytest.raises(StartError, match="hypervisor: AF_UNIX path too long"):
+            Service(demanding).start()
 
     assert list(path.parent.iterdir()) == []
 
@@ -143,12 +156,14 @@ class StandIn(Hypervisor):
 
     Attributes:
         made: Those that were made.
+        own_domid: The daemon's domain.
         closed: Whether it has been closed.
     """
 
     made: ClassVar[list["StandIn"]] = []
 
-    def __init__(self) -> None:
+    def __init__(self, own_domid: int) -> None:
+        self.own_domid = own_domid
         self.closed = False
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK)
         self.made.append(self)
@@ -289,7 +304,7 @@ async def test_an_end_takes_no_time_for_what_clients_have(config: Config) -> Non
         service.stop()
         assert await peer.rest() == []
         assert service.store.usage.watches.used == {0: 2}
-        assert service.status == "connections: 0, guests: 0"
+        assert service.status.endswith(", guests: 0")
         peer.close()
 
 
@@ -372,6 +387,7 @@ async def test_it_is_traced_from_the_start_if_that_is_wanted(
 def test_settings_reach_the_store() -> None:
     """Limits, hard and soft, and who is privileged; others are as they always are."""
     config = Config(quota_nodes=7, quota_transactions=0, soft_memory=8, control_domid=3)
+    config = dataclasses.replace(config, own_domid=2)
 
     store = make_store(config)
 
@@ -379,3 +395,36 @@ def test_settings_reach_the_store() -> None:
     assert limits(store) == {**limits(Store()), **changed}
     assert store.quotas.limit(5, "nodes") == 7
     assert (store.privileged.domid, store.privileged.caller.domid) == (3, 3)
+    assert (store.own.domid, store.own.caller.domid) == (2, 2)
+
+
+@pytest.mark.parametrize("hypervisor", ["emulated", "auto", "xen"])
+def test_a_control_domain_that_is_not_there_is_an_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch, hypervisor: str
+) -> None:
+    """Nobody could introduce it, or any other; the daemon's own domain may not."""
+    monkeypatch.setattr(StandIn, "made", [])
+    monkeypatch.setattr("xsd.hypervisor.xen.XenHypervisor", StandIn)
+    monkeypatch.setattr("xsd.hypervisor.xen.available", lambda: False)
+
+    start_fails(
+        Config(socket=path, hypervisor=hypervisor, control_domid=3, own_domid=2),
+        "^cannot serve domains: dom3, the control domain, does not exist$",
+    )
+
+    assert [each.own_domid for each in StandIn.made] == [2] * (hypervisor == "xen")
+
+
+@on_uvloop
+async def test_another_own_domain_is_who_the_clients_are(config: Config) -> None:
+    """With all rights if it is the control domain, too; it is no guest."""
+    config = dataclasses.replace(config, own_domid=3, control_domid=3)
+
+    def talk(dom3: Client) -> None:
+        dom3.write("name", b"three")
+        assert dom3.read("/local/domain/3/name") == b"three"
+        assert dom3.get_permissions("/") == [b"n3"]
+
+    async with serving(config) as service:
+        await asyncio.to_thread(with_client, config, talk)
+        assert service.status.endswith(", guests: 0")

@@ -96,6 +96,7 @@ class Explained:
     ends: Predicate = _never
 
 
+EEXIST: Final = b"ERROR EEXIST\0"
 EINVAL: Final = b"ERROR EINVAL\0"
 ENOENT: Final = b"ERROR ENOENT\0"
 ENOSPC: Final = b"ERROR ENOSPC\0"
@@ -169,7 +170,22 @@ def _unwatch_of_no_path(case: Case) -> bool:
     return (
         case.request.op == Op.UNWATCH
         and case.answers == (ENOENT, EINVAL)
+        and not case.strings[0].startswith(b"@")
         and not _PATH.fullmatch(case.strings[0])
+    )
+
+
+@_row("special-names", NEWEST)
+def _special_name_that_is_no_path(case: Case) -> bool:
+    """4.17 takes any bytes after an @ for a special name."""
+    # What is watched so is never told again: nothing else comes of it.
+    theirs, ours = case.answers
+    return (
+        case.request.op in {Op.WATCH, Op.UNWATCH}
+        and case.strings[0].startswith(b"@")
+        and not _PATH.fullmatch(case.strings[0])
+        and theirs in {OK, ENOENT, EEXIST}
+        and ours == EINVAL
     )
 
 
@@ -271,6 +287,15 @@ def _control_file(case: Case) -> bool:
         return False
     refused = case.strings[0] == b"logfile" and ours.startswith(b"ERROR ")
     return refused or (case.strings[0] == b"memreport" and ours == ENOSPC)
+
+
+@_row("control-report", OURS)
+def _control_report(case: Case) -> bool:
+    """Without a log in a file, memreport answers with the report."""
+    theirs, ours = case.answers
+    if case.request.op != Op.CONTROL or case.strings != [b"memreport"]:
+        return False
+    return theirs == EINVAL and ours.startswith(b"resident_bytes ")
 
 
 @_row("control-commands", OURS)

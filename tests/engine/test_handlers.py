@@ -109,7 +109,7 @@ RULES: dict[str, str] = {
         read /local/domain/7/name -> seven; 7 read name -> seven""",
     "special name that does not exist has no permissions": "\n".join(
         f"{request} -> ENOENT"
-        for name in ("@", "@x", "@a␣b", "@a//b/", "@releaseDomain/5")
+        for name in ("@", "@x", "@a/b", "@releaseDomain/5")
         for request in (f"get_perms {name}", f"perms {name} n0", f"unwatch {name} t")
     ),
     # The order of checks of C (do_set_perms).

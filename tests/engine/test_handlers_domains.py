@@ -20,8 +20,8 @@ WATCHES = """
     a watch @releaseDomain o -> OK @releaseDomain:o
 """
 QUOTAS = (
-    "nodes watches outstanding memory transactions transaction-nodes "
-    "node-permissions path-max node-size soft-memory,"
+    "nodes watches outstanding memory soft-memory transactions transaction-nodes "
+    "node-permissions path-max node-size,"
 )
 
 RULES: dict[str, str] = {
@@ -74,12 +74,27 @@ RULES: dict[str, str] = {
         come 5; set_feature 5 16 -> EINVAL; set_feature 5 17 -> EINVAL; set_feature 5 2
         get_feature 5 -> 2,; introduce 5 1 1; get_feature 5 -> 2,
         set_feature 5 14 -> EBUSY; set_feature 7 14 -> ENOENT""",
+    # In C's order.
     "quotas have names, all in one string": f"get_quota -> {QUOTAS}",
     "quota that is not set for a domain is the common one": """
         5 get_feature -> 15,; get_quota nodes -> 1000,; set_quota nodes 7
         set_quota 5 watches 8; set_quota 5 soft-memory 9; get_quota nodes -> 7,
         get_quota 5 nodes -> 7,; get_quota 5 watches -> 8,
         get_quota 5 soft-memory -> 9,; get_quota watches -> 128,""",
+    # In the newest C only one that becomes known later is held to it.
+    "common quota holds for domains that run already": """
+        5 get_feature -> 15,; set_quota watches 1; 5 watch /a t -> OK /a:t
+        5 watch /b t -> ENOSPC; set_quota watches 2; 5 watch /b t -> OK /b:t
+        set_quota 5 watches 3; set_quota watches 1; 5 watch /c t -> OK /c:t""",
+    # The newest C ignores blanks and a sign before it, and takes none for 0.
+    "domain id is digits and nothing else": "\n".join(
+        f"""get_domain_path {text} -> EINVAL; is_domain_introduced {text} -> EINVAL
+        release {text} -> EINVAL; resume {text} -> EINVAL; get_feature {text} -> EINVAL
+        introduce {text} 1 1 -> EINVAL; set_target {text} 0 -> EINVAL
+        set_target 0 {text} -> EINVAL; set_feature {text} 2 -> EINVAL
+        get_quota {text} nodes -> EINVAL; set_quota {text} nodes 1 -> EINVAL"""
+        for text in ("''", "␣5", "+5", "5␣", "0x5", "-0", "five")
+    ),
     # ENOENT for the domain, EINVAL for the name, which may be any bytes.
     "unknown domain or quota": "\n".join(
         f"{op} 7 nodes {rest} -> ENOENT\n"

@@ -19,9 +19,31 @@ RULES: dict[str, str] = {
             "rel",
             "@releaseDomain",
             "@",
-            "@a␣b",
+            "@no/such",
         )
         for token, told in (("t", "t"), ("''", ""), ("tok␣en\xff\x01",) * 2)
+    ),
+    # Else a misspelt one would be watched in vain for ever.
+    "special name with impossible syntax is einval in all four": "\n".join(
+        f"""
+        {who} watch {name} t -> EINVAL; {who} unwatch {name} t -> EINVAL
+        {who} get_perms {name} -> EINVAL; {who} perms {name} n{who} -> EINVAL"""
+        for who in (0, 1)
+        for name in (
+            *("@foo/", "@foo//bar", "@releaseDomain/", "@releaseDomain/5/"),
+            *("@␣a", "@a.b", "@\xff"),
+        )
+    ),
+    "special name that is a path can be watched, whether or not it exists": "\n".join(
+        f"""
+        {who} watch {name} t -> OK {name}:t; {who} unwatch {name} t
+        {who} get_perms {name} -> {"EACCES" if who and hidden else "ENOENT"}"""
+        for who in (0, 1)
+        for name, hidden in (
+            *(("@foo/bar", True), ("@@", True), ("@introduceDomain/0", True)),
+            *(("@releaseDomain/5", False), ("@releaseDomain/x", False)),
+            *(("@releaseDomain/99999", False),),
+        )
     ),
     # Strings are counted by their NULs, as by C.
     "bytes after the last nul are ignored": "watch /a t ~x -> OK /a:t; unwatch /a t ~x",

@@ -93,6 +93,17 @@ def test_xen_is_not_available_without_its_libraries(
 
 
 @under_shim
+def test_the_own_kernel_may_be_that_of_another_domain(shim: Shim) -> None:
+    """The event channel is that domain's."""
+    with closing(shim.guest(3)) as kernel, closing(XenHypervisor(3)) as xen:
+        (shim.directory / "evtchn-3").write_text("1")
+        channel = xen.own()
+        assert channel is not None
+        assert channel.domid == 3
+        assert kicks(kernel) == 1
+
+
+@under_shim
 def test_the_own_kernel_is_woken_and_served_on_its_ring(shim: Shim) -> None:
     """The first notification tells dom0's kernel that its XenStore is there.
 

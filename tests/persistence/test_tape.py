@@ -113,6 +113,12 @@ def test_keys_that_are_not_known_are_ignored() -> None:
 def test_control_domain_is_told() -> None:
     """A replay begins with the store of that domain."""
     assert TapeReader([encode_header(3)]).control == 3
+    assert [TapeReader([encode_header(3, own)]).own for own in (None, 2, 3)] == [
+        3,
+        2,
+        3,
+    ]
+    assert encode_header(3, 3) == encode_header(3)
 
 
 @pytest.mark.parametrize(

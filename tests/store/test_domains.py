@@ -91,6 +91,18 @@ def test_the_owner_must_exist(domains: Domains, owner: bytes) -> None:
         domains.mark_stale(perms(owner), DOM0, 1)
 
 
+def test_only_who_may_name_all_domains_can_make_them_the_owner(
+    domains: Domains,
+) -> None:
+    """To a guest without the feature, 32757 is a domain that does not exist."""
+    domains.know(6, 10).features = FEATURES & ~FEATURE_DOMID_ANY
+    anyone = perms(b"n32757")
+    assert domains.mark_stale(anyone, Caller(5, privileged=False), 1) is anyone
+
+    with pytest.raises(XenStoreError, match="ENOENT: owner dom32757"):
+        domains.mark_stale(anyone, Caller(6, privileged=False), 1)
+
+
 MARKED: Final = {
     "known domains": (b"n5 r0 b5", 0, []),
     "any domain as the owner": (b"n32757", 0, []),

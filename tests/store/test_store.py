@@ -42,6 +42,26 @@ def test_another_domain_than_dom0_may_be_the_privileged_one() -> None:
     assert verify(store) == []
 
 
+def test_own_domain_is_a_guest_without_limits_if_it_is_not_privileged() -> None:
+    """It is introduced from the start; the privileged one is not yet, then."""
+    store = Store(3, own_domid=2)
+    client = Client(store, store.own.caller)
+
+    assert store.introduced(2) is store.own
+    assert store.own.stays
+    assert store.privileged.stays
+    assert not store.own.caller.privileged
+    assert not store.privileged.introduced
+    assert client.get_perms(b"@releaseDomain") == b"n3\0r32757\0"
+    with pytest.raises(XenStoreError, match="EACCES"):
+        client.get_perms(b"/")
+    assert [store.quotas.limit(each, "nodes") for each in (2, 3, 0)] == [0, 0, 1000]
+    assert store.quotas.soft_limit(2, "memory") == 0
+    alone = Store(3)
+    assert alone.own is alone.privileged
+    assert verify(store) == []
+
+
 # Transactions, watches, domains.
 
 RULES: Final[dict[str, str]] = {

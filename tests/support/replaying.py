@@ -9,8 +9,10 @@ from xsd.engine.state import describe, differences
 from xsd.store import Store
 
 
-def replayed(inputs: Sequence[Input], control: int = 0) -> Engine:
-    engine = Engine(Store(control))
+def replayed(
+    inputs: Sequence[Input], control: int = 0, own: int | None = None
+) -> Engine:
+    engine = Engine(Store(control, own_domid=own))
     replay(engine, inputs)
     return engine
 
@@ -19,6 +21,7 @@ def assert_replays(engine: Engine) -> None:
     """Check that the inputs on an engine's tape make another engine equal to it."""
     tape = engine.tape
     assert isinstance(tape, MemoryTape)
-    other = replayed(tape.inputs, engine.store.privileged.domid)
+    store = engine.store
+    other = replayed(tape.inputs, store.privileged.domid, store.own.domid)
     different = differences(describe(engine), describe(other))
     assert different == [], different

@@ -27,6 +27,9 @@ NOTIFYING: Final = ("eager", "xen")
 EAGER: Final = ("eager",)
 """For what has to do with the server alone."""
 
+CONTROL: Final = 3
+"""The control domain of tests that have one apart from domain 0."""
+
 _QUIET_TURNS: Final = 5
 """Turns of a loop without input after which nothing more is to be expected."""
 
@@ -39,6 +42,7 @@ class Rings:
         served: The other server.
         sockets: The guests' sockets; there are none unless the test wants them.
         other: A guest, for tests to keep there.
+        control: The control domain, if it is not domain 0.
     """
 
     def __init__(
@@ -48,23 +52,29 @@ class Rings:
         *,
         lenient: bool = False,
         sockets: bool = False,
+        control: bool = False,
     ) -> None:
+        self.control: Kernel
+        self._kernels: list[Kernel] = []
         self.served = served
         self.engine = served.engine
         self.host = host
         self.hypervisor = host.hypervisor
+        if control:
+            # It is there before the server.
+            self.control = self.create(CONTROL)
         self.sockets = GuestSockets(served.reactor, self.hypervisor, served.path)
         self.server = RingServer(
             served.reactor,
             self.hypervisor,
             asyncio.get_running_loop(),
             lenient=lenient,
+            control_port=self.control.port if control else 0,
             on_domains=self.sockets.update if sockets else lambda: None,
         )
         served.engine.attach(self.server)
         self.server.start()
         self.other: Kernel
-        self._kernels: list[Kernel] = []
         self._dom0: Peer | None = None
 
     # dom0
@@ -188,6 +198,7 @@ def on_rings(
     lenient: bool = False,
     own: bool = False,
     sockets: bool = False,
+    control: bool = False,
 ) -> Callable[[Body], Callable[..., None]]:
     """Make a test of a body that is run beside a server of rings.
 
@@ -196,16 +207,18 @@ def on_rings(
         lenient: See `RingServer`.
         own: There is a domain 0, in which the server runs.
         sockets: Each domain has a socket, too.
+        control: Domain CONTROL is the control domain, and there at the start.
     """
 
     def decorate(body: Body) -> Callable[..., None]:
         def serve(directory: Path, make: Callable[[], Host]) -> None:
             async def with_rings(served: Served) -> None:
-                rings = Rings(served, make(), lenient=lenient, sockets=sockets)
+                more = {"lenient": lenient, "sockets": sockets, "control": control}
+                rings = Rings(served, make(), **more)
                 with closing(rings):
                     await body(rings)
 
-            run(directory, with_rings)
+            run(directory, with_rings, CONTROL if control else 0)
 
         def on_shim(shim: Shim) -> None:
             serve(shim.directory.parent, lambda: ShimHost(shim, own=own))

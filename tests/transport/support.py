@@ -141,10 +141,10 @@ class Served:
         on_notice: Is told of each notice, too.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, control: int = 0) -> None:
         self.directory = directory
         self.path = str(directory / "socket")
-        self.engine = Engine(Store())
+        self.engine = Engine(Store(control, own_domid=0))
         self.notices: list[Notice] = []
         loop = asyncio.get_running_loop()
         self.now_s: float | None = None
@@ -232,14 +232,20 @@ class Served:
 Body = Callable[[Served], Coroutine[Any, Any, None]]
 
 
-def run(directory: Path, body: Body) -> None:
-    """Run the body of a test on a loop as the daemon has it, beside a server."""
+def run(directory: Path, body: Body, control: int = 0) -> None:
+    """Run the body of a test on a loop as the daemon has it, beside a server.
+
+    Args:
+        directory: For its files.
+        body: Is given the server.
+        control: The control domain; the server is in domain 0.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(directory, body))
+        runner.run(_run(directory, body, control))
 
 
-async def _run(directory: Path, body: Body) -> None:
-    served = Served(directory)
+async def _run(directory: Path, body: Body, control: int) -> None:
+    served = Served(directory, control)
     failures: list[BaseException | str] = []
     testing = asyncio.ensure_future(body(served))
 

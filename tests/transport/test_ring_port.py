@@ -11,7 +11,7 @@ from tests.transport.support import Served, event, serving, told
 from tests.transport.test_ring_domains import refuse
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.protocol.reply import OK
-from xsd.protocol.ring import EVTCHN_PORT, PAGE_SIZE, Ring
+from xsd.protocol.ring import EVTCHN_PORT, PAGE_SIZE, REQ_CONS, RSP_PROD, Ring
 
 EINVAL = b"EINVAL\0"
 
@@ -86,7 +86,10 @@ async def test_introduction_with_a_bound_port_is_no_fault(rings: Rings) -> None:
 
 @serving
 async def test_domains_that_wait_are_introduced_at_the_start(served: Served) -> None:
-    """Xen has put the port into their pages; others are left to a toolstack."""
+    """Xen has put the port into their pages; others are left to a toolstack.
+
+    What is in their rings was meant for another daemon.
+    """
     host = EmulatedHost(served.directory, lazy=False, own=False)
     name_port(host.hypervisor)
     watcher = await served.connect()
@@ -97,6 +100,9 @@ async def test_domains_that_wait_are_introduced_at_the_start(served: Served) -> 
         assert [each.domid for each in domains.all() if each.introduced] == [0, 5]
         assert domains.get(6) is None
         assert [each["domid"] for each in rings.notices("domain.found")] == [5]
+        found = rings.attach(5)
+        assert found.fields[REQ_CONS : RSP_PROD + 1].tolist() == [0, 0, 0, 0]
+        await found.ping()
 
 
 def name_port(hypervisor: EmulatedHypervisor) -> None:
@@ -107,6 +113,7 @@ def name_port(hypervisor: EmulatedHypervisor) -> None:
     with mmap.mmap(waiting.page, PAGE_SIZE) as page:
         ring = Ring(memoryview(page))
         ring.evtchn_port = waiting.events.port
+        ring.write_requests(b"x" * 100)
         ring.release()
 
 

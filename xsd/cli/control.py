@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from xsd.cli.common import ClientParser, program, raw, show, strerror
+from xsd.cli.common import ClientParser, connect, program, raw, show, strerror
 from xsd.client.client import Client
 from xsd.client.errors import NotListeningError
 from xsd.protocol.errors import Errno, XenStoreError
@@ -113,7 +113,10 @@ def control(words: Sequence[str], socket: str | None) -> int:
     parser = ClientParser(
         "control", f"Give the daemon a command.\n\n{_list()}", _EXAMPLES
     )
-    parser.usage = f"{program('control')} [-h] [--socket PATH] [-s] COMMAND [WORD ...]"
+    parser.usage = (
+        f"{program('control')} [-h] [--socket PATH] [-s] [--timeout SECONDS]"
+        " COMMAND [WORD ...]"
+    )
     parser.add_argument("words", nargs=argparse.PARSER, help=argparse.SUPPRESS)
     imitates = program("control") == "xenstore-control"
     if not words:
@@ -126,7 +129,8 @@ def control(words: Sequence[str], socket: str | None) -> int:
     if arguments[:1] in (["-h"], ["--help"]) and name in COMMANDS:
         _print_help(name)
         return 0
-    with Client(options.socket or socket) as client:
+    options.socket = options.socket or socket
+    with connect(options) as client:
         try:
             _show_answer(_asked(client, name, arguments))
         except XenStoreError as error:

@@ -12,7 +12,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from xsd.cli.common import ClientParser, CommandError
+from xsd.cli.common import (
+    ClientParser,
+    CommandError,
+    LimitedClient,
+    ValueMistakeError,
+)
 from xsd.cli.escape import escape
 from xsd.client.address import default_socket_path
 from xsd.client.client import Client
@@ -71,8 +76,9 @@ def domain(words: Sequence[str], socket: str | None) -> int:
     options = _options(words, socket)
     path = options.socket or default_socket_path(os.environ)
     with ExitStack() as held:
-        dom0 = held.enter_context(Client(path))
-        place = _Place(path, dom0, held.enter_context(_host(path)))
+        dom0 = held.enter_context(LimitedClient(path, options.timeout))
+        host = held.enter_context(_host(path, options.timeout))
+        place = _Place(path, dom0, host)
         match options.command:
             case "create":
                 _create(place, options.domid, options.name)
@@ -119,22 +125,26 @@ def _domid(text: str) -> int:
     """Read the id of a domain that is not dom0.
 
     Raises:
-        ArgumentTypeError: If it is none.
+        ValueMistakeError: If it is none.
     """
     last = DOMID_FIRST_RESERVED - 1
     if text.isascii() and text.isdigit() and 0 < int(text) <= last:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {last}")
+    raise ValueMistakeError(f"{text!r} is no number from 1 to {last}")
 
 
-def _host(path: str) -> PretendedHost:
+def _host(path: str, limit: float) -> PretendedHost:
     """Connect to the hypervisor that the daemon pretends.
+
+    Args:
+        path: The daemon's socket.
+        limit: Seconds to wait for each answer; 0 for ever.
 
     Raises:
         CommandError: If it pretends none.
     """
     try:
-        return PretendedHost(f"{path}.hypervisor")
+        return PretendedHost(f"{path}.hypervisor", timeout=limit or None)
     except NotListeningError as error:
         raise CommandError(
             f"the daemon at {path} pretends no hypervisor ({error.reason}): its domains"

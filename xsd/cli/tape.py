@@ -67,7 +67,7 @@ def _generation(recorded: Recorded) -> str:
 
 
 def _replay(reader: TapeReader) -> None:
-    engine = Engine(Store(reader.control))
+    engine = Engine(Store(reader.control, own_domid=reader.own))
     count = replay(engine, _inputs(reader))
     store = engine.store
     print(f"inputs:       {count}")

@@ -25,12 +25,13 @@ class FileTape(Tape):
     If that fails, the disk being full for instance, recording ends and serving goes on.
     """
 
-    def __init__(self, path: Path, control: int) -> None:
+    def __init__(self, path: Path, control: int, own: int | None = None) -> None:
         """Make the file, in the place of one that is there.
 
         Args:
             path: The file.
             control: The control domain.
+            own: The domain that the daemon runs in, if that is another one.
 
         Raises:
             OSError: If it cannot be made.
@@ -40,7 +41,7 @@ class FileTape(Tape):
         flags |= os.O_NONBLOCK
         self._fd = os.open(path, flags, FILE_MODE)
         self._begun = time.monotonic()
-        self._lines = [encode_header(control)]
+        self._lines = [encode_header(control, own)]
         self.end_turn()
 
     def take(self, entry: Input) -> None:

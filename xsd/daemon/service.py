@@ -8,7 +8,7 @@ from typing import final
 
 import structlog
 
-from xsd.daemon.daemonize import StartError
+from xsd.daemon.daemonize import StartError, reason_of
 from xsd.daemon.record import FileTape
 from xsd.daemon.setting import Value
 from xsd.daemon.settings import LIMITS, Config
@@ -62,7 +62,7 @@ class Service:
         self._reactor = Reactor(self._engine, log_notice, self._loop)
         self._held.callback(self._reactor.close)
         self._server = UnixServer(
-            self._reactor, str(config.socket), self.store.privileged.domid
+            self._reactor, str(config.socket), self.store.own.domid
         )
         self._watches_itself = False
 
@@ -70,13 +70,17 @@ class Service:
         """Serve.
 
         Raises:
-            OSError: If the socket or the hypervisor cannot be had; what had been
-                begun is undone.
-            StartError: If the recording that is wanted cannot be made.
+            StartError: If the socket, the hypervisor or the recording that is wanted
+                cannot be had; what had been begun is undone.
+            OSError: If something else is missing; the same.
         """
         path = str(self._config.socket)
         try:
-            self._server.start(self._listener)
+            try:
+                self._server.start(self._listener)
+            except OSError as error:
+                reason = f"cannot listen on {path}: {reason_of(error)}"
+                raise StartError(reason) from error
             self._held.callback(self._server.close)
             # Not before, for the file may be that of a daemon that serves there.
             self._record()
@@ -142,9 +146,11 @@ class Service:
     def status(self) -> str:
         """How much there is to do, in words for the service manager."""
         connections = len(self._engine.connections) - self._watches_itself
-        introduced = sum(domain.introduced for domain in self.store.domains.all())
-        # The control domain is one of them.
-        return f"connections: {connections}, guests: {introduced - 1}"
+        guests = sum(
+            domain.introduced and not domain.stays
+            for domain in self.store.domains.all()
+        )
+        return f"connections: {connections}, guests: {guests}"
 
     def _record(self) -> None:
         """Record what changes the state, if that is wanted."""
@@ -153,7 +159,8 @@ class Service:
         if path is None:
             return
         try:
-            recorder = FileTape(path, self.store.privileged.domid)
+            store = self.store
+            recorder = FileTape(path, store.privileged.domid, store.own.domid)
         except OSError as error:
             reason = f"cannot record to {path}: {error.strerror}"
             raise StartError(reason) from error
@@ -167,21 +174,29 @@ class Service:
 
     def _serve_domains(self, path: str) -> None:
         wanted = self._config.hypervisor
+        port = self._config.control_event_channel
+        apart = self.store.own is not self.store.privileged
+        if port is not None and not apart:
+            # Our own kernel says which it is.
+            key = "control_event_channel"
+            log.warning("setting.without_effect", setting=key, value=port)
         hypervisor: Hypervisor
         if wanted == "xen" or (wanted == "auto" and xen.available()):
             self.hypervisor = "xen"
             try:
-                hypervisor = xen.XenHypervisor()
+                hypervisor = xen.XenHypervisor(self._config.own_domid)
             except OSError as error:
                 raise StartError(f"cannot serve domains on Xen: {error}") from error
-            rings = RingServer(self._reactor, hypervisor, self._loop)
+            rings = RingServer(
+                self._reactor, hypervisor, self._loop, control_port=port or 0
+            )
         else:
             control = f"{path}.hypervisor"
             take_away(control)
             try:
-                hypervisor = EmulatedHypervisor(control)
+                hypervisor = EmulatedHypervisor(control, self._config.own_domid)
             except OSError as error:
-                if wanted == "emulated":
+                if wanted == "emulated" or apart:
                     reason = error.strerror or str(error)
                     raise StartError(f"cannot listen on {control}: {reason}") from error
                 # Nobody has asked for domains; the path may be too long for them.
@@ -207,7 +222,7 @@ class Service:
 
 def make_store(config: Config) -> Store:
     """Return an empty store with the limits of the settings."""
-    store = Store(config.control_domid)
+    store = Store(config.control_domid, own_domid=config.own_domid)
     for name, limit in config.limits.items():
         store.set_quota(GLOBAL, name, limit)
     return store

@@ -123,25 +123,21 @@ class Config:
         _DOMID,
         0,
         "The control domain, which has all rights and owns the root.",
-        Option(
-            "master-domid", "", "n", "the control domain, if it is not domain 0", 26
-        ),
+        Option("priv-domid", "", "n", "the control domain, if it is not domain 0", 27),
     )
     control_event_channel: int | None = setting(
         "domains.control-event-channel",
         Number("port"),
         None,
-        "Event channel of the control domain.",
-        Option("event", "", "n", "event channel of the control domain", 25),
-        idle=True,
+        "Event channel of a control domain that is not the daemon's own.",
+        Option("event", "", "n", "event channel of another control domain", 25),
     )
-    privileged_domid: int = setting(
-        "domains.privileged",
+    own_domid: int = setting(
+        "domains.own",
         _DOMID,
         0,
-        "A second domain that has all rights; 0 is none.",
-        Option("priv-domid", "", "n", "a second domain with all rights", 27),
-        idle=True,
+        "The domain that the daemon runs in, which clients of the socket are.",
+        Option("master-domid", "", "n", "the daemon's own domain, if it is not 0", 26),
     )
     keep_orphans: bool = setting(
         "domains.keep-orphans",

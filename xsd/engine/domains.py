@@ -47,7 +47,7 @@ def _let_go(core: Core, domid: int) -> None:
 def end_if_replaced(core: Core, domid: int) -> list[Event]:
     """End a known domain if there is another one of that id by now."""
     domain = core.store.domains.get(domid)
-    if domain is None or domain.caller.privileged:
+    if domain is None or domain.stays:
         return []
     unique_id = core.outside.unique_id(domid)
     if unique_id is None or unique_id == domain.unique_id:
@@ -80,15 +80,16 @@ def open_channel(core: Core, domid: int, port: int) -> None:
         core.notices.append(tracing.about("obj.connected", connection))
 
 
-def find(core: Core, domid: int) -> None:
+def find(core: Core, domid: int) -> XenStoreError | None:
     """Introduce a domain that was there already; see `Engine.introduce_waiting`."""
     try:
         open_channel(core, domid, 0)
-    except XenStoreError:
+    except XenStoreError as error:
         # As a rule its toolstack will introduce it: no port is in its page.
-        return
+        return error
     deliver(core, core.store.introduce(domid, 0))
     core.notices.append(Notice("info", "domain.found", {"domid": domid}))
+    return None
 
 
 def changed(core: Core, ended: list[int], stopped: list[int]) -> None:

@@ -10,7 +10,7 @@ What changes its state are its inputs, and nothing else; see inputs.py.
 from collections.abc import Iterable
 from typing import Final, final
 
-from xsd.engine import delivery, domains, memory, progress
+from xsd.engine import delivery, domains, held, memory, progress
 from xsd.engine.connection import HIGH_WATER, Connection
 from xsd.engine.consumer import Consumer
 from xsd.engine.core import Core
@@ -30,7 +30,9 @@ from xsd.engine.inputs import (
 from xsd.engine.logbook import Logbook
 from xsd.engine.notice import Notice
 from xsd.engine.rests import answer_guest
-from xsd.engine.schedule import DEAF, FEW, GO_ON, PROTECTION, REMARK, TURNS
+from xsd.engine.schedule import DEAF, FEW, GO_ON, HELD, PROTECTION, REMARK, TURNS
+from xsd.protocol.errors import XenStoreError
+from xsd.protocol.frame import Frame
 from xsd.store import Store
 from xsd.store.quota import MEMORY, OUTSTANDING
 
@@ -163,15 +165,20 @@ class Engine:
         )
         core.trace_accounts()
 
-    def introduce_waiting(self, domid: int) -> None:
-        """Introduce a domain of which no toolstack tells, if it can be connected."""
+    def introduce_waiting(self, domid: int) -> XenStoreError | None:
+        """Introduce a domain of which no toolstack tells, if it can be connected.
+
+        Returns:
+            Why it cannot.
+        """
         core = self.core
         known = self.store.domains.get(domid)
         if known is not None and known.introduced:
-            return
+            return None
         self.store.cause = None
-        domains.find(core, domid)
+        refused = domains.find(core, domid)
         core.record(FOUND, domid=domid)
+        return refused
 
     def set_limit(self, domid: int, name: str, value: int) -> None:
         """Set a quota, hard or soft.
@@ -351,6 +358,8 @@ class Engine:
                 core.schedule.queue(connection)
         elif connection is not None and what == DEAF:
             delivery.look(core, connection)
+        elif connection is not None and what == HELD:
+            held.look(core, connection)
         elif connection is not None:
             memory.expire(core, connection, due_ms)
 
@@ -412,7 +421,7 @@ class Engine:
             if outbox.size > HIGH_WATER:
                 connection.awaits_reading = True
                 break
-            if is_guest and self._wait_if_needed(connection):
+            if is_guest and self._wait_if_needed(connection, frame):
                 break
             if (
                 core.protection is not None or core.contests.nodes
@@ -436,7 +445,7 @@ class Engine:
             memory.note_requests(core, connection)
         return done
 
-    def _wait_if_needed(self, connection: Connection) -> bool:
+    def _wait_if_needed(self, connection: Connection, frame: Frame) -> bool:
         """Have a guest wait for others, or for its own reading, if it must.
 
         That is while it rests, while as much is under way because of it as may be, and
@@ -450,11 +459,13 @@ class Engine:
         tally = connection.tally
         if 0 < quotas.limit(domid, OUTSTANDING) <= tally.count:
             tally.waiting = True
+            held.note(self.core, connection, frame)
             return True
         if connection.outbox.size:
             limit = quotas.limit(domid, MEMORY)
             if 0 < limit <= self.store.usage.memory_of(domid):
                 connection.awaits_reading = True
+                held.note(self.core, connection, frame)
                 return True
         return False
 

@@ -41,8 +41,9 @@ class Guests(Census):
     def reconnect(self, domain: Domain, port: int) -> None:
         """Begin anew with a domain that is connected: INTRODUCE of a known one.
 
-        Its connection has been restarted; its ring is emptied. The privileged domain
-        goes on as it is, unless it is not served any more.
+        Its connection has been restarted; its ring is emptied. The daemon's own
+        domain and the privileged one go on as they are, unless they are not served any
+        more.
         """
 
     @abstractmethod

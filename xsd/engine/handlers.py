@@ -6,7 +6,7 @@ all and that the transaction exists was seen to before (dispatch.py); an excepti
 becomes the reply there too.
 """
 
-from xsd.engine import domains, progress, tracing
+from xsd.engine import domains, progress, tracing, watchlog
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.delivery import deliver
@@ -14,10 +14,10 @@ from xsd.protocol import request as requests
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import DOMID_SELF
 from xsd.protocol.number import parse_domid
-from xsd.protocol.ops import FEATURE_WATCH_DEPTH
+from xsd.protocol.ops import FALSE, FEATURE_WATCH_DEPTH, TRUE
 from xsd.protocol.path import domain_path, format_path
 from xsd.protocol.perms import names_a_domain, parse_permissions
-from xsd.protocol.reply import FALSE, OK, TRUE, number_payload, text_payload
+from xsd.protocol.reply import OK, number_payload, text_payload
 from xsd.protocol.request import one_string
 from xsd.store import Event, Transaction, Watch
 
@@ -122,7 +122,7 @@ def set_perms(
     caller = connection.caller
     # As C does, too many entries are found out before a malformed one, and an owner
     # that does not exist before a bad path.
-    core.store.check_entries(caller, len(request.permissions))
+    core.store.check_entries(caller, len(request.permissions), request.path)
     perms = core.store.vet(caller, parse_permissions(request.permissions))
     path = core.path(connection, request.path, special=True)
     events = core.store.set_perms(caller, path, perms, transaction)
@@ -150,7 +150,8 @@ def watch(
     path = core.path(connection, request.path, special=True)
     key = (path, request.token)
     if key in connection.watches:
-        raise XenStoreError(Errno.EEXIST, "watch exists", request.path)
+        reason = "a watch on this path with this token is there already"
+        raise XenStoreError(Errno.EEXIST, reason, request.path)
     new = Watch(
         connection.id,
         connection.caller,
@@ -161,6 +162,8 @@ def watch(
     )
     core.store.watch(new)
     connection.watches[key] = new
+    if len(connection.watches) >= connection.many_watches:
+        watchlog.note_many(core, connection)
     if core.tracing.obj:
         core.notices.append(tracing.watch("obj.watch_added", connection, new))
     core.after_reply = Event(new, format_path(path))
@@ -178,7 +181,8 @@ def unwatch(
     path = core.path(connection, request.path, special=True)
     found = connection.watches.pop((path, request.token), None)
     if found is None:
-        raise XenStoreError(Errno.ENOENT, "no such watch", request.path)
+        reason = watchlog.not_found(connection, request.path, request.token)
+        raise XenStoreError(Errno.ENOENT, reason, request.path)
     core.store.unwatch(found)
     if core.tracing.obj:
         core.notices.append(tracing.watch("obj.watch_removed", connection, found))
@@ -262,8 +266,9 @@ def introduce(
     deliver(core, domains.end_if_replaced(core, domid), connection)
     known = core.store.domains.get(domid)
     if known is not None and known.introduced:
-        for each in core.connections_of(domid):
-            core.restart(each)
+        if not known.stays:
+            for each in core.connections_of(domid):
+                core.restart(each)
         core.outside.reconnect(known, request.port)
     else:
         domains.open_channel(core, domid, request.port)
@@ -281,7 +286,7 @@ def release(
 ) -> bytes:
     """RELEASE."""
     domid = parse_domid(one_string(payload))
-    _refuse_privileged(core, domid)
+    _refuse_staying(core, domid)
     core.store.introduced(domid)
     deliver(core, domains.end(core, [domid]), connection)
     return OK
@@ -295,7 +300,7 @@ def resume(
 ) -> bytes:
     """RESUME."""
     domid = parse_domid(one_string(payload))
-    _refuse_privileged(core, domid)
+    _refuse_staying(core, domid)
     core.store.resume(domid)
     return OK
 
@@ -346,7 +351,9 @@ def get_feature(
     if request.domid == requests.OWN:
         return number_payload(core.features(connection))
     if not connection.caller.privileged:
-        raise XenStoreError(Errno.EACCES, "features of another domain")
+        privileged = core.store.privileged.domid
+        reason = f"features of another domain are told dom{privileged} only"
+        raise XenStoreError(Errno.EACCES, reason)
     return number_payload(core.store.known(request.domid).features)
 
 
@@ -394,6 +401,7 @@ def set_quota(
     return OK
 
 
-def _refuse_privileged(core: Core, domid: int) -> None:
-    if domid == core.store.privileged.domid:
-        raise XenStoreError(Errno.EINVAL, f"dom{domid} is privileged")
+def _refuse_staying(core: Core, domid: int) -> None:
+    domain = core.store.domains.get(domid)
+    if domain is not None and domain.stays:
+        raise XenStoreError(Errno.EINVAL, f"dom{domid} cannot be released or resumed")

@@ -67,12 +67,12 @@ _NOTIFIED: Final = select.EPOLLIN | select.EPOLLET
 class EmulatedHypervisor(Hypervisor):
     """Domains that exist because somebody asked for them on a control socket."""
 
-    def __init__(self, control_path: str) -> None:
+    def __init__(self, control_path: str, own_domid: int = 0) -> None:
         """Begin to listen; there are no domains yet.
 
         Args:
-            control_path: Path of the control socket, at most 107 bytes; it gets
-                mode 0600.
+            control_path: Of the control socket, at most 107 bytes; it gets mode 0600.
+            own_domid: The domain that the daemon runs in.
 
         Raises:
             OSError: EADDRINUSE if somebody listens there, or as the system says.
@@ -80,9 +80,8 @@ class EmulatedHypervisor(Hypervisor):
         self._domains: dict[int, _Domain] = {}
         self._bindings: dict[int, _Binding] = {}
         self._ports: dict[int, int] = {}
-        self._last_domid = 0
-        self._last_port = 0
-        self._last_unique_id = 0
+        self._own_domid = own_domid
+        self._last_domid = self._last_port = self._last_unique_id = 0
         self._changed = False
         self._operations: dict[str, Callable[[dict[str, object]], Answer]] = {
             "create": self._create,
@@ -133,14 +132,14 @@ class EmulatedHypervisor(Hypervisor):
         return ports, changed
 
     def own(self) -> Channel | None:
-        """The channel of domain 0 if somebody has created it, always the same one."""
-        domain = self._domains.get(0)
+        """The channel of our own domain if somebody has created it, always the same."""
+        domain = self._domains.get(self._own_domid)
         if domain is None:
             return None
         for binding in self._bindings.values():
             if binding.domain is domain:
                 return binding.channel
-        return self.connect(0, domain.events.port)
+        return self.connect(self._own_domid, domain.events.port)
 
     def connect(
         self, domid: int, remote_port: int, port_in: PortIn | None = None

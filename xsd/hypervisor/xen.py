@@ -35,7 +35,6 @@ _BACKEND: Final = Path("/dev/xen/xenbus_backend")
 _BACKEND_PORT: Final = 0x4200
 """Device and request that lead to the ring of the own kernel (Linux, dom0 only)."""
 
-_OWN_DOMID: Final = 0
 _RING_GRANT: Final = 1
 """Grant reference of the ring page, the same in every domain (grant_table.h)."""
 
@@ -100,8 +99,11 @@ class XenHypervisor(Hypervisor):
     A call to Xen that fails raises OSError. After `close`, every call to Xen does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own_domid: int = 0) -> None:
         """Open Xen's libraries and become the one who is told of dying domains.
+
+        Args:
+            own_domid: The domain that we run in.
 
         Raises:
             FileNotFoundError: If a library or a device of Xen's is missing.
@@ -110,6 +112,7 @@ class XenHypervisor(Hypervisor):
         """
         self._mappings: dict[Channel, _Mapping] = {}
         self._own: Channel | None = None
+        self._own_domid = own_domid
         with contextlib.ExitStack() as stack:
             grants = Library(_GRANTS_SONAME, "xengnttab")
             stack.callback(grants.close)
@@ -162,7 +165,7 @@ class XenHypervisor(Hypervisor):
         return [port for port in fired if port != self._virq], changed
 
     def own(self) -> Channel | None:
-        """The channel of dom0's kernel, or None where the kernel offers none.
+        """The channel of our own kernel, or None where it offers none.
 
         The first call tells the kernel that its XenStore is there.
         """
@@ -185,7 +188,7 @@ class XenHypervisor(Hypervisor):
             os.close(device)
         page = memoryview(mapping)
         try:
-            self._own = self._bound(_OWN_DOMID, port, page, mapping)
+            self._own = self._bound(self._own_domid, port, page, mapping)
         except OSError:
             page.release()
             mapping.close()

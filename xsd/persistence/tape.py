@@ -5,8 +5,9 @@ The first line says what the file is::
     {"tape": 1, "control": 0, "order": "little"}
 
 `tape` is the version of the format, `control` the control domain, and `order` the byte
-order of the frames' headers. Each line after it is an input, in the order in which they
-were carried out; what does not belong to its kind is left out::
+order of the frames' headers; `own` is the domain that the daemon ran in, if that was
+another one. Each line after it is an input, in the order in which they were carried
+out; what does not belong to its kind is left out::
 
     {"at": 0, "kind": "limit", "domid": -1, "name": "nodes", "numbers": [500],
      "generation": 4}
@@ -80,13 +81,16 @@ class Recorded:
         self.keys = keys
 
 
-def encode_header(control: int) -> bytes:
+def encode_header(control: int, own: int | None = None) -> bytes:
     """The first line of a tape, with its newline.
 
     Args:
         control: The control domain.
+        own: The domain that the daemon runs in, if that is another one.
     """
     fields = {"tape": VERSION, "control": control, "order": sys.byteorder}
+    if own is not None and own != control:
+        fields["own"] = own
     return json.dumps(fields).encode("ascii") + b"\n"
 
 
@@ -124,10 +128,11 @@ class TapeReader:
 
     Attributes:
         control: The control domain.
+        own: The domain that the daemon ran in.
         line: Number of the line that was read last, from 1.
     """
 
-    __slots__ = ("_lines", "control", "line")
+    __slots__ = ("_lines", "control", "line", "own")
 
     def __init__(self, lines: Iterable[bytes]) -> None:
         """Read the first line.
@@ -150,6 +155,7 @@ class TapeReader:
         if order != sys.byteorder:
             raise TapeError(1, f"recorded on a machine of byte order {order!r}")
         self.control = self._number(fields, "control")
+        self.own = self._number(fields, "own", self.control)
 
     def __iter__(self) -> Iterator[Recorded]:
         """The inputs, in order.

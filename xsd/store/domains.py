@@ -23,6 +23,7 @@ class Domain:
         unique_id: What the hypervisor tells it from others by; see `Census`.
         introduced: Whether it has been introduced and not released.
         shut_down: Whether that has been told; RESUME takes it back.
+        stays: It is the daemon's own or the control domain, which have no end.
         port: Event channel given when it was introduced, 0 for none.
         features: Server features that it is offered.
         caller: Who it is in requests; SET_TARGET changes it in place.
@@ -36,6 +37,7 @@ class Domain:
         "introduced",
         "port",
         "shut_down",
+        "stays",
         "unique_id",
     )
 
@@ -47,6 +49,7 @@ class Domain:
         self.born = born
         self.introduced = False
         self.shut_down = False
+        self.stays = False
         self.port = 0
         self.features = FEATURES
         self.caller = Caller(domid, privileged=privileged)
@@ -111,10 +114,11 @@ class Domains:
         """Permissions about to be set, with entries that name nobody marked.
 
         Raises:
-            XenStoreError: ENOENT if the owner does not exist.
+            XenStoreError: ENOENT if the owner does not exist, or is to be every domain
+                and the caller may not name that.
         """
         owner = perms.owner
-        if owner != DOMID_ANY and self.find(owner, now) is None:
+        if not self._grants(perms.entries[0], caller, now):
             raise XenStoreError(Errno.ENOENT, f"owner dom{owner} does not exist")
         entries = perms.entries
         marked = [

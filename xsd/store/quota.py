@@ -47,23 +47,37 @@ SOFT_PREFIX: Final = "soft-"
 class Quotas:
     """The limits: one set for all guests, and exceptions for single ones."""
 
-    __slots__ = ("_clock", "_hard", "_own", "_privileged", "_soft")
+    __slots__ = ("_clock", "_exempt", "_hard", "_own", "_soft")
 
-    def __init__(self, privileged: int = 0, clock: Clock | None = None) -> None:
-        """Make the default limits; the privileged domain has none."""
+    def __init__(
+        self, privileged: int = 0, clock: Clock | None = None, own: int | None = None
+    ) -> None:
+        """Make the default limits.
+
+        Args:
+            privileged: The privileged domain, which has none.
+            clock: Is told of changes.
+            own: The domain that the daemon runs in, if it is another one; it has none
+                either.
+        """
         self._clock = Clock() if clock is None else clock
-        self._privileged = privileged
+        self._exempt = (privileged, privileged if own is None else own)
         self._hard = dict(DEFAULTS)
         self._soft = dict(SOFT_DEFAULTS)
         self._own: dict[int, dict[str, int]] = {}
 
     def names(self) -> list[str]:
-        """Names that `get` and `set` take."""
-        return [*self._hard, *[SOFT_PREFIX + name for name in self._soft]]
+        """Names that `get` and `set` take, a soft limit after its hard one, as C."""
+        names: list[str] = []
+        for name in self._hard:
+            names.append(name)
+            if name in self._soft:
+                names.append(SOFT_PREFIX + name)
+        return names
 
     def limit(self, domid: int, name: str) -> int:
         """The hard limit that holds for a domain; 0 is none."""
-        if domid == self._privileged:
+        if domid in self._exempt:
             return 0
         own = self._own.get(domid)
         if own is not None and name in own:
@@ -72,7 +86,7 @@ class Quotas:
 
     def soft_limit(self, domid: int, name: str) -> int:
         """The limit from which on a domain's use is remarked on; 0 is none."""
-        if domid == self._privileged:
+        if domid in self._exempt:
             return 0
         return self.get(domid, SOFT_PREFIX + name)
 

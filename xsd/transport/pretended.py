@@ -23,7 +23,7 @@ class GuestSockets:
         Args:
             reactor: Looks after the sockets.
             hypervisor: Whose domains they are.
-            path: Of dom0's socket; those of the domains are named after it.
+            path: Of our own domain's socket; those of the domains are named after it.
         """
         self._reactor = reactor
         self._hypervisor = hypervisor
@@ -40,7 +40,7 @@ class GuestSockets:
         """
         living: dict[int, int] = {}
         for domid in self._hypervisor.domains():
-            if not domid:
+            if domid == self._reactor.engine.store.own.domid:
                 continue
             try:
                 state = self._hypervisor.state(domid)

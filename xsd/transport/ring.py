@@ -50,6 +50,7 @@ class RingServer(Guests):
 
     __slots__ = (
         "_by_port",
+        "_control_port",
         "_hypervisor",
         "_lenient",
         "_loop",
@@ -67,6 +68,7 @@ class RingServer(Guests):
         loop: asyncio.AbstractEventLoop,
         *,
         lenient: bool = False,
+        control_port: int = 0,
         on_domains: Callable[[], None] = _do_nothing,
     ) -> None:
         """Make a server that does nothing until `start`.
@@ -77,11 +79,14 @@ class RingServer(Guests):
             loop: Wakes us when nothing else does.
             lenient: A domain that the hypervisor does not have can be introduced,
                 too, without a ring. Toolstacks are tested so without guests.
+            control_port: Event channel of the control domain, if it is not our own and
+                its page does not name one.
             on_domains: Is called after domains have come or gone.
         """
         self.rings = Rings(reactor, hypervisor)
         self._reactor = reactor
         self._lenient = lenient
+        self._control_port = control_port
         self._on_domains = on_domains
         self._hypervisor = hypervisor
         self._loop = loop
@@ -93,14 +98,17 @@ class RingServer(Guests):
         """Serve our own domain's kernel, if it has a ring, and wait for events.
 
         Domains that Xen has made itself (dom0less) are there already, and nobody
-        introduces them: Xen has put the port into their pages.
+        introduces them: Xen has put the port into their pages. The control domain must
+        be one of them if it is not our own, for nobody else may introduce any.
 
         Raises:
-            OSError: If the hypervisor does not let us.
+            OSError: If the hypervisor does not let us, or the control domain cannot be
+                served.
         """
         self._reactor.include(self.rings)
         self._reactor.listen(self._hypervisor.fileno(), self.take_events)
         self._serve_own_kernel()
+        self._serve_control()
         self._introduce_waiting()
         self._set_timer()
         self._reactor.wake()
@@ -109,25 +117,51 @@ class RingServer(Guests):
         channel = self._hypervisor.own()
         if channel is not None:
             # It waits for this to begin.
-            self._link_own(channel).greet()
+            self._link_staying(self._reactor.engine.store.own, channel).greet()
 
-    def _link_own(self, channel: Channel) -> RingLink:
-        """Link our own kernel, which is served whatever waits for it."""
-        engine = self._reactor.engine
-        domain = engine.store.privileged
-        connection = engine.connect(domain.domid)
+    def _expect_own_ring(self) -> None:
+        """See to it that our own kernel has a ring, or need not have one."""
+        try:
+            if self._lenient or self._hypervisor.own() is not None:
+                return
+            reason = "our own kernel offers no ring"
+        except OSError as error:
+            reason = f"the ring of our own kernel cannot be had: {error}"
+        raise XenStoreError(Errno.EINVAL, reason)
+
+    def _serve_control(self) -> None:
+        """Serve the control domain, if it is not our own."""
+        store = self._reactor.engine.store
+        domain = store.privileged
+        if domain.introduced:
+            return
+        if self._hypervisor.state(domain.domid) is None:
+            raise OSError(f"dom{domain.domid}, the control domain, does not exist")
+        refused = self._reactor.engine.introduce_waiting(domain.domid)
+        if refused is not None:
+            raise OSError(f"the control domain: {refused.reason}")
+
+    def _link_staying(self, domain: Domain, channel: Channel) -> RingLink:
+        """Link our own kernel, or the control domain's, which are always served.
+
+        Whatever waits for them.
+        """
+        connection = self._reactor.engine.connect(domain.domid)
         connection.is_kernel = True
         return self._link(domain, channel, connection)
 
-    def _serve_own_again(self) -> None:
-        """Serve our own kernel again, which was given up for a defect, from the start.
+    def _serve_again(self, domain: Domain) -> None:
+        """Serve our own kernel, or the control domain's, that is not served.
 
-        What it had is forgotten: it watches nothing.
+        If it was given up for a defect, it is served from the start, and what it had
+        is forgotten: it watches nothing.
         """
-        link = self.rings.links.get(self._reactor.engine.store.privileged.domid)
-        if link is not None and link.ignored:
+        link = self.rings.links.get(domain.domid)
+        if link is None:
+            self._serve_own_kernel()
+        elif link.ignored:
             self.rings.remove(link)
-            self._link_own(link.channel).begin()
+            self._link_staying(domain, link.channel).begin()
 
     def close(self) -> None:
         """Give all rings up, and the hypervisor."""
@@ -171,22 +205,31 @@ class RingServer(Guests):
         try:
             if self._lenient and self._hypervisor.state(domain.domid) is None:
                 return False
+            if domain.stays:
+                port = port or self._control_port
             channel = self._hypervisor.connect(domain.domid, port, port_in)
         except OSError as error:
             reason = f"dom{domain.domid} cannot be connected: {error}"
             raise XenStoreError(Errno.EINVAL, reason) from error
+        connection.is_kernel = domain.stays
         self._link(domain, channel, connection).begin()
         self._set_timer()
         return True
 
     def reconnect(self, domain: Domain, port: int) -> None:
-        """See `Guests.reconnect`."""
+        """See `Guests.reconnect`.
+
+        Raises:
+            XenStoreError: EINVAL if our own kernel has no ring.
+        """
         link = self.rings.links.get(domain.domid)
-        if link is None:
-            return
-        if domain.caller.privileged:
+        if domain.stays:
+            if link is None:
+                self._expect_own_ring()
             # Its connection is an input of its own, after this one.
-            self._loop.call_soon(self._serve_own_again)
+            self._loop.call_soon(self._serve_again, domain)
+            return
+        if link is None:
             return
         channel = link.channel
         old = channel.port
@@ -245,7 +288,7 @@ class RingServer(Guests):
         stopped: list[int] = []
         is_complete = True
         for domain in self._reactor.engine.store.domains.all():
-            if domain.caller.privileged:
+            if domain.stays:
                 continue
             try:
                 state = self._hypervisor.state(domain.domid)

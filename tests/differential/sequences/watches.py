@@ -114,7 +114,7 @@ SEQUENCES: Final = (
             f"a watch on {name!r}",
             *[ask(0, v, name, "t") for v in ("watch", "unwatch")],
         )
-        for name in (b"@a b", b"@a/", b"@a//b", b"@\xff")
+        for name in (b"@a b", b"@a.b", b"@a/", b"@a//b", b"@\xff", b"@releaseDomain/")
     ],
     *[
         sequence(f"a watch with depth {depth!r}", f"watch /a t '{depth}'; 1 write /a 1")
