@@ -126,6 +126,22 @@ def test_who_cannot_tell_has_one_request_under_way() -> None:
     assert way.received == []
 
 
+def test_requests_that_were_started_can_be_sent_before_they_are_waited_for() -> None:
+    """So that the daemon has something to do; where that fails, the connection ends."""
+    way = Prepared(encode_frame(Op.READ, 1, 0, b"v"))
+    client = Client(transport=way)
+    call = client.start(Op.READ, b"/a\0")
+
+    client.push()
+
+    assert way.sent == encode_frame(Op.READ, 1, 0, b"/a\0")
+    assert client.finish(call) == b"v"
+    client.close()
+    client.start(Op.READ, b"/a\0")
+    with pytest.raises(DisconnectedError, match="the connection is closed"):
+        client.push()
+
+
 def test_client_works_over_any_transport() -> None:
     """Requests, replies and events do not depend on it."""
     event = encode_frame(Op.WATCH_EVENT, 0, 0, b"/a\0t\0")

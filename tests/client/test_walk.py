@@ -74,6 +74,17 @@ def test_many_requests_are_under_way_but_not_all() -> None:
     assert UNDER_WAY <= daemon.most <= 2 * UNDER_WAY
 
 
+def test_the_daemon_works_while_answers_are_made_use_of() -> None:
+    """It never waits for requests until all the answers have been looked at."""
+    daemon = ActedDaemon()
+    daemon.add(str(number) for number in range(1000))
+
+    with daemon.client() as client:
+        for count, _ in enumerate(walk(client, b"/t"), start=1):
+            ahead = len(daemon.asked) // 2 - count
+            assert ahead >= min(UNDER_WAY // 2, 1001 - count) or count == 1
+
+
 def test_what_comes_first_is_asked_about_first() -> None:
     """The first lines of a large store do not wait for its last ones."""
     daemon = ActedDaemon()

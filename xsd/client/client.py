@@ -91,6 +91,10 @@ class Client(NodeOperations):
         """
         return self._connection.start(op, payload, 0)
 
+    def push(self) -> None:
+        """Send requests that were started now, as far as there is room."""
+        self._connection.push()
+
     def finish(self, call: Call) -> bytes:
         """Wait for the reply of a request that was started, and return its payload."""
         return self._connection.finish(call)

@@ -53,6 +53,19 @@ class Connection:
         """
         return self._session.ask(op, payload, tx_id)
 
+    def push(self) -> None:
+        """Send requests that were started now, as far as there is room.
+
+        Raises:
+            DisconnectedError: If the daemon has ended the connection.
+            TimeoutError: If not even one could be sent in time.
+        """
+        try:
+            self._send()
+        except BaseException:
+            self.close()
+            raise
+
     def finish(self, call: Call) -> bytes:
         """Wait for the reply of a request that was started, and return its payload.
 

@@ -9,7 +9,7 @@ from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.lean import Final, Iterator, deque, final
 from xsd.protocol.ops import Op
 
-UNDER_WAY: Final = 64
+UNDER_WAY: Final = 256
 """Nodes about which requests are under way at most."""
 
 
@@ -163,11 +163,16 @@ def walk(
     waiting = [first]
     while waiting:
         visit = waiting.pop()
-        while not visit.is_known:
-            while ahead and len(asked) < UNDER_WAY:
-                following = heappop(ahead)[1]
-                following.ask(permissions=permissions)
-                asked.append(following)
+        while True:
+            # The daemon works on some while the answers to others are made use of.
+            if ahead and 2 * len(asked) <= UNDER_WAY:
+                while ahead and len(asked) < UNDER_WAY:
+                    following = heappop(ahead)[1]
+                    following.ask(permissions=permissions)
+                    asked.append(following)
+                client.push()
+            if visit.is_known:
+                break
             _learn(asked.popleft(), depth, ahead)
             while asked and asked[0].is_answered:
                 _learn(asked.popleft(), depth, ahead)
