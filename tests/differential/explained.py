@@ -289,6 +289,15 @@ def _control_file(case: Case) -> bool:
     return refused or (case.strings[0] == b"memreport" and ours == ENOSPC)
 
 
+@_row("control-report", OURS)
+def _control_report(case: Case) -> bool:
+    """Without a log in a file, memreport answers with the report."""
+    theirs, ours = case.answers
+    if case.request.op != Op.CONTROL or case.strings != [b"memreport"]:
+        return False
+    return theirs == EINVAL and ours.startswith(b"resident_bytes ")
+
+
 @_row("control-commands", OURS)
 def _control_command_not_there(case: Case) -> bool:
     """Live-update is not there."""

@@ -95,7 +95,7 @@ def test_curly_quotes_are_found(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_what_does_not_fit_is_found(tmp_path: Path, need_program: NeedProgram) -> None:
     """By a real browser: a page, a block or a table that is pushed sideways."""
-    browser = need_program(site.BROWSER, site.BROWSER)
+    browser = need_program("chromium", "chromium")
     (tmp_path / "good.html").write_text("<!doctype html><pre>x</pre>")
     assert site.too_wide(tmp_path, browser) == []
     (tmp_path / "bad.html").write_text(

@@ -2,6 +2,24 @@
 
 from typing import final
 
+from xsd.protocol.errors import XenStoreError
+
+
+@final
+class Reason:
+    """Why something was refused, put into words when somebody reads it.
+
+    Most refusals are repetitions that the log leaves out.
+    """
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error: XenStoreError) -> None:
+        self._error = error
+
+    def __str__(self) -> str:
+        return self._error.reason
+
 
 @final
 class Notice:
@@ -11,7 +29,7 @@ class Notice:
         level: ``debug``, ``info``, ``warning`` or ``error``.
         event: Name of what happened, such as ``request.refused``.
         fields: The particulars. Bytes may hold anything and are for the log to
-            make printable.
+            make printable; of what is neither text nor a number it writes `str`.
         error: The exception, for a defect of ours.
         wanted: Whether an operator has asked for just this, so that it is written
             whatever the level of the log.
