@@ -16,6 +16,7 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY protocol protocol
 COPY xsd xsd
+COPY packages/wheel packages/wheel
 
 # mypyc compiles the protocol, the store and the engine. Symbols for debuggers are most
 # of uvloop. Bytecode is made here, as a read-only image cannot keep it later.

@@ -141,14 +141,6 @@ _xsd_tape() {
     esac
 }
 
-_xsd_help() {
-    if [[ $cur == -* ]]; then
-        _xsd_offer -W "${_xsd_options[help]}"
-    elif ((${#operands[@]} == 0)); then
-        _xsd_offer -W "$_xsd_commands"
-    fi
-}
-
 # What is behind the name of a command to the daemon is handed to it as it stands.
 _xsd_control() {
     case ${operands[0]-}:${#operands[@]} in
@@ -174,7 +166,6 @@ _xsd_command() {
         config) _xsd_config && return ;;
         control) _xsd_control && return ;;
         tape) _xsd_tape && return ;;
-        help) _xsd_help && return ;;
     esac
     if [[ $cur == -* ]]; then
         _xsd_offer -W "${_xsd_options[$command]-}"
@@ -182,7 +173,9 @@ _xsd_command() {
     fi
     # Every second word of write is a value, those of chmod behind the first are modes.
     case $command:${#operands[@]} in
-        serve:* | config:* | control:* | tape:* | help:* | health:*) ;;
+        serve:* | config:* | control:* | tape:* | health:*) ;;
+        help:0) _xsd_offer -W "$_xsd_commands" ;;
+        help:*) ;;
         domain:0) _xsd_offer -W "create list kill introduce" ;;
         domain:*) ;;
         write:*[13579]) ;;

@@ -1,8 +1,6 @@
 """Message types and server features, numbered as in ``xs_wire.h``."""
 
-from enum import IntEnum
-
-from xsd.protocol.lean import Final
+from xsd.protocol.lean import Final, IntEnum
 
 
 class Op(IntEnum):

@@ -83,7 +83,9 @@ def test_without_a_command_it_tells_how_to_be_called(
     assert called("xenstore-control") == original([], daemon_socket)
     found = xsd("control")
     assert (found.out, found.status) == (b"", 2)
-    assert found.err.startswith(b"usage: xsd control [-h] [--socket PATH] [-s] COMMAND")
+    assert found.err.startswith(
+        b"usage: xsd control [-h] [--socket PATH] [-s] [--timeout SECONDS] COMMAND"
+    )
 
 
 def test_without_a_daemon_it_says_what_the_original_says(

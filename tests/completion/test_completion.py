@@ -101,8 +101,6 @@ NO_SPACE = "option nospace"
         # What can be asked about the configuration and done with a tape.
         ("config |", ["check", "show", "keys", "example", "-h", "--help", "--socket"]),
         ("tape |", ["show", "replay", "-h", "--help", "--socket"]),
-        ("help |", list(COMMANDS)),
-        ("help re", ["read"]),
         # What the daemon can be asked to do, and how.
         ("control l", ["log", "logfile", "live-update"]),
         ("control log o", ["on", "off"]),
@@ -120,6 +118,8 @@ NO_SPACE = "option nospace"
         ("domain create --n", ["--name"]),
         ("domain create --name |", []),
         ("domain create --name k l", []),
+        ("help |", list(COMMANDS)),
+        ("help re", ["read"]),
         # Nothing behind what takes nothing, or no more.
         ("config keys |", []),
         ("config check a |", []),

@@ -1,7 +1,5 @@
 """`xsd chmod`: permissions, as xenstore-chmod sets them."""
 
-from collections.abc import Sequence
-
 from xsd.cli.common import (
     ClientParser,
     CommandError,
@@ -16,7 +14,7 @@ from xsd.cli.common import (
 )
 from xsd.client.nodes import NodeOperations
 from xsd.protocol.errors import XenStoreError
-from xsd.protocol.lean import Final
+from xsd.protocol.lean import Final, Sequence
 from xsd.protocol.limits import DOMID_MAX
 
 _EXAMPLES: Final = """

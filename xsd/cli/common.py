@@ -7,16 +7,26 @@ scripts usually write is read here; help, abbreviations and mistakes are left to
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
 
 from xsd.client.address import PATH_VARIABLE, RUN_DIRECTORY, RUNDIR_VARIABLE
 from xsd.client.client import Client
 from xsd.protocol.errors import XenStoreError
-from xsd.protocol.lean import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, final
+from xsd.protocol.lean import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Final,
+    Iterator,
+    NoReturn,
+    Sequence,
+    TypeVar,
+    final,
+)
 
 if TYPE_CHECKING:
     import argparse
     from types import TracebackType
+    from typing import TextIO
 
     from xsd.client.nodes import NodeOperations
 
@@ -124,6 +134,12 @@ class CommandParser:
     def parse_args(self, words: Sequence[str]) -> Values:
         """Read the words after the command, and exit with status 1 for misuse."""
         return read_quickly(self.arguments, words) or self._full(words)
+
+    def print_usage(self, file: "TextIO") -> None:
+        """Print the line of usage."""
+        from xsd.cli.full import parser_of  # noqa: PLC0415  see above
+
+        parser_of(self).print_usage(file)
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and what is wrong, and exit with status 1."""
@@ -253,7 +269,7 @@ def _share_out(values: Values, wanted: list[Argument], operands: list[str]) -> b
                 return False
             setattr(values, each.dest, left)
             return each is wanted[-1]
-        if not left:
+        if not left or how_many not in (None, 1):
             return False
         if how_many == 1:
             setattr(values, each.dest, [left.pop(0)])

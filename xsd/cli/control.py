@@ -120,7 +120,10 @@ def control(words: Sequence[str], socket: str | None) -> int:
     parser = ClientParser(
         "control", f"Give the daemon a command.\n\n{_list()}", _EXAMPLES
     )
-    parser.usage = f"{program('control')} [-h] [--socket PATH] [-s] COMMAND [WORD ...]"
+    parser.usage = (
+        f"{program('control')} [-h] [--socket PATH] [-s] [--timeout SECONDS]"
+        " COMMAND [WORD ...]"
+    )
     imitates = as_original("control")
     if imitates and words[:1] not in (["-h"], ["--help"]):
         # What begins with a dash is the daemon's to refuse, as there.

@@ -3,9 +3,11 @@
 import argparse
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn, final
+from typing import Any, Final, NoReturn, final
 
 from xsd.cli.common import Argument, CommandParser, ValueMistakeError, Values, program
+
+_REST: Final = argparse.PARSER
 
 
 @final
@@ -16,7 +18,7 @@ class FullParser(argparse.ArgumentParser):
         """Read words, options and operands in any order, and exit if they are wrong."""
         # argparse takes `/a -p /b` only as "intermixed", and `--` only otherwise.
         how = self.parse_known_intermixed_args
-        if "--" in words:
+        if "--" in words or any(each.nargs == _REST for each in self._actions):
             how = self.parse_known_args
         values, unknown = how(words, Values())
         if unknown:

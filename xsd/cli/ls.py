@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Sequence
 
 from xsd.cli.common import (
     ClientParser,
@@ -16,7 +15,7 @@ from xsd.cli.escape import escape
 from xsd.client.client import Client
 from xsd.client.walk import walk
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.lean import Final, final
+from xsd.protocol.lean import Final, Sequence, final
 
 _EXAMPLES: Final = """
 examples:

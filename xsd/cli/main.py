@@ -6,11 +6,10 @@ command, of which a hotplug script runs dozens, pays for nothing of the daemon.
 
 import os
 import sys
-from collections.abc import Callable, Sequence
 
 from xsd import __version__
 from xsd.cli.common import CommandError, CommandParser, program, read_quickly
-from xsd.protocol.lean import Final, NoReturn
+from xsd.protocol.lean import Callable, Final, NoReturn, Sequence
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("xsd.cli.serve:serve", "run the daemon"),

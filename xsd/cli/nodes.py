@@ -5,7 +5,6 @@ paths are one transaction, as there: nothing is written or removed if one fails.
 """
 
 import sys
-from collections.abc import Callable, Sequence
 
 from xsd.cli.common import (
     ClientParser,
@@ -22,7 +21,7 @@ from xsd.cli.common import (
 from xsd.cli.escape import escape, unescape
 from xsd.client.nodes import NodeOperations
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.lean import Final
+from xsd.protocol.lean import Callable, Final, Sequence
 
 _READ_EXAMPLES: Final = r"""
 examples:

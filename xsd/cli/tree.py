@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
 
 from xsd.cli.common import (
     ClientParser,
@@ -16,7 +15,7 @@ from xsd.cli.escape import escape
 from xsd.client.client import Client
 from xsd.client.walk import Visit, walk
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.lean import Final, final
+from xsd.protocol.lean import Final, Iterator, Sequence, final
 
 _EXAMPLES: Final = """
 Values are escaped as `xsd read` does, and on a terminal cut to its width.

@@ -1,12 +1,11 @@
 """`xsd watch`: one line for each change, as xenstore-watch prints it."""
 
 import sys
-from collections.abc import Sequence
 
 from xsd.cli.common import ClientParser, CommandError, connect, raw, refused, show
 from xsd.client.client import Client
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.lean import Final
+from xsd.protocol.lean import Final, Sequence
 
 _EXAMPLES: Final = """
 Each watch prints its own path once at the start. @introduceDomain and

@@ -1,8 +1,6 @@
 """The client: everything a domain-0 program asks of a XenStore daemon."""
 
 import os
-from collections.abc import Callable
-from types import TracebackType
 
 from xsd.client.address import default_socket_path
 from xsd.client.connection import Connection
@@ -10,7 +8,14 @@ from xsd.client.nodes import NodeOperations, split_strings, string
 from xsd.client.session import Call, Event
 from xsd.client.transport import SocketTransport, Transport
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.lean import TYPE_CHECKING, Final, Self, TypeVar
+from xsd.protocol.lean import (
+    TYPE_CHECKING,
+    Callable,
+    Final,
+    Self,
+    TracebackType,
+    TypeVar,
+)
 from xsd.protocol.ops import Op
 
 if TYPE_CHECKING:
@@ -61,7 +66,7 @@ class Client(NodeOperations):
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        traceback: TracebackType | None,  # noqa: PYI036  it is that
     ) -> None:
         self.close()
 

@@ -1,11 +1,9 @@
 """What a connection is about, without the way there: bytes in, bytes out."""
 
-from collections import deque
-
 from xsd.client.errors import DisconnectedError
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
-from xsd.protocol.lean import Self, final
+from xsd.protocol.lean import Self, deque, final
 from xsd.protocol.limits import PAYLOAD_MAX, UINT_MAX
 from xsd.protocol.ops import Op
 

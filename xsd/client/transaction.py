@@ -2,12 +2,11 @@
 
 import os
 import time
-from types import TracebackType
 
 from xsd.client.connection import Connection
 from xsd.client.nodes import NodeOperations
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.lean import Final, Self, final
+from xsd.protocol.lean import Final, Self, TracebackType, final
 from xsd.protocol.ops import FALSE, TRUE, Op
 
 FIRST_PAUSE: Final = 0.001
@@ -49,7 +48,7 @@ class Transaction(NodeOperations):
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        traceback: TracebackType | None,  # noqa: PYI036  it is that
     ) -> None:
         if not self._open:
             return

@@ -1,14 +1,12 @@
 """All nodes below one, many requests under way at once, in the order of a walk."""
 
-from collections import deque
-from collections.abc import Iterator
 from heapq import heappop, heappush
 
 from xsd.client.client import Client
 from xsd.client.nodes import split_strings, string
 from xsd.client.session import Call
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.lean import Final, final
+from xsd.protocol.lean import Final, Iterator, deque, final
 from xsd.protocol.ops import Op
 
 UNDER_WAY: Final = 64
