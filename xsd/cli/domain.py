@@ -77,7 +77,8 @@ def domain(words: Sequence[str], socket: str | None) -> int:
     path = options.socket = options.socket or default_socket_path(os.environ)
     with ExitStack() as held:
         dom0 = held.enter_context(connect(options))
-        place = _Place(path, dom0, held.enter_context(_host(path)))
+        host = held.enter_context(_host(path, options.timeout))
+        place = _Place(path, dom0, host)
         match options.command:
             case "create":
                 _create(place, options.domid, options.name)
@@ -132,14 +133,18 @@ def _domid(text: str) -> int:
     raise ValueMistakeError(f"{text!r} is no number from 1 to {last}")
 
 
-def _host(path: str) -> PretendedHost:
+def _host(path: str, limit: float) -> PretendedHost:
     """Connect to the hypervisor that the daemon pretends.
+
+    Args:
+        path: The daemon's socket.
+        limit: Seconds to wait for each answer; 0 for ever.
 
     Raises:
         CommandError: If it pretends none.
     """
     try:
-        return PretendedHost(f"{path}.hypervisor")
+        return PretendedHost(f"{path}.hypervisor", timeout=limit or None)
     except NotListeningError as error:
         raise CommandError(
             f"the daemon at {path} pretends no hypervisor ({error.reason}): its domains"
