@@ -63,7 +63,7 @@ _xsd_serve_options="-H -h --help --version -N --no-fork --config -F --pid-file -
     --perm-nb -M --path-max -Q --quota -q --quota-soft -w --timeout -K --keep-orphans
     --event --master-domid --priv-domid -U --live-update"
 _xsd_commands="serve config read write list ls tree exists mkdir rm chmod watch control
-    domain health tape"
+    domain health tape help"
 _xsd_control_commands="check log logfile memreport print quota quota-soft live-update
     help"
 _xsd_switches="{+,-}obj {+,-}io {+,-}wrl {+,-}acc {+,-}tdb"
@@ -74,20 +74,21 @@ _xsd_soft_quotas="memory"
 _xsd_valued=" --depth --name --socket --timeout -d -n "
 declare -gA _xsd_options=(
     [config]="-h --help --socket"
-    [read]="-h --help --socket -s -p --prefix -R --raw"
-    [write]="-h --help --socket -s -R --raw"
-    [list]="-h --help --socket -s -p --prefix"
-    [ls]="-h --help --socket -s -f --full -p --permissions"
-    [tree]="-h --help --socket -s -p --permissions -d --depth --ascii"
-    [exists]="-h --help --socket -s"
-    [mkdir]="-h --help --socket -s"
-    [rm]="-h --help --socket -s -t --tidy"
-    [chmod]="-h --help --socket -s -r --recurse -u --upto"
-    [watch]="-h --help --socket -s -n --depth"
-    [control]="-h --help --socket -s"
-    [domain]="-h --help --socket -s --name --shutdown"
+    [read]="-h --help --socket -s --timeout -p --prefix -R --raw"
+    [write]="-h --help --socket -s --timeout -R --raw"
+    [list]="-h --help --socket -s --timeout -p --prefix"
+    [ls]="-h --help --socket -s --timeout -f --full -p --permissions"
+    [tree]="-h --help --socket -s --timeout -p --permissions -d --depth --ascii"
+    [exists]="-h --help --socket -s --timeout"
+    [mkdir]="-h --help --socket -s --timeout"
+    [rm]="-h --help --socket -s --timeout -t --tidy"
+    [chmod]="-h --help --socket -s --timeout -r --recurse -u --upto"
+    [watch]="-h --help --socket -s --timeout -n --depth"
+    [control]="-h --help --socket -s --timeout"
+    [domain]="-h --help --socket -s --timeout --name --shutdown"
     [health]="-h --help --socket -s --timeout"
     [tape]="-h --help --socket"
+    [help]="-h --help --socket"
 )
 
 # After an option of the daemon that takes a value: offers those, returns 0.
@@ -173,6 +174,8 @@ _xsd_command() {
     # Every second word of write is a value, those of chmod behind the first are modes.
     case $command:${#operands[@]} in
         serve:* | config:* | control:* | tape:* | health:*) ;;
+        help:0) _xsd_offer -W "$_xsd_commands" ;;
+        help:*) ;;
         domain:0) _xsd_offer -W "create list kill introduce" ;;
         domain:*) ;;
         write:*[13579]) ;;

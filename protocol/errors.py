@@ -1,8 +1,8 @@
 """Errors: those that travel as ERROR replies, and those that end a connection."""
 
 import errno as system
-from enum import IntEnum
-from typing import Any, Final, Self, final
+
+from xsd.protocol.lean import Any, Final, IntEnum, Self, final
 
 
 class Errno(IntEnum):

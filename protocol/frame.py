@@ -5,11 +5,9 @@ and length, four 32-bit numbers in the byte order of the machine.
 """
 
 import struct
-from typing import Final, final
-
-from mypy_extensions import mypyc_attr
 
 from xsd.protocol.errors import Errno, FramingError, XenStoreError
+from xsd.protocol.lean import Final, final, mypyc_attr
 from xsd.protocol.limits import HEADER_SIZE, PAYLOAD_MAX
 
 REPEATED: Final = 12

@@ -1,6 +1,6 @@
 """The numbers of the wire protocol, from Xen's public header ``xs_wire.h``."""
 
-from typing import Final
+from xsd.protocol.lean import Final
 
 HEADER_SIZE: Final = 16
 """Bytes of ``xsd_sockmsg``: type, request id, transaction id, length."""

@@ -1,7 +1,6 @@
 """Message types and server features, numbered as in ``xs_wire.h``."""
 
-from enum import IntEnum
-from typing import Final
+from xsd.protocol.lean import Final, IntEnum
 
 
 class Op(IntEnum):
@@ -40,6 +39,10 @@ class Op(IntEnum):
 
 OP_LIMIT: Final = 27
 """One more than the highest message type."""
+
+TRUE: Final = b"T\0"
+FALSE: Final = b"F\0"
+"""Replies to IS_DOMAIN_INTRODUCED; of TRANSACTION_END whether to commit."""
 
 FEATURE_RECONNECTION: Final = 1
 FEATURE_ERROR: Final = 2

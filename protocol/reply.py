@@ -16,10 +16,6 @@ from xsd.protocol.ops import Op
 OK: Final = b"OK\0"
 """Payload of a reply that has nothing to tell."""
 
-TRUE: Final = b"T\0"
-FALSE: Final = b"F\0"
-"""Replies to IS_DOMAIN_INTRODUCED; of TRANSACTION_END whether to commit."""
-
 _U32: Final = struct.Struct("=I")
 
 # Taking a length from here is several times cheaper than packing it.

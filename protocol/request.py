@@ -13,8 +13,7 @@ from typing import Final, final
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import PAYLOAD_MAX, UINT_MAX
 from xsd.protocol.number import c_int, c_long, c_unsigned, parse_domid
-from xsd.protocol.ops import OP_LIMIT, Op
-from xsd.protocol.reply import FALSE, TRUE
+from xsd.protocol.ops import FALSE, OP_LIMIT, TRUE, Op
 
 UNLIMITED: Final = -1
 """Depth of a watch that sees everything below its path."""

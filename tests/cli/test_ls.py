@@ -2,43 +2,53 @@
 
 import pytest
 
-from tests.cli.conftest import Result, Run
-from xsd.cli.ls import Layout, walk
-from xsd.client import Client
-from xsd.protocol.errors import Errno, XenStoreError
+from tests.cli.conftest import Run
+from tests.support.acted import ActedDaemon
+from xsd.cli.ls import Layout
+from xsd.protocol.ops import Op
 
 
-def test_deep_trees_are_walked(client: Client) -> None:
-    """Depth is no matter of Python's stack."""
-    client.write("/t" + "/x" * 1000, b"")
+@pytest.fixture
+def acted(monkeypatch: pytest.MonkeyPatch) -> ActedDaemon:
+    """A daemon whose answers the test decides."""
+    daemon = ActedDaemon()
+    monkeypatch.setattr("xsd.cli.ls.connect", lambda _: daemon.client())
+    return daemon
 
-    depths = [depth for depth, _ in walk(client, b"/t")]
 
-    assert depths == list(range(1000))
-
-
-@pytest.mark.parametrize(
-    ("errno", "result"),
-    [
-        # Domains end at any time; their nodes are no error.
-        (Errno.ENOENT, Result(b"")),
-        (Errno.EACCES, Result(b"", b"xsd ls: EACCES: refused: /t/a\n", 1)),
-    ],
-)
+@pytest.mark.parametrize("what", [None, Op.READ, Op.DIRECTORY])
 def test_node_that_vanishes_meanwhile_is_left_out(
-    xsd: Run, monkeypatch: pytest.MonkeyPatch, errno: Errno, result: Result
+    xsd: Run, acted: ActedDaemon, what: Op | None
 ) -> None:
-    """One that may not be read is not taken for it."""
+    """Domains end at any time; their nodes are no error."""
+    acted.add(["a", "b"])
+    if what is None:
+        del acted.nodes[b"/t/a"]
+    else:
+        acted.refused[what, b"/t/a"] = "ENOENT"
 
-    def refuse(_client: Client, path: bytes) -> list[bytes]:
-        if path == b"/t":
-            return [b"a"]
-        raise XenStoreError(errno, "refused", path)
+    out, err, status = xsd("ls", "-f", "/t")
 
-    for what in ("read", "directory"):
-        monkeypatch.setattr(Client, what, refuse)
+    # Its value had come before it went.
+    assert out == (b'/t/a = "a"\n' if what == Op.DIRECTORY else b"") + b'/t/b = "b"\n'
+    assert (err, status) == (b"", 0)
 
-    assert xsd("ls", "/t") == result
+
+@pytest.mark.parametrize("what", [Op.READ, Op.DIRECTORY])
+def test_node_that_may_not_be_read_is_not_taken_for_it(
+    xsd: Run, acted: ActedDaemon, what: Op
+) -> None:
+    """It ends the listing behind what came before it."""
+    acted.add(["a", "b"])
+    acted.refused[what, b"/t/b"] = "EACCES"
+
+    out, err, status = xsd("ls", "-f", "/t")
+
+    assert out.startswith(b'/t/a = "a"\n')
+    assert (err, status) == (
+        b"xsd ls: /t/b: no right to read it (see the daemon's log)\n",
+        1,
+    )
 
 
 Line = tuple[int | None, int, bytes, bytes, bytes]

@@ -27,9 +27,9 @@ RULES: Mapping[str, str] = {
     "write and mkdir are all or nothing": """
         $ mkdir /t
         $ write /t/a 1 /t//b 2
-        ! xsd write: could not write path /t//b
+        ! xsd write: /t//b: this is no path: empty part in path
         $ mkdir /t/a /t//b
-        ! xsd mkdir: could not make path /t//b
+        ! xsd mkdir: /t//b: this is no path: empty part in path
         $ list /t
     """,
     "mkdir makes parents too, and leaves existing nodes alone": """
@@ -55,7 +55,10 @@ def test_paths_are_bytes(xsd: Run, client: Client) -> None:
     client.mkdir("/t")
 
     assert xsd("read", b"/t/\xff") == Result(
-        b"", b"xsd read: couldn't read path /t/\xff\n", 1
+        b"",
+        b"xsd read: /t/\xff: this is no path: there are letters of ASCII, digits and"
+        b" -/_@ in one\n",
+        1,
     )
 
 

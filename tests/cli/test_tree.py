@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Follow, Run
+from tests.cli.conftest import Follow, Result, Run
+from tests.support.acted import ActedDaemon
 from tests.support.daemons import client_environment
 from tests.support.terminal import run_on_terminal
-from xsd.cli.tree import ASCII, LINES, Drawing, tree
+from xsd.cli.tree import tree
 from xsd.client import Client
-from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.ops import Op
 
 
 @pytest.fixture
@@ -57,9 +58,9 @@ RULES: Mapping[str, str] = {
         $ tree -d 0 /t
         /t [+2]
     """,
-    "a missing node fails with the C library's phrase": """
+    "a missing node fails": """
         $ tree /t/none
-        ! xsd tree: cannot read /t/none: No such file or directory
+        ! xsd tree: /t/none: there is no such node
     """,
 }
 
@@ -91,32 +92,39 @@ def test_root_is_the_default(xsd: Run) -> None:
     assert xsd("tree").out.startswith(b"/\n")
 
 
-def test_node_that_vanishes_meanwhile_is_left_out(nodes: Client) -> None:
-    """The others are drawn."""
-    drawing = Drawing(nodes, ASCII, depth=None, permissions=False)
-    lines = drawing.lines(b"/t")
-
-    first = next(lines)
-    nodes.rm("/t/a")
-
-    assert [first, *lines] == ["/t", "`-- e"]
+@pytest.fixture
+def acted(monkeypatch: pytest.MonkeyPatch) -> ActedDaemon:
+    """A daemon whose answers the test decides, with /t/a/x and /t/b."""
+    daemon = ActedDaemon()
+    daemon.add(["a/x", "b"])
+    monkeypatch.setattr("xsd.cli.tree.connect", lambda _: daemon.client())
+    return daemon
 
 
-def test_refusal_below_the_top_is_told(
-    nodes: Client, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("what", [Op.READ, Op.DIRECTORY])
+def test_node_that_vanishes_meanwhile_is_left_out(
+    xsd: Run, acted: ActedDaemon, what: Op
 ) -> None:
+    """With all below it; the others are drawn."""
+    acted.refused[what, b"/t/a"] = "ENOENT"
+
+    result = xsd("tree", "--ascii", "/t")
+
+    assert result == Result(b'/t = "t"\n`-- b = "b"\n')
+
+
+@pytest.mark.parametrize("what", [Op.READ, Op.DIRECTORY])
+def test_refusal_below_the_top_is_told(xsd: Run, acted: ActedDaemon, what: Op) -> None:
     """A node that may not be read is not taken for a vanished one."""
-    drawing = Drawing(nodes, LINES, depth=None, permissions=False)
-    lines = drawing.lines(b"/t")
-    next(lines)
+    acted.refused[what, b"/t/a"] = "EACCES"
 
-    def refuse(_client: Client, path: bytes) -> bytes:
-        raise XenStoreError(Errno.EACCES, "refused", path)
+    out, err, status = xsd("tree", "--ascii", "/t")
 
-    monkeypatch.setattr(Client, "read", refuse)
-
-    with pytest.raises(Exception, match="cannot read /t/a: Permission denied"):
-        next(lines)
+    assert out == b'/t = "t"\n'
+    assert (err, status) == (
+        b"xsd tree: /t/a: no right to read it (see the daemon's log)\n",
+        1,
+    )
 
 
 def test_lines_on_a_terminal_are_cut(nodes: Client, daemon_socket: Path) -> None:

@@ -193,7 +193,7 @@ def test_reply_nobody_asked_for_ends_the_connection(scripted: ScriptedDaemon) ->
 def test_request_ids_stay_within_32_bits(scripted: ScriptedDaemon) -> None:
     """After the last one comes 1 again, never 0, which is the events' own."""
     connection: Connection = scripted.client._connection
-    connection._last_id = 0xFFFFFFFE
+    connection._session._last_id = 0xFFFFFFFE
     scripted.send(header(Op.READ, 0xFFFFFFFF) + header(Op.READ, 1))
 
     assert scripted.client.read("/a") == b""

@@ -1,5 +1,6 @@
 """xsd.client.transport: the socket, and what may stand in its place."""
 
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ def test_a_path_that_nobody_listens_at_is_told_with_the_reason(directory: Path) 
         with pytest.raises(NotListeningError) as caught:
             Client(str(path))
         assert (caught.value.path, caught.value.reason) == (str(path), reason)
+        assert os.strerror(caught.value.number) == reason or not caught.value.number
         assert str(caught.value) == f"no XenStore daemon listens at {path}: {reason}"
 
 
@@ -83,6 +85,45 @@ def test_socket_carries_bytes_both_ways(directory: Path) -> None:
     with pytest.raises(DisconnectedError, match="the daemon has closed"):
         transport.send(b"there", None)
     transport.close()
+
+
+def test_as_much_is_sent_as_there_is_room_for(directory: Path) -> None:
+    """Without waiting for more; then nothing."""
+    path = str(directory / "socket")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        transport = SocketTransport(path, 10.0)
+        end, _ = listener.accept()
+    data = b"x" * 4_000_000
+
+    taken = transport.send_some(data)
+    while more := transport.send_some(data):
+        taken += more
+
+    assert 0 < taken < len(data)
+    received = b""
+    while len(received) < taken:
+        received += end.recv(1_000_000)
+    assert transport.send_some(b"there") == 5
+    end.close()
+    with pytest.raises(DisconnectedError, match="the daemon has closed"):
+        transport.send_some(b"there")
+    transport.close()
+
+
+def test_who_cannot_tell_has_one_request_under_way() -> None:
+    """Each is answered before the next is sent."""
+    replies = [encode_frame(Op.READ, number, 0, b"v") for number in (1, 2)]
+    way = Prepared(*replies)
+
+    with Client(transport=way) as client:
+        calls = [client.start(Op.READ, b"/a\0") for _ in replies]
+        assert way.sent == b""
+        assert [client.finish(call) for call in calls] == [b"v", b"v"]
+
+    assert way.limits == [None, None]
+    assert way.received == []
 
 
 def test_client_works_over_any_transport() -> None:

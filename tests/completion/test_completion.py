@@ -118,10 +118,13 @@ NO_SPACE = "option nospace"
         ("domain create --n", ["--name"]),
         ("domain create --name |", []),
         ("domain create --name k l", []),
+        ("help |", list(COMMANDS)),
+        ("help re", ["read"]),
         # Nothing behind what takes nothing, or no more.
         ("config keys |", []),
         ("config check a |", []),
         ("tape replay record |", []),
+        ("help read |", []),
         # Nothing, and nothing said, without a daemon.
         ("read /t", []),
     ],

@@ -71,7 +71,7 @@ def test_image_has_the_tool(engine: Engine, tool: str) -> None:
     words = ("/a", "n0") if tool in ("write", "chmod") else ("/a",)
     container = engine.start(*CONFINED, command=(f"xenstore-{tool}", *words))
     assert container.wait() == 1
-    assert container.logs().startswith(f"xenstore-{tool}: no XenStore daemon listens")
+    assert container.logs().startswith(f"xenstore-{tool}: no daemon listens")
 
 
 # Whose it is

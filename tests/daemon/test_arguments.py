@@ -94,6 +94,27 @@ def test_a_command_line_that_makes_no_sense_is_refused(
     assert str(refused.value) == message
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--new"], "unknown option '--new'"),
+        (["-NX"], "unknown option '-X' in '-NX'"),
+        (["--pid-fiel=f"], "unknown option '--pid-fiel=f' (did you mean --pid-file?)"),
+        # Options that are gone are none to be meant.
+        (["--verbos3"], "unknown option '--verbos3'"),
+    ],
+)
+def test_unknown_options_are_refused_where_that_is_wanted(
+    words: list[str], message: str
+) -> None:
+    """With what was perhaps meant."""
+    with pytest.raises(UsageError) as refused:
+        scan(words, OPTIONS, strict=True)
+
+    assert str(refused.value) == message
+    assert scan(words, OPTIONS).ignored
+
+
 def test_usage_shows_each_option_that_has_a_meaning() -> None:
     """One line for each; those of older versions are left out."""
     text = usage("prog", OPTIONS)

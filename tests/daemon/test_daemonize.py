@@ -3,6 +3,7 @@
 Each test starts an interpreter that forks, as pytest's own process should not.
 """
 
+import errno
 import os
 import re
 import select
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from xsd.daemon.daemonize import fill_standard_streams
+from xsd.daemon.daemonize import fill_standard_streams, reason_of
 
 # Runs `serve` of the test's text in the background. A daemon that is still there when
 # the test ends gets SIGTERM: it writes its process id to the file `pid`.
@@ -172,3 +173,21 @@ def test_a_daemon_serves_although_nobody_waits_for_it(
 
     assert done.returncode == -signal.SIGKILL
     assert (tmp_path / "served").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "uid", "words"),
+    [
+        (errno.EACCES, 1, "/f: no (run as root, or with a socket elsewhere: --socket)"),
+        (errno.EPERM, 1, "/f: no (run as root, or with a socket elsewhere: --socket)"),
+        (errno.EACCES, 0, "/f: no"),
+        (errno.ENOENT, 1, "/f: no"),
+    ],
+)
+def test_who_may_do_it_is_told_to_who_may_not(
+    monkeypatch: pytest.MonkeyPatch, number: int, uid: int, words: str
+) -> None:
+    """Beside what the system says."""
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    assert reason_of(OSError(number, "no", "/f")) == words
+    assert reason_of(OSError("alone")) == "alone"

@@ -1,6 +1,7 @@
 """What the process of a daemon logs; how it starts and ends is in test_process."""
 
 import asyncio
+import errno
 import io
 import json
 import os
@@ -16,7 +17,9 @@ import pytest
 from tests.support.processes import Place, end, wait_until
 from xsd.client import Client
 from xsd.daemon import main
+from xsd.daemon.daemonize import StartError
 from xsd.daemon.main import _log_loop_error, raise_descriptor_limit
+from xsd.daemon.service import Service
 from xsd.daemon.settings import Config
 from xsd.engine.loglimit import AT_ONCE, LogLimit
 from xsd.protocol.errors import XenStoreError
@@ -100,6 +103,7 @@ def test_only_a_trace_has_what_clients_send(
     text = (place.path / place_of_log).read_text()
     assert "daemon.serving" in text
     assert ("s3cret" in text) is traced
+    assert ("setting.without_effect" in text) is words.startswith("--log-file /no")
     assert ("log.not_opened" in text) is words.endswith("-T /no/such/directory/trace")
 
 
@@ -211,6 +215,23 @@ def test_a_daemon_that_fails_leaves_its_traceback_in_the_log(
     assert line["event"] == "daemon.failed"
     assert "KeyError: 'nothing'" in line["exception"]
     assert not (tmp_path / "pid").exists()
+
+
+def test_what_is_no_matter_of_listening_is_not_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    """As where descriptors are used up by then."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Service, "_serve_domains", fail)
+    config = Config(socket=tmp_path / "socket", trace_file=tmp_path / "trace")
+
+    with pytest.raises(StartError, match=r"^cannot start: Too many open files$"):
+        main.run(config)
+
+    assert log.getvalue() == ""
 
 
 def test_as_many_files_may_be_open_as_the_system_allows() -> None:

@@ -185,7 +185,7 @@ async def test_a_start_that_fails_leaves_socket_and_recording_of_the_other(
 
     async with serving(config):
         file.write_text("recorded", "ascii")
-        with pytest.raises(OSError, match="another xenstored is serving there"):
+        with pytest.raises(StartError, match="another xenstored is serving there"):
             Service(config).start()
         assert file.read_text("ascii") == "recorded"
         assert path.is_socket()

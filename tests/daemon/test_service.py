@@ -75,6 +75,15 @@ def test_clients_and_pretended_domains_are_served(path: Path, config: Config) ->
     serve_client(config, talk)
 
 
+def test_a_socket_that_cannot_be_had_is_an_error(path: Path) -> None:
+    """It is said to be that; other errors are not."""
+    path.write_text("in the way")
+
+    start_fails(Config(socket=path), f"^cannot listen on {path}: ")
+
+    path.unlink()
+
+
 def test_a_hypervisor_that_is_not_there_is_an_error(path: Path) -> None:
     """Who asks for Xen does not get something else."""
     start_fails(

@@ -85,18 +85,46 @@ def test_messages_of_xsd_serve_begin_with_its_name(
     assert capsys.readouterr().err.startswith("xsd serve: log-level: 'loud' is not")
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("--sokcet s", "unknown option '--sokcet' (did you mean --socket?)"),
+        ("-N --zzzzz", "unknown option '--zzzzz'"),
+        ("-NX", "unknown option '-X' in '-NX'"),
+    ],
+)
+def test_xsd_serve_refuses_what_it_does_not_know(
+    capsys: pytest.CaptureFixture[str], words: str, reason: str
+) -> None:
+    """People type it, and would not see that a setting is missing."""
+    code = xenstored.serve(words.split())
+
+    assert code == 2
+    assert capsys.readouterr().err == f"xsd serve: {reason}\n"
+
+
+def test_xenstored_ignores_what_it_does_not_know(
+    command: Command, tmp_path: Path
+) -> None:
+    """Scripts for other versions start it."""
+    (tmp_path / "file").touch()
+
+    said = command("-N", "--sokcet", "s", "--socket", str(tmp_path / "file" / "s"))[2]
+
+    assert "xenstored: ignored: unknown option '--sokcet'\n" in said
+
+
 def test_xsd_serve_stays_in_the_foreground_and_names_ignored_options(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without -N; a start that fails is told by the same process, with code 1."""
     (tmp_path / "file").touch()
 
-    code = xenstored.serve(["-V", "--new", "--socket", str(tmp_path / "file" / "s")])
+    code = xenstored.serve(["-V", "--socket", str(tmp_path / "file" / "s")])
 
     assert code == 1
     assert capsys.readouterr().err.splitlines() == [
         "xsd serve: ignored: -V/--verbose has no effect any more",
-        "xsd serve: ignored: unknown option '--new'",
         f"xsd serve: cannot start: {tmp_path / 'file'}: File exists",
     ]
 

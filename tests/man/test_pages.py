@@ -17,6 +17,7 @@ from xsd.daemon.settings import SETTINGS
 
 MAN = ROOT / "man"
 NAMES = sorted(path.name for path in MAN.iterdir())
+COMMON = {"-h", "--help", "-s", "--socket", "--timeout"}
 CONFIG_COMMANDS = ("check", "show", "keys", "example")
 
 
@@ -82,7 +83,7 @@ def test_each_option_of_a_command_is_in_its_page(xsd: Run, command: str) -> None
     )
     assert parts, command
     for option in options_in(xsd(command, "--help").out.decode()):
-        everywhere = option in {"-h", "--help", "-s", "--socket"}
+        everywhere = option in COMMON
         place = common if everywhere else "\n".join(parts)
         found = re.search(rf"(?<![\w-]){option}(?![\w-])", place)
         assert found, f"{option} of {command} is to go into man/xsd.1, by hand"

@@ -40,8 +40,11 @@ def compiled_sources() -> set[str]:
 
 
 def holds(wheel: zipfile.ZipFile, info: str) -> str:
-    """It has the package as it is in the repository, and nothing else."""
+    """It has the package as it is in the repository, a command, and nothing else."""
     inside = {name for name in wheel.namelist() if not name.startswith(info)}
+    command = info.replace(".dist-info/", ".data/scripts/xsd")
+    inside.remove(command)
+    assert wheel.read(command) == (ROOT / "packages/wheel/xsd").read_bytes()
     built = {name for name in inside if name.endswith(".so")}
     assert inside - built == sources(), (inside - built) ^ sources()
     assert {"xsd/protocol/py.typed", "xsd/py.typed"} <= inside

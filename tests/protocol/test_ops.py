@@ -1,12 +1,14 @@
 """Message types and features."""
 
 from xsd.protocol.ops import (
+    FALSE,
     FEATURE_DOMID_ANY,
     FEATURE_ERROR,
     FEATURE_RECONNECTION,
     FEATURE_WATCH_DEPTH,
     FEATURES,
     OP_LIMIT,
+    TRUE,
     Op,
 )
 
@@ -29,3 +31,8 @@ def test_all_features_are_offered() -> None:
     assert (FEATURE_RECONNECTION, FEATURE_ERROR) == (1, 2)
     assert (FEATURE_WATCH_DEPTH, FEATURE_DOMID_ANY) == (4, 8)
     assert FEATURES == 15
+
+
+def test_answers_are_a_letter_and_a_nul() -> None:
+    """Also in TRANSACTION_END, where they say whether to commit."""
+    assert (TRUE, FALSE) == (b"T\0", b"F\0")

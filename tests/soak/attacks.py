@@ -10,8 +10,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from xsd.protocol.frame import encode_frame
-from xsd.protocol.ops import Op
-from xsd.protocol.reply import FALSE, TRUE
+from xsd.protocol.ops import FALSE, TRUE, Op
 
 
 class Asked(NamedTuple):

@@ -1,20 +1,20 @@
 """`xsd chmod`: permissions, as xenstore-chmod sets them."""
 
-from collections.abc import Sequence
-from typing import Final
-
 from xsd.cli.common import (
     ClientParser,
     CommandError,
     ancestors,
+    as_original,
     child_path,
+    connect,
     raw,
+    refused,
     show,
     strerror,
 )
-from xsd.client.client import Client
 from xsd.client.nodes import NodeOperations
 from xsd.protocol.errors import XenStoreError
+from xsd.protocol.lean import Final, Sequence
 from xsd.protocol.limits import DOMID_MAX
 
 _EXAMPLES: Final = """
@@ -55,7 +55,7 @@ def chmod(words: Sequence[str], socket: str | None) -> int:
         if options.recurse:
             _recurse(store, path, modes)
 
-    with Client(options.socket) as client:
+    with connect(options) as client:
         client.run_transaction(work)
     return 0
 
@@ -71,18 +71,28 @@ def _check(mode: bytes) -> None:
     """
     letter, domid = mode[:1], mode[1:]
     if letter not in (b"n", b"r", b"w", b"b"):
-        raise CommandError(f"Invalid permission specification: '{show(letter)}'")
+        raise _mistake(letter, mode)
     if not (domid.isdigit() and int(domid) <= DOMID_MAX):
-        raise CommandError(f"Invalid permission specification: '{show(mode)}'")
+        raise _mistake(mode, mode)
+
+
+def _mistake(wrong: bytes, mode: bytes) -> CommandError:
+    if as_original("chmod"):
+        text = f"Invalid permission specification: '{show(wrong)}'"
+    else:
+        text = (
+            f"'{show(mode)}' is no permission, which is a letter of n, r, w and b and a"
+            f" domain id up to {DOMID_MAX}, as r5"
+        )
+    return CommandError(text)
 
 
 def _set(store: NodeOperations, path: bytes, modes: list[bytes]) -> None:
     try:
         store.set_permissions(path, modes)
     except XenStoreError as error:
-        raise CommandError(
-            f"Error occurred setting permissions on '{show(path)}': {strerror(error)}"
-        ) from None
+        said = f"Error occurred setting permissions on '{show(path)}'"
+        raise refused("chmod", error, path, f"{said}: {strerror(error)}") from None
 
 
 def _recurse(store: NodeOperations, path: bytes, modes: list[bytes]) -> None:

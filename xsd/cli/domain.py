@@ -5,14 +5,19 @@ daemon's socket. Each gets a home as xl gives it, and has a socket of its own: w
 connects there is that domain.
 """
 
-import argparse
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from xsd.cli.common import ClientParser, CommandError
+from xsd.cli.common import (
+    ClientParser,
+    CommandError,
+    ValueMistakeError,
+    Values,
+    connect,
+)
 from xsd.cli.escape import escape
 from xsd.client.address import default_socket_path
 from xsd.client.client import Client
@@ -69,9 +74,9 @@ class _Place(NamedTuple):
 def domain(words: Sequence[str], socket: str | None) -> int:
     """Make, list or end domains."""
     options = _options(words, socket)
-    path = options.socket or default_socket_path(os.environ)
+    path = options.socket = options.socket or default_socket_path(os.environ)
     with ExitStack() as held:
-        dom0 = held.enter_context(Client(path))
+        dom0 = held.enter_context(connect(options))
         place = _Place(path, dom0, held.enter_context(_host(path)))
         match options.command:
             case "create":
@@ -85,7 +90,7 @@ def domain(words: Sequence[str], socket: str | None) -> int:
     return 0
 
 
-def _options(words: Sequence[str], socket: str | None) -> argparse.Namespace:
+def _options(words: Sequence[str], socket: str | None) -> Values:
     parser = ClientParser(
         "domain", "Make and end domains on a host without Xen.", _EXAMPLES
     )
@@ -94,7 +99,7 @@ def _options(words: Sequence[str], socket: str | None) -> argparse.Namespace:
         "command",
         choices=("create", "list", "kill", "introduce"),
         metavar="COMMAND",
-        help=argparse.SUPPRESS,
+        help="what to do, see below",
     )
     parser.add_argument(
         "domid", nargs="?", type=_domid, metavar="DOMID", help="the domain's id"
@@ -119,12 +124,12 @@ def _domid(text: str) -> int:
     """Read the id of a domain that is not dom0.
 
     Raises:
-        ArgumentTypeError: If it is none.
+        ValueMistakeError: If it is none.
     """
     last = DOMID_FIRST_RESERVED - 1
     if text.isascii() and text.isdigit() and 0 < int(text) <= last:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {last}")
+    raise ValueMistakeError(f"{text!r} is no number from 1 to {last}")
 
 
 def _host(path: str) -> PretendedHost:

@@ -6,12 +6,14 @@ bytes up to 7 are octal, `\000`, and the rest hexadecimal, `\xff`. So what
 `escape` returns, `unescape` turns back.
 """
 
-import re
-from typing import Final
+from xsd.protocol.lean import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import re
 
 _NAMED: Final = {0x09: b"\\t", 0x0A: b"\\n", 0x0D: b"\\r", 0x5C: b"\\\\"}
 _LETTERS: Final = {b"t": b"\t", b"n": b"\n", b"r": b"\r"}
-_SEQUENCE: Final = re.compile(rb"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
+_SEQUENCE: Final = rb"(?s)\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)"
 
 
 def _escaped_byte(byte: int) -> bytes:
@@ -39,10 +41,14 @@ def unescape(text: bytes) -> bytes:
     and octal numbers over 255 lose their high bits, as in xenstore-write. One at
     the very end stands for itself; xenstore-write makes it a NUL.
     """
-    return _SEQUENCE.sub(_unescaped, text)
+    if b"\\" not in text:
+        return text
+    import re  # noqa: PLC0415  slow to load, and most values have no backslash
+
+    return re.sub(_SEQUENCE, _unescaped, text)
 
 
-def _unescaped(match: re.Match[bytes]) -> bytes:
+def _unescaped(match: "re.Match[bytes]") -> bytes:
     body: bytes = match[1]
     if body.startswith(b"x") and len(body) > 1:
         return bytes([int(body[1:], 16)])

@@ -6,7 +6,6 @@ answers cannot stay behind, so the first requests change nothing, and whatever e
 the check early (a refusal, the time limit, SIGTERM) sends the removal behind it.
 """
 
-import argparse
 import math
 import os
 import signal
@@ -14,14 +13,20 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Final, NoReturn, final
 
-from xsd.cli.common import ClientParser, CommandError, show
+from xsd.cli.common import (
+    LIMIT_MAX_S,
+    ClientParser,
+    CommandError,
+    ValueMistakeError,
+    show,
+)
 from xsd.client.address import default_socket_path
 from xsd.client.client import Client
 from xsd.client.nodes import string
 from xsd.client.transport import SocketTransport, Transport
 from xsd.protocol.frame import encode_frame
+from xsd.protocol.lean import Final, NoReturn, final
 from xsd.protocol.ops import Op
 
 _EXAMPLES: Final = """
@@ -35,8 +40,6 @@ examples:
 TIMEOUT_S: Final = 5.0
 """Seconds for everything together, unless told otherwise."""
 
-TIMEOUT_MAX_S: Final = 3600.0
-
 _TERMINATED: Final = 128 + signal.SIGTERM
 """Exit status after SIGTERM: what a shell shows for a death by it."""
 
@@ -47,6 +50,7 @@ def health(words: Sequence[str], socket: str | None) -> int:
         "health",
         "Watch, write, read and remove a node, to see that it works.",
         _EXAMPLES,
+        limited=False,
     )
     parser.add_argument(
         "--timeout",
@@ -154,14 +158,14 @@ def _seconds(text: str) -> float:
     """Read a time limit.
 
     Raises:
-        ArgumentTypeError: If it is none.
+        ValueMistakeError: If it is none.
     """
     with suppress(ValueError):
         seconds = float(text)
-        if math.isfinite(seconds) and 0 < seconds <= TIMEOUT_MAX_S:
+        if math.isfinite(seconds) and 0 < seconds <= LIMIT_MAX_S:
             return seconds
-    raise argparse.ArgumentTypeError(
-        f"{text!r} is no number of seconds over 0 and up to {TIMEOUT_MAX_S:g}"
+    raise ValueMistakeError(
+        f"{text!r} is no number of seconds over 0 and up to {LIMIT_MAX_S:g}"
     )
 
 

@@ -2,20 +2,20 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Final, final
 
 from xsd.cli.common import (
     ClientParser,
-    CommandError,
-    child_path,
+    connect,
     raw,
+    refused,
     show,
     strerror,
 )
 from xsd.cli.escape import escape
 from xsd.client.client import Client
+from xsd.client.walk import walk
 from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.lean import Final, Sequence, final
 
 _EXAMPLES: Final = """
 examples:
@@ -53,10 +53,13 @@ def ls(words: Sequence[str], socket: str | None) -> int:
         full=options.full,
         permissions=options.permissions,
     )
-    with Client(options.socket) as client:
+    with connect(options) as client:
         for path in raw(options.paths) or [b"/"]:
-            for depth, node in walk(client, path):
-                _print(client, layout, depth, node)
+            try:
+                _print(client, layout, path)
+            except XenStoreError as error:
+                said = f"xs_directory ({show(error.path)}): {strerror(error)}"
+                raise refused("ls", error, error.path, said) from None
     return 0
 
 
@@ -72,47 +75,20 @@ def line_width() -> int | None:
     return None if columns < 0 else columns
 
 
-def walk(client: Client, top: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield depth, from 0, and path of each node below `top`, parents first.
-
-    A node that vanishes meanwhile is left out.
-
-    Raises:
-        CommandError: If `top` cannot be listed.
-    """
-    waiting = _children(client, top, 0)
-    while waiting:
-        depth, path = waiting.pop()
-        yield depth, path
-        waiting += _children(client, path, depth + 1)
-
-
-def _children(client: Client, path: bytes, depth: int) -> list[tuple[int, bytes]]:
-    """Return the children, the last one first: `walk` takes from the end."""
-    try:
-        names = client.directory(path)
-    except XenStoreError as error:
-        if depth and error.errno == Errno.ENOENT:
-            return []
-        message = f"xs_directory ({show(path)}): {strerror(error)}"
-        raise CommandError(message) from None
-    return [(depth, child_path(path, name)) for name in reversed(names)]
-
-
-def _print(client: Client, layout: "Layout", depth: int, path: bytes) -> None:
-    permissions: list[bytes] = []
-    try:
-        value = client.read(path)
-        if layout.permissions:
-            permissions = client.get_permissions(path)
-    except XenStoreError as error:
-        if error.errno == Errno.ENOENT:
-            return
-        raise
-    line = layout.line(depth, path, value)
-    if layout.permissions:
-        line += b"  (" + b",".join(permissions) + b")"
-    sys.stdout.buffer.write(line + b"\n")
+def _print(client: Client, layout: "Layout", top: bytes) -> None:
+    """Print a line for each node below `top`; one that vanishes meanwhile has none."""
+    for visit in walk(client, top, permissions=layout.permissions):
+        if visit.depth:
+            try:
+                line = layout.line(visit.depth - 1, visit.path, visit.value)
+                if layout.permissions:
+                    line += b"  (" + b",".join(visit.permissions) + b")"
+            except XenStoreError as error:
+                if error.errno != Errno.ENOENT:
+                    raise
+                visit.children = []
+            else:
+                sys.stdout.buffer.write(line + b"\n")
 
 
 @final

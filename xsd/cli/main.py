@@ -4,15 +4,12 @@ A subcommand's module is imported only when it is called, so that a client
 command, of which a hotplug script runs dozens, pays for nothing of the daemon.
 """
 
-import argparse
-import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Final
 
-from xsd.cli.common import CommandError, CommandParser, program
-from xsd.protocol.errors import XenStoreError
+from xsd import __version__
+from xsd.cli.common import CommandError, CommandParser, program, read_quickly
+from xsd.protocol.lean import Callable, Final, NoReturn, Sequence
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("xsd.cli.serve:serve", "run the daemon"),
@@ -31,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "domain": ("xsd.cli.domain:domain", "make and end domains where there is no Xen"),
     "health": ("xsd.cli.health:health", "tell whether the daemon does its work"),
     "tape": ("xsd.cli.tape:tape", "show or replay what the daemon has recorded"),
+    "help": ("xsd.cli.help:help_", "list these commands, or show the help of one"),
 }
 """By name: where the function is, and one line for `--help`."""
 
@@ -38,7 +36,7 @@ _EXAMPLES: Final = """
 examples:
   xsd serve --socket ./socket              a daemon of one's own
   xsd --socket ./socket ls                 what is in it
-  xsd read --help                          more about one command
+  xsd help read                            more about one command
 """
 
 ORIGINALS: Final = (
@@ -71,8 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has had enough. What is still buffered must
         # not raise again when the interpreter flushes it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (CommandError, XenStoreError, OSError) as error:
-        _complain(name, os.fsencode(str(error)))
+    except CommandError as error:
+        _complain(name, str(error))
+    except OSError as error:
+        from xsd.cli.reasons import why  # noqa: PLC0415  only where it is needed
+
+        _complain(name, why(error, name))
     except KeyboardInterrupt:
         return INTERRUPTED
     return 1
@@ -81,18 +83,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _chosen(arguments: Sequence[str] | None) -> tuple[str, list[str], str | None]:
     """Return the command, the words after it and the socket given before it."""
     if arguments is None:
+        arguments = sys.argv[1:]
         for name in ORIGINALS:
             if program(name) == f"xenstore-{name}":
-                return name, sys.argv[1:], None
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    name, *words = options.words
-    if name not in COMMANDS:
-        parser.error(f"no such command: {name}")
-    return name, words, options.socket
+                return name, list(arguments), None
+    before = _before_command(arguments)
+    socket = None
+    if before:
+        options = read_quickly(_parser().arguments, arguments[:before])
+        if options is None:
+            before = len(arguments)
+        else:
+            socket = options.socket
+    if before < len(arguments) and arguments[before] in COMMANDS:
+        return arguments[before], list(arguments[before + 1 :]), socket
+    return _odd(arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _before_command(words: Sequence[str]) -> int:
+    """Return how many words stand before the command."""
+    count = 0
+    while count < len(words) and words[count].startswith("-"):
+        count += 2 if words[count] == "--socket" else 1
+    return count
+
+
+def _odd(arguments: Sequence[str]) -> NoReturn:
+    """Show help, or what is wrong with the words, and exit."""
+    import argparse  # noqa: PLC0415  slow to load, as the other
+
+    from xsd.cli.full import parser_of, suggestion  # noqa: PLC0415
+
+    parser = parser_of(_parser())
+    if not arguments:
+        parser.print_help(sys.stderr)
+        sys.exit(1)
+    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    values = parser.parse_args(list(arguments))
+    name = values.command
+    if name is None:
+        parser.error("which command? xsd help lists them")
+    parser.error(f"no such command: {name}{suggestion(name, list(COMMANDS))}")
+
+
+def _parser() -> CommandParser:
     lines = [f"  {name:<8} {text}" for name, (_, text) in COMMANDS.items()]
     parser = CommandParser(
         "",
@@ -101,29 +136,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.usage = "xsd [-h] [--socket PATH] [--version] COMMAND ..."
     parser.add_argument(
-        "--version", action="version", version=f"xsd {_version()}", help="print it"
-    )
-    parser.add_argument(
-        "words", nargs=argparse.PARSER, metavar="COMMAND", help=argparse.SUPPRESS
+        "--version", action="version", version=f"xsd {__version__}", help="print it"
     )
     return parser
 
 
-def _version() -> str:
-    version: str = importlib.import_module("xsd").__version__
-    return version
-
-
-def _load(place: str) -> Callable[[Sequence[str], str | None], int]:
+def _load(place: str) -> "Callable[[Sequence[str], str | None], int]":
     module, _, function = place.partition(":")
-    command: Callable[[Sequence[str], str | None], int] = getattr(
-        importlib.import_module(module), function
-    )
+    # importlib would be one more module.
+    __import__(module)
+    command: Callable[[Sequence[str], str | None], int]
+    command = getattr(sys.modules[module], function)
     return command
 
 
-def _complain(command: str, message: bytes) -> None:
+def _complain(command: str, message: str) -> None:
     """Print to stderr as it is: paths and values may hold any byte."""
     sys.stderr.flush()
-    sys.stderr.buffer.write(b"%s: %s\n" % (program(command).encode(), message))
+    said = b"%s: %s\n" % (program(command).encode(), os.fsencode(message))
+    sys.stderr.buffer.write(said)
     sys.stderr.buffer.flush()

@@ -5,22 +5,23 @@ paths are one transaction, as there: nothing is written or removed if one fails.
 """
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import Final
 
 from xsd.cli.common import (
     ClientParser,
-    CommandError,
+    Values,
     ancestors,
+    as_original,
     child_path,
+    connect,
     raw,
+    refused,
     run_in_transaction,
     show,
 )
 from xsd.cli.escape import escape, unescape
-from xsd.client.client import Client
 from xsd.client.nodes import NodeOperations
-from xsd.protocol.errors import XenStoreError
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.lean import Callable, Final, Sequence
 
 _READ_EXAMPLES: Final = r"""
 examples:
@@ -86,12 +87,13 @@ def read(words: Sequence[str], socket: str | None) -> int:
         for path in raw(options.paths):
             try:
                 value = store.read(path)
-            except XenStoreError:
-                raise CommandError(f"couldn't read path {show(path)}") from None
+            except XenStoreError as error:
+                said = f"couldn't read path {show(path)}"
+                raise refused("read", error, path, said) from None
             prefix = path + b": " if options.prefix else b""
             lines.append(prefix + (value if options.raw else escape(value) + b"\n"))
 
-    return _run(options.socket, work, lines, needed=len(options.paths) > 1)
+    return _run(options, work, lines, needed=len(options.paths) > 1)
 
 
 def write(words: Sequence[str], socket: str | None) -> int:
@@ -110,10 +112,11 @@ def write(words: Sequence[str], socket: str | None) -> int:
         for path, text in zip(pairs[::2], pairs[1::2], strict=True):
             try:
                 store.write(path, text if options.raw else unescape(text))
-            except XenStoreError:
-                raise CommandError(f"could not write path {show(path)}") from None
+            except XenStoreError as error:
+                said = f"could not write path {show(path)}"
+                raise refused("write", error, path, said) from None
 
-    return _run(options.socket, work, [], needed=len(pairs) > 2)
+    return _run(options, work, [], needed=len(pairs) > 2)
 
 
 def list_(words: Sequence[str], socket: str | None) -> int:
@@ -129,13 +132,14 @@ def list_(words: Sequence[str], socket: str | None) -> int:
         for path in raw(options.paths):
             try:
                 names = store.directory(path)
-            except XenStoreError:
-                raise CommandError(f"could not list path {show(path)}") from None
+            except XenStoreError as error:
+                said = f"could not list path {show(path)}"
+                raise refused("list", error, path, said) from None
             for name in names:
                 whole = child_path(path, name) if options.prefix else name
                 lines.append(whole + b"\n")
 
-    return _run(options.socket, work, lines, needed=len(options.paths) > 1)
+    return _run(options, work, lines, needed=len(options.paths) > 1)
 
 
 def exists(words: Sequence[str], socket: str | None) -> int:
@@ -145,12 +149,16 @@ def exists(words: Sequence[str], socket: str | None) -> int:
     options = parser.parse(words, socket)
 
     def work(store: NodeOperations) -> bool:
-        try:
-            return all(store.exists(path) for path in raw(options.paths))
-        except XenStoreError:
-            return False
+        for path in raw(options.paths):
+            try:
+                store.read(path)
+            except XenStoreError as error:
+                if error.errno == Errno.ENOENT or as_original("exists"):
+                    return False
+                raise refused("exists", error, path, "") from None
+        return True
 
-    with Client(options.socket) as client:
+    with connect(options) as client:
         found = run_in_transaction(client, work, needed=len(options.paths) > 1)
     return 0 if found else 1
 
@@ -165,10 +173,11 @@ def mkdir(words: Sequence[str], socket: str | None) -> int:
         for path in raw(options.paths):
             try:
                 store.mkdir(path)
-            except XenStoreError:
-                raise CommandError(f"could not make path {show(path)}") from None
+            except XenStoreError as error:
+                said = f"could not make path {show(path)}"
+                raise refused("mkdir", error, path, said) from None
 
-    return _run(options.socket, work, [], needed=len(options.paths) > 1)
+    return _run(options, work, [], needed=len(options.paths) > 1)
 
 
 def rm(words: Sequence[str], socket: str | None) -> int:
@@ -187,13 +196,14 @@ def rm(words: Sequence[str], socket: str | None) -> int:
         for path in raw(options.paths):
             try:
                 store.rm(path)
-            except XenStoreError:
-                raise CommandError(f"could not remove path {show(path)}") from None
+            except XenStoreError as error:
+                said = f"could not remove path {show(path)}"
+                raise refused("rm", error, path, said) from None
             if options.tidy:
                 _tidy(store, path)
 
     needed = options.tidy or len(options.paths) > 1
-    return _run(options.socket, work, [], needed=needed)
+    return _run(options, work, [], needed=needed)
 
 
 def _tidy(store: NodeOperations, path: bytes) -> None:
@@ -205,14 +215,14 @@ def _tidy(store: NodeOperations, path: bytes) -> None:
 
 
 def _run(
-    socket: str | None,
+    options: Values,
     work: Callable[[NodeOperations], None],
     lines: list[bytes],
     *,
     needed: bool,
 ) -> int:
     """Do the work, then print its lines: those before a failure as well."""
-    with Client(socket) as client:
+    with connect(options) as client:
         try:
             run_in_transaction(client, work, needed=needed)
         finally:

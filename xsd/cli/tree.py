@@ -2,20 +2,20 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple, final
 
 from xsd.cli.common import (
     ClientParser,
-    CommandError,
-    child_path,
+    connect,
     raw,
+    refused,
     show,
     strerror,
 )
 from xsd.cli.escape import escape
 from xsd.client.client import Client
+from xsd.client.walk import Visit, walk
 from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.lean import Final, Iterator, Sequence, final
 
 _EXAMPLES: Final = """
 Values are escaped as `xsd read` does, and on a terminal cut to its width.
@@ -27,13 +27,22 @@ examples:
 """
 
 
-class Branches(NamedTuple):
+@final
+class Branches:
     """The four pieces the tree is drawn with, each of three columns or more."""
 
-    child: str
-    last_child: str
-    beside: str
-    below_last: str
+    __slots__ = ("below_last", "beside", "child", "last_child")
+
+    def __init__(
+        self, child: str, last_child: str, beside: str, below_last: str
+    ) -> None:
+        self.child = child
+        self.last_child = last_child
+        self.beside = beside
+        self.below_last = below_last
+
+    def __str__(self) -> str:
+        return self.child + self.last_child + self.beside + self.below_last
 
 
 LINES: Final = Branches("├── ", "└── ", "│   ", "    ")
@@ -56,7 +65,7 @@ def tree(words: Sequence[str], socket: str | None) -> int:
     )
     parser.add_paths(optional=True)
     options = parser.parse(words, socket)
-    with Client(options.socket) as client:
+    with connect(options) as client:
         drawing = Drawing(
             client,
             ASCII if options.ascii or not _can_draw_lines() else LINES,
@@ -105,48 +114,52 @@ class Drawing:
         Raises:
             CommandError: If `top` cannot be read.
         """
-        branches = self._branches
-        # Of each node: its path, depth, label, and how lines below it begin.
-        waiting = [(top, 0, show(top), "")]
-        while waiting:
-            path, depth, label, lead = waiting.pop()
-            try:
-                line, names = self._describe(path, label, hide=depth == self._depth)
-            except XenStoreError as error:
-                if depth and error.errno == Errno.ENOENT:
-                    continue
-                message = f"cannot read {show(path)}: {strerror(error)}"
-                raise CommandError(message) from None
-            yield line
-            branch, below = branches.last_child, branches.below_last
-            for name in reversed(names):
-                child = child_path(path, name)
-                waiting.append(
-                    (child, depth + 1, lead + branch + show(name), lead + below)
-                )
-                branch, below = branches.child, branches.beside
+        # How the lines below a node begin, by its depth.
+        leads = [""]
+        steps = walk(
+            self._client, top, permissions=self._permissions, depth=self._depth
+        )
+        try:
+            for visit in steps:
+                try:
+                    text = self._describe(visit)
+                except XenStoreError as error:
+                    if not visit.depth or error.errno != Errno.ENOENT:
+                        raise
+                    visit.children = []
+                else:
+                    yield self._label(visit, leads) + text
+        except XenStoreError as error:
+            said = f"cannot read {show(error.path)}: {strerror(error)}"
+            raise refused("tree", error, error.path, said) from None
 
-    def _describe(
-        self, path: bytes, label: str, *, hide: bool
-    ) -> tuple[str, list[bytes]]:
-        """Return a node's line, and the children to be shown below it."""
-        value = self._client.read(path)
-        names = self._client.directory(path)
-        line = label
+    def _label(self, visit: Visit, leads: list[str]) -> str:
+        """Return the beginning of a line, and note how those below it begin."""
+        if not visit.depth:
+            return show(visit.path)
+        del leads[visit.depth :]
+        lead, branches = leads[-1], self._branches
+        leads.append(lead + (branches.below_last if visit.is_last else branches.beside))
+        branch = branches.last_child if visit.is_last else branches.child
+        return lead + branch + show(visit.path.rpartition(b"/")[2])
+
+    def _describe(self, visit: Visit) -> str:
+        """Return what a node's line says beside its name."""
+        value, names = visit.value, visit.names
+        text = ""
         if self._permissions:
-            line += " (" + show(b",".join(self._client.get_permissions(path))) + ")"
-        if hide and names:
-            line += f" [+{len(names)}]"
-            names = []
+            text += " (" + show(b",".join(visit.permissions)) + ")"
+        if visit.depth == self._depth and names:
+            text += f" [+{len(names)}]"
         if value:
-            line += ' = "' + escape(value).decode("ascii") + '"'
-        return line, names
+            text += ' = "' + escape(value).decode("ascii") + '"'
+        return text
 
 
 def _can_draw_lines() -> bool:
     """Tell whether the output's encoding has box drawing characters."""
     try:
-        "".join(LINES).encode(sys.stdout.encoding)
+        str(LINES).encode(sys.stdout.encoding)
     except UnicodeEncodeError:
         return False
     return True

@@ -1,12 +1,11 @@
 """`xsd watch`: one line for each change, as xenstore-watch prints it."""
 
 import sys
-from collections.abc import Sequence
-from typing import Final
 
-from xsd.cli.common import ClientParser, CommandError, raw, show
+from xsd.cli.common import ClientParser, CommandError, connect, raw, refused, show
 from xsd.client.client import Client
-from xsd.protocol.errors import XenStoreError
+from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.lean import Final, Sequence
 
 _EXAMPLES: Final = """
 Each watch prints its own path once at the start. @introduceDomain and
@@ -38,7 +37,7 @@ def watch(words: Sequence[str], socket: str | None) -> int:
     )
     parser.add_paths()
     options = parser.parse(words, socket)
-    with Client(options.socket) as client:
+    with connect(options) as client:
         for path in raw(options.paths):
             _set(client, path, options.depth)
         _print_events(client, options.count)
@@ -49,10 +48,11 @@ def _set(client: Client, path: bytes, depth: int | None) -> None:
     try:
         client.watch(path, path, depth)
     except XenStoreError as error:
-        message = f"Unable to add watch on {show(path)}"
-        if depth is not None:
-            message += f" with a depth: {error.errno.name}"
-        raise CommandError(message) from None
+        if depth is not None and error.errno == Errno.EINVAL:
+            message = f"{show(path)}: the daemon refuses a watch with a depth, as old"
+            raise CommandError(f"{message} ones do") from None
+        said = f"Unable to add watch on {show(path)}"
+        raise refused("watch", error, path, said) from None
 
 
 def _print_events(client: Client, count: int) -> None:

@@ -1,7 +1,6 @@
 """Where the daemon's socket is."""
 
-from collections.abc import Mapping
-from typing import Final
+from xsd.protocol.lean import Final, Mapping
 
 PATH_VARIABLE: Final = "XENSTORED_PATH"
 RUNDIR_VARIABLE: Final = "XENSTORED_RUNDIR"

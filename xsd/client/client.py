@@ -1,17 +1,25 @@
 """The client: everything a domain-0 program asks of a XenStore daemon."""
 
 import os
-from collections.abc import Callable
-from types import TracebackType
-from typing import Final, Self, TypeVar
 
 from xsd.client.address import default_socket_path
-from xsd.client.connection import Connection, Event
+from xsd.client.connection import Connection
 from xsd.client.nodes import NodeOperations, split_strings, string
-from xsd.client.transaction import Transaction, back_off
+from xsd.client.session import Call, Event
 from xsd.client.transport import SocketTransport, Transport
 from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.lean import (
+    TYPE_CHECKING,
+    Callable,
+    Final,
+    Self,
+    TracebackType,
+    TypeVar,
+)
 from xsd.protocol.ops import Op
+
+if TYPE_CHECKING:
+    from xsd.client.transaction import Transaction
 
 T = TypeVar("T")
 
@@ -58,7 +66,7 @@ class Client(NodeOperations):
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        traceback: TracebackType | None,  # noqa: PYI036  it is that
     ) -> None:
         self.close()
 
@@ -69,6 +77,23 @@ class Client(NodeOperations):
     def request(self, op: Op, payload: bytes) -> bytes:
         """Send one request as it is, outside any transaction."""
         return self._connection.call(op, payload, 0)
+
+    # Many requests at once
+
+    def start(self, op: Op, payload: bytes) -> Call:
+        """Send a request without waiting for its reply: many may be under way.
+
+        They are carried out in order, and sent as far as there is room when the
+        reply of one is waited for.
+
+        Returns:
+            What `finish` takes.
+        """
+        return self._connection.start(op, payload, 0)
+
+    def finish(self, call: Call) -> bytes:
+        """Wait for the reply of a request that was started, and return its payload."""
+        return self._connection.finish(call)
 
     # Watches
 
@@ -122,16 +147,18 @@ class Client(NodeOperations):
 
     # Transactions
 
-    def transaction(self) -> Transaction:
+    def transaction(self) -> "Transaction":
         """Start a transaction; its commit may fail with EAGAIN."""
+        from xsd.client.transaction import Transaction  # noqa: PLC0415  not always needed
+
         return Transaction(self._connection)
 
     def run_transaction(
         self,
-        work: Callable[[Transaction], T],
+        work: Callable[["Transaction"], T],
         *,
         attempts: int = TRANSACTION_ATTEMPTS,
-        pause: Callable[[int], None] = back_off,
+        pause: Callable[[int], None] | None = None,
     ) -> T:
         """Do work in a transaction, again and again until the commit succeeds.
 
@@ -140,7 +167,8 @@ class Client(NodeOperations):
                 may run several times, so it should do nothing else that lasts.
                 If it raises, the transaction is aborted.
             attempts: How often to try at most.
-            pause: Waits between two attempts; gets the number of those made.
+            pause: Waits between two attempts; gets the number of those made. None
+                waits at random, longer each time.
 
         Returns:
             What `work` returned when its transaction was committed.
@@ -160,7 +188,7 @@ class Client(NodeOperations):
                 made += 1
                 if error.errno != Errno.EAGAIN or made == attempts:
                     raise
-                pause(made)
+                (pause or _back_off)(made)
             else:
                 return result
 
@@ -233,6 +261,12 @@ class Client(NodeOperations):
         """Set a quota, 0 for no limit: of a domain, or that of new ones."""
         payload = _of_domain(domid) + string(name) + b"%d\0" % value
         self.request(Op.SET_QUOTA, payload)
+
+
+def _back_off(failures: int) -> None:
+    from xsd.client.transaction import back_off  # noqa: PLC0415  not always needed
+
+    back_off(failures)
 
 
 def _of_domain(domid: int | None) -> bytes:

@@ -1,9 +1,9 @@
 """What can be asked about nodes, inside a transaction and outside."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 
 from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.lean import Iterable
 from xsd.protocol.ops import Op
 
 LISTING_ATTEMPTS = 64

@@ -1,16 +1,13 @@
 """Transactions, and the pause before one is tried again."""
 
-import contextlib
 import os
 import time
-from types import TracebackType
-from typing import Final, Self, final
 
 from xsd.client.connection import Connection
 from xsd.client.nodes import NodeOperations
 from xsd.protocol.errors import Errno, XenStoreError
-from xsd.protocol.ops import Op
-from xsd.protocol.reply import FALSE, TRUE
+from xsd.protocol.lean import Final, Self, TracebackType, final
+from xsd.protocol.ops import FALSE, TRUE, Op
 
 FIRST_PAUSE: Final = 0.001
 LONGEST_PAUSE: Final = 0.25
@@ -51,7 +48,7 @@ class Transaction(NodeOperations):
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        traceback: TracebackType | None,  # noqa: PYI036  it is that
     ) -> None:
         if not self._open:
             return
@@ -59,8 +56,10 @@ class Transaction(NodeOperations):
             self.commit()
             return
         # The block's own exception matters more than that of a lost connection.
-        with contextlib.suppress(XenStoreError, ConnectionError):
+        try:  # noqa: SIM105  contextlib takes as long to load as all of this
             self.abort()
+        except (XenStoreError, ConnectionError):
+            pass
 
     def request(self, op: Op, payload: bytes) -> bytes:
         """Send one request as part of the transaction."""

@@ -1,12 +1,19 @@
 """How a client's bytes get to the daemon and back."""
 
+import errno
 import os
-import socket
 import struct
 from abc import ABC, abstractmethod
-from typing import Final, final
 
 from xsd.client.errors import DisconnectedError, NotListeningError
+from xsd.protocol.lean import Final, final
+
+try:
+    # What `socket` is made of. To load that takes a third as long as the interpreter,
+    # for the names of constants and for other things that are not needed here.
+    import _socket as socket
+except ImportError:  # not promised to be there
+    import socket  # type: ignore[no-redef]
 
 RECEIVE_SIZE: Final = 65536
 """Bytes that are asked of a socket at once."""
@@ -29,6 +36,19 @@ class Transport(ABC):
             TimeoutError: If it could not all be sent in time.
             DisconnectedError: If the daemon has ended the connection.
         """
+
+    def send_some(self, data: bytes) -> int:
+        """Send as much of this as there is room for, without waiting.
+
+        Who cannot tell sends nothing: then one request at a time is under way.
+
+        Returns:
+            How many bytes that were.
+
+        Raises:
+            DisconnectedError: If the daemon has ended the connection.
+        """
+        return 0
 
     @abstractmethod
     def receive(self, timeout: float | None) -> bytes:
@@ -72,6 +92,16 @@ class SocketTransport(Transport):
         except (BrokenPipeError, ConnectionResetError):
             raise DisconnectedError("the daemon has closed the connection") from None
 
+    def send_some(self, data: bytes) -> int:
+        """See `Transport.send_some`."""
+        self._socket.settimeout(0)
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except (BrokenPipeError, ConnectionResetError):
+            raise DisconnectedError("the daemon has closed the connection") from None
+
     def receive(self, timeout: float | None) -> bytes:
         """See `Transport.receive`."""
         self._socket.settimeout(timeout)
@@ -111,11 +141,12 @@ def _connect(path: str, timeout: float | None) -> socket.socket:
             connected.getpeername()
     except BlockingIOError:
         connected.close()
-        raise NotListeningError(path, "it did not accept in time") from None
+        reason = "it did not accept in time"
+        raise NotListeningError(path, reason, errno.EAGAIN) from None
     except OSError as error:
         connected.close()
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise NotListeningError(path, reason) from None
+        raise NotListeningError(path, reason, error.errno or 0) from None
     return connected
 
 

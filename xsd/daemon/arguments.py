@@ -1,8 +1,8 @@
-"""Reading a command line as getopt_long does, except that nothing unknown is fatal.
+"""Reading a command line as getopt_long does, but nothing unknown need be fatal.
 
 `xenstored` is started by scripts written for other versions of it, whose options it
 may not know. The C daemon prints a line and goes on, so argparse, which ends the
-process, cannot be used.
+process, cannot be used. `xsd serve` is typed by people, and refuses them.
 """
 
 from collections.abc import Sequence
@@ -58,7 +58,9 @@ class Scan:
     ignored: list[str] = field(default_factory=list)
 
 
-def scan(arguments: Sequence[str], options: Sequence[Option]) -> Scan:
+def scan(
+    arguments: Sequence[str], options: Sequence[Option], *, strict: bool = False
+) -> Scan:
     """Read a command line.
 
     As in getopt_long, letters may be joined (`-NF file`), an argument may be attached
@@ -69,18 +71,29 @@ def scan(arguments: Sequence[str], options: Sequence[Option]) -> Scan:
     Args:
         arguments: The words after the program's name.
         options: What is known.
+        strict: Refuse what is unknown.
 
     Raises:
-        UsageError: For a missing argument, one too many, or a word that is no option.
+        UsageError: For a missing argument, one too many, or a word that is no option;
+            for an option that is unknown if that is wanted.
     """
-    return _Scanner(arguments, options).run()
+    return _Scanner(arguments, options, strict=strict).run()
 
 
 @final
 class _Scanner:
-    __slots__ = ("_after_ignored", "_by_letter", "_by_name", "_found", "_words")
+    __slots__ = (
+        "_after_ignored",
+        "_by_letter",
+        "_by_name",
+        "_found",
+        "_strict",
+        "_words",
+    )
 
-    def __init__(self, arguments: Sequence[str], options: Sequence[Option]) -> None:
+    def __init__(
+        self, arguments: Sequence[str], options: Sequence[Option], *, strict: bool
+    ) -> None:
         self._words = list(reversed(arguments))
         self._by_name = {option.name: option for option in options}
         self._by_letter = {
@@ -88,6 +101,7 @@ class _Scanner:
         }
         self._found = Scan()
         self._after_ignored = False
+        self._strict = strict
 
     def run(self) -> Scan:
         while self._words:
@@ -108,7 +122,7 @@ class _Scanner:
         name, equals, value = word[2:].partition("=")
         option = self._named(name)
         if option is None:
-            self._ignore(f"unknown option {word!r}")
+            self._unknown(f"unknown option {word!r}", name)
         elif option.gone:
             self._ignore(f"{option} has no effect any more")
         elif option.value:
@@ -123,7 +137,7 @@ class _Scanner:
             option = self._by_letter.get(letter)
             if option is None:
                 # What follows may be letters or this one's argument: stop here.
-                self._ignore(f"unknown option '-{letter}' in {word!r}")
+                self._unknown(f"unknown option '-{letter}' in {word!r}", "")
                 return
             if option.gone:
                 self._ignore(f"{option} has no effect any more")
@@ -154,6 +168,16 @@ class _Scanner:
     def _give(self, option: Option, value: str) -> None:
         self._found.given.append((option.name, value))
         self._after_ignored = False
+
+    def _unknown(self, why: str, name: str) -> None:
+        if not self._strict:
+            self._ignore(why)
+            return
+        import difflib  # noqa: PLC0415  for typing mistakes alone
+
+        known = [each for each, option in self._by_name.items() if not option.gone]
+        like = difflib.get_close_matches(name, known, 1)
+        raise UsageError(why + (f" (did you mean --{like[0]}?)" if like else ""))
 
     def _ignore(self, why: str) -> None:
         self._found.ignored.append(f"ignored: {why}")

@@ -5,6 +5,7 @@ foreground process waits on a pipe until the daemon serves, and returns its exit
 if it does not.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -28,6 +29,16 @@ class StartError(Exception):
     def __init__(self, reason: str, code: int = EXIT_FAILED) -> None:
         super().__init__(reason)
         self.code = code
+
+
+def reason_of(error: OSError) -> str:
+    """Return what the system says, of which file, and who may do it if we may not."""
+    reason = error.strerror or str(error)
+    if error.filename:
+        reason = f"{error.filename}: {reason}"
+    if error.errno in (errno.EACCES, errno.EPERM) and os.geteuid():
+        reason += " (run as root, or with a socket elsewhere: --socket)"
+    return reason
 
 
 @final

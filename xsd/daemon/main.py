@@ -21,14 +21,14 @@ from xsd.daemon import collector
 from xsd.daemon.activation import ActivationError, Adopted, Passed, choose
 from xsd.daemon.advice import without_effect
 from xsd.daemon.config import Settings
-from xsd.daemon.daemonize import EXIT_FAILED, StartError
+from xsd.daemon.daemonize import EXIT_FAILED, StartError, reason_of
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import open_sink
 from xsd.daemon.notify import notify
 from xsd.daemon.pidfile import PidFile, PidFileHeldError
 from xsd.daemon.reload import Reloader
 from xsd.daemon.service import Service, log_notice
-from xsd.daemon.settings import Config
+from xsd.daemon.settings import ROWS, Config
 from xsd.daemon.signals import Signals
 from xsd.daemon.watchdog import watchdog_period_s
 from xsd.engine import Notice
@@ -112,7 +112,7 @@ def _started(config: Config, held: ExitStack) -> tuple[Config, Log]:
         # launch-xenstore takes 0 to mean that a xenstored is there.
         raise StartError(str(error), code=0) from error
     except OSError as error:
-        raise StartError(f"cannot start: {_reason(error)}") from error
+        raise StartError(f"cannot start: {reason_of(error)}") from error
     config, kept = _begin_log(config)
     held.callback(kept.close)
     # A client that goes away while it is written to is no reason to die.
@@ -133,7 +133,7 @@ def _begin_log(config: Config) -> tuple[Config, Log]:
             sink = open_sink(config)
             break
         except OSError as error:
-            missing.append(_reason(error))
+            missing.append(reason_of(error))
             if config.trace_file is None:
                 config = replace(config, log_file=None)
             config = replace(config, trace_file=None)
@@ -141,11 +141,6 @@ def _begin_log(config: Config) -> tuple[Config, Log]:
     for reason in missing:
         log.warning("log.not_opened", reason=reason)
     return config, kept
-
-
-def _reason(error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 async def _serve(
@@ -172,8 +167,7 @@ async def _serve(
         try:
             service.start()
         except OSError as error:
-            reason = f"cannot listen on {config.socket}: {_reason(error)}"
-            raise StartError(reason) from error
+            raise StartError(f"cannot start: {reason_of(error)}") from error
         held.callback(service.stop)
         _watch_over(service)
         collector.restrain()
@@ -202,7 +196,7 @@ def _watch_over(service: Service) -> None:
         try:
             service.watch_over(period_s, partial(_tell_of_life, service))
         except OSError as error:
-            reason = f"cannot be a client of ourselves: {_reason(error)}"
+            reason = f"cannot be a client of ourselves: {reason_of(error)}"
             raise StartError(reason) from error
 
 
@@ -231,9 +225,10 @@ def raise_descriptor_limit() -> None:
 
 
 def _warn_of_idle_settings(config: Config) -> None:
-    for row in without_effect(config):
-        value = getattr(config, row.field)
-        log.warning("setting.without_effect", setting=row.field, value=value)
+    for key in without_effect(config):
+        field = ROWS[key].field
+        value = getattr(config, field)
+        log.warning("setting.without_effect", setting=field, value=value)
 
 
 def _reopen(kept: Log) -> None:

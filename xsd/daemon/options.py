@@ -59,14 +59,18 @@ class CommandLine:
     wants_version: bool = False
 
 
-def parse(arguments: Sequence[str]) -> CommandLine:
+def parse(arguments: Sequence[str], *, strict: bool = False) -> CommandLine:
     """Read the words after the program's name.
 
+    Args:
+        arguments: The words.
+        strict: Refuse unknown options, instead of ignoring them as other versions'
+            start scripts need it. Those of older versions are ignored all the same.
+
     Raises:
-        UsageError: If the words are no command line at all. Unknown options are not
-            an error: other versions' start scripts must work.
+        UsageError: If the words are no command line at all.
     """
-    found = scan(arguments, OPTIONS)
+    found = scan(arguments, OPTIONS, strict=strict)
     names = {name for name, _ in found.given}
     own = {_HELP.name, _VERSION.name}
     return CommandLine(

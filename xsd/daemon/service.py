@@ -8,7 +8,7 @@ from typing import final
 
 import structlog
 
-from xsd.daemon.daemonize import StartError
+from xsd.daemon.daemonize import StartError, reason_of
 from xsd.daemon.record import FileTape
 from xsd.daemon.setting import Value
 from xsd.daemon.settings import LIMITS, Config
@@ -70,13 +70,17 @@ class Service:
         """Serve.
 
         Raises:
-            OSError: If the socket or the hypervisor cannot be had; what had been
-                begun is undone.
-            StartError: If the recording that is wanted cannot be made.
+            StartError: If the socket, the hypervisor or the recording that is wanted
+                cannot be had; what had been begun is undone.
+            OSError: If something else is missing; the same.
         """
         path = str(self._config.socket)
         try:
-            self._server.start(self._listener)
+            try:
+                self._server.start(self._listener)
+            except OSError as error:
+                reason = f"cannot listen on {path}: {reason_of(error)}"
+                raise StartError(reason) from error
             self._held.callback(self._server.close)
             # Not before, for the file may be that of a daemon that serves there.
             self._record()

@@ -43,11 +43,12 @@ def start(program: str, arguments: Sequence[str], *, foreground: bool) -> int:
     Args:
         program: What messages begin with.
         arguments: The words after the program's name.
-        foreground: Do not fork, whatever the command line says.
+        foreground: Do not fork, whatever the command line says, which is a person's:
+            options that are unknown are refused.
     """
     fill_standard_streams()
     try:
-        line = parse(arguments)
+        line = parse(arguments, strict=foreground)
         if line.wants_help:
             sys.stdout.write(usage(program, OPTIONS))
             return 0

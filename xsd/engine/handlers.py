@@ -14,10 +14,10 @@ from xsd.protocol import request as requests
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.limits import DOMID_SELF
 from xsd.protocol.number import parse_domid
-from xsd.protocol.ops import FEATURE_WATCH_DEPTH
+from xsd.protocol.ops import FALSE, FEATURE_WATCH_DEPTH, TRUE
 from xsd.protocol.path import domain_path, format_path
 from xsd.protocol.perms import names_a_domain, parse_permissions
-from xsd.protocol.reply import FALSE, OK, TRUE, number_payload, text_payload
+from xsd.protocol.reply import OK, number_payload, text_payload
 from xsd.protocol.request import one_string
 from xsd.store import Event, Transaction, Watch
 

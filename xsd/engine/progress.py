@@ -35,10 +35,9 @@ from xsd.engine.schedule import PROTECTION
 from xsd.engine.turns import contend, has_right, outranks, wait_for_turn
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.frame import Frame
-from xsd.protocol.ops import Op
+from xsd.protocol.ops import TRUE, Op
 from xsd.protocol.path import Path, format_path, parse_path
 from xsd.protocol.perms import Caller
-from xsd.protocol.reply import TRUE
 from xsd.store import Transaction
 
 PROTECT_AFTER: Final = 5

@@ -33,10 +33,9 @@ from xsd.engine.contest import Contest, place
 from xsd.engine.core import Core
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.frame import Frame
-from xsd.protocol.ops import Op
+from xsd.protocol.ops import TRUE, Op
 from xsd.protocol.path import Path, format_path, parse_path
 from xsd.protocol.perms import NONE, Caller
-from xsd.protocol.reply import TRUE
 from xsd.store import Transaction
 from xsd.store.node import Node
 from xsd.store.tree import find
