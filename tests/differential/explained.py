@@ -331,7 +331,7 @@ def _owner_not_introduced(case: Case) -> bool:
     )
 
 
-@_row("released-rights", OURS)
+@_row("released-rights", NEWEST)
 def _rights_of_the_released(case: Case) -> bool:
     """4.17 leaves released domains in permission lists."""
     theirs, ours = (answer.split(b"\0") for answer in case.answers)

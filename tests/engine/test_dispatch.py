@@ -157,8 +157,6 @@ def test_refusal_is_told_with_its_particulars(dom0: Client) -> None:
 
     assert (notice.level, notice.event) == ("info", "request.refused")
     assert notice.error is None
-    reason = notice.fields.pop("reason")
-    assert str(reason) == "not a path"
     assert notice.fields == {
         "connection": 1,
         "domid": 0,
@@ -166,6 +164,7 @@ def test_refusal_is_told_with_its_particulars(dom0: Client) -> None:
         "request_id": 1,
         "transaction": 0,
         "errno": "EINVAL",
+        "reason": "not a path",
         "path": b"/bad path",
     }
     for op in (20, 99):

@@ -5,7 +5,6 @@ daemon's socket. Each gets a home as xl gives it, and has a socket of its own: w
 connects there is that domain.
 """
 
-import argparse
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -15,8 +14,9 @@ from typing import Final, NamedTuple
 from xsd.cli.common import (
     ClientParser,
     CommandError,
-    LimitedClient,
     ValueMistakeError,
+    Values,
+    connect,
 )
 from xsd.cli.escape import escape
 from xsd.client.address import default_socket_path
@@ -74,11 +74,10 @@ class _Place(NamedTuple):
 def domain(words: Sequence[str], socket: str | None) -> int:
     """Make, list or end domains."""
     options = _options(words, socket)
-    path = options.socket or default_socket_path(os.environ)
+    path = options.socket = options.socket or default_socket_path(os.environ)
     with ExitStack() as held:
-        dom0 = held.enter_context(LimitedClient(path, options.timeout))
-        host = held.enter_context(_host(path, options.timeout))
-        place = _Place(path, dom0, host)
+        dom0 = held.enter_context(connect(options))
+        place = _Place(path, dom0, held.enter_context(_host(path)))
         match options.command:
             case "create":
                 _create(place, options.domid, options.name)
@@ -91,7 +90,7 @@ def domain(words: Sequence[str], socket: str | None) -> int:
     return 0
 
 
-def _options(words: Sequence[str], socket: str | None) -> argparse.Namespace:
+def _options(words: Sequence[str], socket: str | None) -> Values:
     parser = ClientParser(
         "domain", "Make and end domains on a host without Xen.", _EXAMPLES
     )
@@ -100,7 +99,7 @@ def _options(words: Sequence[str], socket: str | None) -> argparse.Namespace:
         "command",
         choices=("create", "list", "kill", "introduce"),
         metavar="COMMAND",
-        help=argparse.SUPPRESS,
+        help="what to do, see below",
     )
     parser.add_argument(
         "domid", nargs="?", type=_domid, metavar="DOMID", help="the domain's id"
@@ -133,18 +132,14 @@ def _domid(text: str) -> int:
     raise ValueMistakeError(f"{text!r} is no number from 1 to {last}")
 
 
-def _host(path: str, limit: float) -> PretendedHost:
+def _host(path: str) -> PretendedHost:
     """Connect to the hypervisor that the daemon pretends.
-
-    Args:
-        path: The daemon's socket.
-        limit: Seconds to wait for each answer; 0 for ever.
 
     Raises:
         CommandError: If it pretends none.
     """
     try:
-        return PretendedHost(f"{path}.hypervisor", timeout=limit or None)
+        return PretendedHost(f"{path}.hypervisor")
     except NotListeningError as error:
         raise CommandError(
             f"the daemon at {path} pretends no hypervisor ({error.reason}): its domains"

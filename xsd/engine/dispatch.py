@@ -21,6 +21,7 @@ from xsd.store import Transaction
 from xsd.store.changes import Cause
 from xsd.store.exceeded import QuotaExceeded
 from xsd.store.quota import WATCHES
+from xsd.store.reasons import DeniedError
 
 Handler = Callable[[Core, Connection, bytes, Transaction | None], bytes]
 
@@ -193,7 +194,10 @@ def _note_refusal(
         return
     fields = tracing.request_fields(connection, frame)
     fields["errno"] = error.errno.name
-    fields["reason"] = Reason(error)
+    if isinstance(error, DeniedError):
+        fields["reason"] = Reason(error)
+    else:
+        fields["reason"] = error.reason
     if error.path:
         fields["path"] = error.path[: tracing.PATH_SHOWN]
     level = "debug" if expected else "info"

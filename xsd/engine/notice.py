@@ -2,19 +2,21 @@
 
 from typing import final
 
-from xsd.protocol.errors import XenStoreError
+from xsd.store.reasons import DeniedError
 
 
 @final
 class Reason:
-    """Why something was refused, put into words when somebody reads it.
+    """Why somebody may not do something, put into words when somebody reads it.
 
     Most refusals are repetitions that the log leaves out.
     """
 
     __slots__ = ("_error",)
 
-    def __init__(self, error: XenStoreError) -> None:
+    def __init__(self, error: DeniedError) -> None:
+        # Or it would keep the request and all that was made of it.
+        error.__traceback__ = None
         self._error = error
 
     def __str__(self) -> str:
