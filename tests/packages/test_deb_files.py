@@ -23,13 +23,31 @@ def test_scripts_of_the_package_are_for_any_shell(name: str) -> None:
     assert script.read_text().startswith("#!/bin/sh\nset -e\n")
 
 
+def entry_of(command: str) -> tuple[str, str]:
+    """Module and function that a command of the wheel calls."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    entries = settings["project"]["scripts"]
+    if command in entries:
+        module, _, function = entries[command].partition(":")
+        return module, function
+    wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
+    (path,) = [
+        path for path, name in wheel["shared-scripts"].items() if name == command
+    ]
+    text = (ROOT / path).read_text()
+    found = re.search(
+        r"^from (\S+) import (\S+)\n\nsys\.exit\(\2\(\)\)$", text, re.MULTILINE
+    )
+    assert found, text
+    return found[1], found[2]
+
+
 @pytest.mark.parametrize(("name", "command"), ENTRIES.items())
 def test_programs_of_the_package_are_those_of_the_wheel(
     name: str, command: str
 ) -> None:
     """The same function, by Debian's own Python and nobody's variables."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    module, _, function = project["scripts"][command].partition(":")
+    module, function = entry_of(command)
     lines = (DEB / name).read_text().splitlines()
     assert lines[0] == "#!/usr/bin/python3 -I"
     assert f"from {module} import {function}" in lines
