@@ -48,9 +48,9 @@ COPY container/entrypoint /opt/xsd/bin/
 
 # Images of Python come without the library's bytecode: an import makes what is used.
 # The directory's owner is who serves where nothing is mounted; see the entrypoint.
-RUN python3 -c 'import xsd.cli.chmod, xsd.cli.control, xsd.cli.domain, xsd.cli.health, \
-        xsd.cli.ls, xsd.cli.main, xsd.cli.nodes, xsd.cli.tree, xsd.cli.watch, \
-        xsd.daemon.main, xsd.testing' \
+RUN python3 -c 'import xsd.cli.chmod, xsd.cli.control, xsd.cli.domain, xsd.cli.full, \
+        xsd.cli.health, xsd.cli.ls, xsd.cli.main, xsd.cli.nodes, xsd.cli.tree, \
+        xsd.cli.watch, xsd.daemon.main, xsd.testing' \
     && install -d -o 65532 -g 65532 -m 1777 /run/xenstored
 VOLUME /run/xenstored
 

@@ -18,7 +18,7 @@
 # make bench-xen    how fast three daemons are there
 # make docs     build the site of docs/ into build/docs, and see that it fits
 # make lint     check format, style, types and import directions
-# make tables   write what pages and completion have from the table of settings
+# make tables   write what pages and completion have from the settings and the commands
 # make clean    remove what the others made, .venv included
 #
 # Everything is installed into .venv in this directory. Another interpreter than

@@ -41,6 +41,19 @@ def best_of(work: Callable[[], None], count: int) -> float:
     return best
 
 
+def refusals(engine: Engine) -> float:
+    """Seconds that a guest's READ takes which it may not make, and its line."""
+    guest = engine.connect(5)
+    frame = encode_frame(Op.READ, 1, 0, PATH)
+
+    def work() -> None:
+        for _ in range(REQUESTS):
+            exchange(engine, guest, frame)
+            engine.take_notices()
+
+    return best_of(work, REQUESTS)
+
+
 def main() -> None:
     """Measure one kind of request after the other."""
     engine = Engine(Store())
@@ -62,6 +75,8 @@ def main() -> None:
 
             cost = best_of(work, REQUESTS // depth * depth)
             print(f"{name:12} {depth:3} at once {cost * 1e6:7.2f} us")
+
+    print(f"{'refused':12} to a guest   {refusals(engine) * 1e6:7.2f} us")
 
     tape = MemoryTape()
 

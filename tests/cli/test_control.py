@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Result, Run
 from tests.conformance.programs import Tools
-from tests.support.daemons import start_xsd
+from tests.support.daemons import start_c_peer, start_xsd
 from xsd.cli.control import COMMANDS
 
 AGREED = """
@@ -44,7 +44,7 @@ REFUSED = {
     "quota set nodes 0": "'0' is no whole number from 1 on",
     "quota-soft set nodes 5": "there is no such quota; there are memory",
     "quota-soft x": f"{USAGE} quota-soft [set NAME VALUE]",
-    "live-update /f": "not there yet: this daemon cannot be replaced as it runs",
+    "live-update /f": "not there yet; the daemon goes on as it is",
 }
 
 
@@ -132,3 +132,22 @@ def test_a_file_is_written_by_the_daemon(xsd: Run, tmp_path: Path) -> None:
 
     assert xsd("control", "memreport", str(report)) == Result(b"OK\n")
     assert "resident_bytes" in report.read_text()
+
+
+@pytest.mark.slow
+def test_other_daemons_have_commands_of_their_own(
+    xsd: Run, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Xen's C daemon has other quotas and switches, and could be replaced."""
+    with start_c_peer(tmp_path_factory.mktemp("xs")) as daemon:
+
+        def refused(line: str) -> str:
+            found = xsd("--socket", str(daemon.socket), "control", *line.split())
+            assert (found.out, found.status) == (b"", 3)
+            return found.err.decode().removeprefix(f"xsd control: {line}: ").rstrip()
+
+        assert refused("log x") == "takes on or off"
+        assert refused("quota set cows 5").endswith(", permissions")
+        assert refused("quota 5") == "there is no domain 5"
+        assert refused("live-update /bin/true").startswith("not there yet; ")
+        assert xsd("--socket", str(daemon.socket), "control", "check").out == b"OK\n"

@@ -128,10 +128,9 @@ def test_the_log_goes_to_another_file(fresh: Peer, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_report_goes_to_the_log_or_to_a_file(fresh: Peer, tmp_path: Path) -> None:
-    """It is added to what is there; without a log in a file one must be named."""
+    """It is added to what is there."""
     xs, log, report = Tools(fresh.socket), tmp_path / "log", tmp_path / "report"
 
-    assert is_refusal(xs.control("memreport"))
     assert xs.control("memreport", str(report)) == Ran(out=b"OK\n")
     once = report.read_bytes()
     assert xs.control("memreport", str(report)) == Ran(out=b"OK\n")
@@ -143,6 +142,16 @@ def test_a_report_goes_to_the_log_or_to_a_file(fresh: Peer, tmp_path: Path) -> N
     assert xs.control("memreport") == Ran(out=b"OK\n")
     settle(xs)
     assert re.search(rb"\b(bytes in|resident_bytes)\b", log.read_bytes())
+
+
+@pytest.mark.slow
+def test_a_report_without_a_log_in_a_file_is_printed(ours: Peer) -> None:
+    """C wants a file to be named then."""
+    ran = Tools(ours.socket).control("memreport")
+
+    assert (ran.code, ran.err) == (0, b"")
+    assert ran.out.startswith(b"resident_bytes   : ")
+    assert re.search(rb"\n     0 +[0-9]+ ", ran.out)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The image, started as its users start it; nothing here runs without an engine."""
 
+import contextlib
 import os
 import signal
 import stat
@@ -239,6 +240,21 @@ def test_daemon_that_is_killed_is_restarted(serve: Serve, directory: Path) -> No
     with Client(str(socket), timeout=10) as client:
         assert not client.exists("/a")
     assert container.stop(1) == 0
+
+
+def test_limit_of_descriptors_bounds_its_clients(serve: Serve, directory: Path) -> None:
+    """Those beyond wait until others leave, and the log tells of them."""
+    container = serve("--ulimit=nofile=32:32")
+    with contextlib.ExitStack() as held:
+        clients = [
+            held.enter_context(Client(str(directory / "socket"), timeout=60))
+            for _ in range(40)
+        ]
+        assert clients[0].exists("/tool")
+        wait_until(lambda: "connection.not_accepted" in container.logs(), "no line")
+        for client in clients[:20]:
+            client.close()
+        assert clients[-1].exists("/tool")
 
 
 def test_memory_limit_kills_it_and_nothing_else(serve: Serve, directory: Path) -> None:

@@ -96,6 +96,14 @@ def test_daemon_becomes_the_owner_of_the_directory(
     assert user == 0 or groups == str(SOMEBODY)
 
 
+def test_the_image_says_what_the_page_says_of_its_health() -> None:
+    """How often an engine asks."""
+    root = ENTRYPOINT.parents[1]
+    page = (root / "docs" / "container.md").read_text()
+    assert "`HEALTHCHECK` runs it every 5 seconds" in page
+    assert "HEALTHCHECK --interval=5s " in (root / "Dockerfile").read_text()
+
+
 def test_missing_directory_changes_nobody(programs: Path) -> None:
     """The daemon makes it, if it can."""
     assert entered(programs, "xsd", "serve")[0] == f"{os.getuid()} xsd serve"

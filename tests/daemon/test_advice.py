@@ -136,6 +136,15 @@ def test_a_setting_without_effect_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     row = replace(ROWS["domains.control"], idle=True)
     monkeypatch.setitem(ROWS, row.key, row)
 
-    assert without_effect(Config()) == []
-    assert without_effect(Config(control_domid=1)) == [row]
+    assert without_effect(Config()) == {}
+    assert without_effect(Config(control_domid=1)) == {row.key: "has no effect yet"}
     assert advice(Config(control_domid=1)) == [(row.key, "has no effect yet")]
+
+
+def test_a_port_of_the_daemons_own_domain_has_no_effect() -> None:
+    """Another control domain needs it."""
+    (key, text), *more = advice(Config(control_event_channel=5))
+
+    assert (key, more) == ("domains.control-event-channel", [])
+    assert text == "has no effect: the control domain is the daemon's own"
+    assert advice(Config(control_event_channel=5, control_domid=1)) == []

@@ -51,6 +51,16 @@ def say(event: str) -> None:
     structlog.get_logger().info(event)
 
 
+def test_the_engine_is_told_whether_everything_is_written(kept: Log) -> None:
+    """So that it need not say what nobody reads."""
+    told = []
+    for level in ("info", "debug", "warning"):
+        kept.change("auto", level)
+        told.append(kept.tells_all)
+
+    assert told == [False, True, False]
+
+
 def test_the_log_goes_to_another_file_from_then_on(
     tmp_path: Path, kept: Log, second: Path
 ) -> None:

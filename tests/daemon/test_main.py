@@ -103,6 +103,7 @@ def test_only_a_trace_has_what_clients_send(
     text = (place.path / place_of_log).read_text()
     assert "daemon.serving" in text
     assert ("s3cret" in text) is traced
+    assert ("setting.without_effect" in text) is words.startswith("--log-file /no")
     assert ("log.not_opened" in text) is words.endswith("-T /no/such/directory/trace")
 
 

@@ -61,6 +61,19 @@ def test_the_service_may_do_little(unit: Path, need_program: NeedProgram) -> Non
     assert "Overall exposure level" in done.stdout
 
 
+def test_the_store_of_a_xen_host_is_not_stopped_by_accident() -> None:
+    """Its domains would go on without it; elsewhere a stop is as usual.
+
+    The package leaves it alone, too.
+    """
+    xen = UNITS / "xenstored.service.d" / "xen.conf"
+
+    assert values(xen, "RefuseManualStop") == ["yes"]
+    assert values(UNITS / "xenstored.service", "RefuseManualStop") == []
+    prerm = (UNITS.parent / "packages" / "deb" / "prerm").read_text()
+    assert "show -P RefuseManualStop" in prerm
+
+
 def test_the_daemon_understands_the_command_lines_of_the_units() -> None:
     """Nothing in them is ignored."""
     for file in UNITS.rglob("*"):

@@ -289,6 +289,15 @@ def _control_file(case: Case) -> bool:
     return refused or (case.strings[0] == b"memreport" and ours == ENOSPC)
 
 
+@_row("control-report", OURS)
+def _control_report(case: Case) -> bool:
+    """Without a log in a file, memreport answers with the report."""
+    theirs, ours = case.answers
+    if case.request.op != Op.CONTROL or case.strings != [b"memreport"]:
+        return False
+    return theirs == EINVAL and ours.startswith(b"resident_bytes ")
+
+
 @_row("control-commands", OURS)
 def _control_command_not_there(case: Case) -> bool:
     """Live-update is not there."""
@@ -322,7 +331,7 @@ def _owner_not_introduced(case: Case) -> bool:
     )
 
 
-@_row("released-rights", OURS)
+@_row("released-rights", NEWEST)
 def _rights_of_the_released(case: Case) -> bool:
     """4.17 leaves released domains in permission lists."""
     theirs, ours = (answer.split(b"\0") for answer in case.answers)

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 import pytest
 from markdown_it.token import Token
 
-from tests.conftest import NeedProgram
 from tests.docs import site
 from tests.docs.pages import PAGES, ROOT, tokens_of
 
@@ -89,17 +88,3 @@ def test_curly_quotes_are_found(tmp_path: Path) -> None:
     (tmp_path / "b.html").write_text("one of \u201cauto\u201d")
     with pytest.raises(AssertionError, match=r"b\.html"):
         site.quotes_stay(tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_what_does_not_fit_is_found(tmp_path: Path, need_program: NeedProgram) -> None:
-    """By a real browser: a page, a block or a table that is pushed sideways."""
-    browser = need_program(site.BROWSER, site.BROWSER)
-    (tmp_path / "good.html").write_text("<!doctype html><pre>x</pre>")
-    assert site.too_wide(tmp_path, browser) == []
-    (tmp_path / "bad.html").write_text(
-        f"<!doctype html><pre style='overflow: auto'>{'x' * 400}</pre>"
-    )
-    (found,) = site.too_wide(tmp_path, browser)
-    assert found.startswith("bad.html: PRE takes ")

@@ -9,6 +9,7 @@ from tests.engine.support import Client, guest_of, told
 from xsd.engine import Engine
 from xsd.engine.logbook import Logbook
 from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import PAYLOAD_MAX
 from xsd.protocol.ops import Op
 
 
@@ -91,10 +92,6 @@ RULES = {
         """
         for command in ("logfile", "memreport")
     },
-    # As C's without a trace file.
-    "memreport needs a file if the log is none": """
-        no_file; control memreport -> EINVAL; log -> request.refused
-        control memreport /report; wanted -> 1""",
 }
 
 
@@ -112,7 +109,6 @@ def test_log(engine: Engine, kept: Kept, rule: str) -> None:
         "state": lambda _, client, __: state(client),
         "wanted": lambda *_: str(len(kept.wanted)),
         "refuse": lambda _, __, words: setattr(kept, "refusal", Errno[words[0]]),
-        "no_file": lambda *_: setattr(kept, "file", False),
         "paths": paths,
     }
     play(engine, RULES[rule], verbs)
@@ -174,6 +170,40 @@ def test_memreport_goes_into_a_log_that_is_a_file(dom0: Client, kept: Kept) -> N
         ("memory.domain", 5, 0),
     ]
     assert kept.wanted == []
+
+
+def test_memreport_without_a_file_is_answered(dom0: Client, kept: Kept) -> None:
+    """As text, up to a whole payload; then a file has to be named."""
+    engine = dom0.engine
+    kept.file = False
+
+    def report() -> int:
+        op, text = dom0.reply(Op.CONTROL, b"memreport\0")
+        if op == Op.ERROR:
+            return 0
+        assert text.startswith(b"resident_bytes   :         4096\n\n")
+        assert text.endswith(b"\n\0")
+        return len(text)
+
+    base = report()
+    guest_of(engine, 5)
+    row = report() - base
+    most = (PAYLOAD_MAX - base) // row
+    for domid in range(6, 5 + most):
+        guest_of(engine, domid)
+    assert report() == base + most * row
+    assert told(engine) == []
+    guest_of(engine, 5 + most)
+    assert report() == 0
+
+    (notice,) = engine.take_notices()
+    size = base + (most + 1) * row - 1
+    assert str(notice.fields["reason"]) == (
+        f"a report of {size} bytes is too long to be an answer: name a file"
+    )
+    assert kept.wanted == []
+    dom0.ok(Op.CONTROL, b"memreport\0/report\0")
+    assert len(kept.wanted) == 1
 
 
 def test_memreport_to_a_file_is_text(dom0: Client, engine: Engine, kept: Kept) -> None:

@@ -68,7 +68,8 @@ RULES = {
         {AT_ITS_TALLY}; turn {DEAF_MS - 1}; 5 hear -> -; turn {DEAF_MS}
         5 hear -> read=v; 5 write /own/3 v; 5 write /own/4 v; 5 write /own/5 v
         5 post read /own; turn {2 * DEAF_MS - 1}; 5 hear -> -; turn {2 * DEAF_MS}
-        5 hear -> read=v; a hear -> {THREE} /own/3:t /own/4:t /own/5:t; log -> -
+        5 hear -> read=v; a hear -> {THREE} /own/3:t /own/4:t /own/5:t
+        log -> quota.exceeded
     """,
     "but not while they read, however slowly": f"""
         {AT_ITS_TALLY}; turn {DEAF_MS - 1}; a read_but_one_byte; turn {DEAF_MS}
@@ -95,7 +96,7 @@ RULES = {
     # Its guests wait then.
     "nor if it is our own kernel": f"""
         a kernel; a long /a; {AT_ITS_TALLY}; flood {FLOOD}; turn {9 * DEAF_MS}
-        a state -> open; 5 hear -> -; log -> -; a got -> {FLOOD + 3}; turn
+        a state -> open; 5 hear -> -; log -> quota.exceeded; a got -> {FLOOD + 3}; turn
         5 hear -> read=v
     """,
     # At once, whenever its transport ends the connection.

@@ -1,5 +1,7 @@
 """xsd.engine.dispatch: checks common to all requests, replies, events, notices."""
 
+from typing import Final, final
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,8 +11,10 @@ from tests.engine.support import Client, guest_of, refusal
 from tests.support.replaying import assert_replays
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.core import QUOTA_EVERY_MS, Core
-from xsd.engine.dispatch import _TABLE, PATH_SHOWN
+from xsd.engine.dispatch import _TABLE
 from xsd.engine.inputs import MemoryTape
+from xsd.engine.logbook import Logbook
+from xsd.engine.tracing import PATH_SHOWN
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import OP_LIMIT, Op
 from xsd.store import Store, Transaction
@@ -85,6 +89,7 @@ def test_defect_of_a_handler_is_eio(
     (notice,) = dom0.engine.take_notices()
     assert (notice.level, notice.event) == ("error", "request.failed")
     assert notice.error is error
+    assert notice.fields.pop("path", b"/") in {b"/", b"/a"}
     assert notice.fields == {
         "connection": 1,
         "domid": 0,
@@ -192,6 +197,79 @@ def test_what_clients_meet_all_day_is_no_refusal_for_the_log(dom0: Client) -> No
     assert refused(dom0, Op.DIRECTORY, b"/big\0") == []
 
 
+ROOT_OF_DOM0: Final = "nearest parent / (n0)"
+REASONS: Final = {
+    "5 control help": "EACCES only for dom0",
+    "5 introduce 6 1 1": "EACCES only for dom0",
+    "5 get_quota": "EACCES only for dom0",
+    "5 get_feature 6": "EACCES features of another domain are told dom0 only",
+    "5 read /a": "EACCES needs read; n0 gives dom5 nothing",
+    "5 t1 mkdir /b": f"EACCES node is missing; {ROOT_OF_DOM0} gives dom5 no write",
+    "5 perms /a n5": "EACCES only its owner dom0 may (n0)",
+    "5 unwatch /a t": "ENOENT no watch on this path with the token 't'",
+    "unwatch /a t": "ENOENT no watch on this path with the token 't'",
+}
+"""What a guest or dom0 asks for, and what the log has of it at the level info."""
+
+
+@pytest.mark.parametrize("asked", REASONS)
+def test_a_reason_says_which_right_is_missing_where(engine: Engine, asked: str) -> None:
+    """The log is the host's; the client is told the errno only."""
+    errno, _, reason = REASONS[asked].partition(" ")
+    play(engine, f"node /a n0; 5 start -> 1,; log -> -; {asked} -> {errno}")
+    (notice,) = engine.take_notices()
+
+    assert (notice.level, notice.event) == ("info", "request.refused")
+    assert (notice.fields["errno"], str(notice.fields["reason"])) == (errno, reason)
+
+
+@final
+class Debugged(Logbook):
+    """A log of the level debug."""
+
+    @property
+    def is_file(self) -> bool:
+        return False
+
+    @property
+    def tells_all(self) -> bool:
+        return True
+
+    def redirect(self, name: bytes) -> None:
+        raise AssertionError
+
+    def append(self, name: bytes, text: str) -> None:
+        raise AssertionError
+
+    def process_bytes(self) -> dict[str, int]:
+        return {}
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_what_is_asked_all_day_has_a_reason_for_debugging(
+    dom0: Client, *, traced: bool
+) -> None:
+    """With the level debug, or beside the requests that are traced."""
+    engine = dom0.engine
+    dom0.ask(Op.WATCH, b"/\0t\0")
+    if traced:
+        engine.trace(["io"], on=True)
+    else:
+        engine.keep_log(Debugged())
+    told = [
+        notice
+        for op, payload in ((Op.READ, b"/no/such\0"), (Op.WATCH, b"/\0t\0"))
+        for notice in refused(dom0, op, payload)
+        if notice.event == "request.refused"
+    ]
+
+    assert [(each.level, each.wanted) for each in told] == [("debug", traced)] * 2
+    assert [str(each.fields["reason"]) for each in told] == [
+        "no such node; nearest parent is /",
+        "a watch on this path with this token is there already",
+    ]
+
+
 def test_a_path_is_told_up_to_its_first_bytes(dom0: Client) -> None:
     """A line of the log is bounded, whatever a client sends."""
     (notice,) = refused(dom0, Op.READ, b"/" + b"\xff" * 3000 + b"\0")
@@ -261,3 +339,72 @@ def test_the_first_refusal_for_a_quota_is_told(engine: Engine) -> None:
     assert told == [5]
     dom0.ok(Op.RELEASE, b"5\0")
     assert engine.core.over_quota == {}
+
+
+X20, X30, X60 = ("x" * count for count in (20, 30, 60))
+HOME: Final = b"/local/domain/5"
+LIMITS: Final[dict[str, tuple[str, dict[str, object]]]] = {
+    # A script whose last request is refused, and what is told of it.
+    "a watch": (
+        "limit 5 watches 1; 5 watch a t -> OK a:t; 5 watch rel t -> ENOSPC",
+        {"path": b"rel", "watched": "1 in /local/domain/*"},
+    ),
+    "a node": (
+        "limit 5 nodes 2; 5 write a/b v -> ENOSPC",
+        {"path": HOME + b"/a/b"},
+    ),
+    "permissions": (
+        "limit 5 node-permissions 1; 5 write a v; 5 perms a n5 r0 -> ENOSPC",
+        {"path": b"a"},
+    ),
+    "what a transaction looks at": (
+        """
+        limit 5 transaction-nodes 2; 5 start -> 1,; 5 t1 read a -> ENOENT
+        5 t1 read b -> ENOSPC
+        """,
+        {"path": HOME + b"/b"},
+    ),
+    "a value": (
+        f"limit 5 node-size 50; 5 write a v; 5 write a {X60} -> ENOSPC",
+        {"path": HOME + b"/a", "size": 24 + 60},
+    ),
+    "a new node": (
+        f"limit 5 node-size 50; 5 start -> 1,; 5 t1 write a/b {X60} -> ENOSPC",
+        {"path": HOME + b"/a/b", "size": 24 + 60},
+    ),
+    "a directory that is full": (
+        f"limit 5 node-size 48; 5 mkdir d/{X20}; 5 mkdir d/new/x -> ENOSPC",
+        {"path": HOME + b"/d/new/x", "node": HOME + b"/d", "size": 24 + 21 + 4},
+    ),
+    "a directory on the way": (
+        f"limit 5 node-size 50; 5 mkdir d/{X30}/y -> ENOSPC",
+        {
+            "path": HOME + f"/d/{X30}/y".encode(),
+            "node": HOME + b"/d",
+            "size": 24 + 31,
+        },
+    ),
+    "a commit": (
+        """
+        5 mkdir d; 5 start -> 1,; 5 start -> 2,; 5 t1 mkdir d/one; 5 t2 mkdir d/two
+        limit 5 node-size 30; 5 t1 end T; 5 t2 end T -> ENOSPC
+        """,
+        {"path": HOME + b"/d", "size": 24 + 4 + 4},
+    ),
+    "memory of another's": (
+        "found 6; node /o n6 b5; limit 6 memory 1; 5 write /o vv -> ENOMEM",
+        {"path": b"/o", "owner": 6},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_a_refusal_for_a_quota_says_what_it_is_about(engine: Engine, case: str) -> None:
+    """The path; node, size and owner where they are not those of the request."""
+    script, expected = LIMITS[case]
+    play(engine, f"homes 5; {script}")
+    (notice,) = [n for n in engine.take_notices() if n.event == "quota.exceeded"]
+
+    assert notice.fields["domid"] == 5
+    named = {"path", "node", "size", "owner", "watched"} & set(notice.fields)
+    assert {name: notice.fields[name] for name in named} == expected

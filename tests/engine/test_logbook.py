@@ -7,7 +7,7 @@ from xsd.engine import Engine
 from xsd.engine.logbook import NoLogbook
 
 
-@pytest.mark.parametrize("command", ["logfile /l", "memreport /r", "memreport"])
+@pytest.mark.parametrize("command", ["logfile /l", "memreport /r"])
 def test_nobody_writes_files_for_an_engine_on_its_own(
     engine: Engine, command: str
 ) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.engine.script import Verb, play
-from tests.engine.support import Client, guest_at_home, guest_of, home, run
+from tests.engine.support import OK, Client, guest_at_home, guest_of, home, run
 from xsd.engine import Engine, Notice
 from xsd.engine.memory import REMARK_EVERY_MS, REMARK_MS
 from xsd.engine.schedule import EXPIRE
@@ -13,7 +13,7 @@ from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 from xsd.protocol.path import parse_path
 from xsd.store.quota import MEMORY
-from xsd.store.usage import MESSAGE_BYTES
+from xsd.store.usage import LEVEL_BYTES, MESSAGE_BYTES, WATCH_BYTES
 
 SOFT = "soft-memory"
 HOME = "/local/domain/1"
@@ -170,20 +170,41 @@ def test_memory(engine: Engine, rule: str) -> None:
 
 
 def test_a_refusal_for_memory_is_enomem_and_logged_once(engine: Engine) -> None:
-    """With domain, quota, limit and path; and counted from then on."""
+    """Each kind of request with domain, quota, limit and path, and counted then."""
     guest = guest_at_home(engine, 1)
     room(engine, 10)
     for _ in range(3):
         assert guest.errno(Op.WRITE, b"a\0" + b"x" * 100) is Errno.ENOMEM
-    assert guest.errno(Op.WATCH, b"a\0t\0") is Errno.ENOMEM
-    (notice,) = remarks(engine)
+    for _ in range(2):
+        assert guest.errno(Op.WATCH, b"b\0t\0") is Errno.ENOMEM
+    notices = remarks(engine)
 
-    assert (notice.level, notice.event) == ("warning", "quota.exceeded")
-    fields = notice.fields
-    assert (fields["domid"], fields["quota"]) == (1, "memory")
-    assert fields["limit"] == engine.store.quotas.limit(1, MEMORY)
-    assert fields["path"] == home(1) + b"/a"
-    assert engine.core.over_quota[1, "memory"].count == 4
+    told = [("WRITE", home(1) + b"/a"), ("WATCH", b"b")]
+    assert [(n.fields["request"], n.fields["path"]) for n in notices] == told
+    limit = engine.store.quotas.limit(1, MEMORY)
+    for notice in notices:
+        assert (notice.level, notice.event) == ("warning", "quota.exceeded")
+        named = [notice.fields[name] for name in ("domid", "quota", "limit")]
+        assert named == [1, "memory", limit]
+    counts = [engine.core.over_quota[1, MEMORY, each].count for each, _ in told]
+    assert counts == [3, 2]
+
+
+def test_events_that_are_lost_do_not_hide_a_watch_that_is_refused(
+    engine: Engine,
+) -> None:
+    """The first one loses its own event, the next one is not there at all."""
+    guest = guest_at_home(engine, 1)
+    watch = WATCH_BYTES + len(home(1) + b"/at") + LEVEL_BYTES * 5
+    room(engine, watch)
+    assert guest.ask(Op.WATCH, b"a\0t\0") == [(Op.WATCH, OK)]
+    assert guest.errno(Op.WATCH, b"b\0t\0") is Errno.ENOMEM
+    lost, refused = remarks(engine)
+
+    assert (lost.fields["what"], lost.fields["path"]) == ("events are lost", b"a")
+    assert "request" not in lost.fields
+    assert (refused.fields["request"], refused.fields["path"]) == ("WATCH", b"b")
+    assert {lost.fields["quota"], refused.fields["quota"]} == {MEMORY}
 
 
 def test_a_commit_makes_no_more_events_than_a_guest_has_room_for(dom0: Client) -> None:

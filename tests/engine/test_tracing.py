@@ -7,8 +7,15 @@ from tests.engine.support import Client, guest_of
 from xsd.engine import Engine
 from xsd.engine.progress import PROTECT_AFTER
 from xsd.engine.protection import PROTECT_MS
-from xsd.engine.tracing import DEFAULT_SWITCHES, PAYLOAD_SHOWN, SWITCHES
-from xsd.protocol.frame import encode_frame
+from xsd.engine.tracing import (
+    DEFAULT_SWITCHES,
+    PATH_SHOWN,
+    PAYLOAD_SHOWN,
+    SWITCHES,
+    request_fields,
+)
+from xsd.protocol.frame import Frame, encode_frame
+from xsd.protocol.limits import HEADER_SIZE
 from xsd.protocol.ops import Op
 from xsd.store import Store
 
@@ -222,3 +229,25 @@ def test_a_trace_of_a_store_with_another_privileged_domain_works() -> None:
 
     ((name, fields),) = told(engine)
     assert (name, fields["domid"]) == ("tdb.changed", 3)
+
+
+def test_lines_about_a_request_have_its_path_if_it_names_one(dom0: Client) -> None:
+    """As it was sent, up to its first bytes."""
+    long = b"/" + b"\xff" * PATH_SHOWN
+    for op, payload, path in (
+        (Op.WRITE, b"a/b\0secret", b"a/b"),
+        (Op.UNWATCH, b"@x\0t\0", b"@x"),
+        (Op.READ, long + b"\0", long[:-1]),
+        (Op.TRANSACTION_END, b"T\0", None),
+        (Op.CONTROL, b"check\0", None),
+    ):
+        frame = Frame(bytes(HEADER_SIZE), op, 7, 9, payload)
+        fields = request_fields(dom0.connection, frame, with_path=True)
+        assert fields.pop("path", None) == path
+        assert fields == {
+            "connection": dom0.connection.id,
+            "domid": 0,
+            "request": op.name,
+            "request_id": 7,
+            "transaction": 9,
+        }

@@ -284,20 +284,39 @@ def upgrade(package: Package) -> str:
 
 
 def removal(package: Package) -> str:
-    """It stops the service, and takes the switch back as far as it is ours."""
+    """It stops the service."""
     root = package.root
+    root.run("systemctl", "enable", UNITS[0])
+    root.run("dpkg", "--remove", "xsd")
+    assert processes(root) == ""
+    _nothing_is_enabled(root)
+    assert root.run("systemctl", "cat", UNITS[0], check=False).startswith("No files")
+    return "it is stopped and disabled"
+
+
+def removal_from_a_host(package: Package) -> str:
+    """It takes the switch back as far as it is ours, but leaves the host its store."""
+    root = package.root
+    package.install()
+    root.run("systemctl", "start", UNITS[0])
     root.run("sh", "-e", "-c", commands(0))
     root.run("systemctl", "daemon-reload")
     said = root.run("dpkg", "--remove", "xsd")
     assert "/etc/default/xen says XENSTORED=" in said, said
-    assert root.run("pgrep", "-f", "xsd-xenstored", check=False) == ""
+    assert f"{UNITS[0]} is a Xen host's" in said, said
+    root.run("xenstore-ls")
     for path in (UNIT_FOLDER, PID_LINK):
         assert not root.has(path), path
     _nothing_is_enabled(root)
-    assert root.run("systemctl", "cat", UNITS[0], check=False).startswith("No files")
-    # The rest of the way back, as the page says.
+    # The rest of the way back, as the page says, and the end of the host.
     root.run("sh", "-e", "-c", commands(1).split("\n")[0])
-    return "the line in /etc/default/xen is warned of"
+    root.run("pkill", "-f", "xsd-xenstored")
+    wait_until(lambda: processes(root) == "", "the daemon does not end")
+    return "it goes on, and the line in /etc/default/xen is warned of"
+
+
+def processes(root: Root) -> str:
+    return root.run("pgrep", "-f", "xsd-xenstored", check=False)
 
 
 def purged_after_all(package: Package) -> str:
@@ -313,7 +332,7 @@ ALONE: Final = (
     *(completion, purge),
 )
 BESIDE_XEN: Final = (neighbours, debian_tools, manual)
-BOOTED: Final = (units, boot, switch, upgrade, removal)
+BOOTED: Final = (*(units, boot, switch, upgrade, removal, removal_from_a_host),)
 
 
 def try_out(package: Package) -> list[bool]:

@@ -37,6 +37,14 @@ def test_programs_of_the_package_are_those_of_the_wheel(
     assert callable(getattr(importlib.import_module(module), function))
 
 
+def test_the_package_gives_way_to_others_of_the_same_name() -> None:
+    """dpkg would refuse to overwrite their file in the middle of an installation."""
+    control = (DEB / "control.in").read_text()
+    page = (ROOT / "docs" / "packages.md").read_text()
+    assert "`mono-devel` has a `/usr/bin/xsd` too" in page
+    assert "\nConflicts: mono-devel\n" in control
+
+
 def test_the_package_has_every_unit_and_page() -> None:
     """Which file goes where is said by name in the script."""
     script = (ROOT / "packages" / "build-deb").read_text()

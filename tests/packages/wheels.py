@@ -5,7 +5,9 @@ Each check prints a line. The exit status is 1 if one fails.
 
 import argparse
 import email
+import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -130,7 +132,7 @@ def serves(wheel: zipfile.ZipFile, _info: str) -> str:
             assert run([*xsd, "read", "/a"]) == "1\n"
             health = run([*xsd, "health"]).strip()
         finally:
-            run(["kill", pid_file.read_text().strip()])
+            os.kill(int(pid_file.read_text()), signal.SIGTERM)
         is_compiled = any(path.endswith(".so") for path in wheel.namelist())
         names = [path[:-3].replace("/", ".") for path in compiled_sources()]
         code = f"import {', '.join(names)}\n"

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.conftest import find_program, skip_or_fail
+from tests.conftest import skip_or_fail
 from tests.peers.build import preloaded
 
 PACKAGE: Final = "xen-utils-4.17"
@@ -20,6 +20,15 @@ _PATHS: Final = re.compile(
     r"^ *(?:pid-file|xenstored-(?:kva|port|log-file)|access-log-file) *=.*\n",
     re.MULTILINE,
 )
+
+
+def _found(name: str) -> str:
+    path = PLACE / name
+    if not path.is_file():
+        others = sorted(map(str, PLACE.parents[1].glob(f"xen-*/bin/{name}")))
+        but = f", not {' '.join(others)} of another Xen" if others else ""
+        skip_or_fail(f"{path} is missing{but}: apt-get install {PACKAGE}")
+    return str(path)
 
 
 class Program(NamedTuple):
@@ -37,13 +46,13 @@ def c_xenstored(directory: Path) -> Program:
         Failed: The same in CI.
     """
     # Not -D: without a ring of domain 0 it has neither a root node nor event channels.
-    words = [find_program(str(PLACE / "xenstored"), PACKAGE), "-N"]
+    words = [_found("xenstored"), "-N"]
     return Program(words, preloaded(directory))
 
 
 def oxenstored(directory: Path) -> Program:
     """Xen's OCaml xenstored; otherwise as `c_xenstored`."""
-    words = [find_program(str(PLACE / "oxenstored"), PACKAGE), "--no-fork"]
+    words = [_found("oxenstored"), "--no-fork"]
     if not _CONFIGURATION.is_file():
         skip_or_fail(f"{_CONFIGURATION} is missing: apt-get install xen-utils-common")
     variables = preloaded(directory)

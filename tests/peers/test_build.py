@@ -1,9 +1,11 @@
 """The library that stands in for Xen is made of what the repository has."""
 
 import ctypes
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,8 @@ print(build.library())
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A place without a library."""
+    """A place without a library, where one can be made."""
+    build.library()
     monkeypatch.setattr(build, "PLACE", tmp_path / "build")
     build._compiled.cache_clear()
     yield tmp_path / "build"
@@ -45,6 +48,32 @@ def test_runs_at_once_make_one_library(place: Path) -> None:
     assert said == {str(path) for path in place.iterdir()}
     assert len(said) == 1
     ctypes.CDLL(said.pop())
+
+
+SLOW_COMPILER = """#!/bin/sh
+while [ "$1" != -o ]; do shift; done
+printf half >"$2"
+read -r line <"$(dirname "$0")/goes-on"
+printf whole >>"$2"
+"""
+
+
+def test_a_library_that_is_being_written_is_nobodys(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its name when it is whole."""
+    compiler = tmp_path / "gcc"
+    compiler.write_text(SLOW_COMPILER)
+    compiler.chmod(0o755)
+    os.mkfifo(tmp_path / "goes-on")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with ThreadPoolExecutor() as pool:
+        compiled = pool.submit(build.library)
+        with (tmp_path / "goes-on").open("w"):  # the compiler has it open, too
+            assert list(place.glob("*.so")) == []
+        assert compiled.result().read_text() == "halfwhole"
+
+    assert list(place.iterdir()) == [compiled.result()]
 
 
 @pytest.mark.slow

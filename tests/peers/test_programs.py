@@ -59,9 +59,19 @@ def test_a_daemon_that_is_missing_skips_and_names_the_package(
     program: Callable[[Path], programs.Program],
 ) -> None:
     """And in CI it fails: else the whole comparison would be left out unseen."""
-    monkeypatch.setattr(programs, "PLACE", directory / "absent")
+    monkeypatch.setattr(programs, "PLACE", directory / "xen-4.17" / "bin")
     monkeypatch.delenv("XSD_CI", raising=False)
-    with pytest.raises(pytest.skip.Exception, match=r"apt-get install xen-utils-4\.17"):
+    with pytest.raises(
+        pytest.skip.Exception, match=r"missing: apt-get install xen-utils-4\.17"
+    ):
+        program(directory)
+
+    (directory / "xen-4.20" / "bin").mkdir(parents=True)
+    for name in ("xenstored", "oxenstored"):
+        (directory / "xen-4.20" / "bin" / name).touch()
+    with pytest.raises(
+        pytest.skip.Exception, match=r"missing, not .*4\.20/bin/.* of another Xen: apt"
+    ):
         program(directory)
 
     monkeypatch.setenv("XSD_CI", "1")

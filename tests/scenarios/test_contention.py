@@ -182,6 +182,21 @@ def test_those_who_count_have_their_turns_in_order(who: str, count: int) -> None
     assert max(number for each in contenders for number in each.rounds) <= 3 * count
 
 
+def meet(number: int) -> Steps:
+    """Be one more in a directory, and see who is there."""
+    yield Op.DIRECTORY, b"/key\0"
+    yield Op.WRITE, b"/key/dom%d\0" % number
+
+
+@pytest.mark.parametrize("count", [15, 100])
+@pytest.mark.parametrize("who", ["dom0", "guests"])
+def test_many_who_meet_in_a_directory_all_get_in(who: str, count: int) -> None:
+    """Each at its second attempt, however many there are."""
+    contenders = scene(count, meet, who)
+    contend(contenders, [], 12 * count)
+    assert max(each.attempts[0] for each in contenders) <= 2
+
+
 def dawdle(number: int) -> Steps:
     """Do nothing for a while, having looked at what others count with."""
     yield Op.READ, KEYS[0] + b"\0"

@@ -29,8 +29,8 @@ RULES: Final[dict[str, str]] = {
         set /gone/x n1; write /dir; set /dir n1
         2 start t1; t1 write /value x; 2 start t2; t2 set /perms r1
         2 start t3; t3 rm /gone/x; 2 start t4; t4 write /dir/new/x; target 2 3
-        t1 commit -> EACCES dom2 lost the right; t2 commit -> EACCES dom2 lost the right
-        t3 commit -> EACCES dom2 lost the right; t4 commit -> EACCES dom2 lost the right
+        t1 commit -> EACCES the right was lost; t2 commit -> EACCES the right was lost
+        t3 commit -> EACCES the right was lost; t4 commit -> EACCES the right was lost
         read /value -> -; get /perms -> n1; dir /gone -> x; dir /dir -> -""",
     "permissions for a domain that is gone are not committed (XSA-322)": """
         introduce 5; mkdir /a; mkdir /b; start t1; start t2

@@ -23,3 +23,11 @@ def test_a_refusal_says_whose_limit_it_was() -> None:
     assert error.path == b"/a"
     assert str(error) == "ENOSPC: dom5 is at its quota of 10 nodes: /a"
     assert QuotaExceeded(5, "nodes", 10).path == b""
+
+
+def test_a_refusal_says_which_node_would_be_too_big() -> None:
+    """Another one than was asked for, or nothing."""
+    error = QuotaExceeded(5, "node-size", 10, b"/a/b", size=11, node=b"/a")
+
+    assert (error.path, error.node, error.size) == (b"/a/b", b"/a", 11)
+    assert (QuotaExceeded(5, "nodes", 10).node, error.limit) == (b"", 10)

@@ -5,9 +5,11 @@ from typing import Final
 import pytest
 
 from tests.store.script import Play, play
-from tests.store.support import Client, at
+from tests.store.support import Client, at, guest_of
 from xsd.store import Store
+from xsd.store.exceeded import QuotaExceeded
 from xsd.store.footprint import FORK_BYTES, SPOT_BYTES
+from xsd.store.quota import MEMORY, WATCHES
 from xsd.store.tree import find
 from xsd.store.usage import NODE_BYTES, Account, Holdings
 
@@ -209,3 +211,24 @@ def test_a_commit_is_refused_that_takes_its_owner_over_the_quota(
         quota 1 memory 0; 1 start t2; t2 write a 1; quota 1 memory {full + 1}; t2 commit
         1 read a -> 1
     """)
+
+
+def test_two_thousand_watches_need_more_memory_than_a_guest_has(store: Store) -> None:
+    """What an operator is told who raises the one quota: raise the other, too."""
+    guest = guest_of(store, 12)
+    store.set_quota(12, WATCHES, 4000)
+
+    def watched() -> tuple[int, str]:
+        while True:
+            number = store.usage.watches.of(12)
+            path = b"/local/domain/12/device/vif/%d/state" % number
+            try:
+                guest.watch(path, b"0xffff%012x" % number)
+            except QuotaExceeded as error:
+                return number, error.quota
+
+    count, quota = watched()
+    assert (count // 100, quota) == (18, MEMORY)
+    assert round(store.usage.memory.of(12) / count, -2) == 1500
+    store.set_quota(12, MEMORY, 8_000_000)
+    assert watched() == (4000, WATCHES)

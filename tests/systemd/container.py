@@ -80,12 +80,13 @@ class Container:
         self.run("systemctl", "daemon-reload")
 
     def clean(self) -> None:
+        # First of all, as one of them refuses to be stopped.
+        shutil.rmtree(self.system / "xenstored.service.d", ignore_errors=True)
+        self.run("systemctl", "daemon-reload")
         self.run("systemctl", "stop", "xenstored.socket", "xenstored.service")
         self.attempt("systemctl", "reset-failed", "xenstored.*")
-        shutil.rmtree(self.system / "xenstored.service.d", ignore_errors=True)
         for file in self.etc.iterdir():
             file.unlink()
-        self.run("systemctl", "daemon-reload")
         self._since = time.time()
 
 

@@ -28,6 +28,7 @@ SOCKET: Final = "xenstored.socket"
 PATH: Final = "/run/xenstored/socket"
 PID_FILE: Final = "/run/xenstored/xenstored.pid"
 STOP_MAX_S: Final = 1.0
+XEN: Final = ROOT / "systemd" / "xenstored.service.d" / "xen.conf"
 
 
 def answers(container: Container) -> bool:
@@ -182,6 +183,28 @@ def stop(container: Container) -> str:
     return f"exit code 0 after {took:.2f} s"
 
 
+def refusal(container: Container) -> str:
+    """On a Xen host nobody stops it by accident; by a signal it ends, and stays so."""
+    container.run("systemctl", "start", SERVICE)
+    pid = container.show("MainPID")
+    container.drop_in(XEN.name, XEN.read_text())
+    for verb in ("stop", "restart", "try-restart"):
+        done = container.attempt("systemctl", verb, SERVICE)
+        assert done.returncode, verb
+        assert "refused" in done.stderr, done.stderr
+    assert (container.show("MainPID"), answers(container)) == (pid, True)
+    container.run("systemctl", "kill", SERVICE)
+    _is_over(container)
+    assert container.show("NRestarts") == "0"
+    return "stop, restart and try-restart are refused; systemctl kill ends it"
+
+
+def _is_over(container: Container) -> None:
+    wait_until(
+        lambda: container.show("ActiveState") == "inactive", "the daemon does not end"
+    )
+
+
 def debian(container: Container) -> str:
     """The command of Debian's /etc/init.d/xen finds that there is a daemon."""
     container.run("systemctl", "start", SERVICE)
@@ -205,7 +228,7 @@ def documented(container: Container) -> str:
         for block in blocks_of(page)
         if block.note == "needs root and systemd: make test-systemd"
     ]
-    install, of_debian = blocks
+    install, end, of_debian = blocks
     # What every system has, but not one whose /etc is empty.
     container.run("mkdir", "-p", "/etc/systemd/system", "/etc/tmpfiles.d")
     container.run("mkdir", "-p", "/etc/default")
@@ -221,14 +244,16 @@ def documented(container: Container) -> str:
     drop_ins = container.show("DropInPaths")
     assert "distribution.conf" in drop_ins, drop_ins
     assert "xen.conf" in drop_ins, drop_ins
-    container.run("systemctl", "disable", "--now", SERVICE)
+    container.run("sh", "-ec", "\n".join(end))
+    _is_over(container)
+    container.run("systemctl", "disable", SERVICE)
     container.run("sh", "-ec", "rm -r /etc/systemd/system/xenstored.*")
     return f"{len(install)} commands, and {len(of_debian)} for Debian"
 
 
 CHECKS: Final = (
     *(tmpfiles, start, socket_activation, kill, kill_with_socket, watchdog),
-    *(reload, mistake, log_file, stop, debian, documented),
+    *(reload, mistake, log_file, stop, refusal, debian, documented),
 )
 
 

@@ -127,6 +127,11 @@ async def test_introduction_empties_the_ring(rings: Rings) -> None:
     assert guest.ring.error == ERROR_NONE
     assert guest.take_notification()
     await guest.ping()
+    guest.take_notification()
+
+    # Also one that does not say that it waits.
+    assert await rings.introduce(guest) == OK
+    assert guest.take_notification()
 
 
 # Guests that break the rules.

@@ -254,6 +254,9 @@ def test_a_request_tells_guests_of_so_much_and_no_more(guests: int, nodes: int) 
     assert EVENTS_MAX <= told < EVENTS_MAX + 120
     assert len(stage.dom0.take()) == nodes
     assert (notice.fields["quota"], notice.fields["domid"]) == (EVENTS, 1)
+    # A commit has no path of its own.
+    assert notice.fields["request"] == ("TRANSACTION_END" if tx else "WRITE")
+    assert notice.fields.get("path") == (None if tx else b"b/0")
 
 
 def test_nothing_is_kept_of_transactions_that_have_failed(

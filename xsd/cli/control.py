@@ -5,14 +5,21 @@ refused it says itself, since the daemon answers with a number only. By the name
 xenstore-control it says what that says.
 """
 
-import argparse
 import os
 import re
 import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from xsd.cli.common import ClientParser, connect, program, raw, show, strerror
+from xsd.cli.common import (
+    ClientParser,
+    as_original,
+    connect,
+    program,
+    raw,
+    show,
+    strerror,
+)
 from xsd.client.client import Client
 from xsd.client.errors import NotListeningError
 from xsd.protocol.errors import Errno, XenStoreError
@@ -117,19 +124,18 @@ def control(words: Sequence[str], socket: str | None) -> int:
         f"{program('control')} [-h] [--socket PATH] [-s] [--timeout SECONDS]"
         " COMMAND [WORD ...]"
     )
-    parser.add_argument("words", nargs=argparse.PARSER, help=argparse.SUPPRESS)
-    imitates = program("control") == "xenstore-control"
-    if not words:
-        return _misused(parser, imitates=imitates)
-    if imitates and words[0] not in {"-h", "--help"}:
+    imitates = as_original("control")
+    if imitates and words[:1] not in (["-h"], ["--help"]):
         # What begins with a dash is the daemon's to refuse, as there.
         return _as_original(list(words), socket)
-    options = parser.parse_args(list(words))
-    name, *arguments = options.words
+    before = _before_command(parser, words)
+    options = parser.parse(words[:before], socket)
+    if before == len(words):
+        return _misused(parser)
+    name, *arguments = words[before:]
     if arguments[:1] in (["-h"], ["--help"]) and name in COMMANDS:
         _print_help(name)
         return 0
-    options.socket = options.socket or socket
     with connect(options) as client:
         try:
             _show_answer(_asked(client, name, arguments))
@@ -156,12 +162,23 @@ def _print_help(name: str) -> None:
         print(f"\n{command.more}", end="")
 
 
-def _misused(parser: ClientParser, *, imitates: bool) -> int:
-    if imitates:
-        sys.stderr.write(f"Usage:\n{sys.argv[0]} <command> [<arg>...]\n")
-    else:
-        parser.print_usage(sys.stderr)
-        sys.stderr.write("xsd control: what shall the daemon do? xsd control --help\n")
+def _before_command(parser: ClientParser, words: Sequence[str]) -> int:
+    """Return how many words are options of our own, and their values."""
+    valued = {
+        name
+        for each in parser.arguments
+        if each.is_option and not each.is_switch
+        for name in each.names
+    }
+    count = 0
+    while count < len(words) and words[count].startswith("-"):
+        count += 2 if words[count] in valued else 1
+    return min(count, len(words))
+
+
+def _misused(parser: ClientParser) -> int:
+    sys.stderr.write(f"usage: {parser.usage}\n")
+    sys.stderr.write("xsd control: what shall the daemon do? xsd control --help\n")
     return EXIT_MISUSE
 
 
@@ -185,6 +202,9 @@ def _asked(client: Client, name: str, arguments: list[str]) -> bytes:
 
 def _as_original(words: list[str], socket: str | None) -> int:
     """Do what xenstore-control does, and say what it says."""
+    if not words:
+        sys.stderr.write(f"Usage:\n{sys.argv[0]} <command> [<arg>...]\n")
+        return EXIT_MISUSE
     name, *arguments = words
     try:
         client = Client(socket)
@@ -233,7 +253,7 @@ def _why(client: Client, name: str, arguments: list[str], error: XenStoreError) 
     if command is None:
         return f"no such command; there are {', '.join(COMMANDS)}"
     if name == "live-update":
-        return "not there yet: this daemon cannot be replaced as it runs"
+        return "not there yet; the daemon goes on as it is"
     if len(arguments) not in command.counts:
         return f"it is to be called as: xsd control {name} {command.usage}".rstrip()
     reason = ""
@@ -241,7 +261,9 @@ def _why(client: Client, name: str, arguments: list[str], error: XenStoreError) 
         reason = _why_no_quota(client, name, arguments, error)
     elif name == "log":
         switches = ", ".join(_names(client, name))
-        reason = f"takes on, off, or + or - and one of {switches}"
+        reason = "takes on or off"  # of older daemons, which show no switches
+        if switches:
+            reason = f"takes on, off, or + or - and one of {switches}"
     elif name in {"logfile", "memreport"}:
         reason = f"the daemon cannot write there: {strerror(error)}"
     return reason or f"{strerror(error)}; the daemon's log says why"

@@ -5,7 +5,6 @@ daemon's socket. Each gets a home as xl gives it, and has a socket of its own: w
 connects there is that domain.
 """
 
-import argparse
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -15,8 +14,9 @@ from typing import Final, NamedTuple
 from xsd.cli.common import (
     ClientParser,
     CommandError,
-    LimitedClient,
     ValueMistakeError,
+    Values,
+    connect,
 )
 from xsd.cli.escape import escape
 from xsd.client.address import default_socket_path
@@ -74,9 +74,9 @@ class _Place(NamedTuple):
 def domain(words: Sequence[str], socket: str | None) -> int:
     """Make, list or end domains."""
     options = _options(words, socket)
-    path = options.socket or default_socket_path(os.environ)
+    path = options.socket = options.socket or default_socket_path(os.environ)
     with ExitStack() as held:
-        dom0 = held.enter_context(LimitedClient(path, options.timeout))
+        dom0 = held.enter_context(connect(options))
         host = held.enter_context(_host(path, options.timeout))
         place = _Place(path, dom0, host)
         match options.command:
@@ -91,7 +91,7 @@ def domain(words: Sequence[str], socket: str | None) -> int:
     return 0
 
 
-def _options(words: Sequence[str], socket: str | None) -> argparse.Namespace:
+def _options(words: Sequence[str], socket: str | None) -> Values:
     parser = ClientParser(
         "domain", "Make and end domains on a host without Xen.", _EXAMPLES
     )
@@ -100,7 +100,7 @@ def _options(words: Sequence[str], socket: str | None) -> argparse.Namespace:
         "command",
         choices=("create", "list", "kill", "introduce"),
         metavar="COMMAND",
-        help=argparse.SUPPRESS,
+        help="what to do, see below",
     )
     parser.add_argument(
         "domid", nargs="?", type=_domid, metavar="DOMID", help="the domain's id"

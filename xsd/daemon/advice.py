@@ -11,7 +11,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final
 
-from xsd.daemon.setting import Setting
 from xsd.daemon.settings import ROWS, Config
 from xsd.protocol.limits import ABS_PATH_MAX, HEADER_SIZE
 from xsd.protocol.path import parse_path
@@ -27,6 +26,8 @@ WATCHED: Final = b"/local/domain/1/device/vif/0/state"
 _WATCH: Final = Watch(
     0, Caller(1, privileged=False), parse_path(WATCHED), WATCHED, WATCHED, -1
 )
+_EVENT_CHANNEL: Final = "domains.control-event-channel"
+
 _NODE_MIN: Final = RECORD_HEADER + RECORD_ENTRY
 
 _LEAST_BYTES: Final[Mapping[str, tuple[int, str]]] = {
@@ -39,13 +40,20 @@ _LEAST_BYTES: Final[Mapping[str, tuple[int, str]]] = {
 """Limit -> what one of it takes of a domain's memory, in bytes, and what it is."""
 
 
-def without_effect(config: Config) -> list[Setting]:
-    """Return the settings that somebody has made and that do nothing yet."""
-    return [
-        row
+def without_effect(config: Config) -> dict[str, str]:
+    """Return the settings that somebody has made and that do nothing, and why."""
+    found = {
+        row.key: "has no effect yet"
         for row in ROWS.values()
         if row.idle and getattr(config, row.field) != row.default
-    ]
+    }
+    is_own = config.control_domid == config.own_domid
+    if config.control_event_channel is not None and is_own:
+        # Its kernel says which it is.
+        found[_EVENT_CHANNEL] = "has no effect: the control domain is the daemon's own"
+    if config.log_file is not None and config.trace_file is not None:
+        found["log.file"] = "has no effect: the log goes to log.trace-file"
+    return found
 
 
 def advice(config: Config) -> list[tuple[str, str]]:
@@ -54,13 +62,11 @@ def advice(config: Config) -> list[tuple[str, str]]:
     Returns:
         The key of a setting and what is to be said of it, for each.
     """
-    idle = [(row.key, "has no effect yet") for row in without_effect(config)]
-    return [*idle, *_of_log(config), *_of_files(config), *_of_limits(config)]
+    idle = without_effect(config).items()
+    return [*idle, *_of_traces(config), *_of_files(config), *_of_limits(config)]
 
 
-def _of_log(config: Config) -> Iterator[tuple[str, str]]:
-    if config.log_file is not None and config.trace_file is not None:
-        yield "log.file", "has no effect: the log goes to log.trace-file"
+def _of_traces(config: Config) -> Iterator[tuple[str, str]]:
     if config.traces and not config.trace_switches:
         key = "log.tracing" if config.tracing else "log.trace-file"
         yield key, "nothing is traced: log.trace is empty"

@@ -48,6 +48,11 @@ class Log(Logbook):
         """Whether the log goes to a file."""
         return isinstance(self._sink, FileSink)
 
+    @property
+    def tells_all(self) -> bool:
+        """Whether lines of the level debug are written."""
+        return self._level == "debug"
+
     def reopen(self) -> None:
         """Open the file anew, after it was renamed to be rotated.
 

@@ -28,7 +28,7 @@ from xsd.daemon.notify import notify
 from xsd.daemon.pidfile import PidFile, PidFileHeldError
 from xsd.daemon.reload import Reloader
 from xsd.daemon.service import Service, log_notice
-from xsd.daemon.settings import Config
+from xsd.daemon.settings import ROWS, Config
 from xsd.daemon.signals import Signals
 from xsd.daemon.watchdog import watchdog_period_s
 from xsd.engine import Notice
@@ -225,9 +225,10 @@ def raise_descriptor_limit() -> None:
 
 
 def _warn_of_idle_settings(config: Config) -> None:
-    for row in without_effect(config):
-        value = getattr(config, row.field)
-        log.warning("setting.without_effect", setting=row.field, value=value)
+    for key in without_effect(config):
+        field = ROWS[key].field
+        value = getattr(config, field)
+        log.warning("setting.without_effect", setting=field, value=value)
 
 
 def _reopen(kept: Log) -> None:

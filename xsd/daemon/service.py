@@ -176,10 +176,6 @@ class Service:
         wanted = self._config.hypervisor
         port = self._config.control_event_channel
         apart = self.store.own is not self.store.privileged
-        if port is not None and not apart:
-            # Our own kernel says which it is.
-            key = "control_event_channel"
-            log.warning("setting.without_effect", setting=key, value=port)
         hypervisor: Hypervisor
         if wanted == "xen" or (wanted == "auto" and xen.available()):
             self.hypervisor = "xen"

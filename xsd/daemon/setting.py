@@ -222,7 +222,7 @@ class Setting:
         default: What it is if nobody says otherwise.
         text: One sentence about it.
         live: A reload changes it in a daemon that runs.
-        idle: It is read for the sake of the C daemon's scripts and has no effect yet.
+        idle: It is read for the sake of the C daemon's scripts and has no effect.
         given: How it is given on the command line.
         variable: How it is given in the environment, "" if it is not.
         field: The attribute of `Config`.

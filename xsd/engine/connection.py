@@ -15,6 +15,9 @@ from xsd.store.usage import Usage
 HIGH_WATER: Final = 256 * 1024
 """Unsent bytes from which on a client's requests are left until it has read some."""
 
+MANY_WATCHES: Final = 1000
+"""Watches of one client that the log is told of at first."""
+
 
 @final
 class Connection:
@@ -28,6 +31,7 @@ class Connection:
         decoder: Input that is not a whole frame yet.
         backlog: Frames that are not answered yet: it is not their turn, or they have
             to wait for something.
+        many_watches: How many watches are worth a line of the log, next.
         outbox: Output.
         transactions: Open ones by id.
         watches: By path and token.
@@ -38,6 +42,8 @@ class Connection:
         is_channel: It is the channel of an introduced domain, and ends with it.
         queued: It is among those whose turn it is.
         dirty: It is among those that have something new for their links.
+        held: The request that a guest was held up with when a time was set to look at
+            that; else None.
         has_read: Some of its output was taken since it was last looked at.
         is_watched: A time is set at which it is looked at whether it reads.
         is_kernel: It is our own kernel, which is not given up for what waits for it.
@@ -68,6 +74,7 @@ class Connection:
         "dirty",
         "expires_ms",
         "has_read",
+        "held",
         "home",
         "id",
         "is_channel",
@@ -76,6 +83,7 @@ class Connection:
         "last_transaction",
         "link",
         "lost",
+        "many_watches",
         "outbox",
         "owes_until_ms",
         "paused",
@@ -108,6 +116,7 @@ class Connection:
         self.outbox = Outbox() if caller.privileged else Outbox(usage, caller.domid)
         self.transactions: dict[int, Transaction] = {}
         self.watches: dict[tuple[Path, bytes], Watch] = {}
+        self.many_watches = MANY_WATCHES
         self.last_transaction = 0
         self.closing = False
         self.lost = False
@@ -115,6 +124,7 @@ class Connection:
         self.is_kernel = False
         self.is_watched = False
         self.has_read = False
+        self.held: Frame | None = None
         self.queued = False
         self.dirty = False
         self.paused = False

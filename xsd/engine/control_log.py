@@ -6,6 +6,7 @@ from xsd.engine.core import Core
 from xsd.engine.notice import Notice
 from xsd.engine.tracing import SWITCHES
 from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.limits import PAYLOAD_MAX
 
 
 def log(core: Core, _connection: Connection, arguments: list[bytes]) -> bytes:
@@ -38,15 +39,23 @@ def logfile(core: Core, _connection: Connection, arguments: list[bytes]) -> byte
 
 
 def memreport(core: Core, connection: Connection, arguments: list[bytes]) -> bytes:
-    """Write down who uses what: into the log, or into a file."""
-    if not arguments and not core.logbook.is_file:
-        raise XenStoreError(Errno.EINVAL, "the log is no file, and none is named")
+    """Tell who uses what: into the log if that is a file, or into another one.
+
+    Else the report itself is the answer, as long as it fits into one.
+    """
     name = _only(arguments) if arguments else b""
     process = core.logbook.process_bytes()
     found = report.report(core)
     if arguments:
         core.logbook.append(name, report.as_text(found, process))
         return b""
+    if not core.logbook.is_file:
+        text = report.as_text(found, process).encode()
+        # Its NUL has to fit, too.
+        if len(text) >= PAYLOAD_MAX:
+            reason = f"a report of {len(text)} bytes is too long to be an answer"
+            raise XenStoreError(Errno.EINVAL, f"{reason}: name a file")
+        return text
     fields: dict[str, object] = {"connection": connection.id}
     fields.update(process)
     fields.update(found.totals())

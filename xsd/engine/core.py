@@ -29,12 +29,13 @@ _KEPT_SIZE: Final = 200
 _NOBODY: Final[list[Connection]] = []
 
 QUOTA_EVERY_MS: Final = 600_000
-"""How often it is logged that a domain is refused for one quota, in milliseconds."""
+"""How often it is logged that a domain's requests of one kind are refused for one
+quota, in milliseconds."""
 
 
 @final
 class OverQuota:
-    """How a domain has fared with one of its quotas.
+    """How a domain's requests of one kind have fared with one of its quotas.
 
     Attributes:
         count: Refusals so far.
@@ -68,7 +69,7 @@ class Core:
         over_soft: The domains over their soft quota of memory, as far as told.
         remarked_ms: When that was told of a domain, or the opposite.
         remarking: Whether a time is set at which it is looked at again.
-        over_quota: Who was refused for a quota, by domain and quota.
+        over_quota: Who was refused for a quota, by domain, quota and kind of request.
         notices: What the log should say, in order.
         protection: The transaction that others have to wait for; see progress.py.
         protections: How many there have been.
@@ -129,7 +130,7 @@ class Core:
         self.dirty: list[Connection] = []
         self.schedule = Schedule()
         self.contests = Contests(self.schedule)
-        self.over_quota: dict[tuple[int, str], OverQuota] = {}
+        self.over_quota: dict[tuple[int, str, str], OverQuota] = {}
         self.over_soft: set[int] = set()
         self.remarked_ms: dict[int, int] = {}
         self.remarking = False
@@ -313,23 +314,36 @@ class Core:
 
     def note_quota(
         self, domid: int, quota: str, limit: int, fields: dict[str, object]
-    ) -> None:
+    ) -> bool:
         """Have the first refusal for each quota of a domain logged, and later some.
 
         Who runs into a quota does so again and again, and an operator needs to know
-        it: guests that fail for a quota in silence are hard to find.
+        it: guests that fail for a quota in silence are hard to find. Requests of one
+        kind do not hide that another one is refused, too, nor do lost events.
+
+        Args:
+            domid: Whose quota it is.
+            quota: Its name.
+            limit: Its value.
+            fields: What else is known; `request` is what was refused.
+
+        Returns:
+            Whether it is logged.
         """
-        key = (domid, quota)
+        request = fields.get("request")
+        key = (domid, quota, request if isinstance(request, str) else "")
         over = self.over_quota.get(key)
         if over is None:
             over = self.over_quota[key] = OverQuota()
         over.count += 1
-        if over.count == 1 or self.now_ms >= over.told_ms + QUOTA_EVERY_MS:
-            over.told_ms = self.now_ms
-            fields["quota"] = quota
-            fields["limit"] = limit
-            fields["count"] = over.count
-            self.notices.append(Notice("warning", "quota.exceeded", fields))
+        if over.count > 1 and self.now_ms < over.told_ms + QUOTA_EVERY_MS:
+            return False
+        over.told_ms = self.now_ms
+        fields["quota"] = quota
+        fields["limit"] = limit
+        fields["count"] = over.count
+        self.notices.append(Notice("warning", "quota.exceeded", fields))
+        return True
 
     def trace_accounts(self) -> None:
         """Have logged what domains use more or less of, if that is traced."""

@@ -95,7 +95,7 @@ def _tell(core: Core, event: Event, tally: Tally | None) -> None:
     if connection.caller.privileged:
         outbox.tell(event, size, tally, merges=merges)
         is_owed = tally is not None
-    elif _has_room(core, connection, size):
+    elif _has_room(core, connection, event, size):
         outbox.tell(event, size, tally, core.now_ms, merges=merges)
         is_owed = False
     else:
@@ -112,7 +112,7 @@ def _tell(core: Core, event: Event, tally: Tally | None) -> None:
         core.touch(connection)
 
 
-def _has_room(core: Core, connection: Connection, size: int) -> bool:
+def _has_room(core: Core, connection: Connection, event: Event, size: int) -> bool:
     """Tell whether a guest has room for an event; the first one lost is told."""
     # Only a guest's events may be lost for not being read.
     if core.event_timeout_ms and not connection.expires_ms:
@@ -129,7 +129,8 @@ def _has_room(core: Core, connection: Connection, size: int) -> bool:
         "domid": domid,
         "what": "events are lost",
     }
-    core.note_quota(domid, MEMORY, limit, fields)
+    if core.note_quota(domid, MEMORY, limit, fields):
+        fields["path"] = event.shown[: tracing.PATH_SHOWN]
     return False
 
 

@@ -7,12 +7,12 @@ whatever happens (XSA-481).
 from collections.abc import Callable
 from typing import Final, final
 
-from xsd.engine import handlers, progress, tracing
+from xsd.engine import handlers, progress, tracing, watchlog
 from xsd.engine.connection import Connection
 from xsd.engine.control import control
 from xsd.engine.core import Core
 from xsd.engine.delivery import deliver
-from xsd.engine.notice import Notice
+from xsd.engine.notice import Notice, Reason
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.frame import Frame
 from xsd.protocol.ops import OP_LIMIT, Op
@@ -20,14 +20,14 @@ from xsd.protocol.reply import OK, OK_TAIL, encode_error, encode_reply
 from xsd.store import Transaction
 from xsd.store.changes import Cause
 from xsd.store.exceeded import QuotaExceeded
+from xsd.store.quota import WATCHES
+from xsd.store.reasons import DeniedError
 
 Handler = Callable[[Core, Connection, bytes, Transaction | None], bytes]
 
-PATH_SHOWN: Final = 256
-"""Bytes of a path that the log is told of a refused request."""
-
 _DIRECTORY: Final[int] = Op.DIRECTORY
 _END: Final[int] = Op.TRANSACTION_END
+_UNWATCH: Final[int] = Op.UNWATCH
 
 _EXPECTED: Final = frozenset({Errno.ENOENT, Errno.EEXIST, Errno.EAGAIN})
 """Refusals that well-behaved clients meet all day; logged for debugging only."""
@@ -146,7 +146,8 @@ def _carry_out(core: Core, connection: Connection, frame: Frame) -> bytes:
     if entry is None:
         raise XenStoreError(Errno.ENOSYS, f"message type {op}")
     if entry.privileged and not connection.caller.privileged:
-        raise XenStoreError(Errno.EACCES, f"for dom{connection.caller.domid}")
+        reason = f"only for dom{core.store.privileged.domid}"
+        raise XenStoreError(Errno.EACCES, reason)
     transaction: Transaction | None = None
     number = frame.tx_id
     if number and not entry.any_transaction:
@@ -169,7 +170,7 @@ def _note_defect(
     core: Core, connection: Connection, frame: Frame, error: Exception
 ) -> None:
     """Have a defect of ours logged with its trace."""
-    fields = _fields(connection, frame)
+    fields = tracing.request_fields(connection, frame, with_path=True)
     core.notices.append(Notice("error", "request.failed", fields, error))
 
 
@@ -178,33 +179,47 @@ def _note_refusal(
 ) -> None:
     """Have a refusal logged."""
     if isinstance(error, QuotaExceeded):
-        if core.tracing.acc:
-            core.notices.append(tracing.refusal(connection, error))
-        fields = _fields(connection, frame)
-        if error.path:
-            fields["path"] = error.path[:PATH_SHOWN]
-        core.note_quota(error.domid, error.quota, error.limit, fields)
+        _note_quota(core, connection, frame, error)
         return
-    expected = error.errno in _EXPECTED
-    if expected and error.errno != Errno.EAGAIN:
+    # To take out a watch that there is not is a mistake of the client's.
+    expected = error.errno in _EXPECTED and frame.op != _UNWATCH
+    if (
+        expected
+        and error.errno != Errno.EAGAIN
+        and not (core.tracing.io or core.logbook.tells_all)
+    ):
         return
     if error.errno == Errno.E2BIG and frame.op == _DIRECTORY:
         # It goes on to ask for parts.
         return
-    fields = _fields(connection, frame)
+    fields = tracing.request_fields(connection, frame)
     fields["errno"] = error.errno.name
-    fields["reason"] = error.reason
+    if isinstance(error, DeniedError):
+        fields["reason"] = Reason(error)
+    else:
+        fields["reason"] = error.reason
     if error.path:
-        fields["path"] = error.path[:PATH_SHOWN]
+        fields["path"] = error.path[: tracing.PATH_SHOWN]
     level = "debug" if expected else "info"
-    core.notices.append(Notice(level, "request.refused", fields))
+    wanted = expected and core.tracing.io
+    core.notices.append(Notice(level, "request.refused", fields, wanted=wanted))
 
 
-def _fields(connection: Connection, frame: Frame) -> dict[str, object]:
-    return {
-        "connection": connection.id,
-        "domid": connection.caller.domid,
-        "request": tracing.name_of(frame.op),
-        "request_id": frame.req_id,
-        "transaction": frame.tx_id,
-    }
+def _note_quota(
+    core: Core, connection: Connection, frame: Frame, error: QuotaExceeded
+) -> None:
+    """Have a refusal for a quota logged, unless it was not long ago."""
+    if core.tracing.acc:
+        core.notices.append(tracing.refusal(connection, error))
+    fields = tracing.request_fields(connection, frame)
+    if error.path:
+        fields["path"] = error.path[: tracing.PATH_SHOWN]
+    if error.domid != connection.caller.domid:
+        fields["owner"] = error.domid
+    if error.size:
+        fields["size"] = error.size
+    if error.node:
+        fields["node"] = error.node[: tracing.PATH_SHOWN]
+    is_told = core.note_quota(error.domid, error.quota, error.limit, fields)
+    if is_told and error.quota == WATCHES:
+        fields["watched"] = watchlog.places(core.connections_of(error.domid))

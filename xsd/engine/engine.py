@@ -10,7 +10,7 @@ What changes its state are its inputs, and nothing else; see inputs.py.
 from collections.abc import Iterable
 from typing import Final, final
 
-from xsd.engine import delivery, domains, memory, progress
+from xsd.engine import delivery, domains, held, memory, progress
 from xsd.engine.connection import HIGH_WATER, Connection
 from xsd.engine.consumer import Consumer
 from xsd.engine.core import Core
@@ -30,8 +30,9 @@ from xsd.engine.inputs import (
 from xsd.engine.logbook import Logbook
 from xsd.engine.notice import Notice
 from xsd.engine.rests import answer_guest
-from xsd.engine.schedule import DEAF, FEW, GO_ON, PROTECTION, REMARK, TURNS
+from xsd.engine.schedule import DEAF, FEW, GO_ON, HELD, PROTECTION, REMARK, TURNS
 from xsd.protocol.errors import XenStoreError
+from xsd.protocol.frame import Frame
 from xsd.store import Store
 from xsd.store.quota import MEMORY, OUTSTANDING
 
@@ -357,6 +358,8 @@ class Engine:
                 core.schedule.queue(connection)
         elif connection is not None and what == DEAF:
             delivery.look(core, connection)
+        elif connection is not None and what == HELD:
+            held.look(core, connection)
         elif connection is not None:
             memory.expire(core, connection, due_ms)
 
@@ -418,7 +421,7 @@ class Engine:
             if outbox.size > HIGH_WATER:
                 connection.awaits_reading = True
                 break
-            if is_guest and self._wait_if_needed(connection):
+            if is_guest and self._wait_if_needed(connection, frame):
                 break
             if (
                 core.protection is not None or core.contests.nodes
@@ -442,7 +445,7 @@ class Engine:
             memory.note_requests(core, connection)
         return done
 
-    def _wait_if_needed(self, connection: Connection) -> bool:
+    def _wait_if_needed(self, connection: Connection, frame: Frame) -> bool:
         """Have a guest wait for others, or for its own reading, if it must.
 
         That is while it rests, while as much is under way because of it as may be, and
@@ -456,11 +459,13 @@ class Engine:
         tally = connection.tally
         if 0 < quotas.limit(domid, OUTSTANDING) <= tally.count:
             tally.waiting = True
+            held.note(self.core, connection, frame)
             return True
         if connection.outbox.size:
             limit = quotas.limit(domid, MEMORY)
             if 0 < limit <= self.store.usage.memory_of(domid):
                 connection.awaits_reading = True
+                held.note(self.core, connection, frame)
                 return True
         return False
 

@@ -6,7 +6,7 @@ all and that the transaction exists was seen to before (dispatch.py); an excepti
 becomes the reply there too.
 """
 
-from xsd.engine import domains, progress, tracing
+from xsd.engine import domains, progress, tracing, watchlog
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.delivery import deliver
@@ -122,7 +122,7 @@ def set_perms(
     caller = connection.caller
     # As C does, too many entries are found out before a malformed one, and an owner
     # that does not exist before a bad path.
-    core.store.check_entries(caller, len(request.permissions))
+    core.store.check_entries(caller, len(request.permissions), request.path)
     perms = core.store.vet(caller, parse_permissions(request.permissions))
     path = core.path(connection, request.path, special=True)
     events = core.store.set_perms(caller, path, perms, transaction)
@@ -150,7 +150,8 @@ def watch(
     path = core.path(connection, request.path, special=True)
     key = (path, request.token)
     if key in connection.watches:
-        raise XenStoreError(Errno.EEXIST, "watch exists", request.path)
+        reason = "a watch on this path with this token is there already"
+        raise XenStoreError(Errno.EEXIST, reason, request.path)
     new = Watch(
         connection.id,
         connection.caller,
@@ -161,6 +162,8 @@ def watch(
     )
     core.store.watch(new)
     connection.watches[key] = new
+    if len(connection.watches) >= connection.many_watches:
+        watchlog.note_many(core, connection)
     if core.tracing.obj:
         core.notices.append(tracing.watch("obj.watch_added", connection, new))
     core.after_reply = Event(new, format_path(path))
@@ -178,7 +181,8 @@ def unwatch(
     path = core.path(connection, request.path, special=True)
     found = connection.watches.pop((path, request.token), None)
     if found is None:
-        raise XenStoreError(Errno.ENOENT, "no such watch", request.path)
+        reason = watchlog.not_found(connection, request.path, request.token)
+        raise XenStoreError(Errno.ENOENT, reason, request.path)
     core.store.unwatch(found)
     if core.tracing.obj:
         core.notices.append(tracing.watch("obj.watch_removed", connection, found))
@@ -347,7 +351,9 @@ def get_feature(
     if request.domid == requests.OWN:
         return number_payload(core.features(connection))
     if not connection.caller.privileged:
-        raise XenStoreError(Errno.EACCES, "features of another domain")
+        privileged = core.store.privileged.domid
+        reason = f"features of another domain are told dom{privileged} only"
+        raise XenStoreError(Errno.EACCES, reason)
     return number_payload(core.store.known(request.domid).features)
 
 

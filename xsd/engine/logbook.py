@@ -19,6 +19,11 @@ class Logbook(ABC):
     def is_file(self) -> bool:
         """Whether the log goes to a file, and not to a stream or to syslog."""
 
+    @property
+    def tells_all(self) -> bool:
+        """Whether lines of the level debug are written."""
+        return False
+
     @abstractmethod
     def redirect(self, name: bytes) -> None:
         """Send the log to another file from now on.

@@ -8,6 +8,7 @@ Guests that rest share the time that they leave to nobody: the more of them, the
 
 from typing import Final
 
+from xsd.engine import tracing
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.dispatch import answer
@@ -42,7 +43,7 @@ def answer_guest(core: Core, connection: Connection, frame: Frame) -> None:
         audience.most = ALL_EVENTS
     if audience.lost:
         audience.lost = False
-        _note_lost(core, connection)
+        _note_lost(core, connection, frame)
     work = usage.work - before - WORK_FREE
     if work > 0:
         schedule = core.schedule
@@ -58,12 +59,8 @@ def answer_guest(core: Core, connection: Connection, frame: Frame) -> None:
         connection.owes_until_ms = now_ms + owed_ms
 
 
-def _note_lost(core: Core, connection: Connection) -> None:
+def _note_lost(core: Core, connection: Connection, frame: Frame) -> None:
     """Have logged that guests could not be told of all that a request has done."""
-    domid = connection.caller.domid
-    fields: dict[str, object] = {
-        "connection": connection.id,
-        "domid": domid,
-        "what": "events are lost",
-    }
-    core.note_quota(domid, EVENTS, EVENTS_MAX, fields)
+    fields = tracing.request_fields(connection, frame, with_path=True)
+    fields["what"] = "events are lost"
+    core.note_quota(connection.caller.domid, EVENTS, EVENTS_MAX, fields)

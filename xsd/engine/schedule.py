@@ -43,6 +43,9 @@ DEAF: Final = 4
 TURNS: Final = 5
 """Due: a look at contested nodes; without a number."""
 
+HELD: Final = 6
+"""Due: a look whether a guest is still held up with the same request."""
+
 
 @final
 class Schedule:
@@ -106,7 +109,7 @@ class Schedule:
 
         Args:
             time_ms: Of the clock of turns.
-            what: GO_ON, EXPIRE, PROTECTION, REMARK, DEAF or TURNS.
+            what: GO_ON, EXPIRE, PROTECTION, REMARK, DEAF, TURNS or HELD.
             number: What of: a connection's number, or a protection's.
         """
         heappush(self.times, (time_ms, what, number))

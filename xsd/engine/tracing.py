@@ -37,6 +37,17 @@ DEFAULT_SWITCHES: Final = frozenset({"obj", "io"})
 PAYLOAD_SHOWN: Final = 256
 """Bytes of a payload that are shown; its length is told in any case."""
 
+PATH_SHOWN: Final = 256
+"""Bytes of a path that the log is told of a request."""
+
+_ABOUT_PATHS: Final = frozenset(
+    {
+        *(Op.READ, Op.DIRECTORY, Op.DIRECTORY_PART, Op.GET_PERMS, Op.SET_PERMS),
+        *(Op.WRITE, Op.MKDIR, Op.RM, Op.WATCH, Op.UNWATCH),
+    }
+)
+"""Requests that begin with a path."""
+
 
 @final
 class Tracing:
@@ -114,6 +125,22 @@ class Tracing:
                     notices.append(_traced("acc.changed", fields))
         self._seen = now
         return notices
+
+
+def request_fields(
+    connection: Connection, frame: Frame, *, with_path: bool = False
+) -> dict[str, object]:
+    """Whose request it is, for lines about it; with the path as the client sent it."""
+    fields: dict[str, object] = {
+        "connection": connection.id,
+        "domid": connection.caller.domid,
+        "request": name_of(frame.op),
+        "request_id": frame.req_id,
+        "transaction": frame.tx_id,
+    }
+    if with_path and frame.op in _ABOUT_PATHS:
+        fields["path"] = frame.payload.partition(b"\0")[0][:PATH_SHOWN]
+    return fields
 
 
 def request(connection: Connection, frame: Frame) -> Notice:

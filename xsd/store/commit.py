@@ -72,9 +72,11 @@ def prepare(
     if not caller.privileged:
         _check_growth(live, quotas, growth)
         limit = quotas.limit(caller.domid, NODE_SIZE)
-        path = outgrown(steps, limit) if limit > 0 else None
-        if path is not None:
-            raise QuotaExceeded(caller.domid, NODE_SIZE, limit, format_path(path))
+        found = outgrown(steps, limit) if limit > 0 else None
+        if found is not None:
+            path, size = found
+            text = format_path(path)
+            raise QuotaExceeded(caller.domid, NODE_SIZE, limit, text, size=size)
     return Commit(branch, growth, changes_between(steps, live.cause))
 
 
@@ -141,7 +143,7 @@ def replay(
             continue
         above = up.node
         assert above is not None  # noqa: S101  it was made before, or it were a conflict
-        require(caller, above, WRITE, step)
+        require(caller, above, WRITE, step, above=True)
         above = branch.own_at(up)
         growth.add(above.perms.owner, 0, name_size(step.name))
         node = branch.add_to(above, step.name, mine.value, mine.perms)
@@ -175,8 +177,8 @@ def _update(
         growth.mentions.add(mine.perms, 1)
 
 
-def outgrown(steps: list[Step], limit: int) -> Path | None:
-    """Find a node that a commit would make bigger than a limit in bytes.
+def outgrown(steps: list[Step], limit: int) -> tuple[Path, int] | None:
+    """Find a node that a commit would make bigger than a limit, and its size in bytes.
 
     A directory can get there without anybody's fault: by what several transactions
     create in it, of which each would leave it small enough.
@@ -192,6 +194,6 @@ def outgrown(steps: list[Step], limit: int) -> Path | None:
                 and node.record_size() > limit
                 and (old is None or node.record_size() > old.record_size())
             ):
-                return each.trail().path()
+                return each.trail().path(), node.record_size()
             each = each.up
     return None

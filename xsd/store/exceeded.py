@@ -14,13 +14,26 @@ class QuotaExceeded(XenStoreError):  # noqa: N818  says more than QuotaExceededE
         domid: The domain.
         quota: Name of the limit.
         limit: Its value.
+        size: Bytes that a node would have had; 0 if it is not about that.
+        node: Which node, if it is another one than the request is about.
     """
 
     domid: int
     quota: str
     limit: int
+    size: int
+    node: bytes
 
-    def __new__(cls, domid: int, quota: str, limit: int, path: bytes = b"") -> Self:
+    def __new__(
+        cls,
+        domid: int,
+        quota: str,
+        limit: int,
+        path: bytes = b"",
+        *,
+        size: int = 0,
+        node: bytes = b"",
+    ) -> Self:
         """Make one: ENOMEM for memory, else ENOSPC."""
         reason = f"dom{domid} is at its quota of {limit} {quota}"
         errno = Errno.ENOMEM if quota == MEMORY else Errno.ENOSPC
@@ -28,4 +41,6 @@ class QuotaExceeded(XenStoreError):  # noqa: N818  says more than QuotaExceededE
         made.domid = domid
         made.quota = quota
         made.limit = limit
+        made.size = size
+        made.node = node
         return made

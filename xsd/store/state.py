@@ -133,6 +133,7 @@ def _domain(domain: Domain) -> object:
         domain.born,
         domain.introduced,
         domain.shut_down,
+        domain.stays,
         domain.port,
         domain.features,
         domain.caller.target,

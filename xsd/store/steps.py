@@ -2,10 +2,10 @@
 
 from typing import final
 
-from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.perms import WRITE, Caller
 from xsd.store.footprint import Spot
 from xsd.store.node import Node, name_size
+from xsd.store.reasons import DeniedError
 from xsd.store.trail import Trail
 from xsd.store.transaction import Transaction
 from xsd.store.tree import Place, Tree
@@ -146,17 +146,25 @@ def _remove(caller: Caller, step: Step, branch: Tree, growth: Growth) -> None:
     growth.add(above.perms.owner, 0, -name_size(step.name))
 
 
-def require(caller: Caller, node: Node, right: int, step: Step) -> None:
+def require(
+    caller: Caller, node: Node, right: int, step: Step, *, above: bool = False
+) -> None:
     """Demand a right that the caller had when it did what is made again now.
 
+    Args:
+        caller: Who it is.
+        node: Where the right is needed.
+        right: It.
+        step: What is done.
+        above: Whether the node is the one above the step.
+
     Raises:
-        XenStoreError: EACCES.
+        DeniedError: EACCES.
     """
     if node.perms.access(caller) & right != right:
         path = step.trail().path()
-        raise XenStoreError(
-            Errno.EACCES, f"dom{caller.domid} lost the right", b"/".join(path)
-        )
+        depth = len(path) - above
+        raise DeniedError(caller, path, depth, node.perms, right, is_late=True)
 
 
 def by_order(steps: list[Step]) -> list[Step]:

@@ -215,17 +215,17 @@ class Store:
         self.check_entries(caller, len(perms.entries))
         return self.domains.mark_stale(perms, caller, self.clock.now)
 
-    def check_entries(self, caller: Caller, count: int) -> None:
+    def check_entries(self, caller: Caller, count: int, path: bytes = b"") -> None:
         """Check that the caller may give a node so many permission entries.
 
         Raises:
-            XenStoreError: ENOSPC.
+            XenStoreError: ENOSPC; the path is for the log.
         """
         if not caller.privileged:
             self.usage.node_permissions.saw(caller.domid, count)
             limit = self.quotas.limit(caller.domid, NODE_PERMISSIONS)
             if 0 < limit < count:
-                raise QuotaExceeded(caller.domid, NODE_PERMISSIONS, limit)
+                raise QuotaExceeded(caller.domid, NODE_PERMISSIONS, limit, path)
 
     # Transactions.
 
@@ -235,7 +235,7 @@ class Store:
         Raises:
             XenStoreError: ENOSPC.
         """
-        self._check_quota(caller, TRANSACTIONS, self.usage.transactions)
+        self._check_quota(caller, TRANSACTIONS, self.usage.transactions, b"")
         self.usage.transactions.add(caller.domid, 1)
         transaction = Transaction(caller, self.live, self.clock, self.quotas)
         self.transactions.add(transaction)
@@ -289,7 +289,7 @@ class Store:
                 the same path and token is for the caller to see to.
         """
         caller = watch.caller
-        self._check_quota(caller, WATCHES, self.usage.watches)
+        self._check_quota(caller, WATCHES, self.usage.watches, watch.shown)
         self.live.check_memory(caller.domid, watch.size, watch.shown)
         self.usage.watches.add(caller.domid, 1)
         self.usage.memory.add(caller.domid, watch.size)
@@ -493,8 +493,8 @@ class Store:
         """Have changes listed only while there is somebody who wants to know."""
         self.live.noting = self._listening or self.watches.count > 0
 
-    def _check_quota(self, caller: Caller, name: str, account: Account) -> None:
-        if not caller.privileged:
-            limit = self.quotas.limit(caller.domid, name)
-            if 0 < limit <= account.of(caller.domid):
-                raise QuotaExceeded(caller.domid, name, limit)
+    def _check_quota(self, who: Caller, name: str, used: Account, path: bytes) -> None:
+        if not who.privileged:
+            limit = self.quotas.limit(who.domid, name)
+            if 0 < limit <= used.of(who.domid):
+                raise QuotaExceeded(who.domid, name, limit, path)

@@ -238,21 +238,22 @@ class Transaction(View):
             return
         if not self.caller.privileged:
             if depth < length or not spot.facets:
-                self._check_count(footprint.count + 1)
+                self._check_count(path, footprint.count + 1)
             if depth < length:
                 self._check_memory(path, footprint.cost(spot, path, depth, length))
         footprint.rely_at(footprint.extend(spot, path, depth, length), facets)
         self._clock.beat()
         self._settle()
 
-    def _check_count(self, count: int) -> None:
+    def _check_count(self, path: Path, count: int) -> None:
         """Refuse to depend on so many paths."""
         domid = self.caller.domid
         self._live.usage.transaction_nodes.saw(domid, count)
         limit = self._quotas.limit(domid, TRANSACTION_NODES)
         if 0 < limit < count:
             self._refused()
-            raise QuotaExceeded(domid, TRANSACTION_NODES, limit)
+            text = format_path(path)
+            raise QuotaExceeded(domid, TRANSACTION_NODES, limit, text)
 
     def _check_memory(self, path: Path, more: int) -> None:
         """Refuse to keep so many more bytes if the caller has not got the room."""

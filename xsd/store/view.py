@@ -22,6 +22,7 @@ from xsd.protocol.reply import directory_part_payload
 from xsd.store.exceeded import QuotaExceeded
 from xsd.store.node import RECORD_ENTRY, Node, empty_size, name_size
 from xsd.store.quota import NODE_SIZE, NODES, Quotas
+from xsd.store.reasons import DeniedError, MissingNodeError
 from xsd.store.tree import Tree, find
 
 VALUE: Final = 1
@@ -222,7 +223,7 @@ class View(ABC):
         growth = len(value) - len(old)
         if not caller.privileged:
             if growth > 0:
-                self._check_size(caller, path, node.record_size() + growth)
+                self._check_size(caller, path, node.record_size() + growth, len(path))
             self._afford(path, spine, node.perms.owner, growth, growth)
         if node.token != self.tree.token:
             node = self.tree.own(path, spine)
@@ -257,7 +258,7 @@ class View(ABC):
         if len(spine) <= len(path):
             self._explain_missing(caller, path, spine, WRITE)
             if len(spine) < len(path):
-                raise _missing(path)
+                raise MissingNodeError(path, len(spine) - 1)
             self._depend(path, len(path) - 1, EXISTENCE)
             return
         node = spine[-1]
@@ -288,18 +289,18 @@ class View(ABC):
         spine = self.tree.spine(path)
         if len(spine) <= len(path):
             self._explain_missing(caller, path, spine, WRITE | OWNER)
-            raise _missing(path)
+            raise MissingNodeError(path, len(spine) - 1)
         node = spine[-1]
         self._require(caller, path, node, WRITE | OWNER, PERMS)
         old = node.perms
         growth = RECORD_ENTRY * (len(perms.entries) - len(old.entries))
         if not caller.privileged:
             if perms.owner != old.owner:
-                raise XenStoreError(
-                    Errno.EPERM, "a guest may not change the owner", format_path(path)
-                )
+                owners = f"the owner from dom{old.owner} to dom{perms.owner}"
+                reason = f"dom{caller.domid} may not change {owners}"
+                raise XenStoreError(Errno.EPERM, reason, format_path(path))
             if growth > 0:
-                self._check_size(caller, path, node.record_size() + growth)
+                self._check_size(caller, path, node.record_size() + growth, len(path))
             self._afford(path, spine, old.owner, growth, 0)
         self.tree.set_perms(path, spine, perms)
         self._mention(old, -1)
@@ -323,8 +324,9 @@ class View(ABC):
         """The node, if the caller has the right to it; notes the dependency."""
         node = find(self.tree.top, path)
         if node is None:
-            self._explain_missing(caller, path, self.tree.spine(path), right)
-            raise _missing(path)
+            spine = self.tree.spine(path)
+            self._explain_missing(caller, path, spine, right)
+            raise MissingNodeError(path, len(spine) - 1)
         if self.tracked or not caller.privileged:
             self._require(caller, path, node, right, facet)
         return node
@@ -340,7 +342,7 @@ class View(ABC):
             self._depend(path, len(path), facet | PERMS)
         else:
             self._depend(path, len(path), PERMS)
-            raise _denied(caller, path)
+            raise DeniedError(caller, path, len(path), node.perms, right)
 
     def _explain_missing(
         self, caller: Caller, path: Path, spine: list[Node], right: int
@@ -352,8 +354,9 @@ class View(ABC):
         self._depend(path, len(spine), EXISTENCE)
         if not caller.privileged:
             self._depend(path, len(spine) - 1, PERMS)
-            if not spine[-1].perms.access(caller) & right:
-                raise _denied(caller, path)
+            perms = spine[-1].perms
+            if not perms.access(caller) & right:
+                raise DeniedError(caller, path, len(spine) - 1, perms, right)
 
     def _create(
         self, caller: Caller, path: Path, spine: list[Node], value: bytes
@@ -399,31 +402,31 @@ class View(ABC):
         empty = empty_size(perms)
         first = len(spine) - 1
         name = name_size(path[first])
-        largest = max(spine[-1].record_size() + name, empty + value_size)
-        for index in range(first + 1, len(path)):
-            largest = max(largest, empty + name_size(path[index]))
-        self._check_size(caller, path, largest)
+        largest = empty + value_size
+        depth = len(path)
+        for index in range(first, len(path)):
+            # The directory that gets this name.
+            size = empty if index > first else spine[-1].record_size()
+            size += name_size(path[index])
+            if size > largest:
+                largest = size
+                depth = index
+        self._check_size(caller, path, largest, depth)
         # What the name takes in another's directory is that one's to pay.
         if spine[-1].perms.owner == perms.owner:
             growth += name
         self._afford(path, spine, perms.owner, growth, value_size)
 
-    def _check_size(self, caller: Caller, path: Path, size: int) -> None:
+    def _check_size(self, caller: Caller, path: Path, size: int, depth: int) -> None:
+        """Refuse a node over quota: the one to which so many parts of a path lead."""
         self._saw_size(caller.domid, size)
         limit = self._quotas.limit(caller.domid, NODE_SIZE)
         if 0 < limit < size:
             self._refused()
-            raise QuotaExceeded(caller.domid, NODE_SIZE, limit, format_path(path))
+            node = format_path(path[:depth]) if depth < len(path) else b""
+            text = format_path(path)
+            domid = caller.domid
+            raise QuotaExceeded(domid, NODE_SIZE, limit, text, size=size, node=node)
 
     def _refused(self) -> None:  # noqa: B027  only a transaction minds
         """A change is about to be refused for a quota."""
-
-
-def _missing(path: Path) -> XenStoreError:
-    return XenStoreError(Errno.ENOENT, "no such node", format_path(path))
-
-
-def _denied(caller: Caller, path: Path) -> XenStoreError:
-    return XenStoreError(
-        Errno.EACCES, f"dom{caller.domid} lacks the right", format_path(path)
-    )
