@@ -94,10 +94,11 @@ def test_messages_of_xsd_serve_begin_with_its_name(
     ],
 )
 def test_xsd_serve_refuses_what_it_does_not_know(
-    capsys: pytest.CaptureFixture[str], words: str, reason: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, reason: str
 ) -> None:
     """People type it, and would not see that a setting is missing."""
-    code = xenstored.serve(words.split())
+    (tmp_path / "file").touch()
+    code = xenstored.serve(["--socket", str(tmp_path / "file" / "s"), *words.split()])
 
     assert code == 2
     assert capsys.readouterr().err == f"xsd serve: {reason}\n"
