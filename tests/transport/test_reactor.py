@@ -49,6 +49,7 @@ async def test_what_comes_between_passes_is_answered_at_once(served: Served) -> 
     writer, watcher = await pair(served)
     reactor = served.reactor
     reactor.linger_ms = 1000
+    served.stop_clock()
 
     def notice(_: Notice) -> None:
         if len(served.notices) < 4:
