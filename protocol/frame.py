@@ -21,8 +21,10 @@ _pack: Final = _HEADER.pack
 _REPR_MAX: Final = 75
 
 
+# Not acyclic when it is compiled: clients may keep one below a chain of more than 50
+# objects, which are freed by means of the collector's that such a class has not.
 @final
-@mypyc_attr(acyclic=True, free_list_len=1)
+@mypyc_attr(free_list_len=1)
 class Frame:
     """One message.
 
