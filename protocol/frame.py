@@ -75,6 +75,12 @@ def frame_of(header: bytes, payload: bytes) -> Frame:
     return Frame(header, op, req_id, tx_id, payload)
 
 
+def message_size(data: bytes, at: int) -> int:
+    """Bytes of the whole message that begins there."""
+    length: int = _unpack_from(data, at)[3]
+    return HEADER_SIZE + length
+
+
 @final
 class FrameDecoder:
     """Cuts a byte stream into frames, wherever the stream itself was cut.

@@ -16,6 +16,9 @@ from xsd.protocol.ops import Op
 OK: Final = b"OK\0"
 """Payload of a reply that has nothing to tell."""
 
+LATER: Final = b"\0later"
+"""In the place of a payload: the request is answered another time."""
+
 _U32: Final = struct.Struct("=I")
 
 # Taking a length from here is several times cheaper than packing it.

@@ -60,7 +60,7 @@ def test_help_lists_every_command(dom0: Client) -> None:
 
     names = [line.split("\t")[0] for line in text.splitlines()]
     assert " ".join(names) == (
-        "check log logfile memreport print quota quota-soft help"
+        "check live-update log logfile memreport print quota quota-soft help"
     )
 
 

@@ -321,3 +321,56 @@ def test_an_event_that_waits_keeps_little() -> None:
     assert size > 9000 * 1800
     assert kept < 9000 * MESSAGE_BYTES
     assert left < 10_000
+
+
+@both
+def test_another_process_goes_on_where_one_was_stopped(make: Maker) -> None:
+    """After any number of bytes, and once more after any number of others."""
+    messages: list[bytes | Event] = [
+        frame(b"/a"),
+        event(b"/b"),
+        frame(b"/c" * 9),
+        event(b"/d"),
+    ]
+    ends = [0]
+    tally = Tally(5, []) if make is guest_outbox else None
+    for each in messages:
+        size = len(each) if isinstance(each, bytes) else HEAD + len(b"/b")
+        ends.append(ends[-1] + size)
+    whole = b"".join([frame(b"/a"), frame(b"/b"), frame(b"/c" * 9), frame(b"/d")])
+
+    for first in range(len(whole)):
+        for second in range(0, len(whole) - first, 7):
+            outbox = make()
+            for each in messages:
+                add(outbox, each)
+            for count in (first, second):
+                send(outbox, count)
+                unsent, begun = outbox.unsent()
+                at = len(whole) - len(unsent)
+                assert unsent == whole[at:]
+                assert begun == min(end for end in ends if end >= at) - at
+                outbox = make()
+                outbox.restore(unsent, begun, tally)
+                assert outbox.size == len(unsent)
+                if make is guest_outbox:
+                    assert outbox.count_charge() == charged(outbox)
+            assert send(outbox, len(whole)) == whole[first + second :]
+            assert outbox.size == 0
+
+
+def charged(outbox: Outbox) -> int:
+    """What the guest is charged with."""
+    usage = outbox._usage
+    return 0 if usage is None else usage.unsent.of(5)
+
+
+def send(outbox: Outbox, count: int) -> bytes:
+    """Send so many bytes at most, and return them."""
+    taken = b""
+    while count and outbox.size:
+        data = bytes(outbox.peek())[:count]
+        outbox.sent(len(data))
+        taken += data
+        count -= len(data)
+    return taken

@@ -34,6 +34,8 @@ from tests.model.journal import LOOKS, Journal
 from tests.model.naive_state import Rights, State, owned, record_size
 from tests.model.naive_store import NaiveStore, NaiveTransaction, Tx
 from tests.model.naive_watches import NaiveWatch
+from tests.model.served import as_served
+from tests.support.replaying import assert_equal, loaded
 from xsd.engine.state import differences
 from xsd.protocol.limits import PAYLOAD_MAX
 from xsd.protocol.path import Path, parse_path
@@ -231,7 +233,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.registered += 1
         number = self.registered
         path = parse_path(shown, b"/local/domain/%d" % who, special=True)
-        watch = Watch(who, caller, path, shown, b"%d" % number, depth)
+        watch = Watch(who + 1, caller, path, shown, b"%d" % number, depth)
         if self.agree("watch", [watch], [NaiveWatch(number, who, path, shown, depth)]):
             self.watches.append(watch)
 
@@ -393,6 +395,12 @@ class StoreMachine(RuleBasedStateMachine):
         assert [self.store.usage.transactions.of(each) for each in domids] == [
             naive.count_open(each) for each in domids
         ]
+
+    @invariant()
+    def what_is_written_is_loaded_again(self) -> None:
+        """Nodes, transactions with what they began with, watches and accounts."""
+        served = as_served(self.store)
+        assert_equal(served, loaded(served))
 
     def compare_inside(self, opened: Opened) -> None:
         """A transaction sees, and began with, what it should."""

@@ -7,10 +7,11 @@ from xsd.engine import control_log
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.notice import Notice
+from xsd.engine.update import live_update
 from xsd.protocol import request as requests
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.number import c_int, parse_domid
-from xsd.protocol.reply import OK, text_payload
+from xsd.protocol.reply import LATER, OK, text_payload
 from xsd.store import Transaction
 from xsd.store.check import verify
 from xsd.store.quota import (
@@ -60,6 +61,8 @@ def control(
     if command is None:
         raise XenStoreError(Errno.EINVAL, "unknown control command", name)
     text = command(core, connection, arguments[1:])
+    if text is LATER:
+        return text
     return text_payload(text) if text else OK
 
 
@@ -185,6 +188,7 @@ def _expect(arguments: list[bytes], count: int) -> None:
 
 _COMMANDS: Final[dict[bytes, Command]] = {
     b"check": _check,
+    b"live-update": live_update,
     b"log": control_log.log,
     b"logfile": control_log.logfile,
     b"memreport": control_log.memreport,
@@ -196,6 +200,7 @@ _COMMANDS: Final[dict[bytes, Command]] = {
 
 _HELP: Final = (
     b"check\t\n"
+    b"live-update\t[-c <arguments>] [-F] [-t <seconds>] <file>\n"
     b"log\t[on|off|+<switch>|-<switch>]\n"
     b"logfile\t<file>\n"
     b"memreport\t[<file>]\n"

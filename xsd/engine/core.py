@@ -11,6 +11,7 @@ from xsd.engine.inputs import REQUEST, Input, Tape
 from xsd.engine.logbook import Logbook, NoLogbook
 from xsd.engine.notice import Notice
 from xsd.engine.outside import Outside
+from xsd.engine.plan import NoUpdater, Plan, Updater
 from xsd.engine.protection import PROTECT_MS, Protection, Starved
 from xsd.engine.schedule import PROTECTION, Schedule
 from xsd.protocol.frame import Frame
@@ -57,6 +58,9 @@ class Core:
         store: The store.
         outside: The channels of other domains, and who exists.
         logbook: The log.
+        updater: Carries live updates out.
+        plan: The one that is asked for, or None.
+        deferred: Headers of requests that are answered later, by connection.
         tracing: What is traced.
         consumers: Who is told of changes of the store beside those who watch.
         tape: Is handed what changes the state, or None.
@@ -90,6 +94,7 @@ class Core:
         "connections",
         "consumers",
         "contests",
+        "deferred",
         "dirty",
         "event_timeout_ms",
         "keep_orphans",
@@ -100,6 +105,7 @@ class Core:
         "outside",
         "over_quota",
         "over_soft",
+        "plan",
         "protection",
         "protections",
         "remarked_ms",
@@ -110,6 +116,7 @@ class Core:
         "tape",
         "tracing",
         "transaction_id",
+        "updater",
     )
 
     def __init__(self, store: Store) -> None:
@@ -117,6 +124,9 @@ class Core:
         self.outside = Outside(NoGuests())
         store.domains.census = self.outside
         self.logbook: Logbook = NoLogbook()
+        self.updater: Updater = NoUpdater()
+        self.plan: Plan | None = None
+        self.deferred: dict[int, bytes] = {}
         self.tracing = tracing.Tracing()
         self.consumers: list[Consumer] = []
         self._change_trace = tracing.ChangeTrace()
@@ -353,6 +363,11 @@ class Core:
     def _take_out(self, connection: Connection) -> None:
         """Have a connection found nowhere any more."""
         del self.connections[connection.id]
+        self.deferred.pop(connection.id, None)
+        if self.plan is not None and self.plan.connection == connection.id:
+            # Nobody is there any more who wants the update.
+            self.plan = None
+            self.updater.cancel()
         if connection.dirty:
             # Its link has nothing to do any more.
             connection.dirty = False

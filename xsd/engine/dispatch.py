@@ -16,7 +16,7 @@ from xsd.engine.notice import Notice, Reason
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.frame import Frame
 from xsd.protocol.ops import OP_LIMIT, Op
-from xsd.protocol.reply import OK, OK_TAIL, encode_error, encode_reply
+from xsd.protocol.reply import LATER, OK, OK_TAIL, encode_error, encode_reply
 from xsd.store import Transaction
 from xsd.store.changes import Cause
 from xsd.store.exceeded import QuotaExceeded
@@ -87,7 +87,9 @@ for _op, _entry in _ENTRIES.items():
     _TABLE[_op] = _entry
 
 
-def answer(core: Core, connection: Connection, frame: Frame) -> None:  # noqa: C901
+def answer(  # noqa: C901, PLR0912  in one place, as each call would cost something
+    core: Core, connection: Connection, frame: Frame
+) -> None:
     """Carry one request out; queue the events it causes and its reply."""
     store = core.store
     clock = store.clock
@@ -99,6 +101,9 @@ def answer(core: Core, connection: Connection, frame: Frame) -> None:  # noqa: C
         payload = _carry_out(core, connection, frame)
         if payload is OK:
             reply = frame.header + OK_TAIL
+        elif payload is LATER:
+            core.deferred[connection.id] = frame.header
+            return
         else:
             reply = encode_reply(frame, payload)
     except XenStoreError as error:

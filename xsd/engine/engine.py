@@ -29,6 +29,7 @@ from xsd.engine.inputs import (
 )
 from xsd.engine.logbook import Logbook
 from xsd.engine.notice import Notice
+from xsd.engine.plan import Updater
 from xsd.engine.rests import answer_guest
 from xsd.engine.schedule import DEAF, FEW, GO_ON, HELD, PROTECTION, REMARK, TURNS
 from xsd.protocol.errors import XenStoreError
@@ -74,6 +75,10 @@ class Engine:
     def keep_log(self, logbook: Logbook) -> None:
         """Have operators change where the log goes, and write reports."""
         self.core.logbook = logbook
+
+    def update_by(self, updater: Updater) -> None:
+        """Have operators replace the process by another."""
+        self.core.updater = updater
 
     def trace(
         self, switches: Iterable[str] | None = None, *, on: bool | None = None

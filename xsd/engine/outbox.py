@@ -13,6 +13,7 @@ from typing import Final, cast, final
 
 from mypy_extensions import mypyc_attr
 
+from xsd.protocol.frame import message_size
 from xsd.protocol.limits import HEADER_SIZE
 from xsd.protocol.reply import encode_event
 from xsd.store import Event
@@ -107,6 +108,7 @@ class Outbox:
         "_domid",
         "_few",
         "_first",
+        "_is_tail",
         "_known",
         "_rest",
         "_sent",
@@ -138,6 +140,8 @@ class Outbox:
         # What `peek` showed last, how much of it is sent, and whom it is counted for.
         self._chunk = b""
         self._sent = 0
+        # Whether the chunk is the end of a message that another process has begun.
+        self._is_tail = False
         self._tallies: list[Tally] = []
 
     def append(self, frame: bytes, tally: Tally | None = None) -> None:
@@ -236,6 +240,7 @@ class Outbox:
         if self._sent == len(self._chunk):
             self._chunk = b""
             self._sent = 0
+            self._is_tail = False
             if self._tallies:
                 self._settle()
         if self._usage is not None:
@@ -287,6 +292,43 @@ class Outbox:
                 return each.queued_ms
         return -1
 
+    def unsent(self) -> tuple[bytes, int]:
+        """All that is still to be sent, for another process to send it.
+
+        Returns:
+            The bytes, and how many of them end a message whose beginning is sent.
+        """
+        parts: list[bytes] = [self._chunk[self._sent :]]
+        parts.extend([_bytes_of(each) for each in self._waiting()])
+        return b"".join(parts), self._begun_size()
+
+    def restore(self, unsent: bytes, begun: int, tally: Tally | None) -> None:
+        """Send what another process was still to send; nothing waits yet.
+
+        Args:
+            unsent: The bytes.
+            begun: How many of them end a message.
+            tally: Of a guest; all of it counts as under way for itself.
+        """
+        self._chunk = unsent[:begun]
+        self._is_tail = begun > 0
+        self.size = begun
+        at = begun
+        while at < len(unsent):
+            stop = at + message_size(unsent, at)
+            self.append(unsent[at:stop], tally)
+            at = stop
+        self._charge()
+
+    def _begun_size(self) -> int:
+        """Bytes of the message that is partly sent which are not sent yet."""
+        if self._is_tail:
+            return len(self._chunk) - self._sent
+        end = 0
+        while end < self._sent:
+            end += message_size(self._chunk, end)
+        return end - self._sent
+
     def clear(self) -> None:
         """Drop everything: nobody is there to read it."""
         for each in self._waiting():
@@ -299,6 +341,7 @@ class Outbox:
         self._known = {}
         self._chunk = b""
         self._sent = 0
+        self._is_tail = False
         self.size = 0
         self.waiting = 0
         self._charge()
@@ -364,12 +407,7 @@ class Outbox:
                 self._forget(message)
             if isinstance(message, Told) and message.tally is not None:
                 self._tallies.append(message.tally)
-            place = message.place
-            watch = message.watch
-            path = place if isinstance(place, bytes) else place.text()
-            frame = encode_event(path[watch.cut :] if watch.cut else path, watch.token)
-            assert frame is not None  # noqa: S101  it is not too long
-            return frame
+            return _bytes_of(message)
         assert isinstance(message, Reply)  # noqa: S101  there is nothing else
         self._tallies.append(message.tally)
         return message.frame
@@ -400,3 +438,18 @@ class Outbox:
         for tally in self._tallies:
             tally.fall()
         self._tallies.clear()
+
+
+def _bytes_of(message: object) -> bytes:
+    """The bytes of a message that waits."""
+    if isinstance(message, bytes):
+        return message
+    if isinstance(message, Event):
+        place = message.place
+        watch = message.watch
+        path = place if isinstance(place, bytes) else place.text()
+        frame = encode_event(path[watch.cut :] if watch.cut else path, watch.token)
+        assert frame is not None  # noqa: S101  it is not too long
+        return frame
+    assert isinstance(message, Reply)  # noqa: S101  there is nothing else
+    return message.frame

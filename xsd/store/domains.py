@@ -101,6 +101,10 @@ class Domains:
             domain = self.know(domid, now)
         return domain
 
+    def restore(self, domains: list[Domain]) -> None:
+        """Know these, and no others."""
+        self._domains = {domain.domid: domain for domain in domains}
+
     def forget(self, domid: int) -> Domain:
         """Remove a domain and return it; nobody has it as a target any longer."""
         self._clock.beat()

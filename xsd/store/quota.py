@@ -116,6 +116,10 @@ class Quotas:
         else:
             self._own.setdefault(domid, {})[name] = value
 
+    def of_domain(self, domid: int) -> dict[str, int]:
+        """The exceptions of a domain."""
+        return dict(self._own.get(domid, {}))
+
     def forget(self, domid: int) -> None:
         """Drop the exceptions of a domain that is gone."""
         self._own.pop(domid, None)
@@ -127,6 +131,14 @@ class Quotas:
             for domid, limits in sorted(self._own.items())
         ]
         return dict(self._hard), dict(self._soft), own
+
+    def restore(
+        self, hard: dict[str, int], soft: dict[str, int], own: dict[int, dict[str, int]]
+    ) -> None:
+        """Become what `described` told of others; unknown names are left out."""
+        self._hard.update({name: hard[name] for name in self._hard if name in hard})
+        self._soft.update({name: soft[name] for name in self._soft if name in soft})
+        self._own = own
 
     def _set_of(self, name: str) -> dict[str, int]:
         if name in self._hard:

@@ -129,7 +129,7 @@ class Store:
     @listening.setter
     def listening(self, listening: bool) -> None:
         self._listening = listening
-        self._note_or_not()
+        self.note_or_not()
 
     @property
     def cause(self) -> Cause | None:
@@ -295,13 +295,13 @@ class Store:
         self.usage.memory.add(caller.domid, watch.size)
         self.usage.work += 1 + len(watch.path) // 4
         self.watches.add(watch)
-        self._note_or_not()
+        self.note_or_not()
 
     def unwatch(self, watch: Watch) -> None:
         """Take out a registered watch."""
         self.usage.work += 1 + len(watch.path) // 4
         self.watches.remove(watch)
-        self._note_or_not()
+        self.note_or_not()
         self.usage.watches.add(watch.caller.domid, -1)
         self.usage.memory.add(watch.caller.domid, -watch.size)
 
@@ -489,7 +489,7 @@ class Store:
         self.usage.work += len(events)
         return events
 
-    def _note_or_not(self) -> None:
+    def note_or_not(self) -> None:
         """Have changes listed only while there is somebody who wants to know."""
         self.live.noting = self._listening or self.watches.count > 0
 

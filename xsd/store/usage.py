@@ -113,6 +113,10 @@ class Account:
         """All of it as plain values: used, most, and the most of those gone."""
         return dict(self.used), dict(self.most), self._past
 
+    def restore(self, used: dict[int, int], most: dict[int, int], past: int) -> None:
+        """Become what `described` told of another account."""
+        self.used, self.most, self._past = used, most, past
+
     def _beat(self) -> None:
         if self._clock is not None:
             self._clock.beats += 1

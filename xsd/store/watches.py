@@ -215,20 +215,25 @@ class WatchIndex:
 
     Attributes:
         count: Number of watches.
+        registered: How many there have been.
         top: The place above all paths.
     """
 
-    __slots__ = ("_registered", "count", "top")
+    __slots__ = ("count", "registered", "top")
 
     def __init__(self) -> None:
         self.count = 0
         self.top = Spot(b"")
-        self._registered = 0
+        self.registered = 0
 
     def add(self, watch: Watch) -> None:
         """Register a watch as the last one."""
-        self._registered += 1
-        watch.order = self._registered
+        self.restore(watch, self.registered + 1)
+
+    def restore(self, watch: Watch, order: int) -> None:
+        """Register a watch at its former place in the order; see `Watch.order`."""
+        self.registered = order
+        watch.order = order
         spot = self.top
         for name in watch.path:
             below = spot.child(name)
