@@ -61,9 +61,10 @@ _xsd_serve_options="-H -h --help --version -N --no-fork --config -F --pid-file -
     --hypervisor --log-level --log-format --log-file --record -T --trace-file --trace
     --trace-control -E --entry-nb -S --entry-size -W --watch-nb -t --transaction -A
     --perm-nb -M --path-max -Q --quota -q --quota-soft -w --timeout -K --keep-orphans
-    --event --master-domid --priv-domid -U --live-update"
+    --event --master-domid --priv-domid -U --live-update --journal --journal-directory
+    --journal-sync --journal-checkpoint"
 _xsd_commands="serve config read write list ls tree exists mkdir rm chmod watch control
-    domain health tape help"
+    update domain health state journal tape help"
 _xsd_control_commands="check log logfile memreport print quota quota-soft live-update
     help"
 _xsd_switches="{+,-}obj {+,-}io {+,-}wrl {+,-}acc {+,-}tdb"
@@ -71,7 +72,7 @@ _xsd_quotas="nodes watches outstanding memory transactions transaction-nodes
     node-permissions path-max node-size"
 _xsd_soft_quotas="memory"
 # Those of the clients that take a value.
-_xsd_valued=" --depth --name --socket --timeout -d -n "
+_xsd_valued=" --arguments --depth --name --socket --timeout -d -n "
 declare -gA _xsd_options=(
     [config]="-h --help --socket"
     [read]="-h --help --socket -s --timeout -p --prefix -R --raw"
@@ -85,8 +86,11 @@ declare -gA _xsd_options=(
     [chmod]="-h --help --socket -s --timeout -r --recurse -u --upto"
     [watch]="-h --help --socket -s --timeout -n --depth"
     [control]="-h --help --socket -s --timeout"
+    [update]="-h --help --socket -s --arguments --force --timeout"
     [domain]="-h --help --socket -s --timeout --name --shutdown"
     [health]="-h --help --socket -s --timeout"
+    [state]="-h --help --socket --to --version --order"
+    [journal]="-h --help --socket --yes"
     [tape]="-h --help --socket"
     [help]="-h --help --socket"
 )
@@ -117,6 +121,9 @@ _xsd_serve_value() {
         --event) ;;
         --master-domid) ;;
         --priv-domid) ;;
+        --journal-directory) _xsd_offer_files ;;
+        --journal-sync) _xsd_offer -W "never everysec always" ;;
+        --journal-checkpoint) ;;
         *) return 1 ;;
     esac
 }
@@ -139,6 +146,29 @@ _xsd_tape() {
         "") _xsd_offer -W "show replay -h --help --socket" ;;
         *) ((${#operands[@]} > 1)) || _xsd_offer_files ;;
     esac
+}
+
+_xsd_state() {
+    case $prev in
+        --to) _xsd_offer -W "json stream" && return ;;
+        --version) _xsd_offer -W "1 2" && return ;;
+        --order) _xsd_offer -W "little big" && return ;;
+    esac
+    case ${operands[0]-}:$cur in
+        *:-*) _xsd_offer -W "${_xsd_options[state]}" ;;
+        :*) _xsd_offer -W "verify diff convert ${_xsd_options[state]}" ;;
+        *) _xsd_offer_files ;;
+    esac
+}
+
+_xsd_journal() {
+    if [[ $cur == -* ]]; then
+        _xsd_offer -W "${_xsd_options[journal]-}"
+    elif ((${#operands[@]} == 0)); then
+        _xsd_offer -W "verify dump truncate ${_xsd_options[journal]-}"
+    elif ((${#operands[@]} == 1)); then
+        _xsd_offer_files
+    fi
 }
 
 # What is behind the name of a command to the daemon is handed to it as it stands.
@@ -165,7 +195,9 @@ _xsd_command() {
         serve) _xsd_serve && return ;;
         config) _xsd_config && return ;;
         control) _xsd_control && return ;;
+        state) _xsd_state && return ;;
         tape) _xsd_tape && return ;;
+        journal) _xsd_journal && return ;;
     esac
     if [[ $cur == -* ]]; then
         _xsd_offer -W "${_xsd_options[$command]-}"
@@ -173,7 +205,7 @@ _xsd_command() {
     fi
     # Every second word of write is a value, those of chmod behind the first are modes.
     case $command:${#operands[@]} in
-        serve:* | config:* | control:* | tape:* | health:*) ;;
+        serve:* | config:* | control:* | state:* | journal:* | tape:* | health:*) ;;
         help:0) _xsd_offer -W "$_xsd_commands" ;;
         help:*) ;;
         domain:0) _xsd_offer -W "create list kill introduce" ;;

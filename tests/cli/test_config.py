@@ -167,7 +167,8 @@ def test_the_example_sets_nothing_and_shows_everything(xsd: Run, file: Path) -> 
     """What stands in its comments are the defaults, and is right as it is."""
     text = xsd("config", "example").out.decode()
 
-    assert list(tomllib.loads(text)) == ["daemon", "domains", "log", "quota", "timeout"]
+    sections = ["daemon", "domains", "log", "quota", "timeout", "journal"]
+    assert list(tomllib.loads(text)) == sections
     file.write_text(text)
     assert read_file(file) == {}
     file.write_text(re.sub(r"^#(?=[a-z])", "", text, flags=re.MULTILINE))

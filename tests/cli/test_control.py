@@ -18,7 +18,7 @@ memreport /; quota; quota 0; quota 99; quota x; quota max; quota max -r; quota m
 quota set nodes 7; quota set nodes; quota set nodes 0; quota set cows 5;
 quota-soft; quota-soft set memory 5; quota-soft set nodes 5; quota-soft 0; bogus; '';
 -x; live-update; live-update -F; live-update -c; live-update -t; live-update a b;
-live-update -F /bin/true; live-update -c 'a b' -t 5 /bin/true
+live-update -F /bin/absent; live-update -c 'a b' -t 5 /bin/false; live-update /bin
 """
 
 COMMAND_LINES = [shlex.split(line) for line in AGREED.replace("\n", " ").split(";")]
@@ -44,7 +44,8 @@ REFUSED = {
     "quota set nodes 0": "'0' is no whole number from 1 on",
     "quota-soft set nodes 5": "there is no such quota; there are memory",
     "quota-soft x": f"{USAGE} quota-soft [set NAME VALUE]",
-    "live-update /f": "not there yet; the daemon goes on as it is",
+    "live-update /f": "File not accessible.",
+    "live-update": f"{USAGE} live-update [-c WORDS] [-F] [-t SECONDS] FILE",
 }
 
 
@@ -149,5 +150,5 @@ def test_other_daemons_have_commands_of_their_own(
         assert refused("log x") == "takes on or off"
         assert refused("quota set cows 5").endswith(", permissions")
         assert refused("quota 5") == "there is no domain 5"
-        assert refused("live-update /bin/true").startswith("not there yet; ")
+        assert refused("live-update /f") == "File not accessible."
         assert xsd("--socket", str(daemon.socket), "control", "check").out == b"OK\n"

@@ -21,7 +21,11 @@ from xsd.protocol.errors import Errno, XenStoreError
 
 ROOT = str(Path(__file__).resolve().parents[2])
 
-CLIENTS = [name for name in COMMANDS if name not in {"serve", "config", "tape", "help"}]
+OTHERS = {"serve", "config", "state", "journal", "tape", "help"}
+CLIENTS = [name for name in COMMANDS if name not in OTHERS]
+LIMITED = [name for name in CLIENTS if name != "update"]
+"""Those with one time limit; an update waits for two things."""
+
 WORDS = {
     "write": ["/t/a", "1"],
     "chmod": ["/t", "n0"],
@@ -29,6 +33,7 @@ WORDS = {
     "health": [],
     "control": ["check"],
     "domain": ["list"],
+    "update": ["/bin/true"],
 }
 SECONDS = "number of seconds over 0 and up to 3600"
 LIMIT = "number of seconds up to 3600"
@@ -52,8 +57,17 @@ def test_help_lists_the_commands(xsd: Run) -> None:
             (f"config {words}", "config [-h] check|show|keys|example", "config check")
             for words in ("--help", "show --help", "check -h")
         ),
+        ("state --help", "state [-h] verify|diff|convert ", "state diff state_dump"),
         ("tape --help", "tape [-h] show|replay FILE\n", "tape show ./record\n"),
         ("tape --help", "tape", "tape replay ./record\n"),
+        *(
+            ("journal --help", "journal [-h] [--yes] verify|dump|truncate", example)
+            for example in (
+                "journal verify\n",
+                "journal dump ./journal | xsd tape show /dev/stdin\n",
+                "journal truncate --yes ./journal\n",
+            )
+        ),
         ("help --help", "help", "help read "),
     ],
 )
@@ -81,6 +95,14 @@ def test_each_command_has_help_with_examples(
         *(
             (f"tape {words}", "tape [-h] show|replay FILE\n", "")
             for words in ("", "show", "eat record")
+        ),
+        *(
+            (f"state {words}", "state [-h] verify|diff|convert", "")
+            for words in ("", "verify", "eat f", "diff f", "convert f g h")
+        ),
+        *(
+            (f"journal {words}", "journal [-h] ", "")
+            for words in ("", "eat", "verify a b")
         ),
         ("chmod /t/a", "chmod ", ""),
         ("read", "read ", "xsd read: the following arguments are required: PATH"),
@@ -144,7 +166,7 @@ def test_missing_daemon_is_told(xsd: Run, tmp_path: Path, name: str) -> None:
     assert result.err.startswith(message.encode())
 
 
-@pytest.mark.parametrize("name", CLIENTS)
+@pytest.mark.parametrize("name", LIMITED)
 def test_stopped_daemon_is_noticed(
     xsd: Run, daemon_socket: Path, name: str, client: Client
 ) -> None:

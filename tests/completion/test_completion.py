@@ -98,9 +98,20 @@ NO_SPACE = "option nospace"
         ("read --socket xsd.", FILE),
         ("--socket = xsd.", FILE),
         ("tape show xsd.", FILE),
-        # What can be asked about the configuration and done with a tape.
+        ("state diff xsd. xsd.", FILE),
+        ("state convert --to json xsd.", FILE),
+        # What can be asked about the configuration and done with tapes and states.
         ("config |", ["check", "show", "keys", "example", "-h", "--help", "--socket"]),
         ("tape |", ["show", "replay", "-h", "--help", "--socket"]),
+        ("state d", ["diff"]),
+        ("state convert --to |", ["json", "stream"]),
+        ("state convert --version |", ["1", "2"]),
+        ("state convert --order l", ["little"]),
+        ("journal t", ["truncate"]),
+        ("journal truncate --y", ["--yes"]),
+        ("journal verify xsd.", FILE),
+        ("journal --yes truncate xsd.", FILE),
+        ("journal dump journal |", []),
         # What the daemon can be asked to do, and how.
         ("control l", ["log", "logfile", "live-update"]),
         ("control log o", ["on", "off"]),

@@ -20,9 +20,11 @@ from xsd.cli.common import (
     show,
     strerror,
 )
+from xsd.cli.update import PROOF_S, TIMEOUT_S, RefusedError, replace_daemon
 from xsd.client.client import Client
 from xsd.client.errors import NotListeningError
 from xsd.protocol.errors import Errno, XenStoreError
+from xsd.protocol.number import c_int
 
 EXIT_MISUSE: Final = 2
 EXIT_REFUSED: Final = 3
@@ -62,7 +64,9 @@ FILE is the daemon's: an absolute path where it may write.
 """
 
 _UPDATE_MORE: Final = """\
-No daemon of this kind can do it yet: it is refused, and nothing has changed.
+FILE goes on with all clients; if it cannot, the daemon says why and stays.
+-c: its command line, else that of the old daemon. A daemon that cannot go on with open
+transactions waits for them, 60 seconds or those of -t, and with -F it ends them then.
 """
 
 COMMANDS: Final = {
@@ -92,7 +96,7 @@ COMMANDS: Final = {
     "live-update": _Command(
         "[-c WORDS] [-F] [-t SECONDS] FILE",
         (1, 2, 3, 4, 5, 6),
-        "another daemon in the place of this one (not there yet)",
+        "another daemon in the place of this one",
         _UPDATE_MORE,
     ),
     "help": _Command("", (0,), "list the commands that the daemon itself names"),
@@ -108,6 +112,8 @@ examples:
   xsd control memreport /var/log/report    who uses what, into a file
   xsd control log --help                   more about one command
 """
+
+_FILE_STAGE: Final = "Setting update binary"
 
 _UPDATE_OPTIONS: Final = {
     "-c": "Missing command line value",
@@ -136,9 +142,18 @@ def control(words: Sequence[str], socket: str | None) -> int:
     if arguments[:1] in (["-h"], ["--help"]) and name in COMMANDS:
         _print_help(name)
         return 0
+    if name == "live-update" and options.timeout:
+        options.timeout += PROOF_S + TIMEOUT_S
     with connect(options) as client:
         try:
-            _show_answer(_asked(client, name, arguments))
+            if name == "live-update" and not _lacking(arguments):
+                _update(client, arguments)
+            else:
+                _show_answer(_asked(client, name, arguments))
+        except RefusedError as error:
+            line = f"{program('control')}: {' '.join([name, *arguments])}: {error}\n"
+            sys.stderr.buffer.write(os.fsencode(line))
+            return EXIT_REFUSED
         except XenStoreError as error:
             sys.stdout.flush()
             reason = _why(client, name, arguments, error)
@@ -192,12 +207,36 @@ def _asked(client: Client, name: str, arguments: list[str]) -> bytes:
     Raises:
         XenStoreError: If it refuses.
     """
-    if name != "live-update":
-        return client.control(*raw([name, *arguments]))
-    # Only the first of its requests: no daemon of ours goes on behind that.
-    client.control(name, "-f", *raw(arguments[-1:]))
-    client.control(name, "-a")
-    raise XenStoreError(Errno.ENOSYS, "another daemon's live update is not ours to run")
+    return client.control(*raw([name, *arguments]))
+
+
+def _update(client: Client, arguments: list[str]) -> None:
+    """Replace the daemon.
+
+    Raises:
+        RefusedError: If it goes on instead.
+    """
+    file = b""
+    line: bytes | None = None
+    timeout_s: int | None = None
+    words = iter(raw(arguments))
+    for word in words:
+        match word:
+            case b"-c":
+                line = next(words, None)
+            case b"-t":
+                timeout_s = c_int(next(words, b""))
+            case b"-F":
+                pass
+            case _:
+                file = word
+    replace_daemon(
+        client,
+        file,
+        arguments=line,
+        timeout_s=TIMEOUT_S if timeout_s is None else timeout_s,
+        force="-F" in arguments,
+    )
 
 
 def _as_original(words: list[str], socket: str | None) -> int:
@@ -216,10 +255,19 @@ def _as_original(words: list[str], socket: str | None) -> int:
             sys.stderr.write(f"{lacking}\n")
             return EXIT_MISUSE
         try:
-            _show_answer(_asked(client, name, arguments))
+            if name == "live-update":
+                _update(client, arguments)
+            else:
+                _show_answer(_asked(client, name, arguments))
+        except RefusedError as error:
+            stage = "Starting live update" if error.starting else _FILE_STAGE
+            line = f"{stage} failed:\n{error}\n"
+            sys.stderr.buffer.write(os.fsencode(line))
+            sys.stderr.buffer.flush()
+            return EXIT_REFUSED
         except XenStoreError as error:
             sys.stdout.flush()
-            sys.stderr.buffer.write(_said_of(client, name, error))
+            sys.stderr.buffer.write(_said_of(client, error))
             sys.stderr.buffer.flush()
             return EXIT_REFUSED
     return 0
@@ -238,9 +286,7 @@ def _lacking(arguments: list[str]) -> str:
     return "Missing binary specification" if file is None else ""
 
 
-def _said_of(client: Client, name: str, error: XenStoreError) -> bytes:
-    if name == "live-update":
-        return f"Setting update binary failed:\n{strerror(error)}\n".encode()
+def _said_of(client: Client, error: XenStoreError) -> bytes:
     if error.errno != Errno.EINVAL:
         return b"Error %d when trying to execute command.\n" % error.errno
     known = client.control("help")
@@ -252,8 +298,6 @@ def _why(client: Client, name: str, arguments: list[str], error: XenStoreError) 
     command = COMMANDS.get(name)
     if command is None:
         return f"no such command; there are {', '.join(COMMANDS)}"
-    if name == "live-update":
-        return "not there yet; the daemon goes on as it is"
     if len(arguments) not in command.counts:
         return f"it is to be called as: xsd control {name} {command.usage}".rstrip()
     reason = ""

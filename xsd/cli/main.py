@@ -25,8 +25,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "chmod": ("xsd.cli.chmod:chmod", "set permissions"),
     "watch": ("xsd.cli.watch:watch", "print the path of each change"),
     "control": ("xsd.cli.control:control", "give the daemon a command"),
+    "update": ("xsd.cli.update:update", "replace the running daemon without a stop"),
     "domain": ("xsd.cli.domain:domain", "make and end domains where there is no Xen"),
     "health": ("xsd.cli.health:health", "tell whether the daemon does its work"),
+    "state": ("xsd.cli.state:state", "look at what a daemon hands on to another"),
+    "journal": ("xsd.cli.journal:journal", "verify, show or mend a journal"),
     "tape": ("xsd.cli.tape:tape", "show or replay what the daemon has recorded"),
     "help": ("xsd.cli.help:help_", "list these commands, or show the help of one"),
 }
