@@ -13,6 +13,7 @@
 # make fuzz     hostile guests against a daemon (SECONDS=300, GUESTS=3, SEED= of an
 #               earlier run, XSD_TEST_PYTHON= of another build's environment)
 # make simulate whole engines in simulated worlds, replayed (SECONDS=300, SEED=)
+# make test-kills   a daemon that keeps its state is killed (KILLS=200, SEED=)
 # make soak     a thousand domains come and go, three times (minutes)
 # make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
 # make bench-xen    how fast three daemons are there
@@ -29,6 +30,7 @@ ARGS ?=
 SECONDS ?= 300
 SEED ?=
 GUESTS ?= 3
+KILLS ?= 200
 export XSD_TEST_PYTHON
 # Who has it set for other programs would wait for 300 modules at each run of a test.
 unexport PYTHONDONTWRITEBYTECODE
@@ -38,7 +40,7 @@ bin := .venv/bin
 socket := $(here)/run/socket
 
 .PHONY: serve test test-compiled test-container test-systemd test-deb test-xen bench-xen
-.PHONY: test-newcomer fuzz simulate soak wheels deb docs lint tables clean
+.PHONY: test-newcomer test-kills fuzz simulate soak wheels deb docs lint tables clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -112,6 +114,9 @@ fuzz: .venv/.develop
 simulate: .venv/.develop
 	@$(bin)/python -m tests.simulation.simulate --seconds $(SECONDS) \
 	    $(if $(SEED),--seed $(SEED))
+
+test-kills: .venv/.develop
+	@XSD_KILLS=$(KILLS) XSD_SEED=$(SEED) $(bin)/python -m tests.crash.killed
 
 soak: .venv/.develop
 	@$(bin)/python -m tests.soak.soak

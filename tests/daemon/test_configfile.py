@@ -6,7 +6,7 @@ import pytest
 
 from xsd.daemon.configfile import ConfigFileError, read_file
 
-SECTIONS = "the sections are daemon, domains, log, quota, quota.soft, timeout"
+SECTIONS = "the sections are daemon, domains, log, quota, quota.soft, timeout, journal"
 
 
 @pytest.fixture

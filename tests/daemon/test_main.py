@@ -225,7 +225,7 @@ def test_what_is_no_matter_of_listening_is_not_said_to_be(
     def fail(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(Service, "_serve_domains", fail)
+    monkeypatch.setattr(Service, "_make_rings", fail)
     config = Config(socket=tmp_path / "socket", trace_file=tmp_path / "trace")
 
     with pytest.raises(StartError, match=r"^cannot start: Too many open files$"):

@@ -162,7 +162,8 @@ class StandIn(Hypervisor):
 
     made: ClassVar[list["StandIn"]] = []
 
-    def __init__(self, own_domid: int) -> None:
+    def __init__(self, own_domid: int, kept: dict[str, object] | None = None) -> None:
+        assert kept is None
         self.own_domid = own_domid
         self.closed = False
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK)
@@ -181,6 +182,18 @@ class StandIn(Hypervisor):
         self, domid: int, remote_port: int, port_in: PortIn | None = None
     ) -> Channel:
         raise OSError(errno.EINVAL, "no such domain")
+
+    def adopt(self, domid: int, port: int) -> Channel:
+        raise AssertionError
+
+    def keep(self) -> tuple[dict[str, object], list[int]]:
+        raise AssertionError
+
+    def let_go(self) -> None:
+        raise AssertionError
+
+    def take_back(self) -> None:
+        raise AssertionError
 
     def rebind(self, channel: Channel, remote_port: int) -> None:
         raise AssertionError

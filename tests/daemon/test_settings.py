@@ -106,7 +106,9 @@ def test_each_quota_is_a_setting_with_the_stores_default() -> None:
 
 def test_sections_come_in_the_order_of_the_file() -> None:
     """Each once, and a setting stands in one of them."""
-    assert SECTIONS == ("daemon", "domains", "log", "quota", "quota.soft", "timeout")
+    assert (
+        *("daemon", "domains", "log", "quota", "quota.soft", "timeout", "journal"),
+    ) == SECTIONS
 
 
 def test_every_setting_of_the_file_has_an_effect() -> None:

@@ -298,16 +298,6 @@ def _control_report(case: Case) -> bool:
     return theirs == EINVAL and ours.startswith(b"resident_bytes ")
 
 
-@_row("control-commands", OURS)
-def _control_command_not_there(case: Case) -> bool:
-    """Live-update is not there."""
-    return (
-        case.request.op == Op.CONTROL
-        and case.strings[:1] == [b"live-update"]
-        and case.answers[1] == EINVAL
-    )
-
-
 @_row("permission-for-all", OURS, _changes_something)
 def _permission_for_all(case: Case) -> bool:
     """A socket client can give rights to all domains."""

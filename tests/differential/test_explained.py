@@ -55,7 +55,6 @@ MEANT = [
     ("control-files", "control logfile /no/such", OK, ENOENT),
     ("control-files", "control memreport /dev/full", OK, "ERROR ENOSPC\0"),
     ("control-report", "control memreport", EINVAL, "resident_bytes : 1\n\0"),
-    ("control-commands", "control live-update -a", OK, EINVAL),
     ("permission-for-all", "set_perms /a n0 r32757", ENOENT, OK),
     ("control-quota", "control quota 0", "a\0", "b\0"),
     ("control-quota", "control quota-soft", "a\0", "b\0"),

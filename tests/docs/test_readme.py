@@ -32,11 +32,20 @@ PINNED: Final = {
     "why a request was refused": (
         "engine/test_dispatch.py::test_refusal_is_told_with_its_particulars"
     ),
+    "update without a stop": (
+        "update/test_update.py::test_not_a_byte_is_lost_or_doubled_in_several_updates"
+    ),
+    "open transactions outlast an update": (
+        "update/test_update.py::test_transactions_and_watches_go_on"
+    ),
     "a client does not read": (
         "transport/test_unix.py::test_slow_reader_of_events_is_cut_off"
     ),
     "without Xen": (
         "daemon/test_service.py::test_clients_and_pretended_domains_are_served"
+    ),
+    "the store outlasts a crash": (
+        "crash/test_kills.py::test_what_was_acknowledged_outlives_any_kill"
     ),
     "a guest can reconnect its ring": (
         "transport/test_ring.py::test_reconnection_and_introduction_again_begin_anew"

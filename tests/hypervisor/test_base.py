@@ -15,6 +15,9 @@ def test_hypervisor_without_all_operations_cannot_be_made() -> None:
 
     with pytest.raises(TypeError, match="abstract"):
         type("Incomplete", (Hypervisor,), {})()
-    names = "close connect disconnect domains fileno notify own pending rebind state"
+    names = (
+        "adopt close connect disconnect domains fileno keep let_go notify own pending"
+        " rebind state take_back"
+    )
     assert missing == set(names.split())
     assert not EmulatedHypervisor.__abstractmethods__

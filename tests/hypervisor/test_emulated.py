@@ -1,6 +1,7 @@
 """xsd.hypervisor.emulated: rings and event channels without Xen."""
 
 import errno
+import json
 import mmap
 import os
 import struct
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -384,3 +386,47 @@ def test_path_in_use_leaves_nothing(host: Host, control_path: Path) -> None:
 
     assert open_descriptors() == before
     assert host.ask("list") == {"domains": []}
+
+
+# In another process
+
+
+def duplicated(kept: dict[str, Any]) -> dict[str, Any]:
+    """What another process has: the same open files by descriptors of its own."""
+    kept = json.loads(json.dumps(kept))
+    listener, clients = kept["control"]
+    kept["control"] = [os.dup(listener), [[os.dup(fd), line] for fd, line in clients]]
+    for row in (*kept["domains"], *kept["bindings"]):
+        row[-1] = [os.dup(fd) for fd in row[-1]]
+    return kept
+
+
+def test_another_process_goes_on_with_domains_and_their_ports(host: Host) -> None:
+    """With an older event channel than the domain's present one, and with who asks."""
+    channel, _, _, to_guest = host.connect(5)
+    bound = channel.remote_port
+    host.ask("resume", domid=5, new_port=True)
+    channel.page[7] = 9
+    kept, descriptors = host.hypervisor.keep()
+    assert len(descriptors) == len({*descriptors}) == 2 + 4 + 3
+
+    other = EmulatedHypervisor(str(host.path), 0, duplicated(kept))
+    try:
+        found = other.adopt(5, channel.port)
+        assert (found.port, found.remote_port) == (channel.port, bound)
+        assert found.page[7] == 9
+        assert other.pending()[0] == [channel.port]
+        other.notify(found)
+        assert os.read(to_guest, 8) == ONE
+        state = other.state(5)
+        assert state is not None
+        assert state.state == RUNNING
+        told = other.keep()[0]
+        assert told["last"] == kept["last"]
+        assert json.dumps(told["bindings"]).count("[") == 3
+        with einval("is not connected by"):
+            other.adopt(5, channel.port)
+        other.let_go()
+        other.take_back()
+    finally:
+        other.close()

@@ -1,6 +1,7 @@
 """The real hypervisor, run on a pretended one; `shim.py` tells what that hides."""
 
 import errno
+import json
 import os
 import struct
 from collections.abc import Iterator
@@ -412,3 +413,39 @@ def test_closing_gives_everything_back(shim: Shim) -> None:
             with pytest.raises(OSError, match="closed"):
                 call()
     assert open_descriptors() == before
+
+
+@under_shim
+def test_another_process_goes_on_with_what_was_bound(shim: Shim) -> None:
+    """With our kernel's page and those of guests, by the ports that there were."""
+    with closing(shim.guest(5)) as guest, closing(shim.kernel()):
+        xen = XenHypervisor()
+        own = xen.own()
+        channel = xen.connect(5, guest.port)
+        assert own is not None
+        kept, descriptors = xen.keep()
+        assert descriptors == [xen.fileno()]
+
+        other = XenHypervisor(0, json.loads(json.dumps(kept)))
+        for each in (own, channel):
+            found = other.adopt(each.domid, each.port)
+            assert (found.port, found.remote_port) == (each.port, each.remote_port)
+        assert other.own() is not None
+        guest.send(b"to whoever serves")
+        ports: list[int] = []
+        while channel.port not in ports:
+            assert is_readable(other.fileno())
+            ports += other.pending()[0]
+        kicks(guest)
+        other.notify(found)
+        assert is_readable(guest.kick)
+
+
+@under_shim
+def test_another_daemon_is_told_of_ends_in_our_place(shim: Shim) -> None:
+    """It binds the interrupt itself; if there is none after all, we do so again."""
+    with closing(shim.guest(5)), closing(XenHypervisor()) as xen:
+        xen.let_go()
+        xen.take_back()
+        kept, _descriptors = xen.keep()
+        assert isinstance(kept["virq"], int)

@@ -6,12 +6,12 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, final
 
 import structlog
 import uvloop
@@ -29,8 +29,21 @@ from xsd.daemon.pidfile import PidFile, PidFileHeldError
 from xsd.daemon.reload import Reloader
 from xsd.daemon.service import Service, log_notice
 from xsd.daemon.settings import ROWS, Config
-from xsd.daemon.signals import Signals
+from xsd.daemon.signals import Signals, take_up
+from xsd.daemon.succession import (
+    Inheritance,
+    SuccessionError,
+    read_state,
+    state_file,
+)
 from xsd.daemon.watchdog import watchdog_period_s
+from xsd.daemon.wayback import (
+    BACK_VARIABLE,
+    REASON_VARIABLE,
+    STATE_VARIABLE,
+    Invocation,
+    go_back,
+)
 from xsd.engine import Notice
 from xsd.engine.loglimit import LogLimit
 
@@ -53,6 +66,7 @@ def run(
     *,
     passed: Sequence[Passed] = (),
     settings: Settings | None = None,
+    started: Invocation | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT.
 
@@ -61,27 +75,81 @@ def run(
         on_ready: Is called once clients are served.
         passed: Descriptors from whoever has started us.
         settings: Where `config` is from; without them SIGHUP reloads nothing.
+        started: How the daemon was started, for one that follows it.
 
     Returns:
         The exit code: 0 after a clean end, 1 after a defect of ours, which is logged.
 
     Raises:
         StartError: If the daemon cannot start.
+        SuccessionError: If it cannot take over, and the one before still could.
     """
     with ExitStack() as held:
+        left = _left(os.environ) if config.live_update else None
         config, adopted = _adopted(config, passed, held)
+        if left is not None and left.listens_at is not None:
+            config = replace(config, socket=left.listens_at)
         config, kept = _started(config, held)
-        settings = settings or Settings()
+        started = started or Invocation.of(())
+        start = Start(config, settings or Settings(), started, left)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(config, kept, on_ready, adopted, settings))
-        except StartError:
+                runner.run(_serve(start, kept, on_ready, adopted))
+        except (StartError, SuccessionError):
             raise
-        except Exception:
+        except Exception as error:
             log.critical("daemon.failed", exc_info=True)
+            if BACK_VARIABLE in os.environ:
+                raise SuccessionError(f"{type(error).__name__}: {error}") from error
             return EXIT_FAILED
         log.info("daemon.stopped")
     return 0
+
+
+def _left(environ: MutableMapping[str, str]) -> Inheritance:
+    """What the daemon before has left, for us, or for itself as we could not."""
+    left = read_state(state_file(environ))
+    reason = environ.pop(REASON_VARIABLE, "")
+    if reason:
+        left.came_back = f"The new binary could not take over: {reason}"
+        left.answer_instead(left.came_back)
+    return left
+
+
+def succeed(run_it: Callable[[], int]) -> int:
+    """Run a daemon; if it cannot take over, have the one before go on.
+
+    Args:
+        run_it: Calls `run`.
+
+    Raises:
+        StartError: If the daemon cannot start, and there is none that could go on.
+    """
+    try:
+        return run_it()
+    except (StartError, SuccessionError) as error:
+        # While what the error was about is held: to let go of it could close sockets.
+        go_back(os.environ, str(error))
+        if isinstance(error, StartError):
+            raise
+        raise StartError(f"cannot take over: {error}") from error
+
+
+@final
+class Start(NamedTuple):
+    """How a daemon is to be started.
+
+    Attributes:
+        config: The settings.
+        settings: Where they are from.
+        started: How it was started itself.
+        left: What the daemon has left that was here before.
+    """
+
+    config: Config
+    settings: Settings
+    started: Invocation
+    left: Inheritance | None
 
 
 def _adopted(
@@ -144,17 +212,15 @@ def _begin_log(config: Config) -> tuple[Config, Log]:
 
 
 async def _serve(
-    config: Config,
-    kept: Log,
-    on_ready: Callable[[], None],
-    adopted: Adopted,
-    settings: Settings,
+    start: Start, kept: Log, on_ready: Callable[[], None], adopted: Adopted
 ) -> None:
+    config, settings, started, left = start
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.set_exception_handler(partial(_log_loop_error, LogLimit()))
-    service = Service(config, adopted.listener)
+    service = Service(config, adopted.listener, left)
     _SERVICES.append(service)
+    service.allow_updates(started)
     service.keep_log(kept)
     reloader = Reloader(settings, service.change, kept.change)
     calls: dict[signal.Signals, Callable[[], None]] = {
@@ -164,11 +230,14 @@ async def _serve(
     }
     with ExitStack() as held:
         held.callback(Signals(loop, calls, _ENDING).close)
+        take_up()
         try:
             service.start()
         except OSError as error:
             raise StartError(f"cannot start: {reason_of(error)}") from error
         held.callback(service.stop)
+        if left is not None:
+            _stay(left)
         _watch_over(service)
         collector.restrain()
         log.info(
@@ -185,6 +254,17 @@ async def _serve(
         on_ready()
         await stop.wait()
         _tell_manager("STOPPING=1")
+
+
+def _stay(left: Inheritance) -> None:
+    """Serve instead of the daemon before, from now on and whatever comes."""
+    for name in (BACK_VARIABLE, STATE_VARIABLE):
+        os.environ.pop(name, None)
+    left.keep_descriptors()
+    # It may hold what nobody else is to read.
+    left.remove()
+    if left.came_back:
+        log.error("update.undone", reason=left.came_back)
 
 
 def _watch_over(service: Service) -> None:

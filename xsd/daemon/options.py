@@ -12,6 +12,12 @@ from xsd.daemon.settings import ROWS
 EXIT_USAGE: Final = 2
 """Exit status if the command line or the configuration has a mistake."""
 
+CHECK: Final = "--check-state"
+"""What an update tries a new program with: it loads a state, and does nothing else.
+
+It is no option beside others: whoever does not know it must not begin to serve.
+"""
+
 _HELP: Final = Option("help", "Hh", "", "print this text and exit", 1)
 _VERSION: Final = Option("version", "", "", "print the version and exit", 2)
 

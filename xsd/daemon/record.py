@@ -23,31 +23,52 @@ class FileTape(Tape):
     """Writes the file: the inputs of a turn at its end, before its replies leave.
 
     If that fails, the disk being full for instance, recording ends and serving goes on.
+
+    Attributes:
+        path: The file.
+        begun: When it was begun, by the monotonic clock.
     """
 
-    def __init__(self, path: Path, control: int, own: int | None = None) -> None:
-        """Make the file, in the place of one that is there.
+    def __init__(
+        self,
+        path: Path,
+        control: int,
+        own: int | None = None,
+        begun: float | None = None,
+    ) -> None:
+        """Make the file, in the place of one that is there; or go on with it.
 
         Args:
             path: The file.
             control: The control domain.
             own: The domain that the daemon runs in, if that is another one.
+            begun: `begun` of the tape of another process that is gone on with.
 
         Raises:
             OSError: If it cannot be made.
         """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        if begun is None:
+            flags |= os.O_CREAT | os.O_TRUNC
         # Nobody waits for who is to read a pipe.
         flags |= os.O_NONBLOCK
         self._fd = os.open(path, flags, FILE_MODE)
-        self._begun = time.monotonic()
-        self._lines = [encode_header(control, own)]
-        self.end_turn()
+        self.path = path
+        self._lines: list[bytes] = []
+        self.begun = time.monotonic() if begun is None else begun
+        if begun is None:
+            self._lines.append(encode_header(control, own))
+            self.end_turn()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether recording has not ended."""
+        return self._fd >= 0
 
     def take(self, entry: Input) -> None:
         """See `Tape.take`."""
         if self._fd >= 0:
-            at_ms = int((time.monotonic() - self._begun) * 1000)
+            at_ms = int((time.monotonic() - self.begun) * 1000)
             self._lines.append(encode(entry, at_ms))
 
     def end_turn(self) -> None:

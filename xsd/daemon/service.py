@@ -1,6 +1,7 @@
 """Store, engine, hypervisor and transports, put together from the settings."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -9,15 +10,22 @@ from typing import final
 import structlog
 
 from xsd.daemon.daemonize import StartError, reason_of
+from xsd.daemon.durability import Durability, RecoveryError
+from xsd.daemon.parts import Parts
 from xsd.daemon.record import FileTape
 from xsd.daemon.setting import Value
 from xsd.daemon.settings import LIMITS, Config
+from xsd.daemon.succession import Inheritance
+from xsd.daemon.update import Update
 from xsd.daemon.watchdog import Watchdog
+from xsd.daemon.wayback import Invocation
 from xsd.engine import Engine, Notice
+from xsd.engine.adopted import Takeover
 from xsd.engine.logbook import Logbook
 from xsd.hypervisor import xen
 from xsd.hypervisor.base import Hypervisor
 from xsd.hypervisor.emulated import EmulatedHypervisor
+from xsd.persistence.journal import SYNCS
 from xsd.protocol.request import GLOBAL
 from xsd.store import Store
 from xsd.transport.listening import take_away
@@ -43,12 +51,22 @@ class Service:
         hypervisor: ``xen``, ``emulated`` or ``none``, for the log.
     """
 
-    def __init__(self, config: Config, listener: socket.socket | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        listener: socket.socket | None = None,
+        left: Inheritance | None = None,
+    ) -> None:
         """Put things together; nothing is served before `start`.
 
         Args:
             config: The settings.
             listener: A socket that listens on the settings' path already.
+            left: What the daemon has left that was here before.
+
+        Raises:
+            SuccessionError: If one of our own has left something that cannot be
+                taken over; nothing of it has been touched.
         """
         self.store = make_store(config)
         self.hypervisor = "emulated"
@@ -57,6 +75,10 @@ class Service:
         self._held = ExitStack()
         self._engine = Engine(self.store)
         self._engine.keep_orphans(keep=config.keep_orphans)
+        self._left = left
+        self._taken: Takeover | None = None
+        if left is not None and left.is_ours:
+            self._taken = left.give_to(self._engine)
         self._engine.expire_events_after(config.watch_event_timeout_s * 1000)
         self._loop = asyncio.get_running_loop()
         self._reactor = Reactor(self._engine, log_notice, self._loop)
@@ -64,6 +86,7 @@ class Service:
         self._server = UnixServer(
             self._reactor, str(config.socket), self.store.own.domid
         )
+        self._parts = Parts(config, self._engine, self._reactor, self._server)
         self._watches_itself = False
 
     def start(self) -> None:
@@ -75,18 +98,35 @@ class Service:
             OSError: If something else is missing; the same.
         """
         path = str(self._config.socket)
+        left = self._left
         try:
             try:
-                self._server.start(self._listener)
+                self._listen(left)
             except OSError as error:
                 reason = f"cannot listen on {path}: {reason_of(error)}"
                 raise StartError(reason) from error
             self._held.callback(self._server.close)
             # Not before, for the file may be that of a daemon that serves there.
-            self._record()
-            self._serve_domains(path)
+            self._record(left)
+            durability = self._recover()
+            rings = self._make_rings(path)
+            if rings is not None:
+                self._held.callback(rings.close)
+                self._engine.attach(rings)
+            if left is not None:
+                self._parts.take_over(left, self._taken)
+                self._reactor.wake()
+            if durability is not None:
+                self._keep(durability)
+            if rings is not None:
+                self._start_rings(rings)
         except BaseException:
-            self.stop()
+            if self._taken is None:
+                self.stop()
+            else:
+                # Another one may go on with what is open: so nothing of it is closed,
+                # and nobody is answered, while the loop ends.
+                self._reactor.close()
             raise
 
     def keep_log(self, kept: Logbook) -> None:
@@ -152,54 +192,127 @@ class Service:
         )
         return f"connections: {connections}, guests: {guests}"
 
-    def _record(self) -> None:
+    def _record(self, left: Inheritance | None) -> None:
         """Record what changes the state, if that is wanted."""
         config = self._config
         path = config.record_file
         if path is None:
             return
+        begun: float | None = None
+        if left is not None:
+            begun = left.host.get("recording", {}).get(str(path))
+            if begun is None:
+                reason = "a recording has to begin with the store"
+                log.error("record.failed", reason=reason)
+                return
+        store = self.store
         try:
-            store = self.store
-            recorder = FileTape(path, store.privileged.domid, store.own.domid)
+            recorder = FileTape(path, store.privileged.domid, store.own.domid, begun)
         except OSError as error:
             reason = f"cannot record to {path}: {error.strerror}"
+            if begun is not None:
+                log.error("record.failed", reason=reason)  # noqa: TRY400  no defect
+                return
             raise StartError(reason) from error
         self._held.callback(recorder.close)
-        self._engine.tape = recorder
-        # The settings stand at its beginning: a replay starts without any.
-        for name, limit in config.limits.items():
-            self._engine.set_limit(GLOBAL, name, limit)
-        self._engine.keep_orphans(keep=config.keep_orphans)
+        self._engine.tape = self._parts.recorder = recorder
+        if begun is None:
+            # The settings stand at its beginning: a replay starts without any.
+            for name, limit in config.limits.items():
+                self._engine.set_limit(GLOBAL, name, limit)
+            self._engine.keep_orphans(keep=config.keep_orphans)
         log.warning("traffic.recorded", file=str(path))
 
-    def _serve_domains(self, path: str) -> None:
+    def _recover(self) -> Durability | None:
+        """Bring back what was kept, if that is wanted."""
+        config = self._config
+        if not config.journal:
+            return None
+        if config.record_file is not None:
+            # That begins with an empty store.
+            raise StartError("cannot keep a journal and record at once")
+        path = config.journal_directory or config.socket.with_name("journal")
+        try:
+            durability = Durability(
+                path,
+                self._engine,
+                self._reactor.note,
+                sync=SYNCS.index(config.journal_sync),
+                checkpoint_bytes=config.journal_checkpoint_mib << 20,
+            )
+        except OSError as error:
+            raise StartError(f"cannot keep a journal: {reason_of(error)}") from error
+        self._held.callback(durability.close)
+        try:
+            durability.recover(taken=self._left is not None)
+        except (OSError, RecoveryError) as error:
+            reason = f"cannot recover from {path}: {error} (see xsd journal verify)"
+            raise StartError(reason) from error
+        return durability
+
+    def _keep(self, durability: Durability) -> None:
+        """Have all that changes the state kept from now on."""
+        limits = self._config.limits
+        durability.begin(limits)
+        if self._left is not None:
+            # What was kept is an earlier state.
+            try:
+                durability.checkpoint()
+            except OSError as error:
+                log.error("journal.no_checkpoint", reason=str(error))  # noqa: TRY400
+        elif not durability.is_new:
+            self._parts.resume()
+        before = {} if durability.is_new else durability.limits
+        for name, limit in limits.items():
+            if before.get(name) != limit:
+                self._engine.set_limit(GLOBAL, name, limit)
+        self._engine.keep_orphans(keep=self._config.keep_orphans)
+
+    def _listen(self, left: Inheritance | None) -> None:
+        if left is None:
+            self._server.start(self._listener)
+            return
+        descriptor = left.shared.socket_fd
+        if descriptor >= 0:
+            listener = socket.socket(fileno=descriptor)
+            # Somebody may have passed it to the first of us.
+            is_own = left.host.get("owns_socket", True) is True
+            self._server.start(listener, is_own=is_own)
+            return
+        raise OSError(errno.EBADF, "no listening socket was handed on")
+
+    def _make_rings(self, path: str) -> RingServer | None:
+        """What serves the domains of a hypervisor, or None if there is none."""
         wanted = self._config.hypervisor
-        port = self._config.control_event_channel
+        port = self._config.control_event_channel or 0
+        own_domid = self._config.own_domid
         apart = self.store.own is not self.store.privileged
+        kept = None if self._left is None else self._left.kept
         hypervisor: Hypervisor
         if wanted == "xen" or (wanted == "auto" and xen.available()):
             self.hypervisor = "xen"
             try:
-                hypervisor = xen.XenHypervisor(self._config.own_domid)
+                hypervisor = xen.XenHypervisor(own_domid, kept)
             except OSError as error:
                 raise StartError(f"cannot serve domains on Xen: {error}") from error
-            rings = RingServer(
-                self._reactor, hypervisor, self._loop, control_port=port or 0
-            )
+            rings = RingServer(self._reactor, hypervisor, self._loop, control_port=port)
         else:
             control = f"{path}.hypervisor"
-            take_away(control)
+            if kept is None or "control" not in kept:
+                kept = None
+                take_away(control)
             try:
-                hypervisor = EmulatedHypervisor(control, self._config.own_domid)
+                hypervisor = EmulatedHypervisor(control, own_domid, kept)
             except OSError as error:
-                if wanted == "emulated" or apart:
+                if wanted == "emulated" or apart or kept is not None:
                     reason = error.strerror or str(error)
                     raise StartError(f"cannot listen on {control}: {reason}") from error
                 # Nobody has asked for domains; the path may be too long for them.
                 self.hypervisor = "none"
                 log.warning("domains.not_served", reason=str(error))
-                return
+                return None
             sockets = GuestSockets(self._reactor, hypervisor, path)
+            self._parts.sockets = sockets
             self._held.callback(sockets.close)
             rings = RingServer(
                 self._reactor,
@@ -208,12 +321,18 @@ class Service:
                 lenient=True,
                 on_domains=sockets.update,
             )
-        self._held.callback(rings.close)
-        self._engine.attach(rings)
+        self._parts.rings = rings
+        return rings
+
+    def _start_rings(self, rings: RingServer) -> None:
         try:
             rings.start()
         except OSError as error:
             raise StartError(f"cannot serve domains: {error}") from error
+
+    def allow_updates(self, started: Invocation) -> None:
+        """Have operators replace the daemon, which was started so."""
+        self._engine.update_by(Update(self._parts, started))
 
 
 def make_store(config: Config) -> Store:

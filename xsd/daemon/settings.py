@@ -24,6 +24,7 @@ from xsd.daemon.setting import (
     setting,
 )
 from xsd.engine.tracing import DEFAULT_SWITCHES, SWITCHES
+from xsd.persistence.journal import SYNCS
 from xsd.protocol.limits import DOMID_FIRST_RESERVED, REL_PATH_MAX
 from xsd.store import quota
 
@@ -280,6 +281,34 @@ class Config:
         ),
         live=True,
     )
+    journal: bool = setting(
+        "journal.keep",
+        Switch(),
+        False,
+        "Keep what changes the state in files, and begin with what was kept.",
+        Option("journal", "", "", "keep the state in files, and begin with it", 29),
+    )
+    journal_directory: Path | None = setting(
+        "journal.directory",
+        File("journal"),
+        None,
+        "Directory of these files; by default `journal` beside the socket.",
+        Option("journal-directory", "", "dir", "where; else beside the socket", 30),
+    )
+    journal_sync: str = setting(
+        "journal.sync",
+        Choice(*SYNCS),
+        SYNCS[0],
+        "When they have to be on a disk; on a tmpfs, never.",
+        Option("journal-sync", "", "when", f"{_or(SYNCS)} wait for a disk", 31),
+    )
+    journal_checkpoint_mib: int = setting(
+        "journal.checkpoint",
+        Number("MiB"),
+        16,
+        "How much is kept of changes until the whole state is written anew.",
+        Option("journal-checkpoint", "", "n", "write all anew after n MiB", 32),
+    )
     live_update: bool = setting(
         "live-update",
         Switch(),
@@ -288,7 +317,6 @@ class Config:
         Option(
             "live-update", "U", "", "take over the state of an update (internal)", 28
         ),
-        idle=True,
     )
 
     @property

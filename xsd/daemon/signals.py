@@ -7,12 +7,15 @@ again and again, and the daemon cannot even be ended.
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Final, NoReturn, final
 
 from xsd.daemon.daemonize import EXIT_FAILED
+
+HANDLED: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""What a daemon does not end by at once."""
 
 END_S: Final = 0.9
 """How long an orderly end may take; then the kernel ends us."""
@@ -75,6 +78,31 @@ class Signals:
             call = self._calls.get(signal.Signals(number))
             if call is not None:
                 call()
+
+
+@contextmanager
+def held_back(*, only: bool = True) -> Iterator[None]:
+    """Have signals wait, also for the program that this process becomes.
+
+    It has none of our handlers yet: without this, who asks for the log to be opened
+    anew would end it.
+
+    Args:
+        only: Whether that is wanted at all.
+    """
+    if not only:
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        yield
+    finally:
+        take_up()
+
+
+def take_up() -> None:
+    """Have signals come again, which another program may have held back for us."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:

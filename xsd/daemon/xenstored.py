@@ -3,9 +3,10 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -15,7 +16,8 @@ from xsd.daemon.arguments import UsageError, usage
 from xsd.daemon.config import ConfigError, Origin
 from xsd.daemon.configfile import ConfigFileError
 from xsd.daemon.daemonize import StartError, fill_standard_streams, spawn
-from xsd.daemon.options import EXIT_USAGE, OPTIONS, parse
+from xsd.daemon.options import CHECK, EXIT_USAGE, OPTIONS, parse
+from xsd.daemon.wayback import UPDATE, Invocation, go_back, move_to
 
 
 def main() -> int:
@@ -47,8 +49,23 @@ def start(program: str, arguments: Sequence[str], *, foreground: bool) -> int:
             options that are unknown are refused.
     """
     fill_standard_streams()
+    if arguments[:1] == [CHECK]:
+        return _check(arguments[1:])
+    started = Invocation.of(arguments)
     try:
-        line = parse(arguments, strict=foreground)
+        return _start(program, started, foreground=foreground)
+    except Exception as error:
+        # Whatever it is, the daemon before can do without what we cannot.
+        go_back(os.environ, f"{type(error).__name__}: {error}")
+        raise
+
+
+def _start(program: str, started: Invocation, *, foreground: bool) -> int:
+    arguments = started.words
+    try:
+        # What the daemon before was started with is nobody's mistake now.
+        strict = foreground and UPDATE not in arguments
+        line = parse(arguments, strict=strict)
         if line.wants_help:
             sys.stdout.write(usage(program, OPTIONS))
             return 0
@@ -57,6 +74,7 @@ def start(program: str, arguments: Sequence[str], *, foreground: bool) -> int:
             return 0
         settings = Origin.of(os.environ, line.settings).read()
     except (UsageError, ConfigError, ConfigFileError) as error:
+        go_back(os.environ, str(error))
         for problem in str(error).splitlines():
             sys.stderr.write(f"{program}: {problem}\n")
         return EXIT_USAGE
@@ -69,13 +87,23 @@ def start(program: str, arguments: Sequence[str], *, foreground: bool) -> int:
         # The kernel keeps signals without a handler from process 1 of a container.
         signal.signal(signal.SIGTERM, _end)
     # Only now, so that --help and mistakes do not wait for uvloop and the engine.
-    from xsd.daemon.main import run  # noqa: PLC0415
+    from xsd.daemon.main import run, succeed  # noqa: PLC0415
 
     # Before a fork: they are meant for this process.
     passed = take_passed(os.environ, os.getpid())
-    serve_clients = partial(run, config, passed=passed, settings=settings)
-    if not config.foreground:
+    serve_clients = partial(
+        run, config, passed=passed, settings=settings, started=started
+    )
+    # Who follows another daemon is its process.
+    if not config.foreground and not config.live_update:
         return spawn(serve_clients)
+    if not config.foreground:
+        move_to("/")
+    return _stay(program, partial(succeed, serve_clients))
+
+
+def _stay(program: str, serve_clients: Callable[[], int]) -> int:
+    """Be the daemon, in this very process."""
     try:
         code = serve_clients()
     except StartError as error:
@@ -84,6 +112,26 @@ def start(program: str, arguments: Sequence[str], *, foreground: bool) -> int:
     sys.stderr.flush()
     # As in the background. To take the store apart would take seconds.
     os._exit(code)
+
+
+def _check(words: Sequence[str]) -> int:
+    """Tell whether a state could be taken over, with these options."""
+    # So is all that a daemon needs.
+    from xsd.daemon import main as _main  # noqa: F401, PLC0415
+    from xsd.daemon.succession import check  # noqa: PLC0415
+
+    if not words:
+        print("it takes the file with the state")  # noqa: T201  whoever tries us reads
+        return EXIT_USAGE
+    try:
+        line = parse(words[1:])
+        config = Origin.of(os.environ, line.settings).read().config()
+    except (UsageError, ConfigError, ConfigFileError) as error:
+        print(error)  # noqa: T201  the same
+        return EXIT_USAGE
+    status, text = check(Path(words[0]), config.control_domid, config.own_domid)
+    print(text)  # noqa: T201  the same
+    return status
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -126,6 +126,34 @@ class Hypervisor(ABC):
         """
 
     @abstractmethod
+    def adopt(self, domid: int, port: int) -> Channel:
+        """Map the page of a domain whose event channel is bound already.
+
+        Of the process whose state we have taken over; see `keep`.
+
+        Args:
+            domid: The domain; our own kernel's is meant too.
+            port: Our end of its event channel.
+        """
+
+    @abstractmethod
+    def keep(self) -> tuple[dict[str, object], list[int]]:
+        """What another process needs, to which ours is handed over by exec.
+
+        Returns:
+            Values for JSON that it is made of, and the descriptors in them, which it
+            has under the same numbers.
+        """
+
+    @abstractmethod
+    def let_go(self) -> None:
+        """Give up what another daemon than ours takes for itself, to be handed over."""
+
+    @abstractmethod
+    def take_back(self) -> None:
+        """Undo `let_go`; there is no other daemon."""
+
+    @abstractmethod
     def rebind(self, channel: Channel, remote_port: int) -> None:
         """Give a channel another event channel; it keeps the old one on failure."""
 

@@ -20,7 +20,7 @@ from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, final
 
 LINE_MAX: Final = 1024
 """Bytes of a request, its newline included."""
@@ -69,6 +69,7 @@ class ControlSocket:
         path: str,
         epoll: select.epoll,
         answer: Callable[[dict[str, object]], Answer],
+        kept: list[Any] | None = None,
     ) -> None:
         """Begin to listen.
 
@@ -77,6 +78,7 @@ class ControlSocket:
                 is replaced.
             epoll: Is to watch over our descriptors.
             answer: Does what a request asks for, or raises OSError.
+            kept: What `keep` told of the process that we go on for.
 
         Raises:
             OSError: EADDRINUSE if there is something else at the path.
@@ -86,9 +88,27 @@ class ControlSocket:
         self._answer = answer
         self._clients: dict[int, _Client] = {}
         self.deaf = False
-        self._listener = _listen(path)
+        if kept is None:
+            self._listener = _listen(path)
+        else:
+            listener, clients = kept
+            self._listener = socket.socket(fileno=listener)
+            for descriptor, line in clients:
+                client = _Client(socket.socket(fileno=descriptor))
+                client.line = line.encode("latin-1")
+                self._clients[descriptor] = client
+                epoll.register(client.socket, select.EPOLLIN)
         self._inode = self._path.stat().st_ino
         epoll.register(self._listener, select.EPOLLIN)
+
+    def keep(self) -> tuple[list[object], list[int]]:
+        """What another process needs to go on; see `Hypervisor.keep`."""
+        clients = [
+            [descriptor, client.line.decode("latin-1")]
+            for descriptor, client in self._clients.items()
+        ]
+        listener = self._listener.fileno()
+        return [listener, clients], [listener, *self._clients]
 
     def close(self) -> None:
         """Cut all clients off and take the socket away."""

@@ -27,14 +27,12 @@ is how to test that a daemon tells the two apart.
 """
 
 import errno
-import fcntl
 import mmap
 import os
 import select
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Final, final
+from typing import Any, Final, final
 
 from xsd.hypervisor.base import (
     DYING,
@@ -48,17 +46,15 @@ from xsd.hypervisor.base import (
     ports_to_try,
 )
 from xsd.hypervisor.control import Answer, ControlSocket
+from xsd.hypervisor.emulateddomain import Binding, EmulatedDomain, Events, new_page
 from xsd.protocol.limits import DOMID_FIRST_RESERVED
 from xsd.protocol.ring import PAGE_SIZE
 
 DOMAINS_MAX: Final = 4096
 """Domains at a time; each takes four descriptors, one more when connected."""
 
-_STATE_NAMES: Final = {RUNNING: "running", SHUT_DOWN: "shutdown", DYING: "dying"}
-_SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _ARGUMENTS: Final = frozenset({"do", "domid", "new_port"})
 
-_NOTIFICATION: Final = (1).to_bytes(8, sys.byteorder)
 # Edge-triggered, so that an eventfd need not be read.
 _NOTIFIED: Final = select.EPOLLIN | select.EPOLLET
 
@@ -67,22 +63,30 @@ _NOTIFIED: Final = select.EPOLLIN | select.EPOLLET
 class EmulatedHypervisor(Hypervisor):
     """Domains that exist because somebody asked for them on a control socket."""
 
-    def __init__(self, control_path: str, own_domid: int = 0) -> None:
+    def __init__(
+        self,
+        control_path: str,
+        own_domid: int = 0,
+        kept: dict[str, Any] | None = None,
+    ) -> None:
         """Begin to listen; there are no domains yet.
 
         Args:
             control_path: Of the control socket, at most 107 bytes; it gets mode 0600.
             own_domid: The domain that the daemon runs in.
+            kept: What `keep` told of the process that we go on for: domains and
+                control clients are its.
 
         Raises:
             OSError: EADDRINUSE if somebody listens there, or as the system says.
         """
-        self._domains: dict[int, _Domain] = {}
-        self._bindings: dict[int, _Binding] = {}
+        self._domains: dict[int, EmulatedDomain] = {}
+        self._bindings: dict[int, Binding] = {}
         self._ports: dict[int, int] = {}
         self._own_domid = own_domid
         self._last_domid = self._last_port = self._last_unique_id = 0
         self._changed = False
+        self._inherited: dict[int, list[Any]] = {}
         self._operations: dict[str, Callable[[dict[str, object]], Answer]] = {
             "create": self._create,
             "attach": self._attach,
@@ -97,8 +101,15 @@ class EmulatedHypervisor(Hypervisor):
             self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             undo.callback(os.close, self._wake)
             self._epoll.register(self._wake, _NOTIFIED)
-            self._control = ControlSocket(control_path, self._epoll, self._answer)
+            self._control = ControlSocket(
+                control_path,
+                self._epoll,
+                self._answer,
+                None if kept is None else kept["control"],
+            )
             undo.pop_all()
+        if kept is not None:
+            self._go_on(kept)
 
     # What the daemon asks for
 
@@ -164,8 +175,69 @@ class EmulatedHypervisor(Hypervisor):
             raise
         domain.mapped = True
         channel = Channel(domid, port, page, events.port)
-        self._bindings[port] = _Binding(channel, domain, events, mapping)
+        self._bindings[port] = Binding(channel, domain, events, mapping)
         return channel
+
+    def adopt(self, domid: int, port: int) -> Channel:
+        """See `Hypervisor.adopt`.
+
+        Raises:
+            OSError: EINVAL if the other process had no such binding.
+        """
+        _port, whose, remote_port, descriptors = self._inherited.pop(port, [0] * 4)
+        domain = self._domains.get(domid)
+        if domain is None or whose != domid:
+            raise _invalid(f"domain {domid} is not connected by {port}")
+        events = domain.events
+        if descriptors:
+            # An older event channel than the domain's present one.
+            events = Events(remote_port, descriptors)
+        mapping = mmap.mmap(domain.page, PAGE_SIZE)
+        self._listen_to(events, port)
+        domain.mapped = True
+        channel = Channel(domid, port, memoryview(mapping), remote_port)
+        self._bindings[port] = Binding(channel, domain, events, mapping)
+        return channel
+
+    def keep(self) -> tuple[dict[str, object], list[int]]:
+        """See `Hypervisor.keep`. Domains that are buried are the guests' alone."""
+        control, descriptors = self._control.keep()
+        domains = []
+        for domain in self._domains.values():
+            held = [domain.page, *domain.events.descriptors()]
+            domains.append(
+                [domain.domid, domain.unique_id, domain.state, domain.events.port, held]
+            )
+            descriptors += held
+        bindings = []
+        for binding in self._bindings.values():
+            older = binding.events is not binding.domain.events
+            held = binding.events.descriptors() if older else []
+            port, remote_port = binding.channel.port, binding.events.port
+            bindings.append([port, binding.domain.domid, remote_port, held])
+            descriptors += held
+        last = [self._last_domid, self._last_port, self._last_unique_id]
+        kept: dict[str, object] = {
+            "control": control,
+            "domains": domains,
+            "bindings": bindings,
+            "last": last,
+        }
+        return kept, descriptors
+
+    def let_go(self) -> None:
+        """Nothing: no other daemon serves pretended domains."""
+
+    def take_back(self) -> None:
+        """Nothing, too."""
+
+    def _go_on(self, kept: dict[str, Any]) -> None:
+        self._last_domid, self._last_port, self._last_unique_id = kept["last"]
+        for domid, unique_id, state, port, (page, *events) in kept["domains"]:
+            domain = EmulatedDomain(domid, unique_id, page, Events(port, events))
+            domain.state = state
+            self._domains[domid] = domain
+        self._inherited = {row[0]: row for row in kept["bindings"]}
 
     def rebind(self, channel: Channel, remote_port: int) -> None:
         """Give a channel another event channel, and thereby another `port`.
@@ -244,21 +316,24 @@ class EmulatedHypervisor(Hypervisor):
 
     # Event channels
 
-    def _binding(self, channel: Channel) -> "_Binding":
+    def _binding(self, channel: Channel) -> Binding:
         binding = self._bindings.get(channel.port)
         if binding is None or binding.channel is not channel:
             raise _invalid("the channel is not connected")
         return binding
 
-    def _bind(self, events: "_Events") -> int:
+    def _bind(self, events: Events) -> int:
         """Listen to a domain's event channel; return our end's number."""
-        self._epoll.register(events.to_daemon, _NOTIFIED)
         port = self._new_port()
-        self._ports[events.to_daemon] = port
-        events.bound = True
+        self._listen_to(events, port)
         return port
 
-    def _unbind(self, events: "_Events") -> None:
+    def _listen_to(self, events: Events, port: int) -> None:
+        self._epoll.register(events.to_daemon, _NOTIFIED)
+        self._ports[events.to_daemon] = port
+        events.bound = True
+
+    def _unbind(self, events: Events) -> None:
         self._epoll.unregister(events.to_daemon)
         del self._ports[events.to_daemon]
         events.bound = False
@@ -287,14 +362,14 @@ class EmulatedHypervisor(Hypervisor):
             raise OSError(errno.EEXIST, f"there is a domain {domid}")
         if before is None and len(self._domains) >= DOMAINS_MAX:
             raise OSError(errno.ENOSPC, f"{DOMAINS_MAX} domains are enough")
-        events = _Events(self._new_port())
+        events = Events(self._new_port())
         try:
-            page = _new_page()
+            page = new_page()
         except OSError:
             events.close()
             raise
         self._last_unique_id += 1
-        domain = _Domain(domid, self._last_unique_id, page, events)
+        domain = EmulatedDomain(domid, self._last_unique_id, page, events)
         self._domains[domid] = domain
         if "domid" not in request:
             self._last_domid = domid
@@ -317,7 +392,7 @@ class EmulatedHypervisor(Hypervisor):
         if not isinstance(new_port, bool):
             raise _invalid("new_port is true or false")
         if new_port:
-            events = _Events(self._new_port())
+            events = Events(self._new_port())
             if not domain.events.bound:
                 domain.events.close()
             domain.events = events
@@ -342,14 +417,14 @@ class EmulatedHypervisor(Hypervisor):
     def _list(self, request: dict[str, object]) -> Answer:
         return Answer({"domains": self.domains()})
 
-    def _existing(self, request: dict[str, object]) -> "_Domain":
+    def _existing(self, request: dict[str, object]) -> EmulatedDomain:
         domid = _domid_of(request)
         domain = self._domains.get(domid)
         if domain is None:
             raise OSError(errno.ESRCH, f"there is no domain {domid}")
         return domain
 
-    def _living(self, request: dict[str, object]) -> "_Domain":
+    def _living(self, request: dict[str, object]) -> EmulatedDomain:
         domain = self._existing(request)
         if domain.state == DYING:
             raise OSError(errno.ESRCH, f"domain {domain.domid} is dying")
@@ -363,7 +438,7 @@ class EmulatedHypervisor(Hypervisor):
             if domid not in self._domains:
                 return domid
 
-    def _bury(self, domain: "_Domain") -> None:
+    def _bury(self, domain: EmulatedDomain) -> None:
         """Forget a dying domain that nobody has mapped any more."""
         domain.close()
         # Its domid may be another's by now.
@@ -372,115 +447,7 @@ class EmulatedHypervisor(Hypervisor):
             self._changed = True
 
 
-@final
-class _Events:
-    """An event channel.
-
-    Attributes:
-        port: Its end in the domain.
-        to_daemon: Eventfd that the guest writes to.
-        to_guest: What the guest reads: eight bytes if it was notified.
-        bound: Whether the daemon has bound it.
-    """
-
-    # The guest has the same open files as we have, with flags that it may change. So
-    # we neither read nor write any of them, or it could make us wait: the daemon's
-    # end of the pipe is nobody else's.
-    __slots__ = ("_notify", "bound", "port", "to_daemon", "to_guest")
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.bound = False
-        flags = os.EFD_NONBLOCK | os.EFD_CLOEXEC
-        # Never zero, so that epoll names it as soon as it is registered.
-        self.to_daemon = os.eventfd(1, flags)
-        try:
-            self.to_guest, self._notify = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            os.close(self.to_daemon)
-            raise
-
-    def notify(self) -> None:
-        """Let the guest read something; a full pipe tells it as well."""
-        with suppress(BlockingIOError):
-            os.write(self._notify, _NOTIFICATION)
-
-    def close(self) -> None:
-        os.close(self.to_daemon)
-        os.close(self.to_guest)
-        os.close(self._notify)
-
-
-@final
-class _Domain:
-    """A domain from its creation until it is killed and its page let go.
-
-    Attributes:
-        page: The memfd.
-        events: Its present event channel; the daemon may still have an older one.
-        mapped: Whether the daemon has mapped the page.
-    """
-
-    __slots__ = ("domid", "events", "mapped", "page", "state", "unique_id")
-
-    def __init__(self, domid: int, unique_id: int, page: int, events: _Events) -> None:
-        self.domid = domid
-        self.unique_id = unique_id
-        self.page = page
-        self.events = events
-        self.state = RUNNING
-        self.mapped = False
-
-    def report(self) -> Answer:
-        """What a control client is told of it."""
-        return Answer(
-            {
-                "domid": self.domid,
-                "state": _STATE_NAMES[self.state],
-                "unique_id": self.unique_id,
-                "port": self.events.port,
-            }
-        )
-
-    def handover(self) -> Answer:
-        """The same with the descriptors."""
-        events = self.events
-        descriptors = (self.page, events.to_daemon, events.to_guest)
-        return self.report()._replace(descriptors=descriptors)
-
-    def close(self) -> None:
-        os.close(self.page)
-        self.events.close()
-
-
-@final
-class _Binding:
-    """What is behind a `Channel`."""
-
-    __slots__ = ("channel", "domain", "events", "mapping")
-
-    def __init__(
-        self, channel: Channel, domain: _Domain, events: _Events, mapping: mmap.mmap
-    ) -> None:
-        self.channel = channel
-        self.domain = domain
-        self.events = events
-        self.mapping = mapping
-
-
-def _new_page() -> int:
-    page = os.memfd_create("xenstore-ring", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        os.ftruncate(page, PAGE_SIZE)
-        # A guest that could cut it short would kill us by SIGBUS.
-        fcntl.fcntl(page, fcntl.F_ADD_SEALS, _SEALS)
-    except OSError:
-        os.close(page)
-        raise
-    return page
-
-
-def _checked_port(domain: _Domain, *ports: int) -> _Events:
+def _checked_port(domain: EmulatedDomain, *ports: int) -> Events:
     """The domain's event channel, if one of these is its end."""
     if domain.events.port not in ports:
         raise _invalid(f"domain {domain.domid} has no unbound port {ports[-1]}")

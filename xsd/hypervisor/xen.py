@@ -13,7 +13,7 @@ import os
 import select
 import weakref
 from pathlib import Path
-from typing import Final, Protocol, final
+from typing import Final, Protocol, cast, final
 
 from xsd.hypervisor.base import (
     EVENTS_MAX,
@@ -34,6 +34,9 @@ _GRANTS_SONAME: Final = "libxengnttab.so.1"
 _BACKEND: Final = Path("/dev/xen/xenbus_backend")
 _BACKEND_PORT: Final = 0x4200
 """Device and request that lead to the ring of the own kernel (Linux, dom0 only)."""
+
+_NO_KERNEL: Final = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO})
+"""Errors that say that our kernel offers no ring."""
 
 _RING_GRANT: Final = 1
 """Grant reference of the ring page, the same in every domain (grant_table.h)."""
@@ -99,11 +102,14 @@ class XenHypervisor(Hypervisor):
     A call to Xen that fails raises OSError. After `close`, every call to Xen does.
     """
 
-    def __init__(self, own_domid: int = 0) -> None:
+    def __init__(
+        self, own_domid: int = 0, kept: dict[str, object] | None = None
+    ) -> None:
         """Open Xen's libraries and become the one who is told of dying domains.
 
         Args:
             own_domid: The domain that we run in.
+            kept: What `keep` told of the process that we go on for.
 
         Raises:
             FileNotFoundError: If a library or a device of Xen's is missing.
@@ -111,6 +117,10 @@ class XenHypervisor(Hypervisor):
             OSError: If something else fails, such as without root.
         """
         self._mappings: dict[Channel, _Mapping] = {}
+        # The domains' ends, by our ports as text, where the other has told them.
+        self._inherited: dict[str, int] = {}
+        if kept is not None and isinstance(kept.get("remote"), dict):
+            self._inherited = cast("dict[str, int]", kept["remote"])
         self._own: Channel | None = None
         self._own_domid = own_domid
         with contextlib.ExitStack() as stack:
@@ -120,7 +130,8 @@ class XenHypervisor(Hypervisor):
                 "xengnttab_map_grant_ref", _U32, _U32, ctypes.c_int, result=HANDLE
             )
             self._unmap = grants.function("xengnttab_unmap", ctypes.c_void_p, _U32)
-            events = Library(_EVENT_CHANNELS_SONAME, "xenevtchn")
+            inherited = -1 if kept is None else int(str(kept["evtchn"]))
+            events = Library(_EVENT_CHANNELS_SONAME, "xenevtchn", inherited=inherited)
             stack.callback(events.close)
             self._fd = events.function("xenevtchn_fd")
             self._bind = events.function("xenevtchn_bind_interdomain", _U32, _U32)
@@ -128,8 +139,12 @@ class XenHypervisor(Hypervisor):
             self._notify = events.function("xenevtchn_notify", _U32)
             self._next_event = events.function("xenevtchn_pending")
             self._unmask = events.function("xenevtchn_unmask", _U32)
-            bind_virq = events.function("xenevtchn_bind_virq", ctypes.c_uint)
-            self._virq: int = bind_virq(_VIRQ_DOM_EXC)
+            self._bind_virq = events.function("xenevtchn_bind_virq", ctypes.c_uint)
+            # Of another daemon's we know no port; it has given it up for us.
+            virq = None if kept is None else kept.get("virq")
+            self._virq: int = (
+                virq if isinstance(virq, int) else self._bind_virq(_VIRQ_DOM_EXC)
+            )
             self._domains = open_domains()
             stack.callback(self._domains.close)
             os.set_blocking(self.fileno(), False)
@@ -172,21 +187,11 @@ class XenHypervisor(Hypervisor):
         if self._own is not None:
             return self._own
         try:
-            device = os.open(_BACKEND, os.O_RDWR | os.O_CLOEXEC)
+            page, mapping, port = self._own_page()
         except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
+            if error.errno in _NO_KERNEL:
                 return None
             raise
-        try:
-            port = fcntl.ioctl(device, _BACKEND_PORT)
-            mapping = mmap.mmap(device, PAGE_SIZE)
-        except OSError as error:
-            if error.errno == errno.ENODEV:
-                return None
-            raise
-        finally:
-            os.close(device)
-        page = memoryview(mapping)
         try:
             self._own = self._bound(self._own_domid, port, page, mapping)
         except OSError:
@@ -195,6 +200,16 @@ class XenHypervisor(Hypervisor):
             raise
         self.notify(self._own)
         return self._own
+
+    def _own_page(self) -> tuple[memoryview, mmap.mmap, int]:
+        """The page of dom0's kernel, what to close with it, and the kernel's port."""
+        device = os.open(_BACKEND, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            port = fcntl.ioctl(device, _BACKEND_PORT)
+            mapping = mmap.mmap(device, PAGE_SIZE)
+        finally:
+            os.close(device)
+        return memoryview(mapping), mapping, port
 
     def connect(
         self, domid: int, remote_port: int, port_in: PortIn | None = None
@@ -237,9 +252,49 @@ class XenHypervisor(Hypervisor):
         self, domid: int, remote_port: int, page: memoryview, mapping: _Mapping
     ) -> Channel:
         port: int = self._bind(domid, remote_port)
-        channel = Channel(domid, port, page, remote_port)
+        return self._kept(Channel(domid, port, page, remote_port), mapping)
+
+    def _kept(self, channel: Channel, mapping: _Mapping) -> Channel:
         self._mappings[channel] = mapping
         return channel
+
+    def adopt(self, domid: int, port: int) -> Channel:
+        """See `Hypervisor.adopt`.
+
+        Raises:
+            OSError: If the page cannot be mapped any more.
+        """
+        remote_port = self._inherited.get(str(port), 0)
+        if domid == self._own_domid:
+            page, mapping, _port = self._own_page()
+            self._own = self._kept(Channel(domid, port, page, remote_port), mapping)
+            return self._own
+        access = mmap.PROT_READ | mmap.PROT_WRITE
+        grant = _Grant(self._map(domid, _RING_GRANT, access), self._unmap)
+        return self._kept(Channel(domid, port, grant.page, remote_port), grant)
+
+    def keep(self) -> tuple[dict[str, object], list[int]]:
+        """See `Hypervisor.keep`: event channels stay bound to the open device."""
+        descriptor = self.fileno()
+        remote = {str(each.port): each.remote_port for each in self._mappings}
+        kept: dict[str, object] = {"evtchn": descriptor, "virq": self._virq}
+        return {**kept, "remote": remote}, [descriptor]
+
+    def let_go(self) -> None:
+        """Be told of dying domains no longer: there is one only who is.
+
+        Raises:
+            OSError: If Xen refuses.
+        """
+        self._unbind(self._virq)
+
+    def take_back(self) -> None:
+        """Be told of dying domains again.
+
+        Raises:
+            OSError: If Xen refuses.
+        """
+        self._virq = self._bind_virq(_VIRQ_DOM_EXC)
 
     def rebind(self, channel: Channel, remote_port: int) -> None:
         """Give a channel another event channel.

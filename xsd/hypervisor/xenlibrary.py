@@ -44,7 +44,9 @@ class Library:
 
     __slots__ = ("_close", "_handle", "_library")
 
-    def __init__(self, soname: str, family: str, loggers: int = 1) -> None:
+    def __init__(
+        self, soname: str, family: str, loggers: int = 1, inherited: int = -1
+    ) -> None:
         """Load a library and open a handle.
 
         Args:
@@ -52,16 +54,19 @@ class Library:
             family: What the names of the functions that open and close begin with.
             loggers: How many loggers the former wants. None is given, so the library
                 writes its complaints to the standard error.
+            inherited: Descriptor of a handle of a former process, to go on with.
 
         Raises:
             FileNotFoundError: If the library is missing.
             OSError: If it cannot open what it needs, which is root's only.
         """
         self._library = load(soname)
-        types = [HANDLE] * loggers + [ctypes.c_uint]
-        opener = self._prototype(f"{family}_open", types, HANDLE)
         self._close = self._prototype(f"{family}_close", [HANDLE], ctypes.c_int)
-        self._handle = int(opener(*[None] * loggers, 0))
+        descriptors = [] if inherited < 0 else [inherited]
+        name = f"{family}_fdopen" if descriptors else f"{family}_open"
+        types = [HANDLE] * loggers + [ctypes.c_int] * len(descriptors)
+        opener = self._prototype(name, [*types, ctypes.c_uint], HANDLE)
+        self._handle = int(opener(*[None] * loggers, *descriptors, 0))
 
     def _prototype(self, name: str, types: list[Any], result: Any) -> Any:
         try:

@@ -4,6 +4,7 @@ Whoever connects to ``<socket>.dom5`` is domain 5: for tools and tests that need
 guest's identity and no ring.
 """
 
+import socket
 from typing import final
 
 from xsd.engine import Notice
@@ -58,6 +59,28 @@ class GuestSockets:
             if domid not in self._servers:
                 self._open(domid, unique_id)
 
+    def take_over(self, kept: dict[str, int]) -> None:
+        """Go on to listen for another process.
+
+        Args:
+            kept: Descriptors of the listening sockets by domain id, as text.
+
+        Raises:
+            OSError: If one of them is none.
+        """
+        for text, descriptor in kept.items():
+            domid = int(text)
+            state = self._hypervisor.state(domid)
+            if state is not None:
+                server = UnixServer(self._reactor, self._place(domid), domid)
+                server.start(socket.socket(fileno=descriptor), is_own=True)
+                self._servers[domid] = server
+                self._unique_ids[domid] = state.unique_id
+
+    def servers(self) -> dict[int, UnixServer]:
+        """The servers of domains."""
+        return self._servers
+
     def close(self) -> None:
         """Close all of them."""
         for server in self._servers.values():
@@ -65,7 +88,7 @@ class GuestSockets:
         self._servers.clear()
 
     def _open(self, domid: int, unique_id: int) -> None:
-        path = f"{self._path}.dom{domid}"
+        path = self._place(domid)
         server = UnixServer(self._reactor, path, domid)
         take_away(path)
         try:
@@ -75,6 +98,9 @@ class GuestSockets:
             return
         self._servers[domid] = server
         self._unique_ids[domid] = unique_id
+
+    def _place(self, domid: int) -> str:
+        return f"{self._path}.dom{domid}"
 
     def _note(self, level: str, event: str, domid: int, error: OSError) -> None:
         fields: dict[str, object] = {"domid": domid, "reason": str(error)}

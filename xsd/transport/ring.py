@@ -6,6 +6,7 @@ RELEASE, makes the daemon forget it (XSA-325).
 """
 
 import asyncio
+import errno
 from collections.abc import Callable
 from typing import Final, final
 
@@ -110,10 +111,60 @@ class RingServer(Guests):
         self._serve_own_kernel()
         self._serve_control()
         self._introduce_waiting()
+        if self._scan_is_due:
+            self.scan_domains()
         self._set_timer()
         self._reactor.wake()
 
+    def take_over(self, connection: Connection, port: int) -> None:
+        """Serve a domain whose connection of another process goes on.
+
+        Raises:
+            OSError: If its page cannot be had any more.
+        """
+        domid = connection.caller.domid
+        channel = self._hypervisor.adopt(domid, port)
+        domain = self._reactor.engine.store.introduced(domid)
+        # It may have told us something meanwhile, or made room.
+        self._link(domain, channel, connection).greet()
+        self._reactor.engine.core.touch(connection)
+
+    def resume(self, connection: Connection) -> None:
+        """Serve a domain again whose connection was recovered, where its ring is.
+
+        What it has written and was not taken is carried out.
+
+        Raises:
+            OSError: If its page or event channel cannot be had any more.
+            XenStoreError: ENOENT if it is not introduced.
+        """
+        self._scan_is_due = True
+        engine = self._reactor.engine
+        domain = engine.store.introduced(connection.caller.domid)
+        if domain is engine.store.own:
+            channel = self._hypervisor.own()
+            if channel is None:
+                raise OSError(errno.ENODEV, "our kernel has no ring any more")
+        else:
+            channel = self._hypervisor.connect(domain.domid, domain.port, port_in)
+        self._link(domain, channel, connection).greet()
+
+    @property
+    def hypervisor(self) -> Hypervisor:
+        """Whose domains are served."""
+        return self._hypervisor
+
+    def clients(self) -> list[tuple[Connection, int]]:
+        """The connections of domains that are served, and our ports of theirs."""
+        return [
+            (link.connection, link.channel.port)
+            for link in self.rings.links.values()
+            if not link.ignored
+        ]
+
     def _serve_own_kernel(self) -> None:
+        if self._reactor.engine.store.privileged.domid in self.rings.links:
+            return
         channel = self._hypervisor.own()
         if channel is not None:
             # It waits for this to begin.

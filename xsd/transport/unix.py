@@ -55,7 +55,11 @@ class UnixServer:
         self._inode = 0
 
     def start(
-        self, listener: socket.socket | None = None, *, contested: bool = True
+        self,
+        listener: socket.socket | None = None,
+        *,
+        contested: bool = True,
+        is_own: bool = False,
     ) -> None:
         """Begin to listen, in the place of a daemon that is gone if need be.
 
@@ -63,6 +67,7 @@ class UnixServer:
             listener: A socket that listens on the path already. It is somebody
                 else's: `close` closes it here and leaves the path alone.
             contested: Another daemon may be about to take the path.
+            is_own: The listener was made by another process of ours all the same.
 
         Raises:
             OSError: EADDRINUSE if somebody serves there already, EEXIST if there is
@@ -71,7 +76,10 @@ class UnixServer:
         self._inode = 0  # which no file has
         if listener is None:
             listener = listen_at(self._path, self._mode, contested=contested)
-            self._inode = self._path.stat().st_ino
+            is_own = True
+        if is_own:
+            with suppress(FileNotFoundError):
+                self._inode = self._path.stat().st_ino
         listener.setblocking(False)
         self._reactor.listen(listener.fileno(), self.accept)
         self._listener = listener
@@ -95,6 +103,35 @@ class UnixServer:
             raise
         # Its coming may be an input that others wait for.
         self._reactor.wake()
+
+    def take_over(self, sock: socket.socket, connection: Connection) -> None:
+        """Serve a socket on which a connection of another process goes on.
+
+        Raises:
+            OSError: If it cannot be watched over; it is closed then.
+        """
+        try:
+            sock.setblocking(False)
+            SocketLink(self._reactor, self._clients, sock, connection)
+        except BaseException:
+            sock.close()
+            self._reactor.engine.disconnect(connection)
+            raise
+        self._reactor.engine.core.touch(connection)
+
+    def clients(self) -> list[tuple[Connection, int]]:
+        """The connections, and the descriptors of their sockets."""
+        return [(client.connection, client.descriptor) for client in self._clients]
+
+    @property
+    def owns_path(self) -> bool:
+        """Whether it is ours to take the socket away."""
+        return self._inode != 0
+
+    @property
+    def listener(self) -> int:
+        """Descriptor of the socket that listens, or -1."""
+        return -1 if self._listener is None else self._listener.fileno()
 
     def close(self) -> None:
         """Stop listening, end all clients and take the socket away."""
@@ -144,16 +181,20 @@ class UnixServer:
 
 @final
 class SocketLink(Wire):
-    """One client's socket and the connection behind it."""
+    """One client's socket and the connection behind it.
+
+    Attributes:
+        descriptor: Of the socket.
+    """
 
     __slots__ = (
         "_clients",
-        "_descriptor",
         "_ended",
         "_reactor",
         "_reading",
         "_sock",
         "_writing",
+        "descriptor",
     )
 
     def __init__(
@@ -178,12 +219,12 @@ class SocketLink(Wire):
         self._reactor = reactor
         self._clients = clients
         self._sock = sock
-        self._descriptor = sock.fileno()
+        self.descriptor = sock.fileno()
         self._ended = False
         # Whether the reactor tells us of input, and of room for output.
         self._reading = True
         self._writing = False
-        reactor.add(self._descriptor, self)
+        reactor.add(self.descriptor, self)
         clients.add(self)
 
     def update(self) -> None:
@@ -206,7 +247,7 @@ class SocketLink(Wire):
             connection.paused = True
             self._listen(reading=False, writing=self._writing)
             return
-        descriptor = self._descriptor
+        descriptor = self.descriptor
         try:
             data: bytes = _read(descriptor, RECEIVE_FIRST)
         except (BlockingIOError, InterruptedError):
@@ -243,7 +284,7 @@ class SocketLink(Wire):
             try:
                 self._reactor.engine.disconnect(self.connection)
             finally:
-                self._reactor.remove(self._descriptor)
+                self._reactor.remove(self.descriptor)
                 self._sock.close()
                 self.let_go()
 
@@ -254,7 +295,7 @@ class SocketLink(Wire):
         if connection.lost or not outbox.size:
             return
         try:
-            count: int = _write(self._descriptor, outbox.peek())
+            count: int = _write(self.descriptor, outbox.peek())
             self._reactor.engine.sent(connection, count)
         except (BlockingIOError, InterruptedError):
             pass
@@ -281,7 +322,7 @@ class SocketLink(Wire):
         if reading != self._reading or writing != self._writing:
             self._reading = reading
             self._writing = writing
-            self._reactor.change(self._descriptor, self, reading, writing)
+            self._reactor.change(self.descriptor, self, reading, writing)
 
 
 def _read_on(descriptor: int) -> bytes:

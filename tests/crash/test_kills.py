@@ -1,0 +1,75 @@
+"""The real process is killed: what it has said holds, and domains go on."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from tests.crash.killed import CLIENTS, Counter, Killed, kill_at_random
+from tests.peers.build import on_shim
+from tests.takeover.moving import client, guest
+from xsd.protocol.ops import Op
+
+KILLS = 20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_what_was_acknowledged_outlives_any_kill(directory: Path) -> None:
+    """Nothing is lost, nothing is done twice, and nobody waits for ever."""
+    killed = Killed(directory)
+    with contextlib.ExitStack() as held:
+        held.callback(killed.stop)
+        clients = [Counter(killed.daemon.socket, str(n)) for n in range(CLIENTS)]
+        for each in clients:
+            held.callback(each.stop)
+        kill_at_random(killed, KILLS, seed=20261130)
+        for each in clients:
+            each.stop()
+
+    assert [fault for each in clients for fault in each.faults] == []
+    assert sum(each.acknowledged for each in clients) > KILLS
+    log = (directory / "log").read_text()
+    assert "store.recovered" in log
+    assert "error" not in log
+
+
+def test_a_domain_goes_on_with_what_it_had(directory: Path) -> None:
+    """Its ring is where it was, its watch is told, and its transaction goes on."""
+    killed = Killed(directory, "--hypervisor", "xen", **on_shim(directory))
+    with contextlib.ExitStack() as held:
+        held.callback(killed.stop)
+        with contextlib.closing(client(killed.daemon.socket)) as dom0:
+            domain = guest(dom0, directory / "shim", 5)
+            held.callback(domain.close)
+            domain.ok(Op.WRITE, b"data\0before")
+            domain.watch(b"data", b"token")
+            number = int(domain.get(Op.TRANSACTION_START, b"\0").rstrip(b"\0"))
+            domain.ok(Op.WRITE, b"other\0inside", number)
+
+        killed.kill()
+
+        with contextlib.closing(client(killed.daemon.socket)) as dom0:
+            assert domain.get(Op.READ, b"data\0") == b"before"
+            dom0.ok(Op.WRITE, b"/local/domain/5/data\0after")
+            assert domain.next_event() == (b"data", b"token")
+            domain.ok(Op.TRANSACTION_END, b"T\0", number)
+            assert dom0.get(Op.READ, b"/local/domain/5/other\0") == b"inside"
+            assert dom0.get(Op.IS_DOMAIN_INTRODUCED, b"5\0") == b"T\0"
+
+
+def test_a_domain_that_went_meanwhile_is_told_of(directory: Path) -> None:
+    """Its nodes are gone, as after any end."""
+    killed = Killed(directory, "--hypervisor", "xen", **on_shim(directory))
+    with contextlib.ExitStack() as held:
+        held.callback(killed.stop)
+        with contextlib.closing(client(killed.daemon.socket)) as dom0:
+            domain = guest(dom0, directory / "shim", 5)
+            domain.ok(Op.WRITE, b"data\0before")
+        domain.close()
+
+        killed.kill()
+
+        with contextlib.closing(client(killed.daemon.socket)) as dom0:
+            assert dom0.get(Op.IS_DOMAIN_INTRODUCED, b"5\0") == b"F\0"
+            assert b"5\0" not in dom0.get(Op.DIRECTORY, b"/local/domain\0")

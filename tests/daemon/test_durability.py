@@ -1,0 +1,296 @@
+"""xsd.daemon.durability: what is brought back, and when the whole state is written."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.script import play
+from tests.support.replaying import assert_equal
+from xsd.daemon import durability as module
+from xsd.daemon.durability import CRASHES, CRASHES_S, Durability, RecoveryError
+from xsd.engine import Engine, Notice
+from xsd.engine.state import describe, differences
+from xsd.persistence.directory import CHECKPOINT, SEGMENT, Directory
+from xsd.store import Store
+
+LIFE = """
+    write /a 1; write /b 2; rm /a; start -> 1,; t1 write /c 3
+    a watch /b t -> OK /b:t; set_quota nodes 77
+"""
+
+
+class World:
+    """A directory with a journal, and daemons that come and go one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path / "journal"
+        self.notices: list[Notice] = []
+        self.now = 1000.0
+
+    def open(self, checkpoint_bytes: int = 1 << 20, **more: Any) -> "Daemon":
+        return Daemon(self, checkpoint_bytes, **more)
+
+    def files(self, kind: str) -> list[int]:
+        directory = Directory(self.path)
+        try:
+            return directory.numbers(kind)
+        finally:
+            directory.close()
+
+
+class Daemon:
+    """An engine whose state is kept."""
+
+    def __init__(self, world: World, checkpoint_bytes: int, **more: Any) -> None:
+        self.engine = Engine(Store())
+        self.durability = Durability(
+            world.path,
+            self.engine,
+            world.notices.append,
+            checkpoint_bytes=checkpoint_bytes,
+            clock=lambda: world.now,
+            **more,
+        )
+
+    def start(self, *, taken: bool = False) -> "Daemon":
+        self.durability.recover(taken=taken)
+        self.durability.begin({"nodes": 5})
+        return self
+
+    def die(self) -> None:
+        """What a kill leaves: the files as they are, and no lock."""
+        timer = self.durability._timer
+        if timer is not None:
+            timer.cancel()
+        self.engine.tape = None
+        self.durability._directory.close()
+
+
+def in_world(
+    body: Callable[[World], Awaitable[None]],
+) -> Callable[[Path], None]:
+    @wraps(body)
+    def test(tmp_path: Path) -> None:
+        async def run() -> None:
+            await body(World(tmp_path))
+
+        asyncio.run(run())
+
+    # pytest looks at the arguments of what is wrapped.
+    del test.__wrapped__
+    return test
+
+
+@contextmanager
+def dying(daemon: Daemon) -> Iterator[Daemon]:
+    try:
+        yield daemon
+    finally:
+        daemon.die()
+
+
+@in_world
+async def test_what_was_done_is_brought_back(world: World) -> None:
+    """All that the state has, with open transactions and watches."""
+    with dying(world.open().start()) as first:
+        assert first.durability.is_new
+        play(first.engine, LIFE)
+
+    with dying(world.open().start()) as second:
+        assert not second.durability.is_new
+        assert second.durability.recovered > 5
+        assert second.durability.limits == {"nodes": 5}
+        assert_equal(first.engine, second.engine)
+        play(second.engine, "write /d 4")
+
+    with dying(world.open().start()) as third:
+        assert_equal(second.engine, third.engine)
+
+
+@in_world
+async def test_a_checkpoint_takes_the_place_of_what_was_before(world: World) -> None:
+    """It is written by a child, while the daemon goes on."""
+    with dying(world.open(checkpoint_bytes=500).start()) as first:
+        play(first.engine, LIFE)
+        first.durability._tend()
+        assert first.durability._child >= 0
+        play(first.engine, "write /d 4")
+        await until(lambda: world.files(CHECKPOINT) != [])
+        await until(lambda: first.durability._child < 0)
+        play(first.engine, "write /e 5")
+        assert world.files(SEGMENT)[0] == world.files(CHECKPOINT)[0]
+        first.durability._tend()
+        assert first.durability._child < 0
+
+    with dying(world.open().start()) as second:
+        assert 0 < second.durability.recovered < 9
+        assert_equal(first.engine, second.engine)
+    assert world.notices == []
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  a child ends
+        await asyncio.sleep(0.005)
+
+
+@in_world
+async def test_a_checkpoint_that_fails_leaves_what_was_there(world: World) -> None:
+    """It is said, and tried again some time later."""
+    with dying(world.open(checkpoint_bytes=1).start()) as first:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "write_checkpoint", refuse)
+            play(first.engine, LIFE)
+            first.durability._tend()
+            await until(lambda: first.durability._child < 0)
+        assert [each.event for each in world.notices] == ["journal.no_checkpoint"]
+        assert "status" in str(world.notices[0].fields["reason"])
+        first.durability._tend()
+        assert first.durability._child < 0
+        first.durability._not_before = 0.0
+        first.durability._tend()
+        await until(lambda: world.files(CHECKPOINT) != [])
+        await until(lambda: first.durability._child < 0)
+
+    with dying(world.open().start()) as second:
+        assert_equal(first.engine, second.engine)
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError(28, "no room")
+
+
+@in_world
+async def test_no_process_for_a_checkpoint_is_no_end(world: World) -> None:
+    """The journal goes on in the segment that was begun for it."""
+    with dying(world.open(checkpoint_bytes=1).start()) as first:
+        play(first.engine, "write /a 1")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fork", refuse)
+            first.durability._tend()
+        assert [each.event for each in world.notices] == ["journal.no_checkpoint"]
+        play(first.engine, "write /b 1")
+
+    with dying(world.open().start()) as second:
+        assert_equal(first.engine, second.engine)
+
+
+@in_world
+async def test_the_third_end_in_a_minute_leaves_the_journal_out(world: World) -> None:
+    """What is in it may be what ends the daemon; it is kept under another name."""
+    with dying(world.open().start()) as first:
+        play(first.engine, "write /a 1")
+        first.durability.checkpoint()
+        play(first.engine, "write /b 1")
+    for _ in range(CRASHES):
+        with dying(world.open().start()) as each:
+            assert_equal(first.engine, each.engine)
+        world.now += 1
+
+    with dying(world.open().start()) as last:
+        names = [name for _depth, name, *_ in rows(last.engine)]
+        assert b"a" in names
+        assert b"b" not in names
+        aside = [each.name for each in world.path.iterdir() if "aside" in each.name]
+        assert aside
+        play(last.engine, "write /c 1")
+    world.now += CRASHES_S
+    with dying(world.open().start()) as again:
+        assert_equal(last.engine, again.engine)
+
+
+def rows(engine: Engine) -> list[Any]:
+    found = describe(engine)["tree"]
+    assert isinstance(found, list)
+    return found
+
+
+@in_world
+async def test_a_daemon_that_was_told_to_end_has_not_crashed(world: World) -> None:
+    """However often."""
+    for number in range(CRASHES + 3):
+        daemon = world.open().start()
+        play(daemon.engine, f"write /a/{number} 1")
+        daemon.durability.close()
+
+    with dying(world.open().start()) as last:
+        names = [name for _depth, name, *_ in rows(last.engine)]
+        assert {b"%d" % number for number in range(CRASHES + 3)} <= {*names}
+
+
+@in_world
+async def test_damage_is_refused_with_its_place(world: World) -> None:
+    """And nothing is changed: it can be looked at, and mended."""
+    with dying(world.open().start()) as first:
+        play(first.engine, "write /a 1; write /b 1; write /c 1")
+    (segment,) = [each for each in world.path.iterdir() if SEGMENT in each.name][:1]
+    data = bytearray(segment.read_bytes())
+    place = data.index(b"/a\0001")
+    data[place] ^= 1
+    segment.write_bytes(bytes(data))
+
+    daemon = world.open()
+    with dying(daemon), pytest.raises(RecoveryError, match=r"segment\.\d+, offset \d+"):
+        daemon.durability.recover()
+    assert segment.read_bytes() == bytes(data)
+
+
+@in_world
+async def test_what_another_process_has_left_is_newer(world: World) -> None:
+    """The journal begins anew with the state that was taken over."""
+    with dying(world.open().start()) as first:
+        play(first.engine, "write /old 1")
+    follower = world.open()
+    play(follower.engine, "write /new 1")
+    with dying(follower.start(taken=True)):
+        follower.durability.checkpoint()
+        play(follower.engine, "write /newer 1")
+
+    with dying(world.open().start()) as last:
+        assert_equal(follower.engine, last.engine)
+        assert differences(describe(first.engine), describe(last.engine)) != []
+
+
+@in_world
+async def test_a_directory_is_one_daemons(world: World) -> None:
+    """Two would write into each other's files."""
+    with dying(world.open().start()):
+        # A lock is a process's: so it takes another one to meet it.
+        child = os.fork()
+        if child == 0:
+            try:
+                world.open()
+            except OSError:
+                os._exit(7)
+            os._exit(0)
+        _pid, status = os.waitpid(child, 0)  # noqa: ASYNC222  it does nothing else
+
+    assert os.waitstatus_to_exitcode(status) == 7
+
+
+@in_world
+async def test_the_writer_holds_nothing_of_the_daemons(world: World) -> None:
+    """A client would not be told of its end as long as a child has its socket."""
+    ours, theirs = os.pipe()
+    with dying(world.open(checkpoint_bytes=1).start()) as first:
+        play(first.engine, "write /a 1")
+        told = world.path.parent / "told"
+
+        def look(*_: object, **__: object) -> None:
+            told.write_text(" ".join(sorted(os.listdir("/proc/self/fd"))))  # noqa: PTH208
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "write_checkpoint", look)
+            first.durability._tend()
+            await until(lambda: first.durability._child < 0)
+    numbers = {int(each) for each in told.read_text().split()}
+
+    assert numbers.isdisjoint({ours, theirs})
+    assert len(numbers) <= 6
+    for each in (ours, theirs):
+        os.close(each)

@@ -1,0 +1,71 @@
+"""xsd.daemon.parts: what serves whom, as another process is told of it."""
+
+import asyncio
+import dataclasses
+from pathlib import Path
+
+from tests.support.services import on_uvloop, serving, with_client
+from xsd.client import Client
+from xsd.daemon.service import Service
+from xsd.daemon.settings import Config
+from xsd.daemon.succession import Inheritance, read_state, write_state
+from xsd.protocol.records import ConnectionData
+from xsd.testing import PretendedHost
+
+
+def left_by(service: Service, directory: Path) -> Inheritance:
+    """What the service would leave now."""
+    data, descriptors = service._parts.state(None)
+    write_state(directory / "state", data)
+    left = read_state(directory / "state")
+    left.remove()
+    assert sorted(left.host["descriptors"]) == sorted(descriptors)
+    return left
+
+
+@on_uvloop
+async def test_everything_that_is_open_is_told_of(directory: Path) -> None:
+    """Sockets, those of domains, and what pretended domains consist of."""
+    config = Config(socket=directory / "socket", hypervisor="emulated")
+    found: list[Inheritance] = []
+    async with serving(config) as service:
+
+        def talk(dom0: Client) -> None:
+            path = f"{config.socket}.hypervisor"
+            with PretendedHost(path, timeout=20) as host, host.create(5) as guest:
+                dom0.introduce(5, 1, guest.port)
+                with Client(f"{config.socket}.dom5", timeout=20) as named:
+                    named.get_domain_path(5)
+                    ask = asyncio.run_coroutine_threadsafe(look(), loop)
+                    ask.result(20)
+                host.kill(5)
+
+        async def look() -> None:
+            found.append(left_by(service, directory))
+
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(with_client, config, talk)
+
+    (left,) = found
+    clients = [each for each in left.records if isinstance(each, ConnectionData)]
+    assert sorted(each.domid for each in clients) == [-1, -1, 5]
+    # Two listening sockets and two clients; the control socket and its client; a
+    # page and an event channel of three.
+    assert len({*left.descriptors()}) == 4 + 2 + 4
+    assert set(left.host["guest_sockets"]) == {"5"}
+    assert left.host["owns_socket"]
+    assert left.host["recording"] == {}
+
+
+@on_uvloop
+async def test_a_recording_is_told_of_as_long_as_it_goes_on(directory: Path) -> None:
+    """One that has ended is not gone on with."""
+    config = Config(socket=directory / "socket", hypervisor="emulated")
+    config = dataclasses.replace(config, record_file=directory / "tape")
+    async with serving(config) as service:
+        recorder = service._parts.recorder
+        assert recorder is not None
+        told = left_by(service, directory).host["recording"]
+        assert told == {str(directory / "tape"): recorder.begun}
+        recorder.close()
+        assert left_by(service, directory).host["recording"] == {}

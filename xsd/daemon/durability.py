@@ -1,0 +1,358 @@
+"""The store outlives the process: recovery, the journal, and checkpoints.
+
+What is in the journal's directory is told in `xsd/persistence/journal.py`. A checkpoint
+is written by a child of the process: a fork is a picture of the whole state at one
+moment, made in a few milliseconds whatever the state is, while a walk in slices would
+have to hold still what it walks along.
+
+A daemon that ends soon after each recovery may do so for what it recovers. The third
+time within a minute it begins with the checkpoint, and sets the journal aside.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final, final
+
+import structlog
+
+from xsd.engine import Engine, Notice
+from xsd.engine.image import image, load
+from xsd.engine.inputs import Input
+from xsd.engine.replay import DivergenceError, replay
+from xsd.persistence.directory import (
+    SEGMENT,
+    Directory,
+    segment_name,
+    write_checkpoint,
+)
+from xsd.persistence.journal import NEVER, Journal
+from xsd.persistence.reading import Kept, Reading, read_journal
+from xsd.persistence.segment import JournalError
+from xsd.protocol.records import Record
+from xsd.protocol.stream import StreamError, StreamWriter, read_stream
+from xsd.store.load import ImageError
+
+log = structlog.get_logger(__name__)
+
+TEND_S: Final = 1.0
+"""How often it is looked what is due."""
+
+RETRY_S: Final = 10.0
+"""Until another checkpoint is tried after one that failed."""
+
+CRASHES: Final = 2
+CRASHES_S: Final = 60.0
+"""After so many recoveries in so many seconds the next one leaves the journal out."""
+
+_ATTEMPTS: Final = "attempts"
+_SETTINGS: Final = "settings"
+_ASIDE: Final = "aside."
+
+
+class RecoveryError(Exception):
+    """What was kept cannot be recovered; the text says where it is wrong."""
+
+
+@final
+class Durability:
+    """Keeps the state of an engine in files.
+
+    Attributes:
+        recovered: Inputs that were carried out once more.
+        is_new: Whether nothing was kept.
+        limits: Those of the settings that the state was made with.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        engine: Engine,
+        say: Callable[[Notice], None],
+        *,
+        sync: int = NEVER,
+        checkpoint_bytes: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Open the directory, and be the only one who does.
+
+        Args:
+            path: The directory; it is made if it is not there.
+            engine: Whose state; a new one.
+            say: Is told what the log should say.
+            sync: See `Journal`.
+            checkpoint_bytes: How much the journal may grow until there is a checkpoint.
+            clock: Seconds since 1970.
+
+        Raises:
+            OSError: If it cannot be had.
+        """
+        self.recovered = 0
+        self.is_new = True
+        self.limits: dict[str, int] = {}
+        self._engine = engine
+        self._say = say
+        self._sync = sync
+        self._checkpoint_bytes = checkpoint_bytes
+        self._clock = clock
+        self._directory = Directory(path, make=True)
+        try:
+            self._directory.lock()
+        except BaseException:
+            self._directory.close()
+            raise
+        self._journal: Journal | None = None
+        self._records: list[Record] = []
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        # The process that writes a checkpoint: its descriptor and number.
+        self._child = -1
+        self._writing = 0
+        self._not_before = 0.0
+        self._syncing = False
+
+    # Recovery.
+
+    def recover(self, *, taken: bool = False) -> None:
+        """Bring the engine to the state that was kept, if there is one, and go on.
+
+        Args:
+            taken: The engine has a state already, of another process: what was kept is
+                an earlier one.
+
+        Raises:
+            RecoveryError: If it cannot be recovered. Nothing has been changed.
+            OSError: If it cannot be read, or not be gone on with.
+        """
+        try:
+            if not taken and self._is_doomed():
+                self._set_aside()
+            reading = read_journal(self._directory, self._is_whole)
+            last = self._pass_over(reading) if taken else self._carry_out(reading)
+            if not taken and not self.is_new:
+                self._note_attempt()
+        except JournalError as error:
+            raise RecoveryError(str(error)) from error
+        if reading.torn is not None:
+            log.warning("journal.torn", what=str(reading.torn))
+        if reading.lost:
+            log.error("journal.lost", after=last)
+        for name in reading.passed_over:
+            log.error("journal.checkpoint_damaged", file=name)
+        self.limits = self._settings()
+        self._journal = Journal(
+            self._directory,
+            reading,
+            self._say,
+            sync=self._sync,
+            control=self._engine.store.privileged.domid,
+        )
+
+    def _is_whole(self, data: bytes) -> bool:
+        try:
+            self._records = read_stream(data)
+        except StreamError:
+            return False
+        return True
+
+    def _carry_out(self, reading: Reading) -> str:
+        """Load the checkpoint, and carry out what came after it."""
+        last: list[Kept] = []
+
+        def inputs() -> Iterator[Input]:
+            for kept in reading:
+                last[:] = [kept]
+                yield kept.entry
+
+        begun = time.monotonic()
+        try:
+            if reading.checkpoint is not None:
+                load(self._engine, self._records)
+            self._records = []
+            self.recovered = replay(self._engine, inputs())
+        except ImageError as error:
+            raise RecoveryError(f"{reading.checkpoint_name}: {error}") from error
+        except DivergenceError as error:
+            where = f"{last[0].name}, offset {last[0].offset}" if last else ""
+            raise RecoveryError(f"{where}: {error}") from error
+        self.is_new = reading.checkpoint is None and not self.recovered
+        if not self.is_new:
+            log.warning(
+                "store.recovered",
+                inputs=self.recovered,
+                nodes=sum(self._engine.store.usage.nodes.used.values()),
+                ms=int((time.monotonic() - begun) * 1000),
+            )
+        return f"{last[0].name}, offset {last[0].offset}" if last else ""
+
+    def _pass_over(self, reading: Reading) -> str:
+        for _kept in reading:
+            pass
+        return ""
+
+    def _is_doomed(self) -> bool:
+        """Tell whether what was recovered seems to end the daemon again and again."""
+        now = self._clock()
+        recent = [each for each in self._attempts() if 0 <= now - each < CRASHES_S]
+        return len(recent) >= CRASHES
+
+    def _set_aside(self) -> None:
+        """Leave the inputs out, and keep them under other names."""
+        for number in self._directory.numbers(SEGMENT):
+            name = segment_name(number)
+            self._directory.rename(name, _ASIDE + name)
+        log.critical("journal.set_aside", path=str(self._directory.path))
+
+    def _attempts(self) -> list[float]:
+        try:
+            return [float(each) for each in json.loads(self._directory.read(_ATTEMPTS))]
+        except (OSError, TypeError, ValueError):
+            return []
+
+    def _note_attempt(self) -> None:
+        text = json.dumps([*self._attempts()[-CRASHES:], self._clock()])
+        self._directory.write(_ATTEMPTS, [text.encode()], durable=False)
+
+    def _settings(self) -> dict[str, int]:
+        try:
+            found: dict[str, int] = json.loads(self._directory.read(_SETTINGS))
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    # While it serves.
+
+    def begin(self, limits: Mapping[str, int]) -> None:
+        """Have what changes the state kept from now on.
+
+        Args:
+            limits: Those of the settings, with which it is compared next time.
+        """
+        journal = self._journal
+        assert journal is not None  # noqa: S101  it has been recovered
+        text = json.dumps(dict(limits)).encode()
+        with suppress(OSError):
+            self._directory.write(_SETTINGS, [text], durable=self._sync != NEVER)
+        self._engine.tape = journal
+        self._timer = self._loop.call_later(TEND_S, self._tend)
+
+    @property
+    def state(self) -> str:
+        """How the journal is: see its states, with the reason."""
+        journal = self._journal
+        if journal is None:
+            return "closed"
+        return f"{journal.state}: {journal.reason}" if journal.reason else journal.state
+
+    def _tend(self) -> None:
+        self._timer = self._loop.call_later(TEND_S, self._tend)
+        journal = self._journal
+        if journal is None:
+            return
+        now = time.monotonic()
+        try:
+            journal.tend(int(now * 1000))
+            if self._sync != NEVER and not self._syncing:
+                self._syncing = True
+                done = self._loop.run_in_executor(None, journal.sync)
+                done.add_done_callback(self._on_synced)
+            wanted = journal.wants_checkpoint or journal.size > self._checkpoint_bytes
+            if wanted and self._child < 0 and now >= self._not_before:
+                self._begin_checkpoint(journal)
+        except Exception as error:  # noqa: BLE001  there is another second
+            self._say(Notice("error", "journal.failed", {}, error))
+
+    def _on_synced(self, _done: object) -> None:
+        self._syncing = False
+
+    def _begin_checkpoint(self, journal: Journal) -> None:
+        """Have a child write a checkpoint of the state as it is now."""
+        try:
+            sequence = journal.rotate()
+            child = os.fork()
+        except OSError as error:
+            self._failed(str(error))
+            return
+        if child == 0:
+            self._be_writer(sequence)
+        self._writing = sequence
+        self._child = os.pidfd_open(child)
+        self._loop.add_reader(self._child, partial(self._end_checkpoint, child))
+
+    def _be_writer(self, sequence: int) -> None:
+        """Write a checkpoint, in a process of its own that does nothing else."""
+        status = 1
+        try:
+            # Signals to us are no signals to the daemon.
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            # A client's socket is closed when the daemon closes it.
+            self._directory.close_others()
+            self._write(sequence)
+            status = 0
+        finally:
+            os._exit(status)
+
+    def _write(self, sequence: int) -> None:
+        durable = self._sync != NEVER
+        chunks = _chunks(self._engine)
+        write_checkpoint(self._directory, sequence, chunks, durable=durable)
+
+    def _end_checkpoint(self, child: int) -> None:
+        self._loop.remove_reader(self._child)
+        os.close(self._child)
+        self._child = -1
+        _pid, status = os.waitpid(child, 0)
+        journal = self._journal
+        if status != 0:
+            self._failed(f"its process ended with status {status}")
+        elif journal is not None:
+            journal.drop_before(self._writing)
+            log.info("store.checkpointed", sequence=self._writing)
+
+    def _failed(self, reason: str) -> None:
+        self._not_before = time.monotonic() + RETRY_S
+        self._say(Notice("error", "journal.no_checkpoint", {"reason": reason}))
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint here and now.
+
+        Raises:
+            OSError: If that is not possible.
+        """
+        journal = self._journal
+        assert journal is not None  # noqa: S101  it has been recovered
+        sequence = journal.rotate()
+        self._write(sequence)
+        journal.drop_before(sequence)
+
+    def close(self) -> None:
+        """The daemon ends as it was told to: there is nothing wrong with the state."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._child >= 0:
+            self._loop.remove_reader(self._child)
+            os.close(self._child)
+            self._child = -1
+        self._engine.tape = None
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        with suppress(OSError):
+            self._directory.remove(_ATTEMPTS)
+        self._directory.close()
+
+
+def _chunks(engine: Engine) -> Iterator[bytes]:
+    writer = StreamWriter()
+    yield writer.preamble()
+    for record in image(engine):
+        yield writer.record(record)
+    yield writer.end()
