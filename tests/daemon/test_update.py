@@ -56,7 +56,13 @@ class Daemon(Replaceable):
 Started = list[tuple[str, list[str], bytes, list[bool], set[str]]]
 
 
-async def replaced(daemon: Daemon, plan: Plan, words: tuple[str, ...] = ()) -> Started:
+async def replaced(
+    daemon: Daemon,
+    plan: Plan,
+    words: tuple[str, ...] = (),
+    *,
+    foreground: bool = False,
+) -> Started:
     """Update; what was started, and what the daemon has left for it."""
     started: Started = []
 
@@ -69,7 +75,8 @@ async def replaced(daemon: Daemon, plan: Plan, words: tuple[str, ...] = ()) -> S
         assert path.stat().st_mode & 0o777 == 0o600
         raise OSError(8, "no such format")
 
-    update = Update(daemon, Invocation(words, "", ("/python",)), execute=execute)
+    started_as = Invocation(words, "", ("/python",))
+    update = Update(daemon, started_as, foreground=foreground, execute=execute)
     update.begin(plan)
     await daemon.done.wait()
     return started
@@ -98,6 +105,19 @@ async def test_a_program_that_proves_itself_is_started(directory: Path) -> None:
     assert [os.get_inheritable(each) for each in daemon.held] == [False, False]
     assert not names & {*os.environ}
     assert os.listdir(directory) == ["ours"]  # noqa: PTH208
+
+
+@on_uvloop
+async def test_a_daemon_in_the_foreground_stays_there(directory: Path) -> None:
+    """`xsd serve` is so by its name; the one that takes over may have another."""
+    daemon = Daemon(directory)
+    ours = program(directory / "ours", then="print('digest')")
+
+    for words in ((), ("-N",), ("--no-fork",)):
+        started = await replaced(daemon, plan_of(ours), words, foreground=True)
+        daemon.done.clear()
+        options = words or ("-N",)
+        assert {*started[0][1]} == {str(ours), *options, "-U"}
 
 
 @on_uvloop

@@ -11,8 +11,9 @@ from typing import Final
 import pytest
 
 from tests.support.checks import ran
-from tests.support.daemons import environment
+from tests.support.daemons import environment, start_xsd
 from tests.support.processes import PATIENCE_S, Place, end, end_background
+from tests.takeover.moving import client
 from tests.update.running import kinds, left_open, program, session, told, update
 from xsd.client.transport import SocketTransport
 from xsd.daemon.settings import SOCKET_PATH_MAX
@@ -242,3 +243,13 @@ def test_a_service_manager_is_told_of_each_start(place: Place, ours: Path) -> No
         with closing(session(place)) as dom0:
             assert update(dom0, ours) == "OK"
         assert manager.recv(100) == b"READY=1"
+
+
+def test_a_daemon_in_the_foreground_goes_on_with_its_log(
+    directory: Path, ours: Path
+) -> None:
+    """Whoever looks at it there sees that another one serves."""
+    with start_xsd(directory) as daemon, closing(client(daemon.socket)) as dom0:
+        assert update(dom0, ours) == "OK"
+
+        assert "daemon.took_over" in (directory / "log").read_text()

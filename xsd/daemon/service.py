@@ -332,7 +332,8 @@ class Service:
 
     def allow_updates(self, started: Invocation) -> None:
         """Have operators replace the daemon, which was started so."""
-        self._engine.update_by(Update(self._parts, started))
+        stays = self._config.foreground
+        self._engine.update_by(Update(self._parts, started, foreground=stays))
 
 
 def make_store(config: Config) -> Store:

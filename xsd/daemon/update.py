@@ -42,6 +42,10 @@ PROOF_S: Final = 60
 LINE_MAX: Final = 4096
 """Bytes of a script's line that are looked at."""
 
+_STAY: Final = "-N"
+STAYS: Final = frozenset({_STAY, "--no-fork"})
+"""Options of a daemon that is in the foreground."""
+
 _LOOK_S: Final = 0.1
 """How often it is looked whether transactions have ended."""
 
@@ -101,6 +105,7 @@ class Update(Updater):
         daemon: Replaceable,
         started: Invocation,
         *,
+        foreground: bool = False,
         execute: Callable[[str, list[str]], None] = os.execv,
     ) -> None:
         """Make one.
@@ -108,10 +113,12 @@ class Update(Updater):
         Args:
             daemon: What is replaced.
             started: How it was started.
+            foreground: Whether it is in the foreground, whatever its options say.
             execute: Replaces the process; returns only by raising OSError.
         """
         self._daemon = daemon
         self._started = started
+        self._foreground = foreground
         self._execute = execute
         self._task: asyncio.Task[None] | None = None
 
@@ -153,6 +160,9 @@ class Update(Updater):
         """Update; return why it was not possible."""
         file = file_of(plan)
         words = arguments_of(plan, self._started.words)
+        if self._foreground and not STAYS.intersection(words):
+            # Or it would send its log elsewhere.
+            words.append(_STAY)
         log.info("update.begun", file=plan.file, arguments=words)
         if is_ours(file):
             reason = await self._prove(file, words)
