@@ -63,7 +63,7 @@ define tell-how-long
 endef
 
 test: .venv/.develop
-	$(call tell-how-long,6 minutes)
+	$(call tell-how-long,7 minutes)
 	@$(bin)/python -m pytest $(ARGS)
 
 # In a copy: compiled modules would hide the sources that they stand beside.
