@@ -107,7 +107,9 @@ def booted() -> Iterator[Container]:
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)  # one at a time: they have the same name
         scratch = Path(name)
-        options = ["--directory=/", "--volatile=yes", f"--machine={scratch.name}"]
+        # It may have no underscore, as a name of a machine has none.
+        machine = scratch.name.replace("_", "-").rstrip("-") + "x"
+        options = ["--directory=/", "--volatile=yes", f"--machine={machine}"]
         options += _binds(scratch)
         with nspawn(options, scratch / "boot", "basic.target") as leader:
 
