@@ -253,3 +253,17 @@ def test_a_daemon_in_the_foreground_goes_on_with_its_log(
         assert update(dom0, ours) == "OK"
 
         assert "daemon.took_over" in (directory / "log").read_text()
+
+
+def test_a_limit_that_was_set_stays_where_the_state_is_kept(
+    directory: Path, ours: Path
+) -> None:
+    """The journal begins anew with what was taken over, and not with the settings."""
+    with (
+        start_xsd(directory, "--journal") as daemon,
+        closing(client(daemon.socket)) as dom0,
+    ):
+        dom0.ok(Op.SET_QUOTA, b"nodes\x00777\0")
+        assert update(dom0, ours) == "OK"
+
+        assert dom0.get(Op.GET_QUOTA, b"nodes\0").rstrip(b"\0") == b"777"

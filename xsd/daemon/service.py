@@ -255,12 +255,13 @@ class Service:
         limits = self._config.limits
         durability.begin(limits)
         if self._left is not None:
-            # What was kept is an earlier state.
+            # What was kept is an earlier state, and settings were looked at already.
             try:
                 durability.checkpoint()
             except OSError as error:
                 log.error("journal.no_checkpoint", reason=str(error))  # noqa: TRY400
-        elif not durability.is_new:
+            return
+        if not durability.is_new:
             self._parts.resume()
         before = {} if durability.is_new else durability.limits
         for name, limit in limits.items():
