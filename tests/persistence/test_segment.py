@@ -226,3 +226,18 @@ def test_a_loss_is_written_down(directory: Directory) -> None:
     kept = [read_segment(directory, sequence) for sequence in (1, 2)]
 
     assert [each is not None and each.lost for each in kept] == [True, True]
+
+
+def test_a_loss_before_the_first_input_is_another(directory: Directory) -> None:
+    """It stays written down beside one behind the last input."""
+    for sequence in (1, 2, 3):
+        segment = make_segment(directory, sequence, SIZE_MIN, durable=False)
+        segment.begin(7, apart=True)
+        if sequence == 2:
+            segment.note_loss()
+        segment.close()
+    note_loss(directory, 3)
+    kept = [read_segment(directory, sequence) for sequence in (1, 2, 3)]
+
+    found = [(each.apart, each.lost, each.first) for each in kept if each is not None]
+    assert found == [(True, False, 7), (True, True, 7), (True, True, 7)]

@@ -152,6 +152,7 @@ class Durability:
             self._say,
             sync=self._sync,
             control=self._engine.store.privileged.domid,
+            apart=taken,
         )
 
     def _is_whole(self, data: bytes) -> bool:
@@ -319,7 +320,15 @@ class Durability:
 
     def _failed(self, reason: str) -> None:
         self._not_before = time.monotonic() + RETRY_S
-        self._say(Notice("error", "journal.no_checkpoint", {"reason": reason}))
+        fields: dict[str, object] = {"reason": reason, "state": self.state}
+        self._say(Notice("error", "journal.no_checkpoint", fields))
+
+    def keep_taken(self) -> None:
+        """Have a state that was taken over kept, or say that it is not yet."""
+        try:
+            self.checkpoint()
+        except OSError as error:
+            self._failed(str(error))
 
     def checkpoint(self) -> None:
         """Write a checkpoint here and now.

@@ -256,10 +256,7 @@ class Service:
         durability.begin(limits)
         if self._left is not None:
             # What was kept is an earlier state, and settings were looked at already.
-            try:
-                durability.checkpoint()
-            except OSError as error:
-                log.error("journal.no_checkpoint", reason=str(error))  # noqa: TRY400
+            durability.keep_taken()
             return
         if not durability.is_new:
             self._parts.resume()
