@@ -9,7 +9,7 @@ from tests.engine.script import Verb, play
 from tests.engine.support import OK, Client, event, give, guest_of, home, told
 from xsd.engine import Engine
 from xsd.engine.core import Core
-from xsd.engine.delivery import DEAF_MS, UNSENT_MAX, deliver
+from xsd.engine.delivery import DEAF_MS, UNSENT_MAX, deliver, retell
 from xsd.protocol.ops import Op
 from xsd.protocol.perms import Caller
 from xsd.store import Event, Store, Watch
@@ -104,6 +104,14 @@ RULES = {
         node /a b5; limit -1 outstanding 1; 6 watch /a t -> OK /a:t
         5 write /a v; 5 post read /a; gone 6; turn; 5 hear -> read=v
     """,
+    # What was to be told when the daemon was killed is not known any more.
+    "a client that is retold hears of each of its watches once, and of no other's": """
+        a watch /b t -> OK /b:t; a watch /a/c u -> OK /a/c:u; b watch /b t -> OK /b:t
+        a watch @releaseDomain r -> OK @releaseDomain:r
+        5 watch device t -> OK device:t
+        a retell; 5 retell; a hear -> /b:t /a/c:u @releaseDomain:r
+        5 hear -> device:t; b hear -> -
+    """,
 }
 
 
@@ -134,6 +142,7 @@ VERBS: dict[str, Verb] = {
     "long": long,
     "flood": flood,
     "kernel": kernel,
+    "retell": lambda engine, client, _: retell(engine.core, client.connection),
     "got": lambda _, client, __: str(len(client.take())),
     "read_but_one_byte": read_but_one_byte,
     "read_that": lambda engine, client, _: engine.sent(client.connection, 1),

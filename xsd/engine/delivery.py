@@ -14,6 +14,7 @@ from xsd.engine.notice import Notice
 from xsd.engine.outbox import Tally
 from xsd.engine.schedule import DEAF, EXPIRE
 from xsd.protocol.limits import HEADER_SIZE, PAYLOAD_MAX
+from xsd.protocol.path import format_path
 from xsd.protocol.reply import encode_event
 from xsd.store import Event
 from xsd.store.quota import MEMORY
@@ -60,6 +61,19 @@ def deliver(core: Core, events: list[Event], cause: Connection | None = None) ->
             _tell(core, event, tally)
         except Exception as error:  # noqa: BLE001  it has happened; tell the others
             core.note_defect("event.failed", error)
+
+
+def retell(core: Core, connection: Connection) -> None:
+    """Tell each of a client's watches once, as though it had just been set.
+
+    For events that may have been lost with a process: who is told looks for himself.
+
+    Args:
+        core: The engine's state; it has been told the time.
+        connection: The client.
+    """
+    watches = connection.watches.values()
+    deliver(core, [Event(watch, format_path(watch.path)) for watch in watches])
 
 
 def _write_out(events: list[Event]) -> None:

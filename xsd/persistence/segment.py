@@ -34,7 +34,7 @@ from typing import Final, final
 from xsd.persistence.directory import Directory, segment_name
 
 _MAGIC: Final = b"xsdjrnl\n"
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the segments that are written, and the only one that is read."""
 
 _ORDER: Final = 0x01020304
