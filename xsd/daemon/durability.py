@@ -245,11 +245,9 @@ class Durability:
 
     @property
     def state(self) -> str:
-        """How the journal is: see its states, with the reason."""
+        """How the journal is: "ok", or another of its states, with the reason."""
         journal = self._journal
-        if journal is None:
-            return "closed"
-        return f"{journal.state}: {journal.reason}" if journal.reason else journal.state
+        return "closed" if journal is None else journal.condition
 
     def _tend(self) -> None:
         self._timer = self._loop.call_later(TEND_S, self._tend)

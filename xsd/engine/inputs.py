@@ -147,6 +147,14 @@ class Tape(ABC):
     def end_turn(self) -> None:
         """Make what was taken safe: after this the replies of a turn leave."""
 
+    @property
+    def condition(self) -> str:
+        """How well it keeps the state for the next process, in words for operators.
+
+        "ok"; "off" if that is not what it is for; else another word, and why.
+        """
+        return "off"
+
 
 @final
 class MemoryTape(Tape):

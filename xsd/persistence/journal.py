@@ -203,6 +203,12 @@ class Journal(Tape):
         return SHORT if self._is_late else OK
 
     @property
+    def condition(self) -> str:
+        """See `Tape.condition`: its state, with the reason."""
+        state = self.state
+        return OK if state == OK else f"{state}: {self.reason}"
+
+    @property
     def wants_checkpoint(self) -> bool:
         """Whether only a checkpoint makes it whole again, and can be begun."""
         return self._lost_at >= 0 and (
