@@ -65,7 +65,7 @@ _xsd_serve_options="-H -h --help --version -N --no-fork --config -F --pid-file -
     --journal-sync --journal-checkpoint"
 _xsd_commands="serve config read write list ls tree exists mkdir rm chmod watch control
     update domain health state journal tape help"
-_xsd_control_commands="check log logfile memreport print quota quota-soft live-update
+_xsd_control_commands="check journal log logfile memreport print quota quota-soft live-update
     help"
 _xsd_switches="{+,-}obj {+,-}io {+,-}wrl {+,-}acc {+,-}tdb"
 _xsd_quotas="nodes watches outstanding memory transactions transaction-nodes
@@ -88,7 +88,7 @@ declare -gA _xsd_options=(
     [control]="-h --help --socket -s --timeout"
     [update]="-h --help --socket -s --arguments --force --timeout"
     [domain]="-h --help --socket -s --timeout --name --shutdown"
-    [health]="-h --help --socket -s --timeout"
+    [health]="-h --help --socket -s --timeout --journal"
     [state]="-h --help --socket --to --version --order"
     [journal]="-h --help --socket --yes"
     [tape]="-h --help --socket"

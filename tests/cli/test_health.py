@@ -86,6 +86,8 @@ class ActedDaemon:
 
     def _usual(self, op: Op, frame: Frame) -> bytes:
         path, _, rest = frame.payload.partition(b"\0")
+        if op == Op.CONTROL:
+            return encode_frame(Op.ERROR, frame.req_id, 0, b"EINVAL\0")
         if op == Op.READ:
             return answer(frame, self.nodes[path])
         if op == Op.WATCH:
@@ -134,6 +136,37 @@ def test_daemon_that_works_is_ok(xsd: Run, client: Client) -> None:
     assert re.fullmatch(rb"/tool/xsd-health-[0-9a-f]{16}", written.path)
 
 
+@pytest.mark.parametrize(
+    ("told", "shown", "status"),
+    [
+        ("off", "", 1),
+        ("ok", ", journal ok", 0),
+        ("short: [Errno 28] no room", ", journal short: [Errno 28] no room", 0),
+        ("broken: [Errno 5] a disk", ", journal broken: [Errno 5] a disk", 1),
+        ("waiting: no room", ", journal waiting: no room", 1),
+    ],
+)
+def test_how_the_journal_is_is_said(
+    xsd: Run, acted: ActedDaemon, told: str, shown: str, status: int
+) -> None:
+    """It makes nobody start the daemon anew: the status says so only if it is to."""
+    acted.play[Op.CONTROL] = lambda frame: [answer(frame, f"{told}\n\0".encode())]
+
+    result = xsd("--socket", acted.path, "health", "--journal")
+
+    assert (result.status, result.err) == (status, b"")
+    assert result.out.endswith(f" ms){shown}\n".encode())
+
+
+def test_a_journal_that_is_broken_does_not_make_a_daemon_ill(
+    xsd: Run, acted: ActedDaemon
+) -> None:
+    """Who starts it anew for that loses what is not kept."""
+    acted.play[Op.CONTROL] = lambda frame: [answer(frame, b"broken: no room\n\0")]
+
+    assert xsd("--socket", acted.path, "health").status == 0
+
+
 def test_store_without_tool_stays_so(xsd: Run, client: Client) -> None:
     """A parent made for the check would be left behind."""
     kept = [
@@ -180,7 +213,8 @@ def test_played_daemon_passes(xsd: Run, acted: ActedDaemon) -> None:
     assert xsd("--socket", acted.path, "health").status == 0
     acted.end()
 
-    assert acted.asked == [Op.READ, Op.WATCH, Op.WRITE, Op.READ, Op.RM]
+    life = [Op.READ, Op.WATCH, Op.WRITE, Op.READ, Op.RM]
+    assert acted.asked == [*life, Op.CONTROL]
     assert acted.nodes == {b"/tool": b""}
 
 

@@ -16,7 +16,8 @@ from xsd.daemon import durability as module
 from xsd.daemon.durability import CRASHES, CRASHES_S, Durability, RecoveryError
 from xsd.engine import Engine, Notice
 from xsd.engine.state import describe, differences
-from xsd.persistence.directory import CHECKPOINT, SEGMENT, Directory
+from xsd.persistence.directory import CHECKPOINT, SEGMENT, Directory, segment_name
+from xsd.persistence.reading import Reading, read_journal
 from xsd.store import Store
 
 LIFE = """
@@ -254,6 +255,95 @@ async def test_what_another_process_has_left_is_newer(world: World) -> None:
     with dying(world.open().start()) as last:
         assert_equal(follower.engine, last.engine)
         assert differences(describe(first.engine), describe(last.engine)) != []
+
+
+@in_world
+async def test_what_was_taken_over_follows_nothing_that_was_kept(world: World) -> None:
+    """Until its checkpoint stands it is an earlier state that is brought back."""
+    with dying(world.open().start()) as first:
+        play(first.engine, "write /old 1")
+    follower = world.open()
+    play(follower.engine, "write /new 1; write /newer 1")
+    with dying(follower.start(taken=True)), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "write_checkpoint", refuse)
+        follower.durability.keep_taken()
+        assert [each.event for each in world.notices] == ["journal.no_checkpoint"]
+        assert str(world.notices[0].fields["state"]).startswith("waiting: ")
+        play(follower.engine, "write /newest 1")
+    assert kept_in(world).lost
+    with dying(world.open().start()) as second:
+        assert_equal(first.engine, second.engine)
+
+    world.notices.clear()
+    follower = world.open()
+    play(follower.engine, "write /new 1; write /newer 1")
+    with dying(follower.start(taken=True)):
+        follower.durability._tend()
+        await until(lambda: follower.durability._child < 0)
+        assert follower.durability.state == "ok"
+        play(follower.engine, "write /newest 1")
+    with dying(world.open().start()) as last:
+        assert_equal(follower.engine, last.engine)
+    assert not kept_in(world).lost
+    assert world.notices == []
+
+
+def kept_in(world: World) -> Reading:
+    """The journal, read to its end."""
+    directory = Directory(world.path)
+    try:
+        reading = read_journal(directory, lambda _: True)
+        assert len(list(reading)) >= 0
+        return reading
+    finally:
+        directory.close()
+
+
+@in_world
+async def test_a_journal_that_began_broken_is_no_reason_not_to_start(
+    world: World,
+) -> None:
+    """What was before is brought back, as no checkpoint stands, and that is said."""
+    with dying(world.open()) as broken:
+        begin_broken(broken)
+    assert kept_in(world).lost
+
+    with dying(world.open().start()) as last:
+        assert_equal(Engine(Store()), last.engine)
+        play(last.engine, "write /d 1")
+    with dying(world.open().start()) as again:
+        assert_equal(last.engine, again.engine)
+
+
+def begin_broken(daemon: Daemon) -> None:
+    """Have no room at the start, and end before there is a checkpoint."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", refuse)
+        daemon.start()
+    play(daemon.engine, "write /b 1")
+    assert daemon.durability.state.startswith("broken: ")
+    journal = daemon.durability._journal
+    assert journal is not None
+    journal.tend(0)
+    journal.rotate()
+    play(daemon.engine, "write /c 1")
+
+
+@in_world
+async def test_what_began_broken_does_not_follow_an_older_checkpoint(
+    world: World,
+) -> None:
+    """If that has no segment any more, it is refused: rather that than a lie."""
+    with dying(world.open().start()) as before:
+        play(before.engine, "write /a 1")
+        before.durability.checkpoint()
+    for each in world.files(SEGMENT):
+        (world.path / segment_name(each)).unlink()
+    with dying(world.open()) as broken:
+        begin_broken(broken)
+
+    with dying(world.open()) as last, pytest.raises(RecoveryError, match="missing"):
+        last.durability.recover()
 
 
 @in_world

@@ -321,6 +321,26 @@ async def test_an_end_takes_no_time_for_what_clients_have(config: Config) -> Non
         peer.close()
 
 
+@on_uvloop
+async def test_a_journal_that_is_broken_is_told_to_the_manager(
+    config: Config, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Beside how much there is to do; clients are served."""
+    directory = tmp_path_factory.mktemp("kept") / "journal"
+    config = dataclasses.replace(config, journal=True, journal_directory=directory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", no_room)
+        async with serving(config) as service:
+            assert service.status.endswith(", journal broken: [Errno 28] no room")
+            await asyncio.to_thread(with_client, config, lambda dom0: dom0.mkdir("/a"))
+    async with serving(config) as service:
+        assert service.status.endswith(", guests: 0")
+
+
+def no_room(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "no room")
+
+
 def test_notices_reach_the_log(log: io.StringIO) -> None:
     """With their level, their fields made printable, and what went wrong."""
     log_notice(Notice("error", "request.failed", {"domid": 5}, KeyError("nothing")))

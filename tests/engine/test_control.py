@@ -1,10 +1,13 @@
 """xsd.engine.control: an operator's commands."""
 
+from typing import final
+
 import pytest
 
 from tests.engine.script import play
 from tests.engine.support import OK, Client, guest_at_home, guest_of
 from xsd.engine import Engine
+from xsd.engine.inputs import Input, Tape
 from xsd.protocol.errors import Errno
 from xsd.protocol.ops import Op
 
@@ -60,8 +63,40 @@ def test_help_lists_every_command(dom0: Client) -> None:
 
     names = [line.split("\t")[0] for line in text.splitlines()]
     assert " ".join(names) == (
-        "check live-update log logfile memreport print quota quota-soft help"
+        "check journal live-update log logfile memreport print quota quota-soft help"
     )
+
+
+@final
+class Worn(Tape):
+    """Keeps nothing, and says so if told to."""
+
+    def __init__(self) -> None:
+        self.said = "ok"
+
+    def take(self, entry: Input) -> None:
+        """Keep nothing."""
+
+    def end_turn(self) -> None:
+        """Nothing is to be made safe."""
+
+    @property
+    def condition(self) -> str:
+        """What a test wants it to be."""
+        return self.said
+
+
+def test_journal_tells_how_well_changes_are_kept(engine: Engine, dom0: Client) -> None:
+    """One line: off, ok, or what is wrong with it."""
+    before = engine.tape
+    engine.tape = None
+    assert run(dom0, b"journal") == "off\n"
+    engine.tape = worn = Worn()
+    assert run(dom0, b"journal") == "ok\n"
+    worn.said = "broken: no room"
+    assert run(dom0, b"journal") == "broken: no room\n"
+    assert dom0.errno(Op.CONTROL, b"journal\0x\0") is EINVAL
+    engine.tape = before
 
 
 def test_check_tells_the_log_each_fault(engine: Engine, dom0: Client) -> None:

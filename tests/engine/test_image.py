@@ -74,6 +74,15 @@ def test_watches_are_told_of_what_changes_after_they_were_loaded() -> None:
     assert event(b"/a", b"t") in Client(other, connection=other.connections[0]).take()
 
 
+def test_how_many_requests_were_carried_out_is_loaded() -> None:
+    """Those behind it are counted on from there."""
+    engine = _lived()
+
+    counts = [each.served for each in loaded(engine).connections]
+    assert counts == [each.served for each in engine.connections]
+    assert max(counts) > 9
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_the_same_comes_of_it_whenever_it_was_written(scenario: str) -> None:
     """After each input, written and loaded there, the others make the same engine."""
@@ -154,7 +163,7 @@ def test_other_daemons_find_what_they_know_in_it() -> None:
 BROKEN: dict[str, Callable[[list[Record]], list[Record]]] = {
     "another daemon's": lambda records: [each for each in records
                                          if not isinstance(each, UnknownData)],
-    "a later format": lambda records: _changed(records, "format", 2),
+    "a later format": lambda records: _changed(records, "format", 3),
     "no JSON": lambda records: [*records[:-1], UnknownData(STATE, b"{]")],
     "no object": lambda records: [*records[:-1], UnknownData(STATE, b"[]     ")],
     "a part is missing": lambda records: _changed(records, "last", None),

@@ -182,6 +182,24 @@ def test_a_request_that_changes_something_is_taped(
     assert entry.generation == engine.store.generation
 
 
+def test_a_request_has_its_ordinal_among_all_of_its_connection(
+    engine: Engine, taped: Taped
+) -> None:
+    """Those that change nothing are counted, and those that are refused."""
+    dom0, other = Client(engine), Client(engine)
+    taped.ignore()
+    for _ in range(3):
+        dom0.ask(Op.READ, b"/none\0")
+    other.ok(Op.WRITE, b"/b\0v")
+    dom0.ok(Op.WRITE, b"/a\0v")
+    dom0.ask(99, b"")
+    dom0.ok(Op.WRITE, b"/a\0w")
+
+    ordinals = [(each.connection, each.ordinal) for each in taped.inputs()]
+    assert ordinals == [(2, 1), (1, 4), (1, 6)]
+    assert engine.connections[0].served == 6
+
+
 @pytest.mark.parametrize("text", [*INSIDE, *LEAVES_ALONE])
 def test_a_request_that_changes_nothing_is_not_taped(
     engine: Engine, taped: Taped, text: str

@@ -82,6 +82,16 @@ def test_what_a_client_has_read_is_not_state() -> None:
     assert world.is_as(world.tape.inputs)
 
 
+def test_a_replay_counts_requests_that_are_on_no_tape() -> None:
+    """The next one of a connection has the ordinal that it had."""
+    world = World(
+        "read /none -> ENOENT; read /none -> ENOENT; write /a v; read /a -> v"
+    )
+    engine = world.again(world.tape.inputs)
+
+    assert (world.engine.connections[0].served, engine.connections[0].served) == (4, 3)
+
+
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [

@@ -34,13 +34,14 @@ EVERY_KIND: Final = [
     Input(RESTARTED, 4, connection=2),
     Input(REQUEST, 5, connection=2, domid=5, frame=frame_of(bytes(range(256)) * 16)),
     Input(REQUEST, 5, connection=2, frame=frame_of(b""), answers=(2 + 22, -1)),
+    Input(REQUEST, 6, connection=2, frame=frame_of(b"\0"), ordinal=2**40),
     Input(DOMAINS, 9, numbers=(1, 5, 6), answers=(0,)),
     Input(FOUND, 9, domid=6, answers=(1, 1)),
     Input(LIMIT, 9, domid=-1, name="soft-memory", numbers=(2**31,)),
     Input(ORPHANS, 9, numbers=(1,)),
 ]
 
-WRITES: Final = [write_of(number, 40) for number in range(1, 101)]
+WRITES: Final = [write_of(number, 32) for number in range(1, 101)]
 
 _NUMBERS: Final = st.lists(st.integers(-(2**64), 2**64), max_size=5).map(tuple)
 _FRAMES: Final = st.builds(
@@ -49,7 +50,7 @@ _FRAMES: Final = st.builds(
 
 
 def _input(kind: int, frame: Frame | None, *fields: object) -> Input:
-    generation, connection, domid, name, numbers, answers = fields
+    generation, connection, domid, name, numbers, answers, ordinal = fields
     return Input(
         kind,
         generation,  # type: ignore[arg-type]
@@ -59,6 +60,7 @@ def _input(kind: int, frame: Frame | None, *fields: object) -> Input:
         name,  # type: ignore[arg-type]
         numbers,  # type: ignore[arg-type]
         answers,  # type: ignore[arg-type]
+        ordinal,  # type: ignore[arg-type]
     )
 
 
@@ -69,6 +71,7 @@ _FIELDS: Final = (
     st.text(max_size=60),
     _NUMBERS,
     _NUMBERS,
+    st.integers(0, 2**64 - 1),
 )
 INPUTS: Final[st.SearchStrategy[Input]] = st.one_of(
     st.builds(_input, st.just(REQUEST), _FRAMES, *_FIELDS),

@@ -35,8 +35,8 @@ def body_of(**fields: int) -> bytes:
     """The fixed part of an entry."""
     of = {"kind": WENT, "named": 0, "numbers": 0, "answers": 0, "size": 0, **fields}
     return struct.pack(
-        "=QqQiBBHHH12s",
-        *(7, 5, 1, 0, of["kind"], of["named"], of["numbers"], of["answers"]),
+        "=QqQQiBBHHH12s",
+        *(7, 5, 1, 0, 0, of["kind"], of["named"], of["numbers"], of["answers"]),
         *(of["size"], bytes([of.get("header", 0)]) * 12),
     )
 
@@ -80,14 +80,14 @@ def test_inputs_behind_each_other_come_back(inputs: list[Input], number: int) ->
 
 def test_format_is_as_the_head_of_the_module_has_it() -> None:
     """What one version has written, the next one reads."""
-    entry = Input(REQUEST, 9, 7, 5, frame_of(b"/a\0vw"), answers=(-1,))
+    entry = Input(REQUEST, 9, 7, 5, frame_of(b"/a\0vw"), answers=(-1,), ordinal=12)
 
     data = encode(entry, 3, SEED)
 
-    body = struct.pack("=QqQiBBHHH", 3, 9, 7, 5, REQUEST, 0, 0, 1, 5)
+    body = struct.pack("=QqQQiBBHHH", 3, 9, 7, 12, 5, REQUEST, 0, 0, 1, 5)
     body += struct.pack("=III", 11, 2**32 - 1, 7)
     body += b"\xff" * 16 + b"/a\0vw" + bytes(3)
-    assert data == struct.pack("=II", 72, zlib.crc32(body, SEED)) + body
+    assert data == struct.pack("=II", 80, zlib.crc32(body, SEED)) + body
 
 
 @given(entry=INPUTS, flipped=st.data())
@@ -127,14 +127,14 @@ def test_an_entry_of_another_file_is_none() -> None:
     [
         (b"", "offset 0: its length is not one"),
         (struct.pack("=II", 0, 0), "offset 0: its length is not one"),
-        (struct.pack("=II", 52, 0), "offset 0: its length is not one"),
-        (struct.pack("=II", 40, 0), "offset 0: its length is not one"),
+        (struct.pack("=II", 60, 0), "offset 0: its length is not one"),
+        (struct.pack("=II", 48, 0), "offset 0: its length is not one"),
         (struct.pack("=II", LENGTH_MAX + 8, 0), "offset 0: its length is not one"),
         (
-            struct.pack("=II", 56, 0) + bytes(48),
+            struct.pack("=II", 64, 0) + bytes(56),
             "offset 0: it ends early, 8 bytes are missing",
         ),
-        (struct.pack("=II", 48, 0) + bytes(48), "offset 0: its checksum is wrong"),
+        (struct.pack("=II", 56, 0) + bytes(56), "offset 0: its checksum is wrong"),
         (sealed(body_of(kind=len(KINDS))), "offset 0: kind 8 is not known"),
         (sealed(body_of(size=1)), "offset 0: its parts are not as long as it is"),
         (sealed(body_of(numbers=1)), "offset 0: its parts are not as long as it is"),
@@ -202,7 +202,7 @@ def test_the_largest_input_comes_back() -> None:
     assert length_at(data, 0) == len(data) == LENGTH_MAX + 8
 
 
-def test_a_write_of_20_bytes_takes_80() -> None:
+def test_a_write_of_20_bytes_takes_88() -> None:
     """What a journal grows by."""
-    assert len(encode(write_of(0, 17), 1, SEED)) == 80
-    assert len(encode(Input(WENT, 1), 1, SEED)) == ENTRY_MIN == 56
+    assert len(encode(write_of(0, 17), 1, SEED)) == 88
+    assert len(encode(Input(WENT, 1), 1, SEED)) == ENTRY_MIN == 64

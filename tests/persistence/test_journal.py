@@ -33,7 +33,7 @@ from xsd.persistence.journal import (
 from xsd.persistence.reading import read_journal
 from xsd.persistence.segment import SIZE, SIZE_MIN, START, read_segment
 
-WRITES = [write_of(number, 40) for number in range(1, 201)]
+WRITES = [write_of(number, 32) for number in range(1, 201)]
 IN_A_SEGMENT = (SIZE_MIN - START) // size_of(WRITES[0])
 
 
@@ -61,7 +61,7 @@ def test_segments_follow_each_other(files: Files, sync: int) -> None:
 def test_a_segment_may_be_full_to_the_last_byte(files: Files) -> None:
     """And the next input is the first of the next one."""
     left = SIZE_MIN - START - 30 * 104
-    last = write_of(31, 40 + left - 104)
+    last = write_of(31, 32 + left - 104)
     assert size_of(last) == left
     files.write([*WRITES[:30], last, *WRITES[30:32]])
 

@@ -34,7 +34,7 @@ from xsd.persistence.journal import (
 from xsd.persistence.reading import read_journal
 from xsd.persistence.segment import SIZE_MIN, START
 
-WRITES = [write_of(number, 40) for number in range(1, 201)]
+WRITES = [write_of(number, 32) for number in range(1, 201)]
 IN_A_SEGMENT = (SIZE_MIN - START) // size_of(WRITES[0])
 FITS_NOWHERE = Input(DOMAINS, 1, numbers=(1,) * 300)
 UNWRITABLE = Input(CAME, 2**70)

@@ -26,7 +26,7 @@ CALLS = (
     *("open", "write", "pwrite", "posix_fallocate", "fsync", "fdatasync"),
     *("rename", "unlink", "ftruncate"),
 )
-VALUES = [write_of(number, 40) for number in range(1, 201)]
+VALUES = [write_of(number, 32) for number in range(1, 201)]
 
 
 @final

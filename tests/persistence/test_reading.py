@@ -211,7 +211,7 @@ def test_an_entry_that_says_what_is_no_input_is_refused(files: Files) -> None:
 
     def change(data: bytearray) -> None:
         seed, length = (struct.unpack_from("=I", data, at)[0] for at in (32, place))
-        data[place + 36] = 99
+        data[place + 44] = 99
         checksum = zlib.crc32(data[place + 8 : place + 8 + length], seed)
         struct.pack_into("=I", data, place + 4, checksum)
 

@@ -37,7 +37,7 @@ def file_of(directory: Directory, sequence: int = 3) -> Path:
 
 def head_of(**fields: object) -> bytes:
     """A head with some other fields and a right checksum."""
-    of = {"magic": b"xsdjrnl\n", "format": 1, "order": 0x01020304, "sequence": 3}
+    of = {"magic": b"xsdjrnl\n", "format": 2, "order": 0x01020304, "sequence": 3}
     of.update(fields)
     head = struct.pack(
         "=8sIIQHHII",
@@ -161,7 +161,7 @@ def test_what_the_disk_has_refused_once_is_never_safe(
     ("head", "reason"),
     [
         (head_of(magic=b"whatever"), "it is no segment of a journal"),
-        (head_of(format=2), "format 2 is not known"),
+        (head_of(format=3), "format 3 is not known"),
         (
             head_of(order=0x04030201, format=0x01000000),
             "it is of a machine of another byte order",
@@ -226,3 +226,18 @@ def test_a_loss_is_written_down(directory: Directory) -> None:
     kept = [read_segment(directory, sequence) for sequence in (1, 2)]
 
     assert [each is not None and each.lost for each in kept] == [True, True]
+
+
+def test_a_loss_before_the_first_input_is_another(directory: Directory) -> None:
+    """It stays written down beside one behind the last input."""
+    for sequence in (1, 2, 3):
+        segment = make_segment(directory, sequence, SIZE_MIN, durable=False)
+        segment.begin(7, apart=True)
+        if sequence == 2:
+            segment.note_loss()
+        segment.close()
+    note_loss(directory, 3)
+    kept = [read_segment(directory, sequence) for sequence in (1, 2, 3)]
+
+    found = [(each.apart, each.lost, each.first) for each in kept if each is not None]
+    assert found == [(True, False, 7), (True, True, 7), (True, True, 7)]

@@ -73,6 +73,7 @@ COMMANDS: Final = {
     "check": _Command(
         "", (0,), "look over the whole store; the log says what is wrong"
     ),
+    "journal": _Command("", (0,), "tell whether what changes the store is kept"),
     "log": _Command(
         "[on|off|+SWITCH|-SWITCH]",
         (0, 1),

@@ -25,6 +25,7 @@ from xsd.client.address import default_socket_path
 from xsd.client.client import Client
 from xsd.client.nodes import string
 from xsd.client.transport import SocketTransport, Transport
+from xsd.protocol.errors import XenStoreError
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.lean import Final, NoReturn, final
 from xsd.protocol.ops import Op
@@ -32,13 +33,21 @@ from xsd.protocol.ops import Op
 _EXAMPLES: Final = """
 The exit status is 0 if the daemon does what it should, else 1, and a line says why.
 
+If the daemon has a journal it says how that is, too. One in which changes are not kept
+makes the status 1 with --journal only: to start the daemon anew would lose them.
+
 examples:
   xsd health                               ok (0.8 ms)
+  xsd health                               ok (0.8 ms), journal ok
+  xsd health --journal || echo unsafe      also if changes are not kept
   xsd health --timeout 1 || echo sick      says so after a second at the latest
 """
 
 TIMEOUT_S: Final = 5.0
 """Seconds for everything together, unless told otherwise."""
+
+_KEEPS: Final = ("ok", "short")
+"""How a journal is that keeps all changes."""
 
 _TERMINATED: Final = 128 + signal.SIGTERM
 """Exit status after SIGTERM: what a shell shows for a death by it."""
@@ -59,6 +68,11 @@ def health(words: Sequence[str], socket: str | None) -> int:
         metavar="SECONDS",
         help=f"for everything together (default: {TIMEOUT_S:g})",
     )
+    parser.add_argument(
+        "--journal",
+        action="store_true",
+        help="fail also if changes of the store are not kept",
+    )
     options = parser.parse(words, socket)
     limit: float = options.timeout
     path = options.socket or default_socket_path(os.environ)
@@ -68,10 +82,13 @@ def health(words: Sequence[str], socket: str | None) -> int:
         with Client(transport=line) as client:
             try:
                 check(client, line)
+                journal = journal_of(client)
             except TimeoutError:
                 raise CommandError(f"no answer within {limit:g} s") from None
-    print(f"ok ({(time.monotonic() - start) * 1000:.1f} ms)")
-    return 0
+    shown = f", journal {journal}" if journal else ""
+    print(f"ok ({(time.monotonic() - start) * 1000:.1f} ms){shown}")
+    is_kept = journal.partition(":")[0] in _KEEPS
+    return 1 if options.journal and not is_kept else 0
 
 
 @final
@@ -144,6 +161,21 @@ def check(client: Client, line: Line) -> None:
     client.rm(node)
     line.last_word = b""
     _expect_event(client, node, "of the removal")
+
+
+def journal_of(client: Client) -> str:
+    """How the journal of a daemon is; "" if it has none, or nobody may know.
+
+    Raises:
+        ConnectionError: If the daemon hangs up.
+        TimeoutError: If an answer does not come in time.
+    """
+    try:
+        told = show(client.control("journal").rstrip(b"\n"))
+    except XenStoreError:
+        # It is another daemon, or this is no client of dom0's.
+        return ""
+    return "" if told == "off" else told
 
 
 def _expect_event(client: Client, node: bytes, what: str) -> None:

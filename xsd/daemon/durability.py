@@ -156,6 +156,7 @@ class Durability:
             self._say,
             sync=self._sync,
             control=self._engine.store.privileged.domid,
+            apart=taken,
         )
 
     def _is_whole(self, data: bytes) -> bool:
@@ -249,11 +250,9 @@ class Durability:
 
     @property
     def state(self) -> str:
-        """How the journal is: see its states, with the reason."""
+        """How the journal is: "ok", or another of its states, with the reason."""
         journal = self._journal
-        if journal is None:
-            return "closed"
-        return f"{journal.state}: {journal.reason}" if journal.reason else journal.state
+        return "closed" if journal is None else journal.condition
 
     def _tend(self) -> None:
         self._timer = self._loop.call_later(TEND_S, self._tend)
@@ -324,7 +323,15 @@ class Durability:
 
     def _failed(self, reason: str) -> None:
         self._not_before = time.monotonic() + RETRY_S
-        self._say(Notice("error", "journal.no_checkpoint", {"reason": reason}))
+        fields: dict[str, object] = {"reason": reason, "state": self.state}
+        self._say(Notice("error", "journal.no_checkpoint", fields))
+
+    def keep_taken(self) -> None:
+        """Have a state that was taken over kept, or say that it is not yet."""
+        try:
+            self.checkpoint()
+        except OSError as error:
+            self._failed(str(error))
 
     def checkpoint(self) -> None:
         """Write a checkpoint here and now.

@@ -26,7 +26,7 @@ from xsd.engine.logbook import Logbook
 from xsd.hypervisor import xen
 from xsd.hypervisor.base import Hypervisor
 from xsd.hypervisor.emulated import EmulatedHypervisor
-from xsd.persistence.journal import SYNCS
+from xsd.persistence.journal import OK, SYNCS
 from xsd.protocol.request import GLOBAL
 from xsd.store import Store
 from xsd.transport.listening import take_away
@@ -201,7 +201,11 @@ class Service:
             domain.introduced and not domain.stays
             for domain in self.store.domains.all()
         )
-        return f"connections: {connections}, guests: {guests}"
+        status = f"connections: {connections}, guests: {guests}"
+        tape = self._engine.tape
+        if tape is None or tape.condition in ("off", OK):
+            return status
+        return f"{status}, journal {tape.condition}"
 
     def _record(self, left: Inheritance | None) -> None:
         """Record what changes the state, if that is wanted."""
@@ -267,10 +271,7 @@ class Service:
         durability.begin(limits)
         if self._left is not None:
             # What was kept is an earlier state, and settings were looked at already.
-            try:
-                durability.checkpoint()
-            except OSError as error:
-                log.error("journal.no_checkpoint", reason=str(error))  # noqa: TRY400
+            durability.keep_taken()
             return
         if not durability.is_new:
             self._parts.resume(is_complete=durability.is_complete)

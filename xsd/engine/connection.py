@@ -40,6 +40,7 @@ class Connection:
         last_transaction: Id of the transaction opened last.
         closing: Nothing is read any more; the connection ends when everything is
             answered and the outbox is empty.
+        served: Requests that were carried out for it, whatever came of them.
         lost: It ends at once, whatever is in the outbox.
         is_channel: It is the channel of an introduced domain, and ends with it.
         queued: It is among those whose turn it is.
@@ -93,6 +94,7 @@ class Connection:
         "pays_until_ms",
         "queued",
         "rests_until_ms",
+        "served",
         "tally",
         "transactions",
         "waited_for",
@@ -122,6 +124,7 @@ class Connection:
         self.watches: dict[tuple[Path, bytes], Watch] = {}
         self.many_watches = MANY_WATCHES
         self.last_transaction = 0
+        self.served = 0
         self.closing = False
         self.lost = False
         self.is_channel = False

@@ -120,6 +120,14 @@ def _quota_soft(core: Core, _connection: Connection, arguments: list[bytes]) -> 
     raise XenStoreError(Errno.EINVAL, "unknown argument", arguments[0])
 
 
+def _journal(core: Core, _connection: Connection, arguments: list[bytes]) -> bytes:
+    """Tell how well what changes the state is kept."""
+    _expect(arguments, 0)
+    tape = core.tape
+    condition = "off" if tape is None else tape.condition
+    return f"{condition}\n".encode()
+
+
 def _help(_core: Core, _connection: Connection, arguments: list[bytes]) -> bytes:
     """List the commands."""
     _expect(arguments, 0)
@@ -188,6 +196,7 @@ def _expect(arguments: list[bytes], count: int) -> None:
 
 _COMMANDS: Final[dict[bytes, Command]] = {
     b"check": _check,
+    b"journal": _journal,
     b"live-update": live_update,
     b"log": control_log.log,
     b"logfile": control_log.logfile,
@@ -200,6 +209,7 @@ _COMMANDS: Final[dict[bytes, Command]] = {
 
 _HELP: Final = (
     b"check\t\n"
+    b"journal\t\n"
     b"live-update\t[-c <arguments>] [-F] [-t <seconds>] <file>\n"
     b"log\t[on|off|+<switch>|-<switch>]\n"
     b"logfile\t<file>\n"

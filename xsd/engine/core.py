@@ -225,6 +225,7 @@ class Core:
                     connection.caller.domid,
                     frame,
                     answers=outside.take() if outside.answers else (),
+                    ordinal=connection.served,
                 )
             )
 

@@ -91,6 +91,7 @@ def answer(  # noqa: C901, PLR0912  in one place, as each call would cost someth
     core: Core, connection: Connection, frame: Frame
 ) -> None:
     """Carry one request out; queue the events it causes and its reply."""
+    connection.served += 1
     store = core.store
     clock = store.clock
     pulse = clock.now + clock.beats

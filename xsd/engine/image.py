@@ -39,7 +39,7 @@ from xsd.store.image import (
 from xsd.store.load import ImageError, Nodes, restore, restore_transaction
 from xsd.store.quota import SOFT_PREFIX
 
-STATE_FORMAT: Final = 1
+STATE_FORMAT: Final = 2
 """Of what is in the record `STATE`; another one cannot be loaded."""
 
 
@@ -139,6 +139,7 @@ def _described(connection: Connection) -> list[object]:
         connection.is_kernel,
         connection.lost,
         connection.last_transaction,
+        connection.served,
         [[watch.order, watch.depth] for watch in connection.watches.values()],
     ]
 
@@ -236,7 +237,7 @@ def _restore_connection(
     engine: Engine, row: list[Any], watches: list[WatchData]
 ) -> None:
     core = engine.core
-    number, domid, is_channel, is_kernel, lost, last_transaction, places = row
+    number, domid, is_channel, is_kernel, lost, last_transaction, served, places = row
     domain = engine.store.domains.get(domid)
     # The client of a domain that has ended is still to be told.
     caller = Caller(domid, privileged=False) if domain is None else domain.caller
@@ -246,6 +247,7 @@ def _restore_connection(
     connection.is_kernel = is_kernel
     connection.closing = connection.lost = lost
     connection.last_transaction = last_transaction
+    connection.served = served
     for (order, depth), record in zip(places, watches, strict=True):
         path = parse_path(record.path, connection.home, special=True)
         # The depth of the record has 16 bits.

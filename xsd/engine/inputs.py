@@ -71,6 +71,8 @@ class Input:
         numbers: See the kinds.
         answers: What the world answered meanwhile, in order; see outside.py.
         generation: Of the store, after the input was carried out.
+        ordinal: Of a request: which one of its connection's it was, counted from 1,
+            those that changed nothing included; 0 if that is not known.
     """
 
     __slots__ = (
@@ -82,6 +84,7 @@ class Input:
         "kind",
         "name",
         "numbers",
+        "ordinal",
         "payload",
     )
 
@@ -95,6 +98,7 @@ class Input:
         name: str = "",
         numbers: tuple[int, ...] = (),
         answers: tuple[int, ...] = (),
+        ordinal: int = 0,
     ) -> None:
         self.kind = kind
         self.generation = generation
@@ -106,6 +110,7 @@ class Input:
         self.name = name
         self.numbers = numbers
         self.answers = answers
+        self.ordinal = ordinal
 
     @property
     def frame(self) -> Frame | None:
@@ -141,6 +146,14 @@ class Tape(ABC):
     @abstractmethod
     def end_turn(self) -> None:
         """Make what was taken safe: after this the replies of a turn leave."""
+
+    @property
+    def condition(self) -> str:
+        """How well it keeps the state for the next process, in words for operators.
+
+        "ok"; "off" if that is not what it is for; else another word, and why.
+        """
+        return "off"
 
 
 @final

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final, final
 
+from xsd.engine.core import Core
 from xsd.engine.dispatch import answer
 from xsd.engine.engine import Engine
 from xsd.engine.inputs import (
@@ -93,9 +94,7 @@ def _carry_out(engine: Engine, entry: Input) -> None:
     core.outside.replay(entry.answers)
     kind = entry.kind
     if kind == REQUEST:
-        frame = entry.frame
-        assert frame is not None  # noqa: S101  or it were no request
-        answer(core, core.connections[entry.connection], frame)
+        _ask(core, entry)
     elif kind == CAME:
         came = engine.connect(entry.domid)
         if came.id != entry.connection:
@@ -117,6 +116,17 @@ def _carry_out(engine: Engine, entry: Input) -> None:
         engine.keep_orphans(keep=bool(entry.numbers[0]))
     else:
         raise AssertionError(KINDS[kind])
+
+
+def _ask(core: Core, entry: Input) -> None:
+    """Carry a request out."""
+    connection = core.connections[entry.connection]
+    frame = entry.frame
+    assert frame is not None  # noqa: S101  or it were no request
+    if entry.ordinal:
+        # Those before it that changed nothing are on no tape.
+        connection.served = entry.ordinal - 1
+    answer(core, connection, frame)
 
 
 def _drop_output(engine: Engine) -> None:

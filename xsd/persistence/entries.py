@@ -7,6 +7,7 @@ An entry is, in the byte order of the machine::
     number     u64   of the input, counted from 1 over the whole journal
     generation i64   of the store, after the input was carried out
     connection u64
+    ordinal    u64   of a request, among those of its connection; else 0
     domid      i32
     kind       u8    see xsd/engine/inputs.py
     name       u8    bytes of the name of a quota
@@ -33,7 +34,7 @@ from xsd.protocol.limits import PAYLOAD_MAX
 Buffer = bytes | bytearray | memoryview
 
 _PREFIX: Final = struct.Struct("=II")
-_BODY: Final = struct.Struct("=QqQiBBHHH12s")
+_BODY: Final = struct.Struct("=QqQQiBBHHH12s")
 _pack_prefix: Final = _PREFIX.pack
 _pack_body: Final = _BODY.pack
 _unpack_prefix: Final = _PREFIX.unpack_from
@@ -46,7 +47,7 @@ PREFIX_BYTES: Final = 8
 ALIGNMENT: Final = 8
 """An entry begins at a multiple of this, and is one long."""
 
-_BODY_BYTES: Final = 48
+_BODY_BYTES: Final = 56
 _NUMBER_BYTES: Final = 16
 """A unique id of Xen's takes 64 bits, and an answer may be negative."""
 
@@ -59,7 +60,7 @@ ENTRY_MIN: Final = PREFIX_BYTES + _BODY_BYTES
 LENGTH_MAX: Final = (
     _BODY_BYTES + _NAME_MAX + 1 + 2 * _COUNT_MAX * _NUMBER_BYTES + PAYLOAD_MAX
 )
-"""The largest length of an entry; 4,400 if it has neither numbers nor answers."""
+"""The largest length of an entry; 4,408 if it has neither numbers nor answers."""
 
 _PADDING: Final = tuple(bytes(count) for count in range(ALIGNMENT))
 
@@ -115,6 +116,7 @@ def encode(entry: Input, number: int, seed: int) -> bytes:
                 number,
                 entry.generation,
                 entry.connection,
+                entry.ordinal,
                 entry.domid,
                 kind,
                 named,
@@ -181,9 +183,8 @@ def parse(data: bytes, at: int) -> Input:
     """
     end = at + length_at(data, at)
     fields = _unpack_body(data, at + PREFIX_BYTES)
-    _, generation, connection, domid, kind, named, numbers, answers, size, header = (
-        fields
-    )
+    _, generation, connection, ordinal, domid, kind = fields[:6]
+    named, numbers, answers, size, header = fields[6:]
     place = at + ENTRY_MIN
     after_name = place + named
     after_numbers = after_name + numbers * _NUMBER_BYTES
@@ -199,7 +200,7 @@ def parse(data: bytes, at: int) -> Input:
         raise EntryError(at, "there is something in its padding")
     frame = _frame(at, kind, header, data[after_answers:stop])
     if after_answers == place:
-        return Input(kind, generation, connection, domid, frame)
+        return Input(kind, generation, connection, domid, frame, ordinal=ordinal)
     return Input(
         kind,
         generation,
@@ -209,6 +210,7 @@ def parse(data: bytes, at: int) -> Input:
         _name(at, data[place:after_name]),
         _unpacked(data, after_name, numbers),
         _unpacked(data, after_numbers, answers),
+        ordinal,
     )
 
 

@@ -67,7 +67,11 @@ BROKEN: Final = "broken"
 """A state: inputs are lost to it."""
 
 WAITING: Final = "waiting"
-"""A state: inputs are taken again, but some were lost, and no checkpoint stands yet."""
+"""A state: inputs are taken, but some before them were not, and no checkpoint stands
+yet."""
+
+TAKEN_OVER: Final = "what was taken over is not kept yet"
+"""The reason of a journal that goes on apart from what was read."""
 
 RETRY_MS: Final = 1000
 """Milliseconds until it is tried again to make a segment."""
@@ -94,6 +98,7 @@ class Journal(Tape):
         "_durable",
         "_error",
         "_half",
+        "_is_apart",
         "_is_late",
         "_lost_at",
         "_next",
@@ -122,6 +127,7 @@ class Journal(Tape):
         size: int = SIZE,
         control: int = 0,
         own: int = 0,
+        apart: bool = False,
     ) -> None:
         """Go on with a journal, in a segment of its own.
 
@@ -136,6 +142,7 @@ class Journal(Tape):
                 is that fits into SIZE, breaks the journal.
             control: The control domain.
             own: The domain that the daemon runs in.
+            apart: Whether what was read leads to another state. It is WAITING then.
 
         Raises:
             OSError: If the directory cannot be read or the tail cannot be cut.
@@ -159,6 +166,7 @@ class Journal(Tape):
         self._rotated: tuple[int, int] = (0, 0)
         # Number of the last segment behind which inputs were lost; -1 for none.
         self._lost_at = -1
+        self._is_apart = apart
         self._is_late = False
         self._retry_ms = 0
         self._error: OSError | None = None
@@ -172,11 +180,17 @@ class Journal(Tape):
 
     def _start(self, after: Reading) -> None:
         """Begin the first segment, or be broken."""
+        if self._is_apart:
+            self._lost_at = self.sequence
+            self.reason = TAKEN_OVER
         try:
             self._begin(self._make(), self.number + 1)
         except OSError as error:
             if after.last:
                 note_loss(self._directory, after.last)
+            elif after.checkpoint_name:
+                # A later segment of this number would seem to follow that checkpoint.
+                self.sequence += 1
             self._break(str(error))
 
     @property
@@ -187,6 +201,12 @@ class Journal(Tape):
         if self._lost_at >= 0:
             return WAITING
         return SHORT if self._is_late else OK
+
+    @property
+    def condition(self) -> str:
+        """See `Tape.condition`: its state, with the reason."""
+        state = self.state
+        return OK if state == OK else f"{state}: {self.reason}"
 
     @property
     def wants_checkpoint(self) -> bool:
@@ -212,7 +232,7 @@ class Journal(Tape):
         self.number += 1
         segment = self._segment
         if segment is None:
-            self.dropped += 1
+            self._drop()
             return
         try:
             data = encode(entry, self.number, segment.seed)
@@ -221,7 +241,7 @@ class Journal(Tape):
                 data = encode(entry, self.number, segment.seed)
             segment.append(data)
         except Exception as error:  # noqa: BLE001  the input has happened
-            self.dropped += 1
+            self._drop()
             self._break(str(error), None if isinstance(error, OSError) else error)
 
     def _go_on(self, needed: int) -> Segment:
@@ -309,7 +329,7 @@ class Journal(Tape):
         if self._durable:
             # The head says which input the checkpoint goes on with. No thread knows
             # the segment yet.
-            following.begin(number)
+            following.begin(number, apart=self._is_apart)
             try:
                 following.make_safe()
             except OSError:
@@ -390,12 +410,19 @@ class Journal(Tape):
         if self._segment is not None:
             # Before it is no more the current one: see `sync`.
             self._retire(self._segment)
-        segment.begin(number)
+        segment.begin(number, apart=self._is_apart)
         self._segment = segment
+        self._is_apart = False
+
+    def _drop(self) -> None:
+        """Lose an input: the next segment does not follow this one."""
+        self.dropped += 1
+        self._is_apart = True
 
     def _resume(self) -> None:
         """All is as it should be again."""
-        self._note("info", "journal.resumed", self.reason)
+        if self.reason != TAKEN_OVER:
+            self._note("info", "journal.resumed", self.reason)
         self.reason = ""
         self.dropped = 0
 

@@ -18,7 +18,8 @@ that is not whole where the disk had all of it, inputs or segments that are miss
 is a torn entry that cannot be told from damage: a refusal is mended by hand, a lie is
 not.
 
-Inputs that were lost while the journal was broken (`lost` in a segment) end it, too.
+Inputs that were lost while the journal was broken end it, too: a segment that was begun
+behind such says so, and is of use behind its checkpoint only.
 """
 
 from collections.abc import Callable, Iterator
@@ -186,13 +187,17 @@ class Reading:
     def _inputs(self) -> Iterator[Kept]:
         before: KeptSegment | None = None
         end = START
-        lost = False
         for place, sequence in enumerate(self._segments):
             segment = self._read(place, sequence)
             if segment is None:
                 return
+            if segment.apart and (place or self.checkpoint is None):
+                self.lost = True
+                self._stop = (place, end)
+                return
             if before is not None and self._begins_later(segment):
-                self._end_with_a_gap(place - 1, before, end, segment.name, lost=lost)
+                reason = f"input {self.number + 1} is missing"
+                self._end_for(place - 1, before, end, reason, segment.name)
                 return
             if not self.number and self.checkpoint is not None and segment.first:
                 self.number = segment.first - 1
@@ -204,7 +209,6 @@ class Reading:
             if segment.used > at or segment.safe > at:
                 self._end(place, segment, at)
                 return
-            lost = segment.lost or (lost and at == START)
             before, end = segment, at
 
     def _read(self, place: int, sequence: int) -> KeptSegment | None:
@@ -244,27 +248,6 @@ class Reading:
         if not first and is_whole(segment.data, START, segment.seed):
             first = number_at(segment.data, START)
         return first not in (0, self.number + 1)
-
-    def _end_with_a_gap(
-        self, place: int, segment: KeptSegment, at: int, behind: str, *, lost: bool
-    ) -> None:
-        """Find out what it is that inputs are missing between two segments.
-
-        Args:
-            place: Of the first of the two among all.
-            segment: The first of the two.
-            at: The end of its entries.
-            behind: Name of the second.
-            lost: Whether it was noted that inputs were lost there.
-
-        Raises:
-            JournalError: If it is damage.
-        """
-        if lost:
-            self._stop = (place + 1, at)
-        else:
-            reason = f"input {self.number + 1} is missing"
-            self._end_for(place, segment, at, reason, behind)
 
     def _end(self, place: int, segment: KeptSegment, at: int) -> None:
         """Find out what it is that there is no whole entry at an offset.
@@ -315,7 +298,8 @@ class Reading:
         # From the end: whatever comes between, the tail stays one.
         for sequence in reversed(self._segments[left:]):
             empty_segment(self._directory, sequence)
-        cut_segment(self._directory, self._segments[left - 1], offset)
+        if left:
+            cut_segment(self._directory, self._segments[left - 1], offset)
         self._stop = None
 
 

@@ -13,7 +13,8 @@ the machine::
     seed      u32      with which the checksums of its entries begin; random
     checksum  u32      CRC-32 of all this
     safe      u64      bytes at its beginning that are known to be on the disk
-    lost      u64      1 if inputs behind its last one were lost
+    lost      u64      1 if inputs behind its last one were lost, 2 if some before its
+                       first one were, 3 if both
     first     u64      number of its first input; 0 until it is taken into use
 
 Entries (entries.py) follow, one behind the other; the first that would begin with a
@@ -33,7 +34,7 @@ from typing import Final, final
 from xsd.persistence.directory import Directory, segment_name
 
 _MAGIC: Final = b"xsdjrnl\n"
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the segments that are written, and the only one that is read."""
 
 _ORDER: Final = 0x01020304
@@ -46,6 +47,9 @@ _CHECKSUM_AT: Final = 36
 _SAFE_AT: Final = 40
 _LOST_AT: Final = 48
 _FIRST_AT: Final = 56
+
+_BEHIND: Final = 1
+_BEFORE: Final = 2
 
 START: Final = 64
 """Offset of the first entry."""
@@ -113,12 +117,16 @@ class Segment:
         self.safe = 0
         self.is_open = True
 
-    def begin(self, number: int) -> None:
+    def begin(self, number: int, *, apart: bool = False) -> None:
         """Take it into use.
 
         Args:
             number: Of the input that is appended first.
+            apart: Whether inputs before that are in no segment, so that it is of use
+                behind its checkpoint only.
         """
+        if apart:
+            _U64.pack_into(self._map, _LOST_AT, _BEFORE)
         _U64.pack_into(self._map, _FIRST_AT, number)
 
     def append(self, entry: bytes) -> None:
@@ -150,7 +158,8 @@ class Segment:
 
     def note_loss(self) -> None:
         """Write down that inputs behind the last one are lost."""
-        _U64.pack_into(self._map, _LOST_AT, 1)
+        noted: int = _U64.unpack_from(self._map, _LOST_AT)[0]
+        _U64.pack_into(self._map, _LOST_AT, noted | _BEHIND)
 
     def close(self) -> None:
         """Let go of the file; a second time does nothing."""
@@ -219,11 +228,13 @@ class KeptSegment:
         marked: Whether it was made safe on a disk.
         safe: Bytes at its beginning that were known to be there.
         lost: Whether inputs behind its last one were lost.
+        apart: Whether some before its first one were.
         first: Number of its first input; 0 if it was not in use.
         used: Bytes up to the last one that is not zero, head included.
     """
 
     __slots__ = (
+        "apart",
         "control",
         "data",
         "first",
@@ -247,7 +258,9 @@ class KeptSegment:
         self.marked = bool(fields[6])
         self.seed: int = fields[7]
         self.safe: int = _U64.unpack_from(data, _SAFE_AT)[0]
-        self.lost = bool(_U64.unpack_from(data, _LOST_AT)[0])
+        noted: int = _U64.unpack_from(data, _LOST_AT)[0]
+        self.lost = bool(noted & _BEHIND)
+        self.apart = bool(noted & _BEFORE)
         self.first: int = _U64.unpack_from(data, _FIRST_AT)[0]
         self.used = max(START, len(data.rstrip(b"\0")))
 
@@ -321,6 +334,7 @@ def note_loss(directory: Directory, sequence: int) -> None:
     """
     fd = directory.open(segment_name(sequence), os.O_RDWR)
     try:
-        os.pwrite(fd, _U64.pack(1), _LOST_AT)
+        noted: int = _U64.unpack(os.pread(fd, _U64.size, _LOST_AT))[0]
+        os.pwrite(fd, _U64.pack(noted | _BEHIND), _LOST_AT)
     finally:
         os.close(fd)
