@@ -19,6 +19,7 @@ from xsd.engine.adopted import Adopted, Takeover
 from xsd.engine.handover import HandoverError, for_c
 from xsd.engine.image import End, image
 from xsd.engine.plan import Plan
+from xsd.engine.unread import OnRings
 from xsd.engine.update import answer_later
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.records import GlobalData, UnknownData
@@ -173,6 +174,10 @@ class Parts(Replaceable):
             return {}
         recorder.end_turn()
         return {str(recorder.path): recorder.begun}
+
+    def unread(self) -> OnRings:
+        """What is on the rings of domains."""
+        return {} if self.rings is None else self.rings.unread()
 
     def let_go(self) -> None:
         """See `Replaceable.let_go`."""

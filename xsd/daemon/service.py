@@ -9,6 +9,7 @@ from typing import final
 
 import structlog
 
+from xsd.daemon.copies import StateCopies
 from xsd.daemon.daemonize import StartError, reason_of
 from xsd.daemon.durability import Durability, RecoveryError
 from xsd.daemon.fdstore import DescriptorStore
@@ -93,6 +94,9 @@ class Service:
         self._parts = Parts(
             config, self._engine, self._reactor, self._server, self._descriptors
         )
+        copies = StateCopies(self._engine, self._reactor.wake, self._parts.unread)
+        self._held.callback(copies.close)
+        self._engine.core.copies = copies
         self._watches_itself = False
 
     def start(self) -> None:
