@@ -89,7 +89,7 @@ declare -gA _xsd_options=(
     [update]="-h --help --socket -s --arguments --force --timeout"
     [domain]="-h --help --socket -s --timeout --name --shutdown"
     [health]="-h --help --socket -s --timeout --journal"
-    [state]="-h --help --socket --to --version --order"
+    [state]="-h --help --socket --to --version --order --force"
     [journal]="-h --help --socket --yes"
     [tape]="-h --help --socket"
     [help]="-h --help --socket"
@@ -156,7 +156,10 @@ _xsd_state() {
     esac
     case ${operands[0]-}:$cur in
         *:-*) _xsd_offer -W "${_xsd_options[state]}" ;;
-        :*) _xsd_offer -W "verify diff convert ${_xsd_options[state]}" ;;
+        :*)
+            _xsd_offer -W "dump load export import verify diff convert \
+                ${_xsd_options[state]}"
+            ;;
         *) _xsd_offer_files ;;
     esac
 }

@@ -108,6 +108,11 @@ class FrameDecoder:
         """The unfinished frame, up to 4,111 bytes; empty after an error."""
         return bytes(self._partial)
 
+    @property
+    def is_within(self) -> bool:
+        """Whether there is an unfinished frame."""
+        return len(self._partial) > 0
+
     def feed(self, data: bytes) -> list[Frame]:
         """Take bytes from the peer and return the frames they complete.
 

@@ -124,6 +124,15 @@ class Ring:
         fields[RSP_CONS] = 0
         fields[RSP_PROD] = 0
 
+    def unread(self) -> tuple[bytes, bytes]:
+        """What both sides have written and the other has not read; it stays there.
+
+        Raises:
+            RingError: On impossible indexes.
+        """
+        requests = self._held("request", _REQUESTS, REQ_CONS, REQ_PROD)
+        return requests, self._held("response", _RESPONSES, RSP_CONS, RSP_PROD)
+
     # The guest's side.
 
     def read_responses(self, limit: int) -> bytes:
@@ -179,6 +188,15 @@ class Ring:
     @evtchn_port.setter
     def evtchn_port(self, port: int) -> None:
         self._fields[EVTCHN_PORT] = port
+
+    def _held(self, ring: str, base: int, cons_at: int, prod_at: int) -> bytes:
+        cons = self._fields[cons_at]
+        prod = self._fields[prod_at]
+        size = (prod - cons) & UINT_MAX
+        if size > RING_SIZE:
+            raise RingError(ring, cons, prod)
+        start = cons % RING_SIZE
+        return (bytes(self._page[base : base + RING_SIZE]) * 2)[start : start + size]
 
     def _take(
         self, ring: str, base: int, cons_at: int, prod_at: int, limit: int

@@ -10,7 +10,9 @@ from tests.cli.conftest import Run
 from tests.engine.lives import World
 from tests.support.daemons import environment
 from tests.support.terminal import run_on_terminal
-from xsd.cli.state import LONG
+from xsd.cli.state import STEPS
+from xsd.cli.statefile import LONG
+from xsd.client import Client
 from xsd.engine import Engine
 from xsd.engine.image import image
 from xsd.protocol.dump import FIRST_LINE
@@ -229,3 +231,78 @@ def test_something_long_says_on_a_terminal_how_far_it_is(tmp_path: Path) -> None
     assert b"\rreading %s: 50 %%\r" % bytes(long) in said
     assert rest.startswith(bytes(long))
     assert quiet.startswith(bytes(short))
+
+
+def test_the_state_of_a_running_daemon_is_dumped_and_loaded(
+    xsd: Run, client: Client, tmp_path: Path
+) -> None:
+    """As a stream, or as JSON; all of the tree comes back."""
+    file, text = tmp_path / "state", tmp_path / "json"
+    client.write("/t/a", b"1")
+
+    dumped = xsd("state", "dump", str(file))
+    xsd("state", "dump", "--to=json", str(text))
+    client.rm("/t/a")
+    client.write("/t/b", b"2")
+    loaded = xsd("state", "load", str(file), "--force")
+
+    assert dumped == loaded == (b"", b"", 0)
+    assert xsd("state", "verify", str(file)).status == 0
+    assert b'"path": "/t/a", "value": "1"' in text.read_bytes()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert client.read("/t/a") == b"1"
+    assert not client.exists("/t/b")
+
+
+def test_one_domain_is_exported_and_imported(
+    xsd: Run, client: Client, tmp_path: Path
+) -> None:
+    """By its id; what is no domain is refused."""
+    file = tmp_path / "one"
+    for domid in (41, 42):
+        xsd("domain", "create", str(domid))
+        client.set_quota("nodes", domid, domid)
+    client.write("/local/domain/41/data/a", b"1")
+
+    assert xsd("state", "export", "41", str(file)) == (b"", b"", 0)
+    assert xsd("state", "import", "42", str(file)) == (b"", b"", 0)
+
+    assert client.read("/local/domain/42/data/a") == b"1"
+    assert client.get_quota("nodes", 42) == 41
+    assert xsd("state", "verify", str(file)).status == 0
+    for words in (("export", "9"), ("export", "x"), ("import", "9", str(file))):
+        assert xsd("state", *words).status == 1
+    for domid in (41, 42):
+        assert xsd("domain", "kill", str(domid)).status == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("dump", "a", "b"), ("load",), ("export",), ("import", "5"), ("convert",)],
+)
+def test_a_command_takes_as_many_words_as_it_needs(
+    xsd: Run, words: tuple[str, ...]
+) -> None:
+    """Else its usage is shown."""
+    result = xsd("state", *words)
+
+    assert (result.status, result.out) == (1, b"")
+    assert b"takes other words" in result.err
+
+
+def test_a_load_that_is_long_says_on_a_terminal_how_far_it_is(
+    client: Client, daemon_socket: Path, tmp_path: Path
+) -> None:
+    """In steps; it leaves nothing of that there."""
+    file = tmp_path / "state"
+    for number in range(STEPS):
+        client.write(f"/t/{number}", b"v")
+    words = [sys.executable, "-m", "xsd", "--socket", str(daemon_socket), "state"]
+    run_on_terminal([*words, "dump", str(file)], 80, environment())
+    client.rm("/t")
+
+    text = run_on_terminal([*words, "load", str(file), "--force"], 80, environment())
+
+    assert b"\rloading: 50 %\r" in text
+    assert text.endswith(b"\r\x1b[K")
+    assert client.read("/t/7") == b"v"

@@ -103,7 +103,7 @@ NO_SPACE = "option nospace"
         # What can be asked about the configuration and done with tapes and states.
         ("config |", ["check", "show", "keys", "example", "-h", "--help", "--socket"]),
         ("tape |", ["show", "replay", "-h", "--help", "--socket"]),
-        ("state d", ["diff"]),
+        ("state d", ["dump", "diff"]),
         ("state convert --to |", ["json", "stream"]),
         ("state convert --version |", ["1", "2"]),
         ("state convert --order l", ["little"]),

@@ -122,6 +122,39 @@ def test_a_socket_is_found_by_its_address_whatever_its_name(tmp_path: Path) -> N
     assert taken(adopted) == there
 
 
+def test_a_socket_of_our_own_is_found_again(tmp_path: Path) -> None:
+    """At its path only, and after one that somebody else has made there."""
+    path = tmp_path / "s"
+    ours = listening(path)
+
+    adopted = choose([Passed(ours, "listener")], path)
+    assert adopted.is_own
+    assert taken(adopted) == ours
+
+    ours, theirs = listening(tmp_path / "t"), listening(tmp_path / "u")
+    adopted = choose(
+        [Passed(ours, "listener"), Passed(theirs, "xenstored")], tmp_path / "x"
+    )
+    assert not adopted.is_own
+    assert taken(adopted) == theirs
+    assert not is_open(ours)
+
+
+def test_clients_that_were_stored_are_left_to_others(
+    tmp_path: Path, held: ExitStack
+) -> None:
+    """They stay open."""
+    pair = socket.socketpair()
+    held.callback(pair[1].close)
+    stored = Passed(pair[0].detach(), "client-17")
+    held.callback(os.close, stored.fd)
+
+    adopted = choose([stored], tmp_path / "s")
+
+    assert (adopted.listener, adopted.others, adopted.stored) == (None, (), (stored,))
+    assert is_open(stored.fd)
+
+
 def test_nothing_is_taken_that_is_not_meant_for_clients(
     tmp_path: Path, held: ExitStack
 ) -> None:

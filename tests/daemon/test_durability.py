@@ -81,7 +81,7 @@ class Daemon:
         if timer is not None:
             timer.cancel()
         self.engine.tape = None
-        self.durability._directory.close()
+        self.durability.directory.close()
 
 
 def in_world(

@@ -63,7 +63,8 @@ def test_help_lists_every_command(dom0: Client) -> None:
 
     names = [line.split("\t")[0] for line in text.splitlines()]
     assert " ".join(names) == (
-        "check journal live-update log logfile memreport print quota quota-soft help"
+        "check journal live-update log logfile memreport print quota quota-soft state"
+        " help"
     )
 
 

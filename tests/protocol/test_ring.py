@@ -247,3 +247,24 @@ def test_a_released_ring_lets_its_page_go() -> None:
     assert len(page) == 4097
     with pytest.raises(ValueError, match="released"):
         ring.read_requests(1)
+
+
+@given(start=U32, sizes=st.tuples(*[st.integers(0, 1024)] * 2))
+def test_what_is_on_a_ring_can_be_looked_at(start: int, sizes: tuple[int, int]) -> None:
+    """Wherever it begins; nothing of it is taken."""
+    _, ring = ring_of(start, start, start, start)
+    asked, told = (bytes([n % 251 for n in range(size)]) for size in sizes)
+    ring.write_requests(asked)
+    ring.write_responses(told)
+
+    assert ring.unread() == ring.unread() == (asked, told)
+    assert ring.read_requests(4096) == asked
+    assert ring.unread() == (b"", told)
+
+
+def test_a_ring_with_impossible_indexes_is_not_looked_at() -> None:
+    """As it is not read."""
+    _, ring = ring_of(0, 0, 0, 1025)
+
+    with pytest.raises(RingError):
+        ring.unread()

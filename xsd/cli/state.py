@@ -2,15 +2,24 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Final, final
+from collections.abc import Sequence
+from typing import Final
 
-from xsd.cli.common import CommandError, CommandParser, program
+from xsd.cli.common import (
+    CommandError,
+    CommandParser,
+    LimitedClient,
+    Values,
+    program,
+)
 from xsd.cli.statediff import Seen, differences
+from xsd.cli.statedomain import part_of
+from xsd.cli.statefile import LONG, STREAM, Progress, State, bytes_of, read, write
+from xsd.cli.stateload import bring_in, load
+from xsd.cli.staterunning import fetch
+from xsd.client.client import Client
 from xsd.engine import Engine
 from xsd.engine.foreign import adopt, is_ours, store_for
-from xsd.persistence.statejson import StateJsonError, from_json, to_json
-from xsd.protocol.dump import FIRST_LINE, Dump, DumpError
 from xsd.protocol.records import (
     ConnectionData,
     DomainData,
@@ -19,17 +28,18 @@ from xsd.protocol.records import (
     TransactionData,
     WatchData,
 )
-from xsd.protocol.stream import (
-    VERSION_MAX,
-    StreamError,
-    StreamReader,
-    StreamWriter,
-)
+from xsd.protocol.stream import VERSION_MAX
 from xsd.store.check import verify
 from xsd.store.load import ImageError
 
 _EXAMPLES: Final = """
 commands:
+  dump [OUTPUT]           write the state of the running daemon
+  load FILE               make the nodes of the running daemon those of FILE, all at
+                          once or not at all; what is not in FILE is removed
+  export DOMID [OUTPUT]   write what is of one domain: its home, limits and features,
+                          its watches, and what is under way on its ring
+  import DOMID FILE       make a domain of the running daemon what one was
   verify FILE...          look whether each is whole and can be loaded, and print what
                           is in it; status 1 if one is not
   diff FILE FILE          print in what two differ, as far as clients see it: what the
@@ -41,7 +51,12 @@ commands:
 A FILE is a stream as C xenstored and xsd write it, the same as JSON, or what oxenstored
 writes.
 
+Who runs guests has to --force a load, and whoever exports a domain should pause it
+before.
+
 examples:
+  xsd state dump state_dump
+  xsd state dump --to=json | less
   xsd state verify state_dump
   xsd state convert state_dump state.json
   xsd state diff state_dump state.json
@@ -49,15 +64,25 @@ examples:
 Values are printed, too, and may be secret.
 """
 
-_COMMANDS: Final = ("verify", "diff", "convert")
+_OPERANDS: Final = {
+    "dump": (0, 1),
+    "load": (1, 1),
+    "export": (1, 2),
+    "import": (2, 2),
+    "verify": (1, sys.maxsize),
+    "diff": (2, 2),
+    "convert": (1, 2),
+}
+"""How many words each command takes, at least and at most."""
+
+ANSWER_S: Final = 120.0
+"""Seconds that a copy of a large state may take."""
+
+STEPS: Final = 1000
+"""Steps of a load from which on it is told how far it is."""
 
 TROUBLE: Final = 2
 """Status of `diff` if it cannot compare."""
-
-LONG: Final = 1_000_000
-"""Bytes of a stream from which on it is told how far the reading is."""
-
-_STREAM: Final = "stream"
 
 _COUNTED: Final[dict[str, type[Record]]] = {
     "clients": ConnectionData,
@@ -68,122 +93,98 @@ _COUNTED: Final[dict[str, type[Record]]] = {
 }
 
 
-@final
-class Progress:
-    """Says on a terminal how far something long is; elsewhere nothing."""
-
-    def __init__(self, what: str, whole: int) -> None:
-        self._what = what
-        self._whole = whole
-        self._percent = -1
-        self._is_shown = whole >= LONG and sys.stderr.isatty()
-
-    def at(self, done: int) -> None:
-        """So many bytes of the whole are done."""
-        if self._is_shown and done * 100 // self._whole != self._percent:
-            self._percent = done * 100 // self._whole
-            sys.stderr.write(f"\r{self._what}: {self._percent} %")
-            sys.stderr.flush()
-
-    def end(self) -> None:
-        """It is over, and its line empty again."""
-        if self._is_shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-
-@final
-class State:
-    """A file that was read.
-
-    Attributes:
-        kind: What it is.
-        size: Bytes of it.
-        records: What is in it.
-        version: Of the stream that it is or was.
-        big_endian: Byte order of that.
-    """
-
-    def __init__(self, name: str) -> None:
-        """Read it.
-
-        Raises:
-            CommandError: If it is no state, or is not whole.
-            OSError: If it cannot be read.
-        """
-        with open(name, "rb") as file:  # noqa: PTH123  pathlib is slow to import
-            data = file.read()
-        self.size = len(data)
-        self.version = VERSION_MAX
-        self.big_endian = False
-        try:
-            if data.startswith(FIRST_LINE):
-                self.kind = "dump of oxenstored"
-                self.records = Dump(data).records
-            elif data.lstrip()[:1] == b"{":
-                self.kind = "JSON"
-                self.records, self.version, self.big_endian = from_json(data)
-            else:
-                reader = StreamReader(data)
-                self.kind = _STREAM
-                self.version, self.big_endian = reader.version, reader.big_endian
-                self.records = _all_of(reader, Progress(f"reading {name}", len(data)))
-        except (DumpError, StateJsonError, StreamError) as error:
-            raise CommandError(f"{name}: {error}") from error
-
-
-def state(words: Sequence[str], _socket: str | None) -> int:
+def state(words: Sequence[str], socket: str | None) -> int:
     """Run one of the commands about states."""
     parser = CommandParser("state", "Work with the state of a daemon.", _EXAMPLES)
-    parser.usage = "xsd state [-h] verify|diff|convert [OPTION ...] FILE ..."
-    parser.add_argument("command", choices=_COMMANDS, help="what to do with it")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="what was written")
+    commands = "|".join(_OPERANDS)
+    parser.usage = f"xsd state [-h] {commands} [OPTION ...] [WORD ...]"
+    parser.add_argument("command", choices=tuple(_OPERANDS), help="what to do")
+    parser.add_argument("operands", nargs="*", metavar="WORD", help="see below")
     parser.add_argument(
-        "--to", choices=("json", "stream"), help="what convert writes, see below"
+        "--to", choices=("json", "stream"), help="in what way a state is written"
     )
     parser.add_argument(
         "--version",
         type=int,
         choices=(1, VERSION_MAX),
-        help="of the stream that convert writes; 1 has no depths and no features",
+        help="of the stream that is written; 1 has no depths and no features",
     )
     parser.add_argument(
         "--order", choices=("little", "big"), help="its byte order (of both: as it was)"
     )
+    parser.add_argument(
+        "--force", action="store_true", help="load though there are guests"
+    )
     options = parser.parse_args(words)
-    files: list[str] = options.files
-    if options.command == "verify":
-        return max([_verify(name) for name in files])
-    if options.command == "diff":
-        if len(files) != 2:
-            parser.error("diff takes two files")
-        return _diff(*files)
-    if len(files) > 2:
-        parser.error("convert takes a file, and an output")
-    source = State(files[0])
-    source.version = options.version or source.version
-    if options.order:
-        source.big_endian = options.order == "big"
-    to_stream = options.to == _STREAM if options.to else source.kind != _STREAM
-    _write(_bytes_of(source, to_stream=to_stream), *files[1:])
+    options.socket = options.socket or socket
+    least, most = _OPERANDS[options.command]
+    if not least <= len(options.operands) <= most:
+        parser.error(f"{options.command} takes other words: see --help")
+    return _run(options)
+
+
+def _run(options: Values) -> int:
+    operands: list[str] = options.operands
+    match options.command:
+        case "verify":
+            return max([_verify(name) for name in operands])
+        case "diff":
+            return _diff(*operands)
+        case "convert":
+            found = read(operands[0])
+            _write(options, found, operands[1:], to_stream=found.kind != STREAM)
+        case "dump":
+            with _client(options) as client:
+                found = _fetched(client)
+            _write(options, found, operands, to_stream=True)
+        case "export":
+            with _client(options) as client:
+                found = _fetched(client)
+            found.records = part_of(found.records, _domid(operands[0]))
+            _write(options, found, operands[1:], to_stream=True)
+        case "load":
+            found = read(operands[0])
+            with _client(options) as client, Progress("loading", STEPS) as progress:
+                load(client, found.records, progress.at, force=options.force)
+        case _:
+            found = read(operands[1])
+            domid = _domid(operands[0])
+            with _client(options) as client, Progress("importing", STEPS) as progress:
+                bring_in(client, domid, found.records, progress.at)
     return 0
 
 
-def _all_of(reader: StreamReader, progress: Progress) -> list[Record]:
-    records: list[Record] = []
-    try:
-        while (record := reader.next()) is not None:
-            records.append(record)
-            progress.at(reader.offset)
-    finally:
-        progress.end()
-    return records
+def _client(options: Values) -> LimitedClient:
+    return LimitedClient(options.socket, ANSWER_S)
+
+
+def _fetched(client: Client) -> State:
+    with Progress("fetching the state", LONG) as progress:
+        return State("the daemon", fetch(client, progress.at))
+
+
+def _domid(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise CommandError(f"{text}: no domain id")
+    return int(text)
+
+
+def _write(
+    options: Values, found: State, output: list[str], *, to_stream: bool
+) -> None:
+    """Write it as is wished, else as it was, to a file or the terminal."""
+    found.version = options.version or found.version
+    if options.order:
+        found.big_endian = options.order == "big"
+    if options.to:
+        to_stream = options.to == STREAM
+    write(bytes_of(found, to_stream=to_stream), *output)
 
 
 def _verify(name: str) -> int:
     """Look at one file, print what is in it, and tell the status."""
     try:
-        found = State(name)
+        found = read(name)
         engine = Engine(store_for(found.records))
         adopt(engine, found.records, found.version)
         faults = verify(engine.store)
@@ -223,7 +224,7 @@ def _is_of(record: Record, kind: type[Record]) -> bool:
 
 def _diff(one: str, other: str) -> int:
     try:
-        found = differences(Seen(State(one).records), Seen(State(other).records))
+        found = differences(Seen(read(one).records), Seen(read(other).records))
     except (CommandError, OSError) as error:
         _complain(str(error))
         return TROUBLE
@@ -232,44 +233,3 @@ def _diff(one: str, other: str) -> int:
         status = 1
         print(line)
     return status
-
-
-def _bytes_of(found: State, *, to_stream: bool) -> Iterator[bytes]:
-    """The state as it is to be written, in pieces.
-
-    Raises:
-        CommandError: If something is larger than a stream has room for.
-    """
-    version, big_endian = found.version, found.big_endian
-    if not to_stream:
-        for piece in to_json(found.records, version, big_endian=big_endian):
-            yield piece.encode("ascii")
-        return
-    writer = StreamWriter(version, big_endian=big_endian)
-    yield writer.preamble()
-    for number, record in enumerate(found.records, 1):
-        try:
-            yield writer.record(record)
-        except ValueError as error:
-            raise CommandError(f"record {number}: {error}") from error
-    yield writer.end()
-
-
-def _write(pieces: Iterator[bytes], output: str = "-") -> None:
-    """Write all, to a file that nobody else may read, or to the terminal.
-
-    A file is there in the end whole or not at all.
-    """
-    if output == "-":
-        for piece in pieces:
-            sys.stdout.buffer.write(piece)
-        return
-    part = f"{output}.part"
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(pieces)
-        os.replace(part, output)  # noqa: PTH105  pathlib is slow to import
-    except BaseException:
-        os.unlink(part)  # noqa: PTH108
-        raise

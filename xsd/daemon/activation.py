@@ -18,6 +18,13 @@ FIRST_FD: Final = 3
 NAMES: Final = frozenset({"xenstored", "xenstored.socket"})
 """FileDescriptorName= of our socket: what our unit says, and what systemd would."""
 
+CLIENT: Final = "client-"
+"""What the name of a descriptor begins with that a daemon of ours has had stored: that
+of a client, whose number follows."""
+
+LISTENER: Final = "listener"
+"""Name of a descriptor that a daemon of ours has had stored: its own socket."""
+
 _VARIABLES: Final = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
 
@@ -47,10 +54,14 @@ class Adopted:
     Attributes:
         listener: The socket to listen on, if it is one of them.
         others: A description of each other one; it is closed.
+        stored: What a daemon of ours has had stored.
+        is_own: The listener is one of these.
     """
 
     listener: socket.socket | None
     others: tuple[str, ...]
+    stored: tuple[Passed, ...] = ()
+    is_own: bool = False
 
 
 def take_passed(environ: MutableMapping[str, str], pid: int) -> list[Passed]:
@@ -91,7 +102,11 @@ def choose(passed: Iterable[Passed], path: Path) -> Adopted:
     """
     found: list[tuple[bool, str, socket.socket]] = []
     others = []
+    stored = []
     for each in passed:
+        if each.name.startswith(CLIENT):
+            stored.append(each)
+            continue
         listener = _listener(each.fd)
         if listener is None:
             others.append(f"descriptor {each.fd} {each.name!r}, no listening socket")
@@ -99,6 +114,8 @@ def choose(passed: Iterable[Passed], path: Path) -> Adopted:
                 os.close(each.fd)
             continue
         found.append((_is_at(listener, path), each.name, listener))
+    # Somebody else's before one that was stored.
+    found.sort(key=lambda one: one[1] == LISTENER)
     wanted = [one for one in found if one[0]] or [
         one for one in found if one[1] in NAMES
     ]
@@ -107,14 +124,15 @@ def choose(passed: Iterable[Passed], path: Path) -> Adopted:
             others.append(f"{one[1]!r} at {_address(one[2])}")
             one[2].close()
     if not wanted:
-        return Adopted(None, tuple(others))
+        return Adopted(None, tuple(others), tuple(stored))
     listener = wanted[0][2]
     try:
         _check_access(listener)
     except ActivationError:
         listener.close()
         raise
-    return Adopted(listener, tuple(others))
+    is_own = wanted[0][1] == LISTENER
+    return Adopted(listener, tuple(others), tuple(stored), is_own)
 
 
 def _listener(fd: int) -> socket.socket | None:

@@ -79,6 +79,8 @@ class Durability:
         recovered: Inputs that were carried out once more.
         is_new: Whether nothing was kept.
         limits: Those of the settings that the state was made with.
+        is_complete: Whether nothing is missing that somebody was told of.
+        directory: Where the files are.
     """
 
     def __init__(
@@ -107,16 +109,17 @@ class Durability:
         self.recovered = 0
         self.is_new = True
         self.limits: dict[str, int] = {}
+        self.is_complete = True
         self._engine = engine
         self._say = say
         self._sync = sync
         self._checkpoint_bytes = checkpoint_bytes
         self._clock = clock
-        self._directory = Directory(path, make=True)
+        self.directory = Directory(path, make=True)
         try:
-            self._directory.lock()
+            self.directory.lock()
         except BaseException:
-            self._directory.close()
+            self.directory.close()
             raise
         self._journal: Journal | None = None
         self._records: list[Record] = []
@@ -148,7 +151,7 @@ class Durability:
         try:
             if not taken and self._is_doomed():
                 self._set_aside()
-            reading = read_journal(self._directory, self._is_whole)
+            reading = read_journal(self.directory, self._is_whole)
             last = self._pass_over(reading) if taken else self._carry_out(reading)
             if not taken and not self.is_new:
                 self._note_attempt()
@@ -157,12 +160,13 @@ class Durability:
         if reading.torn is not None:
             log.warning("journal.torn", what=str(reading.torn))
         if reading.lost:
+            self.is_complete = False
             log.error("journal.lost", after=last)
         for name in reading.passed_over:
             log.error("journal.checkpoint_damaged", file=name)
         self.limits = self._settings()
         self._journal = Journal(
-            self._directory,
+            self.directory,
             reading,
             self._say,
             sync=self._sync,
@@ -221,24 +225,25 @@ class Durability:
 
     def _set_aside(self) -> None:
         """Leave the inputs out, and keep them under other names."""
-        for number in self._directory.numbers(SEGMENT):
+        self.is_complete = False
+        for number in self.directory.numbers(SEGMENT):
             name = segment_name(number)
-            self._directory.rename(name, _ASIDE + name)
-        log.critical("journal.set_aside", path=str(self._directory.path))
+            self.directory.rename(name, _ASIDE + name)
+        log.critical("journal.set_aside", path=str(self.directory.path))
 
     def _attempts(self) -> list[float]:
         try:
-            return [float(each) for each in json.loads(self._directory.read(_ATTEMPTS))]
+            return [float(each) for each in json.loads(self.directory.read(_ATTEMPTS))]
         except (OSError, TypeError, ValueError):
             return []
 
     def _note_attempt(self) -> None:
         text = json.dumps([*self._attempts()[-CRASHES:], self._clock()])
-        self._directory.write(_ATTEMPTS, [text.encode()], durable=False)
+        self.directory.write(_ATTEMPTS, [text.encode()], durable=False)
 
     def _settings(self) -> dict[str, int]:
         try:
-            found: dict[str, int] = json.loads(self._directory.read(_SETTINGS))
+            found: dict[str, int] = json.loads(self.directory.read(_SETTINGS))
         except (OSError, ValueError):
             return {}
         return found
@@ -255,7 +260,7 @@ class Durability:
         assert journal is not None  # noqa: S101  it has been recovered
         text = json.dumps(dict(limits)).encode()
         with suppress(OSError):
-            self._directory.write(_SETTINGS, [text], durable=self._sync != NEVER)
+            self.directory.write(_SETTINGS, [text], durable=self._sync != NEVER)
         self._engine.tape = journal
         self._timer = self._loop.call_later(TEND_S, self._tend)
 
@@ -312,7 +317,7 @@ class Durability:
                 signal.signal(number, signal.SIG_DFL)
             os.nice(_NICE)
             # A client's socket is closed when the daemon closes it.
-            self._directory.close_others()
+            self.directory.close_others()
             self._write(sequence)
             status = 0
         finally:
@@ -321,7 +326,7 @@ class Durability:
     def _write(self, sequence: int) -> None:
         durable = self._sync != NEVER
         chunks = _chunks(self._engine)
-        write_checkpoint(self._directory, sequence, chunks, durable=durable)
+        write_checkpoint(self.directory, sequence, chunks, durable=durable)
 
     def _end_checkpoint(self, child: int) -> None:
         self._loop.remove_reader(self._child)
@@ -330,7 +335,7 @@ class Durability:
         _pid, status = os.waitpid(child, 0)
         journal = self._journal
         if status != 0:
-            self._directory.give_up(checkpoint_name(self._writing))
+            self.directory.give_up(checkpoint_name(self._writing))
             code = os.waitstatus_to_exitcode(status)
             self._failed(f"its process ended with status {code}")
         elif journal is not None:
@@ -379,8 +384,8 @@ class Durability:
             self._journal.close()
             self._journal = None
         with suppress(OSError):
-            self._directory.remove(_ATTEMPTS)
-        self._directory.close()
+            self.directory.remove(_ATTEMPTS)
+        self.directory.close()
 
 
 def _chunks(engine: Engine) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ from xsd.daemon.activation import ActivationError, Adopted, Passed, choose
 from xsd.daemon.advice import without_effect
 from xsd.daemon.config import Settings
 from xsd.daemon.daemonize import EXIT_FAILED, StartError, reason_of
+from xsd.daemon.fdstore import DescriptorStore
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import open_sink
 from xsd.daemon.notify import notify
@@ -218,7 +219,10 @@ async def _serve(
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.set_exception_handler(partial(_log_loop_error, LogLimit()))
-    service = Service(config, adopted.listener, left)
+    held_for_us = DescriptorStore(
+        os.environ, adopted.stored, has_listener=adopted.is_own
+    )
+    service = Service(config, adopted.listener, left, held_for_us)
     _SERVICES.append(service)
     service.allow_updates(started)
     service.keep_log(kept)

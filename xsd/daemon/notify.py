@@ -26,14 +26,32 @@ def notify(state: str, environ: Mapping[str, str], *, wait: bool = True) -> bool
     Raises:
         OSError: If there is one and it cannot be reached, or not in time.
     """
-    address = environ.get("NOTIFY_SOCKET", "")
-    if not address:
+    if not environ.get("NOTIFY_SOCKET"):
         return False
+    with manager(environ, wait=wait) as sender:
+        sender.send(state.encode())
+    return True
+
+
+def manager(environ: Mapping[str, str], *, wait: bool = True) -> socket.socket:
+    """A socket that is connected to the service manager, if there is one.
+
+    Args:
+        environ: See `notify`.
+        wait: Whether a manager that does not read is waited for.
+
+    Raises:
+        OSError: If it cannot be reached.
+    """
+    address = environ.get("NOTIFY_SOCKET", "")
     if address.startswith("@"):
         address = "\0" + address[1:]
     kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
-    with socket.socket(socket.AF_UNIX, kind) as sender:
+    sender = socket.socket(socket.AF_UNIX, kind)
+    try:
         sender.connect(address)
         sender.settimeout(WAIT_S if wait else 0)
-        sender.send(state.encode())
-    return True
+    except BaseException:
+        sender.close()
+        raise
+    return sender

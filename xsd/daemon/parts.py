@@ -9,6 +9,7 @@ from typing import Any, final
 import structlog
 
 from xsd.daemon.daemonize import StartError
+from xsd.daemon.fdstore import DescriptorStore
 from xsd.daemon.record import FileTape
 from xsd.daemon.settings import Config
 from xsd.daemon.succession import HOST, Inheritance, SuccessionError, digest
@@ -18,6 +19,7 @@ from xsd.engine.adopted import Adopted, Takeover
 from xsd.engine.handover import HandoverError, for_c
 from xsd.engine.image import End, image
 from xsd.engine.plan import Plan
+from xsd.engine.unread import OnRings
 from xsd.engine.update import answer_later
 from xsd.protocol.errors import XenStoreError
 from xsd.protocol.records import GlobalData, UnknownData
@@ -44,6 +46,7 @@ class Parts(Replaceable):
     __slots__ = (
         "_config",
         "_engine",
+        "_held",
         "_reactor",
         "_server",
         "recorder",
@@ -52,9 +55,15 @@ class Parts(Replaceable):
     )
 
     def __init__(
-        self, config: Config, engine: Engine, reactor: Reactor, server: UnixServer
+        self,
+        config: Config,
+        engine: Engine,
+        reactor: Reactor,
+        server: UnixServer,
+        held: DescriptorStore,
     ) -> None:
         self._config = config
+        self._held = held
         self._engine = engine
         self._reactor = reactor
         self._server = server
@@ -92,13 +101,27 @@ class Parts(Replaceable):
         self._take_settings(left.host)
         log.info("daemon.took_over", clients=len(taken.clients))
 
-    def resume(self) -> None:
-        """Go on with domains after a recovery; clients on sockets went with theirs."""
+    def resume(self, *, is_complete: bool) -> None:
+        """Go on after a recovery with domains, and with clients that were held for us.
+
+        All others are gone.
+
+        Args:
+            is_complete: Whether nothing is missing that a client was told of.
+        """
         rings = self.rings
-        for connection in self._engine.connections:
+        engine = self._engine
+        held = self._held
+        # Their events begin to wait now.
+        engine.tell_time(self._reactor.now_ms)
+        resumed = 0
+        for connection in engine.connections:
             is_ring = connection.is_channel or connection.is_kernel
             if not is_ring or rings is None:
-                self._engine.disconnect(connection)
+                if is_complete and held.give(engine, connection, self._server):
+                    resumed += 1
+                else:
+                    engine.disconnect(connection)
                 continue
             try:
                 rings.resume(connection)
@@ -106,6 +129,10 @@ class Parts(Replaceable):
                 self._engine.disconnect(connection)
                 domid = connection.caller.domid
                 log.warning("domain.not_resumed", domid=domid, reason=str(error))
+        closed = held.close_rest()
+        if resumed or closed:
+            log.info("clients.resumed", clients=resumed, closed=closed)
+        self._reactor.wake()
 
     def _link(self, client: Adopted) -> None:
         """Make the link of a client that goes on."""
@@ -148,8 +175,13 @@ class Parts(Replaceable):
         recorder.end_turn()
         return {str(recorder.path): recorder.begun}
 
+    def unread(self) -> OnRings:
+        """What is on the rings of domains."""
+        return {} if self.rings is None else self.rings.unread()
+
     def let_go(self) -> None:
         """See `Replaceable.let_go`."""
+        self._held.empty()
         if self.rings is not None:
             self.rings.hypervisor.let_go()
 

@@ -9,8 +9,10 @@ from typing import final
 
 import structlog
 
+from xsd.daemon.copies import StateCopies
 from xsd.daemon.daemonize import StartError, reason_of
 from xsd.daemon.durability import Durability, RecoveryError
+from xsd.daemon.fdstore import DescriptorStore
 from xsd.daemon.parts import Parts
 from xsd.daemon.record import FileTape
 from xsd.daemon.setting import Value
@@ -56,6 +58,7 @@ class Service:
         config: Config,
         listener: socket.socket | None = None,
         left: Inheritance | None = None,
+        held: DescriptorStore | None = None,
     ) -> None:
         """Put things together; nothing is served before `start`.
 
@@ -63,6 +66,7 @@ class Service:
             config: The settings.
             listener: A socket that listens on the settings' path already.
             left: What the daemon has left that was here before.
+            held: What the service manager holds for us, if it does.
 
         Raises:
             SuccessionError: If one of our own has left something that cannot be
@@ -86,7 +90,13 @@ class Service:
         self._server = UnixServer(
             self._reactor, str(config.socket), self.store.own.domid
         )
-        self._parts = Parts(config, self._engine, self._reactor, self._server)
+        self._descriptors = held or DescriptorStore({})
+        self._parts = Parts(
+            config, self._engine, self._reactor, self._server, self._descriptors
+        )
+        copies = StateCopies(self._engine, self._reactor.wake, self._parts.unread)
+        self._held.callback(copies.close)
+        self._engine.core.copies = copies
         self._watches_itself = False
 
     def start(self) -> None:
@@ -105,6 +115,8 @@ class Service:
             except OSError as error:
                 reason = f"cannot listen on {path}: {reason_of(error)}"
                 raise StartError(reason) from error
+            # Behind the server: its clients are closed then.
+            self._held.callback(self._descriptors.close)
             self._held.callback(self._server.close)
             # Not before, for the file may be that of a daemon that serves there.
             self._record(left)
@@ -117,7 +129,10 @@ class Service:
                 self._parts.take_over(left, self._taken)
                 self._reactor.wake()
             if durability is not None:
+                self._descriptors.open(durability.directory)
                 self._keep(durability)
+            self._descriptors.close_rest()
+            self._descriptors.begin(self._engine, self._server)
             if rings is not None:
                 self._start_rings(rings)
         except BaseException:
@@ -263,7 +278,7 @@ class Service:
             durability.keep_taken()
             return
         if not durability.is_new:
-            self._parts.resume()
+            self._parts.resume(is_complete=durability.is_complete)
         before = {} if durability.is_new else durability.limits
         for name, limit in limits.items():
             if before.get(name) != limit:
@@ -272,7 +287,8 @@ class Service:
 
     def _listen(self, left: Inheritance | None) -> None:
         if left is None:
-            self._server.start(self._listener)
+            is_own = self._descriptors.has_listener
+            self._server.start(self._listener, is_own=is_own)
             return
         descriptor = left.shared.socket_fd
         if descriptor >= 0:

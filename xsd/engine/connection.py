@@ -3,6 +3,7 @@
 from typing import Final, final
 
 from xsd.engine.link import Link
+from xsd.engine.mark import Mark
 from xsd.engine.outbox import Outbox, Tally
 from xsd.protocol.frame import Frame, FrameDecoder
 from xsd.protocol.limits import UINT_MAX
@@ -28,6 +29,7 @@ class Connection:
         caller: Who the client is.
         home: Where its relative paths begin.
         link: Who moves its bytes, or None.
+        mark: What a process that follows this one finds of it, or None.
         decoder: Input that is not a whole frame yet.
         backlog: Frames that are not answered yet: it is not their turn, or they have
             to wait for something.
@@ -85,6 +87,7 @@ class Connection:
         "link",
         "lost",
         "many_watches",
+        "mark",
         "outbox",
         "owes_until_ms",
         "paused",
@@ -113,6 +116,7 @@ class Connection:
         self.caller = caller
         self.home = domain_path(caller.domid)
         self.link: Link | None = None
+        self.mark: Mark | None = None
         self.decoder = FrameDecoder()
         self.backlog: list[Frame] = []
         self.outbox = Outbox() if caller.privileged else Outbox(usage, caller.domid)

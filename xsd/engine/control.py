@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from xsd.engine import control_log
+from xsd.engine import control_log, control_state
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.notice import Notice
@@ -204,6 +204,7 @@ _COMMANDS: Final[dict[bytes, Command]] = {
     b"print": _print,
     b"quota": _quota,
     b"quota-soft": _quota_soft,
+    b"state": control_state.state,
     b"help": _help,
 }
 
@@ -217,5 +218,7 @@ _HELP: Final = (
     b"print\t<string>\n"
     b"quota\t[set <name> <value>|<domid>|max [-r]]\n"
     b"quota-soft\t[set <name> <value>]\n"
+    b"state\tcopy|read <offset>|watch <domid> <depth> <path> <token>"
+    b"|put <hex>|input <domid>|output <domid> <begun>\n"
     b"help\t\n"
 )

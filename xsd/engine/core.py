@@ -6,6 +6,7 @@ from xsd.engine import tracing
 from xsd.engine.connection import Connection
 from xsd.engine.consumer import Consumer
 from xsd.engine.contest import TURN_MS, Contests, charge
+from xsd.engine.copies import Copies, NoCopies
 from xsd.engine.guests import NoGuests
 from xsd.engine.inputs import REQUEST, Input, Tape
 from xsd.engine.logbook import Logbook, NoLogbook
@@ -59,6 +60,8 @@ class Core:
         outside: The channels of other domains, and who exists.
         logbook: The log.
         updater: Carries live updates out.
+        copies: Those of the state that clients have asked for.
+        brought: What clients have brought so far of a domain's, by connection.
         plan: The one that is asked for, or None.
         deferred: Headers of requests that are answered later, by connection.
         tracing: What is traced.
@@ -91,9 +94,11 @@ class Core:
         "_paths",
         "abandoned",
         "after_reply",
+        "brought",
         "connections",
         "consumers",
         "contests",
+        "copies",
         "deferred",
         "dirty",
         "event_timeout_ms",
@@ -126,6 +131,8 @@ class Core:
         self.logbook: Logbook = NoLogbook()
         self.updater: Updater = NoUpdater()
         self.plan: Plan | None = None
+        self.copies: Copies = NoCopies()
+        self.brought: dict[int, bytes] = {}
         self.deferred: dict[int, bytes] = {}
         self.tracing = tracing.Tracing()
         self.consumers: list[Consumer] = []
@@ -365,6 +372,8 @@ class Core:
         """Have a connection found nowhere any more."""
         del self.connections[connection.id]
         self.deferred.pop(connection.id, None)
+        self.copies.drop(connection.id)
+        self.brought.pop(connection.id, None)
         if self.plan is not None and self.plan.connection == connection.id:
             # Nobody is there any more who wants the update.
             self.plan = None

@@ -114,6 +114,8 @@ def _tell(core: Core, event: Event, tally: Tally | None) -> None:
         is_owed = False
     else:
         return
+    if connection.mark is not None:
+        connection.mark.owe()
     if not connection.is_watched and (
         is_owed or outbox.size + MESSAGE_BYTES * outbox.waiting > UNSENT_MAX
     ):

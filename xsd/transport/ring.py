@@ -12,6 +12,7 @@ from typing import Final, final
 
 from xsd.engine import Connection, Notice
 from xsd.engine.guests import Guests
+from xsd.engine.unread import OnRings
 from xsd.hypervisor.base import DYING, SHUT_DOWN, Channel, DomainState, Hypervisor
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.ring import Ring
@@ -161,6 +162,14 @@ class RingServer(Guests):
             for link in self.rings.links.values()
             if not link.ignored
         ]
+
+    def unread(self) -> OnRings:
+        """What is on the rings of domains that are served."""
+        return {
+            domid: link.unread()
+            for domid, link in self.rings.links.items()
+            if not link.ignored
+        }
 
     def _serve_own_kernel(self) -> None:
         if self._reactor.engine.store.privileged.domid in self.rings.links:

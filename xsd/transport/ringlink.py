@@ -208,6 +208,13 @@ class RingLink(Wire):
         self._ring.connection = CONNECTED
         self._rings.notify(self)
 
+    def unread(self) -> tuple[bytes, bytes]:
+        """What is on the ring, see `Ring.unread`; nothing of one that is broken."""
+        try:
+            return self._ring.unread()
+        except RingError:
+            return b"", b""
+
     def end(self) -> None:
         """Let go of the page; the engine has forgotten the connection."""
         self.ended = True

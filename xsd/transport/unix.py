@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, final
 
 from xsd.engine import HIGH_WATER, Connection, Notice
+from xsd.engine.mark import BUSY, QUIET
 from xsd.engine.schedule import FEW
 from xsd.hypervisor.control import ACCEPT_MAX
 from xsd.transport.listening import listen_at
@@ -22,6 +23,9 @@ RECEIVE_FIRST: Final = 4 * 1024
 
 RECEIVE_MAX: Final = 16 * 1024
 """Bytes taken from one client in one pass, if they are a few long requests."""
+
+WHOLE_MAX: Final = 16 * 1024
+"""Bytes that a Unix socket takes as a whole or not at all; Linux: 32 KiB and more."""
 
 _OUT_OF_ROOM: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -185,6 +189,7 @@ class SocketLink(Wire):
 
     Attributes:
         descriptor: Of the socket.
+        sock: The socket.
     """
 
     __slots__ = (
@@ -192,9 +197,9 @@ class SocketLink(Wire):
         "_ended",
         "_reactor",
         "_reading",
-        "_sock",
         "_writing",
         "descriptor",
+        "sock",
     )
 
     def __init__(
@@ -218,7 +223,7 @@ class SocketLink(Wire):
         super().__init__(connection)
         self._reactor = reactor
         self._clients = clients
-        self._sock = sock
+        self.sock = sock
         self.descriptor = sock.fileno()
         self._ended = False
         # Whether the reactor tells us of input, and of room for output.
@@ -248,9 +253,13 @@ class SocketLink(Wire):
             self._listen(reading=False, writing=self._writing)
             return
         descriptor = self.descriptor
+        mark = connection.mark
+        if mark is not None:
+            mark.set(BUSY)
         try:
             data: bytes = _read(descriptor, RECEIVE_FIRST)
         except (BlockingIOError, InterruptedError):
+            self._rest()
             return
         except OSError:
             data = b""
@@ -281,12 +290,30 @@ class SocketLink(Wire):
         if not self._ended:
             self._ended = True
             self._clients.discard(self)
+            connection = self.connection
             try:
-                self._reactor.engine.disconnect(self.connection)
+                self._reactor.engine.disconnect(connection)
             finally:
                 self._reactor.remove(self.descriptor)
-                self._sock.close()
+                if connection.mark is not None:
+                    # Another process has it open, too.
+                    with suppress(OSError):
+                        self.sock.shutdown(socket.SHUT_RDWR)
+                    connection.mark.end()
+                self.sock.close()
                 self.let_go()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is in the middle of nothing, neither in nor out."""
+        connection = self.connection
+        return not (
+            connection.backlog
+            or connection.outbox.size
+            or connection.decoder.is_within
+            or connection.closing
+            or connection.id in self._reactor.engine.core.deferred
+        )
 
     def _send(self) -> None:
         """Send some; the rest waits for room, and until others have had their turn."""
@@ -294,6 +321,9 @@ class SocketLink(Wire):
         outbox = connection.outbox
         if connection.lost or not outbox.size:
             return
+        mark = connection.mark
+        if mark is not None and outbox.size > WHOLE_MAX:
+            mark.set(BUSY)
         try:
             count: int = _write(self.descriptor, outbox.peek())
             self._reactor.engine.sent(connection, count)
@@ -302,8 +332,16 @@ class SocketLink(Wire):
         except OSError:
             self.end()
             return
+        if mark is not None:
+            self._rest()
         if self._writing or outbox.size:
             self._listen(reading=self._reading, writing=outbox.size > 0)
+
+    def _rest(self) -> None:
+        """Have it known that the connection is in the middle of nothing, if so."""
+        mark = self.connection.mark
+        if mark is not None and self.is_quiet:
+            mark.set(QUIET)
 
     def _settle(self) -> None:
         """Decide whether to end, or to read again."""
