@@ -365,7 +365,7 @@ class Journal(Tape):
         """Have no more kept than may be while there is no checkpoint."""
         if self._losses.at == NOTHING:
             try:
-                pass
+                self._losses.expect_room(self._count)
             except OSError as error:
                 self._break(str(error))
             return
