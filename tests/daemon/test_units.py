@@ -14,6 +14,7 @@ from tests.conftest import NeedProgram
 from tests.systemd.container import UNITS, copy_units
 from xsd.daemon.activation import NAMES
 from xsd.daemon.options import parse
+from xsd.persistence.marks import PLACES
 
 EXPOSURE_MAX: Final = 20
 """Tenths, as `--threshold` counts."""
@@ -82,6 +83,18 @@ def test_the_daemon_understands_the_command_lines_of_the_units() -> None:
                 words = line.replace("$XENSTORED_ARGS", "").split()
                 assert words[0] == "/opt/xenstored/bin/xenstored"
                 assert parse(words[1:]).ignored == ()
+
+
+def test_there_is_room_for_all_descriptors_that_are_stored() -> None:
+    """Those of clients, and the socket; and a daemon that is killed always comes back.
+
+    Five starts within ten seconds would be the end otherwise, and of what is stored.
+    """
+    unit = UNITS / "xenstored.service"
+
+    assert int(values(unit, "FileDescriptorStoreMax")[0]) > PLACES
+    assert values(unit, "StartLimitIntervalSec") == ["0"]
+    assert values(unit, "Restart") == ["on-failure"]
 
 
 def test_the_daemon_takes_the_socket_of_the_unit() -> None:

@@ -65,6 +65,10 @@ class Container:
             raise AssertionError(f"{' '.join(words)}: {done.stderr.strip()}")
         return done.stdout.strip()
 
+    def outside(self, path: str) -> Path:
+        """Where a file of the container is found from here."""
+        return Path(f"/proc/{self._leader}/root{path}")
+
     def show(self, name: str, unit: str = "xenstored.service") -> str:
         return self.run("systemctl", "show", "-P", name, unit)
 
@@ -87,6 +91,7 @@ class Container:
         self.attempt("systemctl", "reset-failed", "xenstored.*")
         for file in self.etc.iterdir():
             file.unlink()
+        self.run("rm", "-rf", "/run/xenstored/journal")
         self._since = time.time()
 
 

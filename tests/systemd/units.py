@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Final
 
 from tests.docs.pages import ROOT, blocks_of, commands_of
@@ -22,6 +23,8 @@ from tests.systemd.container import (
     Container,
     booted,
 )
+from tests.takeover.moving import client
+from xsd.protocol.ops import Op
 
 SERVICE: Final = "xenstored.service"
 SOCKET: Final = "xenstored.socket"
@@ -63,6 +66,8 @@ def start(container: Container) -> str:
     assert container.run("xenstore-read", "/test/a") == "1"
     mode = container.run("stat", "-c", "%a", PATH)
     assert mode == "600", mode
+    # It is told with the first answer to its own request.
+    wait_until(lambda: container.show("StatusText") != "", "there is no status")
     status = container.show("StatusText")
     assert status == "connections: 0, guests: 0", status
     return f"{took:.2f} s until it is ready; {status}"
@@ -111,6 +116,58 @@ def kill_with_socket(container: Container) -> str:
     took = timed(lambda: container.run("xenstore-ls"))
     assert container.show("MainPID") not in {"0", pid}
     return f"the first client after it is answered after {took:.2f} s"
+
+
+KEPT: Final = "[journal]\nkeep = true\n"
+
+
+def kill_with_clients(container: Container) -> str:
+    """The same connections are answered by the next daemon, time after time."""
+    (container.etc / "xsd.toml").write_text(KEPT)
+    container.run("systemctl", "start", SERVICE)
+    path = container.outside(PATH)
+    with closing(client(path)) as idle, closing(client(path)) as writer:
+        idle.watch(b"/a")
+        number = idle.start()
+        writer.ok(Op.WRITE, b"/b\0v")
+        wait_until(lambda: _stored(container) == 3, "they are not stored")
+        took = 0.0
+        for turn in range(8):
+            pid = container.show("MainPID")
+            # All is over that the daemon was at, and no defect is suspected.
+            assert answers(container)
+            container.run("rm", "-f", "/run/xenstored/journal/attempts")
+            container.run("kill", "-9", pid)
+            took = max(took, timed(lambda: writer.ok(Op.WRITE, b"/a\0v")))
+            assert idle.next_event() == (b"/a", b"t")
+            assert container.show("NRestarts") == str(turn + 1)
+        assert idle.commit(number) is None
+        assert _stored(container) == 3
+        container.run("systemctl", "restart", SERVICE)
+        assert _stored(container) == 0
+    assert answers(container)
+    return f"8 times, answered after {took:.2f} s at the latest"
+
+
+def _stored(container: Container) -> int:
+    return int(container.show("NFileDescriptorStore"))
+
+
+def kill_with_socket_and_clients(container: Container) -> str:
+    """So it is where systemd has opened the socket."""
+    (container.etc / "xsd.toml").write_text(KEPT)
+    container.run("systemctl", "start", SOCKET)
+    path = container.outside(PATH)
+    with closing(client(path)) as idle:
+        idle.watch(b"/a")
+        wait_until(lambda: _stored(container) == 1, "it is not stored")
+        assert answers(container)
+        container.run("kill", "-9", container.show("MainPID"))
+        container.run("xenstore-write", "/a", "v")
+        assert idle.next_event() == (b"/a", b"t")
+    assert "socket.not_used" not in container.journal()
+    wait_until(lambda: _stored(container) == 0, "it is still stored")
+    return "and who has gone is forgotten"
 
 
 def watchdog(container: Container) -> str:
@@ -253,6 +310,7 @@ def documented(container: Container) -> str:
 
 CHECKS: Final = (
     *(tmpfiles, start, socket_activation, kill, kill_with_socket, watchdog),
+    *(kill_with_clients, kill_with_socket_and_clients),
     *(reload, mistake, log_file, stop, refusal, debian, documented),
 )
 
