@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -13,10 +15,19 @@ import pytest
 from tests.engine.script import play
 from tests.support.replaying import assert_equal
 from xsd.daemon import durability as module
-from xsd.daemon.durability import CRASHES, CRASHES_S, Durability, RecoveryError
+from xsd.daemon.durability import (
+    CRASHES,
+    CRASHES_S,
+    PAUSES,
+    RETRY_MAX_S,
+    RETRY_S,
+    Durability,
+    RecoveryError,
+)
 from xsd.engine import Engine, Notice
 from xsd.engine.state import describe, differences
 from xsd.persistence.directory import CHECKPOINT, SEGMENT, Directory, segment_name
+from xsd.persistence.journal import ALWAYS, NEVER
 from xsd.persistence.reading import Reading, read_journal
 from xsd.store import Store
 
@@ -164,6 +175,97 @@ async def test_a_checkpoint_that_fails_leaves_what_was_there(world: World) -> No
 
 def refuse(*_: object, **__: object) -> None:
     raise OSError(28, "no room")
+
+
+def end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+STEPS: dict[str, tuple[object, str]] = {
+    "before it is begun": (Directory, "close_others"),
+    "when its file is made": (Directory, "begin"),
+    "between two pieces": (os, "write"),
+    "before it has its name": (Directory, "finish"),
+    "when it has its name": (os, "rename"),
+    "on the disk": (os, "fsync"),
+}
+
+
+@pytest.mark.parametrize("sync", [NEVER, ALWAYS])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_writer_may_be_killed_at_any_step(
+    tmp_path: Path, step: str, sync: int
+) -> None:
+    """It leaves nothing behind, and what is brought back is what there was."""
+
+    @in_world
+    async def run(world: World) -> None:
+        with dying(world.open(checkpoint_bytes=1, sync=sync).start()) as first:
+            play(first.engine, LIFE)
+            where, name = STEPS[step]
+            original = getattr(where, name)
+            ours = os.getpid()
+
+            def die(*words: Any, **named: Any) -> Any:
+                found = original(*words, **named)
+                if os.getpid() != ours:
+                    end()
+                return found
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(where, name, die)
+                first.durability._tend()
+                await until(lambda: first.durability._child < 0)
+            is_killed = [each.event for each in world.notices]
+            if name != "fsync" or sync:
+                assert is_killed == ["journal.no_checkpoint"]
+                assert str(world.notices[0].fields["reason"]).endswith(" -9")
+                assert world.files(CHECKPOINT) == []
+            assert [each for each in os.listdir(world.path) if "new" in each] == []  # noqa: PTH208
+            play(first.engine, "write /after 1")
+
+        with dying(world.open().start()) as second:
+            assert_equal(first.engine, second.engine)
+
+    run(tmp_path)
+
+
+@in_world
+async def test_checkpoints_stop_the_daemon_for_a_small_part_of_the_time(
+    world: World,
+) -> None:
+    """The longer one did, the longer it is until the next."""
+    with dying(world.open(checkpoint_bytes=1).start()) as first:
+        play(first.engine, "write /a 1")
+        first.durability._tend()
+        first.durability._paused_s = 1000.0
+        await until(lambda: first.durability._child < 0)
+        left_s = first.durability._not_before - time.monotonic()
+        assert 900 * PAUSES < left_s <= 1000 * PAUSES
+        play(first.engine, "write /b 1")
+        first.durability._tend()
+        assert first.durability._child < 0
+
+
+@in_world
+async def test_tries_that_fail_become_rarer(world: World) -> None:
+    """Up to a limit, for a checkpoint is wanted."""
+    with dying(world.open(checkpoint_bytes=1).start()) as first:
+        waits = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fork", refuse)
+            for number in range(6):
+                play(first.engine, f"write /a {number}")
+                first.durability._not_before = 0.0
+                waits.append(first.durability._retry_s)
+                first.durability._tend()
+                assert first.durability._not_before > time.monotonic()
+        assert waits == sorted(waits)
+        assert RETRY_S == waits[0] < waits[-2] == waits[-1] == RETRY_MAX_S
+        first.durability._not_before = 0.0
+        first.durability._tend()
+        await until(lambda: first.durability._child < 0)
+        assert first.durability._retry_s == RETRY_S
 
 
 @in_world

@@ -126,7 +126,7 @@ class Files:
         """The events of what was said."""
         return [each.event for each in self.notices]
 
-    def open(self, sync: int = NEVER, size: int = SIZE_MIN) -> Journal:
+    def open(self, sync: int = NEVER, size: int = SIZE_MIN, limit: int = 0) -> Journal:
         """Read what there is, and go on with it."""
         directory = Directory(self.path, make=True)
         self._opened.append(directory)
@@ -134,7 +134,14 @@ class Files:
         reading = read_journal(directory, is_whole)
         for _ in reading:
             pass
-        return Journal(directory, reading, self.notices.append, sync=sync, size=size)
+        return Journal(
+            directory,
+            reading,
+            self.notices.append,
+            sync=sync,
+            size=size,
+            limit=limit,
+        )
 
     def write(
         self, inputs: Iterable[Input], sync: int = NEVER, size: int = SIZE_MIN
@@ -212,6 +219,8 @@ def flip(files: Files, offset: int, sequence: int = 1) -> None:
     """Turn a bit."""
 
     def change(data: bytearray) -> None:
+        # It ended with its last input when it was closed.
+        data.extend(bytes(max(0, offset + 1 - len(data))))
         data[offset] ^= 4
 
     files.edit(sequence, change)

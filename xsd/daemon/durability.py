@@ -29,12 +29,13 @@ from xsd.engine.replay import DivergenceError, replay
 from xsd.persistence.directory import (
     SEGMENT,
     Directory,
+    checkpoint_name,
     segment_name,
     write_checkpoint,
 )
 from xsd.persistence.journal import NEVER, Journal
 from xsd.persistence.reading import Kept, Reading, read_journal
-from xsd.persistence.segment import JournalError
+from xsd.persistence.segment import SIZE, JournalError
 from xsd.protocol.records import Record
 from xsd.protocol.stream import StreamError, StreamWriter, read_stream
 from xsd.store.load import ImageError
@@ -45,7 +46,17 @@ TEND_S: Final = 1.0
 """How often it is looked what is due."""
 
 RETRY_S: Final = 10.0
-"""Until another checkpoint is tried after one that failed."""
+RETRY_MAX_S: Final = 60.0
+"""Until another checkpoint is tried after one that failed, and after many."""
+
+PAUSES: Final = 20
+"""A checkpoint stops the daemon for at most one part in so many of the time."""
+
+LIMIT: Final = 4
+"""As many times as many bytes as are kept until there is a checkpoint may be kept, if
+there cannot be one."""
+
+_NICE: Final = 10
 
 CRASHES: Final = 2
 CRASHES_S: Final = 60.0
@@ -118,6 +129,10 @@ class Durability:
         self._child = -1
         self._writing = 0
         self._not_before = 0.0
+        self._retry_s = RETRY_S
+        # How long the daemon stopped for the last checkpoint, and when it was begun.
+        self._paused_s = 0.0
+        self._begun = 0.0
         self._syncing = False
 
     # Recovery.
@@ -155,6 +170,7 @@ class Durability:
             reading,
             self._say,
             sync=self._sync,
+            limit=max(LIMIT * self._checkpoint_bytes, LIMIT * SIZE),
             control=self._engine.store.privileged.domid,
             apart=taken,
         )
@@ -277,6 +293,7 @@ class Durability:
 
     def _begin_checkpoint(self, journal: Journal) -> None:
         """Have a child write a checkpoint of the state as it is now."""
+        self._begun = time.monotonic()
         try:
             sequence = journal.rotate()
             child = os.fork()
@@ -285,6 +302,7 @@ class Durability:
             return
         if child == 0:
             self._be_writer(sequence)
+        self._paused_s = time.monotonic() - self._begun
         self._writing = sequence
         self._child = os.pidfd_open(child)
         self._loop.add_reader(self._child, partial(self._end_checkpoint, child))
@@ -297,6 +315,7 @@ class Durability:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
+            os.nice(_NICE)
             # A client's socket is closed when the daemon closes it.
             self.directory.close_others()
             self._write(sequence)
@@ -316,13 +335,20 @@ class Durability:
         _pid, status = os.waitpid(child, 0)
         journal = self._journal
         if status != 0:
-            self._failed(f"its process ended with status {status}")
+            self.directory.give_up(checkpoint_name(self._writing))
+            code = os.waitstatus_to_exitcode(status)
+            self._failed(f"its process ended with status {code}")
         elif journal is not None:
             journal.drop_before(self._writing)
+            self._retry_s = RETRY_S
+            now = time.monotonic()
+            taken_s = now - self._begun
+            self._not_before = now + max(taken_s, PAUSES * self._paused_s)
             log.info("store.checkpointed", sequence=self._writing)
 
     def _failed(self, reason: str) -> None:
-        self._not_before = time.monotonic() + RETRY_S
+        self._not_before = time.monotonic() + self._retry_s
+        self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
         fields: dict[str, object] = {"reason": reason, "state": self.state}
         self._say(Notice("error", "journal.no_checkpoint", fields))
 

@@ -148,6 +148,11 @@ class Tape(ABC):
         """Make what was taken safe: after this the replies of a turn leave."""
 
     @property
+    def is_scarce(self) -> bool:
+        """Whether guests are to pay for the room that their requests take on it."""
+        return False
+
+    @property
     def condition(self) -> str:
         """How well it keeps the state for the next process, in words for operators.
 

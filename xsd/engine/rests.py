@@ -23,6 +23,10 @@ WORK_PER_MS: Final = 1
 """How many more of them a guest works off in a millisecond. They take some 4 us each:
 all guests together keep others waiting for much work in about 1 % of the time."""
 
+KEPT_PER_WORK: Final = 256
+"""So many bytes of a guest's requests that are kept cost it as much as a node: of what
+guests write in large values all the time, some 250 KB a second are to be kept."""
+
 WORK_OWED: Final = 500
 """How many of them a guest may owe without a rest, so that usual ones need none."""
 
@@ -34,7 +38,9 @@ def answer_guest(core: Core, connection: Connection, frame: Frame) -> None:
     """Answer a guest's request; after much work it has to rest."""
     usage = core.store.usage
     audience = core.store.audience
+    clock = core.store.clock
     before = usage.work
+    pulse = clock.now + clock.beats
     audience.most = EVENTS_MAX
     try:
         answer(core, connection, frame)
@@ -44,7 +50,13 @@ def answer_guest(core: Core, connection: Connection, frame: Frame) -> None:
     if audience.lost:
         audience.lost = False
         _note_lost(core, connection, frame)
-    work = usage.work - before - WORK_FREE
+    work = max(usage.work - before - WORK_FREE, 0)
+    if (
+        core.tape is not None
+        and core.tape.is_scarce
+        and clock.now + clock.beats != pulse
+    ):
+        work += len(frame.payload) // KEPT_PER_WORK
     if work > 0:
         schedule = core.schedule
         now_ms = core.now_ms

@@ -205,6 +205,13 @@ class Directory:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._fd)
 
+    def remove_before(self, sequence: int) -> None:
+        """Remove the segments and checkpoints with smaller numbers, oldest first."""
+        for kind in (CHECKPOINT, SEGMENT):
+            for number in self.numbers(kind):
+                if number < sequence:
+                    self.remove(f"{kind}{number:0{_DIGITS}}")
+
     def tidy(self) -> None:
         """Remove what a process that ended early was about to make."""
         for name in os.listdir(self._fd):  # noqa: PTH208  as above

@@ -19,10 +19,11 @@ A checkpoint makes what is before it superfluous::
 The second step may take its time, in a child for instance, if the state is that of the
 first one.
 
-If a segment cannot be made or written, the journal is broken, which is said. Serving
-goes on, and inputs are lost to the journal. So a state that could be recovered would be
-an earlier one, until there is a checkpoint; `wants_checkpoint` says when that is worth
-trying. What the clock says comes in through `tend`.
+If a segment cannot be made or written, or too much is kept without a checkpoint, the
+journal is broken, which is said. Serving goes on, and inputs are lost to it. So a state
+that could be recovered would be an earlier one, until there is a checkpoint;
+`wants_checkpoint` says when that is worth trying (see also losses.py). What the clock
+says comes in through `tend`.
 """
 
 from collections import deque
@@ -32,14 +33,9 @@ from typing import Final, final
 
 from xsd.engine.inputs import Input, Tape
 from xsd.engine.notice import Notice
-from xsd.persistence.directory import (
-    CHECKPOINT,
-    SEGMENT,
-    Directory,
-    checkpoint_name,
-    segment_name,
-)
+from xsd.persistence.directory import Directory, segment_name
 from xsd.persistence.entries import encode
+from xsd.persistence.losses import NOTHING, Losses
 from xsd.persistence.reading import Reading
 from xsd.persistence.segment import (
     SIZE,
@@ -98,9 +94,8 @@ class Journal(Tape):
         "_durable",
         "_error",
         "_half",
-        "_is_apart",
         "_is_late",
-        "_lost_at",
+        "_losses",
         "_next",
         "_own",
         "_retired",
@@ -125,6 +120,7 @@ class Journal(Tape):
         *,
         sync: int = NEVER,
         size: int = SIZE,
+        limit: int = 0,
         control: int = 0,
         own: int = 0,
         apart: bool = False,
@@ -140,6 +136,7 @@ class Journal(Tape):
             sync: NEVER, EVERYSEC or ALWAYS.
             size: Bytes of a segment, SIZE_MIN or more. An input that is larger, as none
                 is that fits into SIZE, breaks the journal.
+            limit: How many bytes may be kept without a checkpoint; see `Losses`.
             control: The control domain.
             own: The domain that the daemon runs in.
             apart: Whether what was read leads to another state. It is WAITING then.
@@ -164,9 +161,7 @@ class Journal(Tape):
         self._retired_bytes = 0
         self._base = 0
         self._rotated: tuple[int, int] = (0, 0)
-        # Number of the last segment behind which inputs were lost; -1 for none.
-        self._lost_at = -1
-        self._is_apart = apart
+        self._losses = Losses(directory, limit, is_apart=apart)
         self._is_late = False
         self._retry_ms = 0
         self._error: OSError | None = None
@@ -180,8 +175,8 @@ class Journal(Tape):
 
     def _start(self, after: Reading) -> None:
         """Begin the first segment, or be broken."""
-        if self._is_apart:
-            self._lost_at = self.sequence
+        if self._losses.is_apart:
+            self._losses.note(self.sequence, 0)
             self.reason = TAKEN_OVER
         try:
             self._begin(self._make(), self.number + 1)
@@ -198,9 +193,14 @@ class Journal(Tape):
         """See the states."""
         if self._segment is None:
             return BROKEN
-        if self._lost_at >= 0:
+        if self._losses.at != NOTHING:
             return WAITING
         return SHORT if self._is_late else OK
+
+    @property
+    def is_scarce(self) -> bool:
+        """See `Tape.is_scarce`: the more it has, the sooner there is a checkpoint."""
+        return True
 
     @property
     def condition(self) -> str:
@@ -211,16 +211,20 @@ class Journal(Tape):
     @property
     def wants_checkpoint(self) -> bool:
         """Whether only a checkpoint makes it whole again, and can be begun."""
-        return self._lost_at >= 0 and (
+        return self._losses.at != NOTHING and (
             self._segment is not None or self._next is not None
         )
 
     @property
     def size(self) -> int:
         """Bytes of the inputs since the last checkpoint that stands."""
+        return self._count - self._base
+
+    @property
+    def _count(self) -> int:
+        """Bytes of all inputs that were kept."""
         segment = self._segment
-        current = 0 if segment is None else segment.used - START
-        return self._retired_bytes + current - self._base
+        return self._retired_bytes + (0 if segment is None else segment.used - START)
 
     @property
     def path(self) -> Path:
@@ -253,6 +257,7 @@ class Journal(Tape):
         """
         if START + needed > self._size:
             raise ValueError(f"an input of {needed} bytes fits into no segment")
+        self._losses.expect_room(self._count)
         following = self._next
         if following is None:
             # More than half a segment in one turn, or it could not be made then.
@@ -316,20 +321,28 @@ class Journal(Tape):
     def rotate(self) -> int:
         """Have the inputs from now on in a new segment, for a checkpoint of the state.
 
+        If no inputs came since the last time, it may be the same one; if some were
+        lost, what came since then is left out. So checkpoints that fail leave little.
+
         Returns:
             The number of the segment, and of the checkpoint.
 
         Raises:
-            OSError: If the segment cannot be made or, for a disk, written; all is as
-                before then.
+            OSError: If the segment cannot be made or, for a disk, written; inputs are
+                taken as before then.
         """
+        current = self._segment
+        if current is not None and self._is_unused(current):
+            self._rotated = (current.sequence, self._retired_bytes)
+            return current.sequence
+        self._leave_out()
         following = self._next if self._next is not None else self._make()
         self._next = None
         number = self.number + 1
         if self._durable:
             # The head says which input the checkpoint goes on with. No thread knows
             # the segment yet.
-            following.begin(number, apart=self._is_apart)
+            following.begin(number, apart=self._losses.is_apart)
             try:
                 following.make_safe()
             except OSError:
@@ -339,7 +352,28 @@ class Journal(Tape):
                 raise
         self._begin(following, number)
         self._rotated = (following.sequence, self._retired_bytes)
+        self._losses.begin_checkpoint(self._retired_bytes)
         return following.sequence
+
+    def _is_unused(self, segment: Segment) -> bool:
+        """Tell whether a segment may do for a checkpoint, as nothing is in it."""
+        losses = self._losses
+        may_follow = segment.sequence > losses.at and not losses.is_apart
+        return segment.used == START and may_follow and not self._durable
+
+    def _leave_out(self) -> None:
+        """Have no more kept than may be while there is no checkpoint."""
+        if self._losses.at == NOTHING:
+            try:
+                self._losses.expect_room(self._count)
+            except OSError as error:
+                self._break(str(error))
+            return
+        # The disk has to have had them before: see `sync`.
+        waiting = {each.sequence for each in self._retired.copy()}
+        if self._segment is not None:
+            waiting.add(self._segment.sequence)
+        self._losses.leave_out(waiting)
 
     def drop_before(self, sequence: int) -> None:
         """Remove what a checkpoint has made superfluous.
@@ -348,19 +382,13 @@ class Journal(Tape):
             sequence: Its number. It stands, whole and as safe as it has to be.
         """
         try:
-            for number in self._directory.numbers(CHECKPOINT):
-                if number < sequence:
-                    self._directory.remove(checkpoint_name(number))
-            for number in self._directory.numbers(SEGMENT):
-                if number < sequence:
-                    self._directory.remove(segment_name(number))
+            self._directory.remove_before(sequence)
         except OSError as error:
             # They are in nobody's way, and the next checkpoint removes them.
             self._note("warning", "journal.not_removed", str(error))
         if sequence == self._rotated[0]:
             self._base = self._rotated[1]
-        if 0 <= self._lost_at < sequence:
-            self._lost_at = -1
+        if self._losses.end_checkpoint(sequence, self._base):
             self._resume()
 
     def close(self) -> None:
@@ -389,7 +417,8 @@ class Journal(Tape):
             durable=self._durable,
         )
         self.sequence = made.sequence
-        if self._is_late and self._segment is not None and self._lost_at < 0:
+        is_broken = self._segment is None
+        if self._is_late and not is_broken and self._losses.at == NOTHING:
             self._resume()
         self._is_late = False
         return made
@@ -397,11 +426,12 @@ class Journal(Tape):
     def _prepare(self) -> None:
         """Make the next segment, or say that it cannot be made."""
         try:
+            self._losses.expect_room(self._count)
             self._next = self._make()
         except OSError as error:
             if not self._is_late and self._segment is not None:
                 self._note("warning", "journal.no_segment", str(error))
-            if self._lost_at < 0:
+            if self._losses.at == NOTHING:
                 self.reason = str(error)
             self._is_late = True
 
@@ -410,14 +440,14 @@ class Journal(Tape):
         if self._segment is not None:
             # Before it is no more the current one: see `sync`.
             self._retire(self._segment)
-        segment.begin(number, apart=self._is_apart)
+        segment.begin(number, apart=self._losses.is_apart)
         self._segment = segment
-        self._is_apart = False
+        self._losses.begin(segment.sequence)
 
     def _drop(self) -> None:
         """Lose an input: the next segment does not follow this one."""
         self.dropped += 1
-        self._is_apart = True
+        self._losses.is_apart = True
 
     def _resume(self) -> None:
         """All is as it should be again."""
@@ -448,9 +478,9 @@ class Journal(Tape):
             segment.note_loss()
             self._segment = None
             self._retire(segment)
-            self._lost_at = segment.sequence
+            self._losses.note(segment.sequence, self._retired_bytes)
         else:
-            self._lost_at = self.sequence
+            self._losses.note(self.sequence, self._retired_bytes)
         self.reason = reason
         self._note("error", "journal.broken", reason, error)
 

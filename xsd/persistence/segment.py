@@ -29,6 +29,7 @@ import mmap
 import os
 import struct
 import zlib
+from contextlib import suppress
 from typing import Final, final
 
 from xsd.persistence.directory import Directory, segment_name
@@ -162,10 +163,15 @@ class Segment:
         _U64.pack_into(self._map, _LOST_AT, noted | _BEHIND)
 
     def close(self) -> None:
-        """Let go of the file; a second time does nothing."""
+        """Let go of the file, and of its blocks that are not used.
+
+        A second time does nothing.
+        """
         if self.is_open:
             self.is_open = False
             self._map.close()
+            with suppress(OSError):
+                os.ftruncate(self._fd, self.used)
             os.close(self._fd)
 
 
