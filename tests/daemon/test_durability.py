@@ -1,17 +1,14 @@
 """xsd.daemon.durability: what is brought back, and when the whole state is written."""
 
-import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.daemon.kept import Daemon, World, dying, in_world, refuse, until
 from tests.engine.script import play
 from tests.support.replaying import assert_equal
 from xsd.daemon import durability as module
@@ -21,10 +18,9 @@ from xsd.daemon.durability import (
     PAUSES,
     RETRY_MAX_S,
     RETRY_S,
-    Durability,
     RecoveryError,
 )
-from xsd.engine import Engine, Notice
+from xsd.engine import Engine
 from xsd.engine.state import describe, differences
 from xsd.persistence.directory import CHECKPOINT, SEGMENT, Directory, segment_name
 from xsd.persistence.journal import ALWAYS, NEVER
@@ -35,76 +31,6 @@ LIFE = """
     write /a 1; write /b 2; rm /a; start -> 1,; t1 write /c 3
     a watch /b t -> OK /b:t; set_quota nodes 77
 """
-
-
-class World:
-    """A directory with a journal, and daemons that come and go one after the other."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path / "journal"
-        self.notices: list[Notice] = []
-        self.now = 1000.0
-
-    def open(self, checkpoint_bytes: int = 1 << 20, **more: Any) -> "Daemon":
-        return Daemon(self, checkpoint_bytes, **more)
-
-    def files(self, kind: str) -> list[int]:
-        directory = Directory(self.path)
-        try:
-            return directory.numbers(kind)
-        finally:
-            directory.close()
-
-
-class Daemon:
-    """An engine whose state is kept."""
-
-    def __init__(self, world: World, checkpoint_bytes: int, **more: Any) -> None:
-        self.engine = Engine(Store())
-        self.durability = Durability(
-            world.path,
-            self.engine,
-            world.notices.append,
-            checkpoint_bytes=checkpoint_bytes,
-            clock=lambda: world.now,
-            **more,
-        )
-
-    def start(self, *, taken: bool = False) -> "Daemon":
-        self.durability.recover(taken=taken)
-        self.durability.begin({"nodes": 5})
-        return self
-
-    def die(self) -> None:
-        """What a kill leaves: the files as they are, and no lock."""
-        timer = self.durability._timer
-        if timer is not None:
-            timer.cancel()
-        self.engine.tape = None
-        self.durability.directory.close()
-
-
-def in_world(
-    body: Callable[[World], Awaitable[None]],
-) -> Callable[[Path], None]:
-    @wraps(body)
-    def test(tmp_path: Path) -> None:
-        async def run() -> None:
-            await body(World(tmp_path))
-
-        asyncio.run(run())
-
-    # pytest looks at the arguments of what is wrapped.
-    del test.__wrapped__
-    return test
-
-
-@contextmanager
-def dying(daemon: Daemon) -> Iterator[Daemon]:
-    try:
-        yield daemon
-    finally:
-        daemon.die()
 
 
 @in_world
@@ -146,11 +72,6 @@ async def test_a_checkpoint_takes_the_place_of_what_was_before(world: World) -> 
     assert world.notices == []
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110  a child ends
-        await asyncio.sleep(0.005)
-
-
 @in_world
 async def test_a_checkpoint_that_fails_leaves_what_was_there(world: World) -> None:
     """It is said, and tried again some time later."""
@@ -171,10 +92,6 @@ async def test_a_checkpoint_that_fails_leaves_what_was_there(world: World) -> No
 
     with dying(world.open().start()) as second:
         assert_equal(first.engine, second.engine)
-
-
-def refuse(*_: object, **__: object) -> None:
-    raise OSError(28, "no room")
 
 
 def end() -> None:
@@ -486,82 +403,3 @@ async def test_the_writer_holds_nothing_of_the_daemons(world: World) -> None:
     assert len(numbers) <= 6
     for each in (ours, theirs):
         os.close(each)
-
-
-@in_world
-async def test_a_store_does_not_outlive_the_machines_start(world: World) -> None:
-    """What was kept before is about domains that are gone; it stays, set aside."""
-    with dying(world.open(boot="one").start()) as first:
-        play(first.engine, "write /a 1")
-        first.durability.checkpoint()
-        play(first.engine, "write /b 1")
-    with dying(world.open(boot="one").start()) as again:
-        assert_equal(first.engine, again.engine)
-    with dying(world.open(boot="").start()) as unknown:
-        assert_equal(first.engine, unknown.engine)
-    world.now += CRASHES_S
-    with dying(world.open(boot="two").start()) as known:
-        assert_equal(first.engine, known.engine)
-        play(known.engine, "write /c 1")
-
-    for boot in ("three", "four"):
-        with dying(world.open(boot=boot).start()) as other:
-            assert other.durability.is_new
-            assert_equal(Engine(Store()), other.engine)
-            aside = sorted(each.name[:8] for each in world.path.glob("aside.*"))
-            # Those of the one before alone.
-            before = ["aside.ch", *["aside.se"] * 4]
-            assert aside == (before if boot == "three" else ["aside.se"])
-    with dying(world.open(boot="four").start()) as last:
-        assert not last.durability.recovered
-
-
-@pytest.mark.parametrize("call", ["rename", "unlink", "open"])
-def test_another_start_of_the_machine_is_found_out_however_it_ends(
-    tmp_path: Path, call: str
-) -> None:
-    """A step that fails is done by the next daemon."""
-
-    @in_world
-    async def run(world: World) -> None:
-        with dying(world.open(boot="one").start()) as first:
-            play(first.engine, "write /a 1")
-            first.durability.checkpoint()
-        original = getattr(os, call)
-        for count in range(20):
-            world.now += CRASHES_S
-            calls = count
-
-            def run_out(*words: Any, **fd: Any) -> Any:
-                nonlocal calls
-                calls -= 1
-                return original(*words, **fd) if calls >= 0 else refuse()
-
-            daemon = world.open(boot="two")
-            with dying(daemon), pytest.MonkeyPatch.context() as patch:
-                patch.setattr(os, call, run_out)
-                try:
-                    daemon.durability.recover()
-                except OSError:
-                    continue
-            assert daemon.durability.is_new
-        with dying(world.open(boot="two").start()) as last:
-            assert_equal(Engine(Store()), last.engine)
-
-    run(tmp_path)
-
-
-@in_world
-async def test_no_room_at_the_start_is_no_reason_not_to_start(world: World) -> None:
-    """What was kept is brought back; what changes is not kept, which is said."""
-    with dying(world.open(boot="one").start()) as first:
-        play(first.engine, "write /a 1")
-    daemon = world.open(boot="one")
-    with dying(daemon), pytest.MonkeyPatch.context() as patch:
-        for name in ("write", "posix_fallocate"):
-            patch.setattr(os, name, refuse)
-        daemon.start()
-        assert_equal(first.engine, daemon.engine)
-        assert daemon.durability.state.startswith("broken: ")
-    with dying(world.open(boot="one").start()) as last:
-        assert_equal(first.engine, last.engine)
