@@ -117,6 +117,7 @@ simulate: .venv/.develop
 
 test-kills: .venv/.develop
 	@XSD_KILLS=$(KILLS) XSD_SEED=$(SEED) $(bin)/python -m tests.crash.killed
+	@XSD_KILLS=$(KILLS) XSD_SEED=$(SEED) $(bin)/python -m tests.crash.held
 
 soak: .venv/.develop
 	@$(bin)/python -m tests.soak.soak

@@ -68,6 +68,7 @@ class Dump:
         records: The same in Xen's records, in order; nodes come last, siblings by name,
             as oxenstored lists them.
         virq_port: Our port at which we are told that a domain has ended, or 0.
+        remote_ports: The domains' ends of event channels, by ours.
         skipped: Numbers of the lines that nobody knows.
     """
 
@@ -77,6 +78,7 @@ class Dump:
         "_shared",
         "_sockets",
         "records",
+        "remote_ports",
         "skipped",
         "virq_port",
     )
@@ -92,6 +94,7 @@ class Dump:
         """
         self.records: list[Record] = []
         self.virq_port = 0
+        self.remote_ports: dict[int, int] = {}
         self.skipped: list[int] = []
         self._shared = GlobalData(-1, -1)
         self._rings: dict[int, int] = {}
@@ -143,6 +146,7 @@ class Dump:
         record = self._connection(self._rings, int(words[0]))
         record.domid = int(words[0])
         record.port = int(words[3])
+        self.remote_ports[record.port] = int(words[2])
 
     def _connection(self, known: dict[int, int], end: int) -> ConnectionData:
         if end in known or end < 0:

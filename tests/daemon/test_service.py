@@ -337,6 +337,34 @@ async def test_a_journal_that_is_broken_is_told_to_the_manager(
         assert service.status.endswith(", guests: 0")
 
 
+@on_uvloop
+async def test_a_journal_that_cannot_be_had_is_done_without(
+    config: Config, tmp_path_factory: pytest.TempPathFactory, log: io.StringIO
+) -> None:
+    """A host can do without it, but not without the store; it is said loudly."""
+    directory = tmp_path_factory.mktemp("kept")
+    missing = directory / "no" / "journal"
+    config = dataclasses.replace(config, journal=True, journal_directory=missing)
+    async with serving(config) as service:
+        assert ", journal none: " in service.status
+        await asyncio.to_thread(with_client, config, lambda dom0: dom0.mkdir("/a"))
+    assert "journal.none" in log.getvalue()
+    assert str(missing) in log.getvalue()
+
+
+def test_a_state_that_is_there_is_not_done_without(
+    config: Config, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Guests would be served an empty store."""
+    directory = tmp_path_factory.mktemp("kept") / "journal"
+    directory.mkdir(mode=0o700)
+    (directory / "lock").symlink_to("nowhere")
+    (directory / "segment.0000000001").touch()
+    config = dataclasses.replace(config, journal=True, journal_directory=directory)
+
+    start_fails(config, "cannot keep a journal: ")
+
+
 def no_room(*_: object) -> None:
     raise OSError(errno.ENOSPC, "no room")
 

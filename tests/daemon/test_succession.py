@@ -128,8 +128,35 @@ def test_it_is_looked_for_where_the_one_before_says() -> None:
     """C xenstored has a place of its own."""
     run = {"XENSTORED_RUNDIR": "/r"}
 
-    assert state_file({STATE_VARIABLE: "/x", **run}) == Path("/x")
-    assert state_file(run) == c_state_file(run) == Path("/r/state_dump")
+    assert state_file({STATE_VARIABLE: "/x", **run}, ["--restart"]) == Path("/x")
+    assert state_file(run, ["-N", "-U"]) == c_state_file(run) == Path("/r/state_dump")
+
+
+def test_it_is_looked_for_where_oxenstored_leaves_it() -> None:
+    """By its options, unless C's daemon has come in between."""
+    words = ["--no-fork", "--live", "--restart"]
+
+    assert state_file({}, words) == Path("/run/xenstored/db")
+    assert state_file({}, [*words, "-U"]) == c_state_file({})
+
+
+def test_what_oxenstored_leaves_is_read(path: Path) -> None:
+    """With the event channels, which are all bound already."""
+    path.write_bytes(
+        b"$xenstored-dump-format\nglobal,3\nevtchn-dev,4,9\ndom,5,4101,21,12\n"
+        b"store,2f,6e30,\n"
+    )
+
+    left = read_state(path)
+
+    assert left.kept == {"evtchn": 4, "virq": 9, "remote": {"12": 21}}
+    assert left.shared.socket_fd == 3
+    assert sorted(left.descriptors()) == [3, 4]
+    assert left.is_of_oxenstored
+    assert not left.is_ours
+    path.write_bytes(b"$xenstored-dump-format\nglobal,3")
+    with pytest.raises(SuccessionError, match="cut off"):
+        read_state(path)
 
 
 def test_the_socket_that_is_left_says_where_it_is(directory: Path) -> None:

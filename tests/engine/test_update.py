@@ -145,3 +145,11 @@ def test_an_update_ends_with_who_has_asked_for_it(place: Place) -> None:
 
     assert place.updater.cancelled == 1
     assert place.asked(place.second, "-f", "/good") == ["OK"]
+
+
+def test_who_has_asked_oxenstored_is_told_that_it_is_done(place: Place) -> None:
+    """It asks again each second, whether or not another daemon answers; once."""
+    place.engine.core.asked_again = True
+
+    assert place.asked(place.first, "-s", "-t", "9") == ["OK"]
+    assert place.asked(place.first, "-s", "-t", "9") == [NO_SESSION]

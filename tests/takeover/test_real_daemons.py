@@ -1,4 +1,4 @@
-"""A running host moves from Xen's C daemon to our daemon, and back."""
+"""A running host moves from Xen's daemons to ours, and from ours to the C daemon."""
 
 import os
 import subprocess
@@ -7,15 +7,22 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
+from signal import SIGKILL
 from typing import Final
 
 import pytest
 
-from tests.conftest import find_program
+from tests.conftest import find_program, skip_or_fail
 from tests.peers.build import on_shim
 from tests.peers.programs import PLACE
 from tests.support.checks import ran
-from tests.support.daemons import Daemon, environment, start_c_peer
+from tests.support.daemons import (
+    Daemon,
+    answers,
+    environment,
+    start_c_peer,
+    start_ocaml_peer,
+)
 from tests.support.processes import wait_until
 from tests.takeover import moving
 from xsd.protocol.ops import Op
@@ -24,6 +31,8 @@ from xsd.testing.session import strings
 pytestmark = pytest.mark.slow
 
 C: Final = str(PLACE / "xenstored")
+DUMP: Final = Path("/run/xenstored/db")
+"""Where oxenstored leaves its state, whatever it is told."""
 
 
 @pytest.fixture
@@ -32,6 +41,18 @@ def daemon(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]
     variables = on_shim(directory)
     monkeypatch.setenv("LD_LIBRARY_PATH", variables["LD_LIBRARY_PATH"])
     with start_c_peer(directory) as found:
+        yield found
+
+
+@pytest.fixture
+def oxenstored(directory: Path) -> Iterator[Daemon]:
+    """The OCaml daemon, on a pretended Xen."""
+    if not DUMP.parent.is_dir():
+        if os.geteuid():
+            skip_or_fail(f"{DUMP.parent} is missing, which root can make")
+        DUMP.parent.mkdir(parents=True)
+    on_shim(directory)
+    with start_ocaml_peer(directory) as found:
         yield found
 
 
@@ -116,6 +137,35 @@ def test_from_c_to_ours_and_back_nobody_notices(
         guest.close()
 
 
+def test_a_guest_of_c_outlives_a_kill_of_ours(
+    daemon: Daemon, ours: Path, directory: Path
+) -> None:
+    """C does not tell the guest's end of the event channel, to be bound anew then."""
+    words = ["-N", "--journal"]
+    with ExitStack() as held:
+        dom0 = moving.client(daemon.socket)
+        guest = moving.guest(dom0, directory / "shim", 5)
+        held.callback(guest.close)
+        guest.watch(b"mine", b"g")
+        assert control(daemon, "live-update", "-c", " ".join(words), str(ours)) == "OK"
+        guest.get(Op.WRITE, b"data\0v")
+        environ = Path(f"/proc/{daemon.pid}/environ").read_bytes().split(b"\0")
+        daemon.stop(SIGKILL)
+        dom0.close()
+
+        again = subprocess.Popen(
+            [str(ours), *words],
+            env=dict(os.fsdecode(each).split("=", 1) for each in environ if each),
+        )
+        held.callback(again.wait)
+        held.callback(again.terminate)
+        wait_until(partial(answers, daemon.socket), "it does not begin again")
+
+        assert guest.get(Op.READ, b"data\0") == b"v"
+        guest.get(Op.WRITE, b"mine\0v")
+        assert guest.next_event() == (b"mine", b"g")
+
+
 def test_c_is_handed_no_open_transaction_unless_that_is_wanted(
     daemon: Daemon, ours: Path, directory: Path
 ) -> None:
@@ -134,3 +184,40 @@ def test_c_is_handed_no_open_transaction_unless_that_is_wanted(
         payload = strings(b"T")
         assert other.call(Op.TRANSACTION_END, payload, number)[1] == b"ENOENT\0"
     assert not (directory / "state_dump").exists()
+
+
+def test_from_oxenstored_to_ours_nobody_notices_and_on_to_c(
+    oxenstored: Daemon, ours: Path, directory: Path
+) -> None:
+    """Guests on rings, clients that watch and dom0 go on, by one command each way."""
+    daemon = oxenstored
+    # With this oxenstored itself does not start.
+    libraries = f"LD_LIBRARY_PATH={directory / 'lib'}"
+    ours = moving.script(directory / "first", ["env", libraries, str(ours)])
+    with ExitStack() as held:
+        dom0 = held.enter_context(closing(moving.client(daemon.socket)))
+        guest = moving.guest(dom0, directory / "shim", 5)
+        held.callback(guest.close)
+        dom0.watch(b"/turn", b"w")
+        guest.watch(b"mine", b"g")
+        before = [row for row in moving.listed(daemon.socket) if row[0][:2] != "/@"]
+        there = str(ours), "ours", "-N --entry-nb=1234"
+        for turn, (file, name, words) in enumerate([there, (C, "xenstored", "-N")]):
+            assert control(daemon, "live-update", "-c", words, file) == "OK"
+
+            wait_until(lambda: served_by(daemon) == name, f"{file} does not begin")  # noqa: B023
+            assert not DUMP.exists()
+            if file != C:
+                assert "1234" in control(daemon, "quota")
+            assert moving.listed(daemon.socket) == before
+            guest.get(Op.WRITE, b"mine\0v")
+            assert guest.next_event() == (b"mine", b"g")
+            dom0.get(Op.WRITE, b"/turn\0v")
+            assert dom0.next_event() == (b"/turn", b"w")
+            late = moving.guest(dom0, directory / "shim", 10 + turn)
+            late.get(Op.WRITE, b"data\0v")
+            held.callback(late.close)
+            before = moving.listed(daemon.socket)
+        dom0.watch(b"@releaseDomain", b"gone")
+        dom0.get(Op.RELEASE, b"5\0")
+        assert (b"@releaseDomain", b"gone") in dom0.events()

@@ -24,9 +24,10 @@ import structlog
 
 from xsd.engine import Engine, Notice
 from xsd.engine.image import image, load
-from xsd.engine.inputs import Input
+from xsd.engine.inputs import Input, Tape
 from xsd.engine.replay import DivergenceError, replay
 from xsd.persistence.directory import (
+    CHECKPOINT,
     SEGMENT,
     Directory,
     checkpoint_name,
@@ -64,7 +65,31 @@ CRASHES_S: Final = 60.0
 
 _ATTEMPTS: Final = "attempts"
 _SETTINGS: Final = "settings"
+_BOOT: Final = "boot"
 _ASIDE: Final = "aside."
+
+
+@final
+class NoJournal(Tape):
+    """In the place of a journal that cannot be had.
+
+    Args:
+        reason: Why.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def take(self, entry: Input) -> None:
+        """See `Tape.take`."""
+
+    def end_turn(self) -> None:
+        """See `Tape.end_turn`."""
+
+    @property
+    def condition(self) -> str:
+        """See `Tape.condition`."""
+        return f"none: {self._reason}"
 
 
 class RecoveryError(Exception):
@@ -91,6 +116,7 @@ class Durability:
         *,
         sync: int = NEVER,
         checkpoint_bytes: int,
+        boot: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Open the directory, and be the only one who does.
@@ -101,6 +127,8 @@ class Durability:
             say: Is told what the log should say.
             sync: See `Journal`.
             checkpoint_bytes: How much the journal may grow until there is a checkpoint.
+            boot: Which start of the machine this is: what was kept in another one is
+                left out. "" has all of them go on.
             clock: Seconds since 1970.
 
         Raises:
@@ -114,6 +142,7 @@ class Durability:
         self._say = say
         self._sync = sync
         self._checkpoint_bytes = checkpoint_bytes
+        self._boot = boot
         self._clock = clock
         self.directory = Directory(path, make=True)
         try:
@@ -149,6 +178,7 @@ class Durability:
             OSError: If it cannot be read, or not be gone on with.
         """
         try:
+            self._leave_out_other_boot()
             if not taken and self._is_doomed():
                 self._set_aside()
             reading = read_journal(self.directory, self._is_whole)
@@ -226,10 +256,36 @@ class Durability:
     def _set_aside(self) -> None:
         """Leave the inputs out, and keep them under other names."""
         self.is_complete = False
-        for number in self.directory.numbers(SEGMENT):
-            name = segment_name(number)
-            self.directory.rename(name, _ASIDE + name)
+        self._rename(segment_name, SEGMENT)
         log.critical("journal.set_aside", path=str(self.directory.path))
+
+    def _rename(self, name_of: Callable[[int], str], kind: str) -> None:
+        for number in self.directory.numbers(kind):
+            name = name_of(number)
+            self.directory.rename(name, _ASIDE + name)
+
+    def _leave_out_other_boot(self) -> None:
+        """Begin anew if what was kept is of another start of the machine.
+
+        All that it is about went with that: domains, their rings, and who waited.
+        """
+        directory = self.directory
+        try:
+            before = directory.read(_BOOT).decode("ascii", "replace")
+        except FileNotFoundError:
+            before = ""
+        if self._boot and before not in ("", self._boot):
+            directory.remove_all(_ASIDE)
+            # First: behind a checkpoint that is gone, segments would be damage.
+            self._rename(segment_name, SEGMENT)
+            self._rename(checkpoint_name, CHECKPOINT)
+            directory.remove(_ATTEMPTS)
+            log.error("journal.other_boot", path=str(directory.path))
+        # If that cannot be written: rather none than a wrong one.
+        directory.remove(_BOOT)
+        if self._boot:
+            with suppress(OSError):
+                directory.write(_BOOT, [self._boot.encode()], durable=False)
 
     def _attempts(self) -> list[float]:
         try:
@@ -239,7 +295,9 @@ class Durability:
 
     def _note_attempt(self) -> None:
         text = json.dumps([*self._attempts()[-CRASHES:], self._clock()])
-        self.directory.write(_ATTEMPTS, [text.encode()], durable=False)
+        # Without it only another crash is not seen to be one of several.
+        with suppress(OSError):
+            self.directory.write(_ATTEMPTS, [text.encode()], durable=False)
 
     def _settings(self) -> dict[str, int]:
         try:

@@ -86,12 +86,12 @@ def run(
         SuccessionError: If it cannot take over, and the one before still could.
     """
     with ExitStack() as held:
-        left = _left(os.environ) if config.live_update else None
+        started = started or Invocation.of(())
+        left = _left(os.environ, started) if config.live_update else None
         config, adopted = _adopted(config, passed, held)
         if left is not None and left.listens_at is not None:
             config = replace(config, socket=left.listens_at)
         config, kept = _started(config, held)
-        started = started or Invocation.of(())
         start = Start(config, settings or Settings(), started, left)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -107,9 +107,9 @@ def run(
     return 0
 
 
-def _left(environ: MutableMapping[str, str]) -> Inheritance:
+def _left(environ: MutableMapping[str, str], started: Invocation) -> Inheritance:
     """What the daemon before has left, for us, or for itself as we could not."""
-    left = read_state(state_file(environ))
+    left = read_state(state_file(environ, started.words))
     reason = environ.pop(REASON_VARIABLE, "")
     if reason:
         left.came_back = f"The new binary could not take over: {reason}"

@@ -98,6 +98,7 @@ class Parts(Replaceable):
                     domid=client.connection.caller.domid,
                     reason=str(error),
                 )
+        self._engine.core.asked_again = left.is_of_oxenstored
         self._take_settings(left.host)
         log.info("daemon.took_over", clients=len(taken.clients))
 

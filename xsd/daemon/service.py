@@ -9,9 +9,10 @@ from typing import final
 
 import structlog
 
+from xsd.daemon.boot import boot_id
 from xsd.daemon.copies import StateCopies
 from xsd.daemon.daemonize import StartError, reason_of
-from xsd.daemon.durability import Durability, RecoveryError
+from xsd.daemon.durability import Durability, NoJournal, RecoveryError
 from xsd.daemon.fdstore import DescriptorStore
 from xsd.daemon.parts import Parts
 from xsd.daemon.record import FileTape
@@ -27,7 +28,8 @@ from xsd.engine.logbook import Logbook
 from xsd.hypervisor import xen
 from xsd.hypervisor.base import Hypervisor
 from xsd.hypervisor.emulated import EmulatedHypervisor
-from xsd.persistence.journal import OK, SYNCS
+from xsd.persistence.directory import holds_state
+from xsd.persistence.journal import NEVER, OK, SYNCS
 from xsd.protocol.request import GLOBAL
 from xsd.store import Store
 from xsd.transport.listening import take_away
@@ -258,9 +260,16 @@ class Service:
                 self._reactor.note,
                 sync=SYNCS.index(config.journal_sync),
                 checkpoint_bytes=config.journal_checkpoint_mib << 20,
+                boot="" if config.journal_sync != SYNCS[NEVER] else boot_id(),
             )
         except OSError as error:
-            raise StartError(f"cannot keep a journal: {reason_of(error)}") from error
+            reason = reason_of(error)
+            # There is a state that would be left out, or another daemon.
+            if holds_state(path):
+                raise StartError(f"cannot keep a journal: {reason}") from error
+            log.critical("journal.none", path=str(path), reason=reason)
+            self._engine.tape = NoJournal(reason)
+            return None
         self._held.callback(durability.close)
         try:
             durability.recover(taken=self._left is not None)

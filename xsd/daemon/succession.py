@@ -9,19 +9,20 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, final
 
 from xsd.client.address import RUN_DIRECTORY, RUNDIR_VARIABLE
 from xsd.daemon.logsetup import FILE_MODE
-from xsd.daemon.wayback import STATE_VARIABLE
+from xsd.daemon.wayback import STATE_VARIABLE, follows_oxenstored
 from xsd.engine import Engine
 from xsd.engine.adopted import Takeover
 from xsd.engine.foreign import adopt, is_ours
 from xsd.engine.image import image, load
 from xsd.engine.update import late_answer
+from xsd.protocol.dump import FIRST_LINE, Dump, DumpError
 from xsd.protocol.limits import HEADER_SIZE
 from xsd.protocol.records import (
     ConnectionData,
@@ -30,7 +31,13 @@ from xsd.protocol.records import (
     UnknownData,
 )
 from xsd.protocol.reply import OK
-from xsd.protocol.stream import StreamError, StreamReader, StreamWriter, write_stream
+from xsd.protocol.stream import (
+    VERSION_MAX,
+    StreamError,
+    StreamReader,
+    StreamWriter,
+    write_stream,
+)
 from xsd.store import Store
 from xsd.store.check import verify
 from xsd.store.load import ImageError
@@ -52,11 +59,20 @@ class Inheritance:
     Attributes:
         records: Its state.
         version: Of the stream.
-        host: What our own daemons tell of theirs; empty of another's.
+        host: What our own daemons tell of theirs; of oxenstored's its event channels
+            alone, of another's nothing.
+        is_of_oxenstored: Whether that daemon has left it.
         came_back: Why another could not take over, if it was left to ourselves.
     """
 
-    __slots__ = ("_path", "came_back", "host", "records", "version")
+    __slots__ = (
+        "_path",
+        "came_back",
+        "host",
+        "is_of_oxenstored",
+        "records",
+        "version",
+    )
 
     def __init__(self, path: Path) -> None:
         """Read it, all of it, and touch nothing.
@@ -66,19 +82,36 @@ class Inheritance:
         """
         self._path = path
         self.came_back = ""
+        self.is_of_oxenstored = False
         try:
             data = path.read_bytes()
         except OSError as error:
             raise SuccessionError(f"{path}: {error.strerror}") from error
-        try:
-            reader = StreamReader(data)
-            self.version = reader.version
-            self.records: list[Record] = []
-            while (record := reader.next()) is not None:
-                self.records.append(record)
-        except StreamError as error:
-            raise SuccessionError(str(error)) from error
         self.host: dict[str, Any] = {}
+        self.records: list[Record] = []
+        try:
+            if data.startswith(FIRST_LINE):
+                self._read_dump(Dump(data))
+            else:
+                self._read_stream(StreamReader(data))
+        except (DumpError, StreamError) as error:
+            raise SuccessionError(str(error)) from error
+
+    def _read_dump(self, dump: Dump) -> None:
+        """That of oxenstored, who has given nothing up."""
+        self.is_of_oxenstored = True
+        self.version = VERSION_MAX
+        self.records += dump.records
+        remote = {str(port): remote for port, remote in dump.remote_ports.items()}
+        evtchn = self.shared.evtchn_fd
+        kept = {"evtchn": evtchn, "virq": dump.virq_port, "remote": remote}
+        self.host = {"kept": kept}
+
+    def _read_stream(self, reader: StreamReader) -> None:
+        """That of C xenstored, or of one of ours."""
+        self.version = reader.version
+        while (record := reader.next()) is not None:
+            self.records.append(record)
         for record in self.records:
             if isinstance(record, UnknownData) and record.kind == HOST:
                 try:
@@ -167,13 +200,21 @@ class Inheritance:
             raise SuccessionError(str(error)) from error
 
 
-def state_file(environ: MutableMapping[str, str]) -> Path:
+def state_file(environ: MutableMapping[str, str], words: Sequence[str]) -> Path:
     """Where the daemon that is replaced has left its state.
 
-    That is what `STATE_VARIABLE` says, or C's place for it.
+    That is what `STATE_VARIABLE` says, or else the other daemon's place for it.
+
+    Args:
+        environ: The environment.
+        words: The command line, from which it is seen who has written it.
     """
     named = environ.get(STATE_VARIABLE, "")
-    return Path(named) if named else c_state_file(environ)
+    if named:
+        return Path(named)
+    if follows_oxenstored(words):
+        return Path(RUN_DIRECTORY, "db")
+    return c_state_file(environ)
 
 
 def c_state_file(environ: MutableMapping[str, str]) -> Path:

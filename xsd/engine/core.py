@@ -63,6 +63,8 @@ class Core:
         copies: Those of the state that clients have asked for.
         brought: What clients have brought so far of a domain's, by connection.
         plan: The one that is asked for, or None.
+        asked_again: Who has asked for the update, which oxenstored does not tell, will
+            ask again.
         deferred: Headers of requests that are answered later, by connection.
         tracing: What is traced.
         consumers: Who is told of changes of the store beside those who watch.
@@ -94,6 +96,7 @@ class Core:
         "_paths",
         "abandoned",
         "after_reply",
+        "asked_again",
         "brought",
         "connections",
         "consumers",
@@ -132,6 +135,7 @@ class Core:
         self.updater: Updater = NoUpdater()
         self.plan: Plan | None = None
         self.copies: Copies = NoCopies()
+        self.asked_again = False
         self.brought: dict[int, bytes] = {}
         self.deferred: dict[int, bytes] = {}
         self.tracing = tracing.Tracing()

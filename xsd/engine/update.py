@@ -46,6 +46,9 @@ def live_update(core: Core, connection: Connection, arguments: list[bytes]) -> b
     is_known = (step == b"-c" and count == 2) or (step == b"-a" and count == 1)
     if not is_known and step != b"-s":
         raise XenStoreError(Errno.EINVAL, "unknown step of a live update", step)
+    if step == b"-s" and core.asked_again:
+        core.asked_again = False
+        return b""
     if plan is None or plan.connection != connection.id:
         return _NONE_TO_ABORT if step == b"-a" else _NO_SESSION
     return _go_on(core, plan, step, arguments[1:])

@@ -15,6 +15,7 @@ import weakref
 from pathlib import Path
 from typing import Final, Protocol, cast, final
 
+from xsd.hypervisor import xenports
 from xsd.hypervisor.base import (
     EVENTS_MAX,
     Channel,
@@ -264,7 +265,8 @@ class XenHypervisor(Hypervisor):
         Raises:
             OSError: If the page cannot be mapped any more.
         """
-        remote_port = self._inherited.get(str(port), 0)
+        # C does not tell.
+        remote_port = self._inherited.get(str(port)) or xenports.remote_port(port)
         if domid == self._own_domid:
             page, mapping, _port = self._own_page()
             self._own = self._kept(Channel(domid, port, page, remote_port), mapping)

@@ -126,6 +126,8 @@ class RingServer(Guests):
         domid = connection.caller.domid
         channel = self._hypervisor.adopt(domid, port)
         domain = self._reactor.engine.store.introduced(domid)
+        # With this it can be found again after a crash.
+        domain.port = domain.port or channel.remote_port
         # It may have told us something meanwhile, or made room.
         self._link(domain, channel, connection).greet()
         self._reactor.engine.core.touch(connection)
