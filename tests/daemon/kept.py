@@ -19,6 +19,7 @@ class World:
     """A directory with a journal, and daemons that come and go one after the other."""
 
     def __init__(self, path: Path) -> None:
+        self.loop = asyncio.get_running_loop()
         self.path = path / "journal"
         self.notices: list[Notice] = []
         self.now = 1000.0
@@ -42,6 +43,7 @@ class Daemon:
         self.durability = Durability(
             world.path,
             self.engine,
+            world.loop,
             world.notices.append,
             checkpoint_bytes=checkpoint_bytes,
             clock=lambda: world.now,

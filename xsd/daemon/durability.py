@@ -9,7 +9,6 @@ A daemon that ends soon after each recovery may do so for what it recovers. The 
 time within a minute it begins with the checkpoint, and sets the journal aside.
 """
 
-import asyncio
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Final, final
 
 import structlog
@@ -40,6 +40,7 @@ from xsd.persistence.segment import SIZE, JournalError
 from xsd.protocol.records import Record
 from xsd.protocol.stream import StreamError, StreamWriter, read_stream
 from xsd.store.load import ImageError
+from xsd.transport.loop import Loop, Timer
 
 log = structlog.get_logger(__name__)
 
@@ -112,6 +113,7 @@ class Durability:
         self,
         path: Path,
         engine: Engine,
+        loop: Loop,
         say: Callable[[Notice], None],
         *,
         sync: int = NEVER,
@@ -124,6 +126,7 @@ class Durability:
         Args:
             path: The directory; it is made if it is not there.
             engine: Whose state; a new one.
+            loop: The loop that runs.
             say: Is told what the log should say.
             sync: See `Journal`.
             checkpoint_bytes: How much the journal may grow until there is a checkpoint.
@@ -152,8 +155,8 @@ class Durability:
             raise
         self._journal: Journal | None = None
         self._records: list[Record] = []
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._loop = loop
+        self._timer: Timer | None = None
         # The process that writes a checkpoint: its descriptor and number.
         self._child = -1
         self._writing = 0
@@ -162,7 +165,7 @@ class Durability:
         # How long the daemon stopped for the last checkpoint, and when it was begun.
         self._paused_s = 0.0
         self._begun = 0.0
-        self._syncing = False
+        self._syncing: Thread | None = None
 
     # Recovery.
 
@@ -336,18 +339,17 @@ class Durability:
         now = time.monotonic()
         try:
             journal.tend(int(now * 1000))
-            if self._sync != NEVER and not self._syncing:
-                self._syncing = True
-                done = self._loop.run_in_executor(None, journal.sync)
-                done.add_done_callback(self._on_synced)
+            if self._sync != NEVER and not self._is_syncing():
+                self._syncing = Thread(target=journal.sync, daemon=True)
+                self._syncing.start()
             wanted = journal.wants_checkpoint or journal.size > self._checkpoint_bytes
             if wanted and self._child < 0 and now >= self._not_before:
                 self._begin_checkpoint(journal)
         except Exception as error:  # noqa: BLE001  there is another second
             self._say(Notice("error", "journal.failed", {}, error))
 
-    def _on_synced(self, _done: object) -> None:
-        self._syncing = False
+    def _is_syncing(self) -> bool:
+        return self._syncing is not None and self._syncing.is_alive()
 
     def _begin_checkpoint(self, journal: Journal) -> None:
         """Have a child write a checkpoint of the state as it is now."""
@@ -438,6 +440,8 @@ class Durability:
             os.close(self._child)
             self._child = -1
         self._engine.tape = None
+        if self._syncing is not None:
+            self._syncing.join()
         if self._journal is not None:
             self._journal.close()
             self._journal = None

@@ -1,6 +1,5 @@
 """Store, engine, hypervisor and transports, put together from the settings."""
 
-import asyncio
 import errno
 import socket
 from collections.abc import Callable, Mapping
@@ -33,6 +32,7 @@ from xsd.persistence.journal import NEVER, OK, SYNCS
 from xsd.protocol.request import GLOBAL
 from xsd.store import Store
 from xsd.transport.listening import take_away
+from xsd.transport.loop import Loop
 from xsd.transport.pretended import GuestSockets
 from xsd.transport.reactor import Reactor
 from xsd.transport.ring import RingServer
@@ -58,6 +58,7 @@ class Service:
     def __init__(
         self,
         config: Config,
+        loop: Loop,
         listener: socket.socket | None = None,
         left: Inheritance | None = None,
         held: DescriptorStore | None = None,
@@ -66,6 +67,7 @@ class Service:
 
         Args:
             config: The settings.
+            loop: The loop that runs.
             listener: A socket that listens on the settings' path already.
             left: What the daemon has left that was here before.
             held: What the service manager holds for us, if it does.
@@ -86,7 +88,7 @@ class Service:
         if left is not None and left.is_ours:
             self._taken = left.give_to(self._engine)
         self._engine.expire_events_after(config.watch_event_timeout_s * 1000)
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._reactor = Reactor(self._engine, log_notice, self._loop)
         self._held.callback(self._reactor.close)
         self._server = UnixServer(
@@ -96,7 +98,7 @@ class Service:
         self._parts = Parts(
             config, self._engine, self._reactor, self._server, self._descriptors
         )
-        copies = StateCopies(self._engine, self._reactor.wake, self._parts.unread)
+        copies = StateCopies(self._engine, loop, self._reactor.wake, self._parts.unread)
         self._held.callback(copies.close)
         self._engine.core.copies = copies
         self._watches_itself = False
@@ -134,7 +136,7 @@ class Service:
                 self._descriptors.open(durability.directory)
                 self._keep(durability)
             self._descriptors.close_rest()
-            self._descriptors.begin(self._engine, self._server)
+            self._descriptors.begin(self._engine, self._server, self._loop)
             if rings is not None:
                 self._start_rings(rings)
         except BaseException:
@@ -168,7 +170,7 @@ class Service:
         Raises:
             OSError: If there are no sockets to be had.
         """
-        watchdog = Watchdog(period_s, tell)
+        watchdog = Watchdog(self._loop, period_s, tell)
         self._held.callback(watchdog.stop)
         watchdog.start(self._server.adopt)
         self._watches_itself = True
@@ -257,6 +259,7 @@ class Service:
             durability = Durability(
                 path,
                 self._engine,
+                self._loop,
                 self._reactor.note,
                 sync=SYNCS.index(config.journal_sync),
                 checkpoint_bytes=config.journal_checkpoint_mib << 20,
@@ -360,7 +363,9 @@ class Service:
     def allow_updates(self, started: Invocation) -> None:
         """Have operators replace the daemon, which was started so."""
         stays = self._config.foreground
-        self._engine.update_by(Update(self._parts, started, foreground=stays))
+        self._engine.update_by(
+            Update(self._parts, self._loop, started, foreground=stays)
+        )
 
 
 def make_store(config: Config) -> Store:
