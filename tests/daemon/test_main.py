@@ -1,5 +1,6 @@
 """What the process of a daemon logs; how it starts and ends is in test_process."""
 
+import asyncio
 import errno
 import io
 import json
@@ -176,18 +177,20 @@ def test_a_log_whose_reader_is_gone_is_no_reason_to_end(place: Place) -> None:
 
 def test_a_defect_in_a_callback_of_the_loop_is_logged(log: io.StringIO) -> None:
     """The daemon goes on; but not without end, and a log that fails is no matter."""
-    error = KeyError("nothing")
+    loop = asyncio.new_event_loop()
+    context = {"message": "callback failed", "exception": KeyError("nothing")}
 
     limit = LogLimit()
     for _ in range(AT_ONCE + 1):
-        _log_loop_error(limit, error)
+        _log_loop_error(limit, loop, context)
+    loop.close()
     written = log.getvalue().splitlines()
     assert len(written) == AT_ONCE
     log.close()
-    _log_loop_error(LogLimit(), error)
+    _log_loop_error(LogLimit(), loop, context)
 
     line = json.loads(written[0])
-    assert (line["event"], line["reason"]) == ("loop.failed", "KeyError: 'nothing'")
+    assert (line["event"], line["reason"]) == ("loop.failed", "callback failed")
     assert "KeyError: 'nothing'" in line["exception"]
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -366,3 +367,10 @@ def test_the_command_line_of_the_c_daemon_is_understood(place: Place) -> None:
     }
     assert idle == {"control_event_channel": 20}
     end_background(*place.background())
+
+
+def test_the_event_loop_is_uvloop(place: Place) -> None:
+    """It is what the process has loaded, and waits in."""
+    process = place.start()
+
+    assert "/uvloop/" in Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8")

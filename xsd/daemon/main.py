@@ -1,5 +1,6 @@
 """The daemon's life: start, serve, stop."""
 
+import asyncio
 import faulthandler
 import os
 import resource
@@ -10,9 +11,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, final
 
 import structlog
+import uvloop
 
 from xsd import __version__
 from xsd.daemon import collector
@@ -45,7 +47,6 @@ from xsd.daemon.wayback import (
 )
 from xsd.engine import Notice
 from xsd.engine.loglimit import LogLimit
-from xsd.transport.loop import EventLoop
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +94,8 @@ def run(
         config, kept = _started(config, held)
         start = Start(config, settings or Settings(), started, left)
         try:
-            _serve(start, kept, on_ready, adopted)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(start, kept, on_ready, adopted))
         except (StartError, SuccessionError):
             raise
         except Exception as error:
@@ -210,11 +212,13 @@ def _begin_log(config: Config) -> tuple[Config, Log]:
     return config, kept
 
 
-def _serve(
+async def _serve(
     start: Start, kept: Log, on_ready: Callable[[], None], adopted: Adopted
 ) -> None:
     config, settings, started, left = start
-    loop = EventLoop(partial(_log_loop_error, LogLimit()))
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.set_exception_handler(partial(_log_loop_error, LogLimit()))
     held_for_us = DescriptorStore(
         os.environ, adopted.stored, has_listener=adopted.is_own
     )
@@ -224,12 +228,11 @@ def _serve(
     service.keep_log(kept)
     reloader = Reloader(settings, service.change, kept.change)
     calls: dict[signal.Signals, Callable[[], None]] = {
-        signal.SIGTERM: loop.stop,
-        signal.SIGINT: loop.stop,
+        signal.SIGTERM: stop.set,
+        signal.SIGINT: stop.set,
         signal.SIGHUP: partial(_hang_up, kept, reloader),
     }
     with ExitStack() as held:
-        held.callback(loop.close)
         held.callback(Signals(loop, calls, _ENDING).close)
         take_up()
         try:
@@ -253,7 +256,7 @@ def _serve(
         _warn_of_idle_settings(config)
         _tell_manager("READY=1")
         on_ready()
-        loop.run()
+        await stop.wait()
         _tell_manager("STOPPING=1")
 
 
@@ -328,10 +331,12 @@ def _tell_manager(state: str, *, wait: bool = True) -> None:
         log.warning("systemd.not_told", state=state, reason=str(error))
 
 
-def _log_loop_error(limit: LogLimit, error: Exception) -> None:
-    # If that fails, for want of memory, there is nowhere left to tell it.
+def _log_loop_error(
+    limit: LogLimit, _: asyncio.AbstractEventLoop, context: dict[str, Any]
+) -> None:
+    # If that fails, for want of memory, the loop would tell standard error of it.
     with suppress(Exception):
-        fields: dict[str, object] = {"reason": f"{type(error).__name__}: {error}"}
-        notice = Notice("error", "loop.failed", fields, error)
+        fields: dict[str, object] = {"reason": context.get("message")}
+        notice = Notice("error", "loop.failed", fields, context.get("exception"))
         if limit.admits(notice, time.monotonic_ns() // 1_000_000):
             log_notice(notice)

@@ -1,7 +1,7 @@
 """Signals, through a pipe of our own, and an end that comes in time.
 
-Handlers only write to the pipe: what a signal asks for is done in the loop, between two
-callbacks.
+The loop's own way needs 64 KiB of memory for each signal. When there are none, it tries
+again and again, and the daemon cannot even be ended.
 """
 
 import os
