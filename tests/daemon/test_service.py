@@ -16,7 +16,9 @@ import pytest
 from tests.support.services import on_uvloop, serve_client, serving, with_client
 from tests.transport.support import Peer
 from xsd.client import Client
+from xsd.daemon.activation import Passed
 from xsd.daemon.daemonize import StartError
+from xsd.daemon.fdstore import DescriptorStore
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import FileSink, StreamSink, configure
 from xsd.daemon.service import Service, log_notice, make_store
@@ -53,6 +55,33 @@ async def start_fails(config: Config, reason: str) -> None:
 def limits(store: Store) -> dict[str, int]:
     """What every domain may have at most."""
     return {name: store.quotas.get(-1, name) for name in store.quotas.names()}
+
+
+def test_channels_that_are_of_no_use_are_bound_anew(
+    config: Config, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    """As though nobody had held them; what is wrong then is the start's trouble."""
+    asked: list[object] = []
+
+    def refuse(_own: int, kept: object) -> Hypervisor:
+        asked.append(kept)
+        raise OSError(errno.EBUSY, "no")
+
+    monkeypatch.setattr("xsd.hypervisor.xen.XenHypervisor", refuse)
+    device = os.open(os.devnull, os.O_RDONLY)
+    held = DescriptorStore({}, [Passed(device, "evtchn")])
+
+    @on_uvloop
+    async def start() -> None:
+        service = Service(dataclasses.replace(config, hypervisor="xen"), held=held)
+        with pytest.raises(StartError, match="cannot serve domains on Xen"):
+            service.start()
+
+    start()
+
+    os.close(device)
+    assert asked == [{"evtchn": device, "held": True}, None]
+    assert "channels.not_adopted" in log.getvalue()
 
 
 def test_clients_and_pretended_domains_are_served(path: Path, config: Config) -> None:
