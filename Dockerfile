@@ -18,8 +18,8 @@ COPY protocol protocol
 COPY xsd xsd
 COPY packages/wheel packages/wheel
 
-# mypyc compiles the protocol, the store and the engine. Symbols for debuggers are most
-# of uvloop. Bytecode is made here, as a read-only image cannot keep it later.
+# mypyc compiles the protocol, the store and the engine. Bytecode is made here, as a
+# read-only image cannot keep it later.
 RUN python3 -m venv /build \
     && python3 -m venv --without-pip /opt/xsd \
     && HATCH_BUILD_HOOKS_ENABLE=1 \
@@ -27,7 +27,6 @@ RUN python3 -m venv /build \
     && /build/bin/pip --python /opt/xsd/bin/python install --no-cache-dir --no-compile \
         /wheels/*.whl \
     && find /opt/xsd -name '*.so' -exec strip --strip-unneeded '{}' + \
-    && find /opt/xsd '(' -name '*.pyx' -o -name '*.pxd' ')' -delete \
     && rm -f /opt/xsd/bin/[Aa]ctivate* \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/xsd/lib \
     && for tool in read write list ls rm chmod exists watch control; do \

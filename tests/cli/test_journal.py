@@ -16,11 +16,16 @@ from tests.persistence.journals import (
     names,
     offsets_of,
 )
+from xsd.engine import Engine
+from xsd.engine.image import image
 from xsd.engine.inputs import Input
 from xsd.persistence.directory import checkpoint_name, segment_name
 from xsd.persistence.tape import TapeReader
+from xsd.protocol.stream import StreamWriter, write_stream
+from xsd.store import Store
 
 PLACES = offsets_of(WRITES)
+STATE = write_stream(list(image(Engine(Store()))), StreamWriter())
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ def test_a_whole_journal_is_ok(xsd: Run, files: Files) -> None:
     assert (result.status, result.err) == (0, b"")
     assert result.out == b"ok: 100 inputs\n"
 
-    checkpoint(files, 3)
+    checkpoint(files, 3, STATE)
     result = xsd("journal", "verify", str(files.path))
     assert (result.status, result.err) == (0, b"")
     assert result.out == b"ok: 24 inputs behind checkpoint.0000000003\n"
@@ -72,8 +77,8 @@ def test_what_a_daemon_would_start_without_is_told(xsd: Run, files: Files) -> No
 
 def test_lost_inputs_and_broken_checkpoints_are_told(xsd: Run, files: Files) -> None:
     """Status 1: it is not the newest state."""
-    checkpoint(files, 2)
-    checkpoint(files, 3, b"")
+    checkpoint(files, 2, STATE)
+    checkpoint(files, 3, STATE[:-8])
     journal = files.open()
     journal.take(Input(0, 2**70))
     journal.close()

@@ -26,7 +26,12 @@ async def test_it_works_on_what_was_there_when_it_began() -> None:
     values = [1]
     file = os.memfd_create("test")
 
-    Child(lambda: os.write(file, bytes(values)), file, ended.set_result)
+    Child(
+        asyncio.get_running_loop(),
+        lambda: os.write(file, bytes(values)),
+        file,
+        ended.set_result,
+    )
     values.append(2)
 
     assert await ended == 0
@@ -39,7 +44,7 @@ async def test_it_tells_that_its_work_has_failed() -> None:
     """By a status that is not 0."""
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    Child(lambda: os.close(-1), -1, ended.set_result)
+    Child(asyncio.get_running_loop(), lambda: os.close(-1), -1, ended.set_result)
 
     assert await ended != 0
 
@@ -51,7 +56,12 @@ async def test_it_has_no_descriptor_but_the_one_it_needs() -> None:
     signal_it, waits = os.pipe()
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    child = Child(lambda: select.select([waits], [], []), waits, ended.set_result)
+    child = Child(
+        asyncio.get_running_loop(),
+        lambda: select.select([waits], [], []),
+        waits,
+        ended.set_result,
+    )
     os.close(its)
 
     assert await asyncio.to_thread(os.read, mine, 1) == b""
@@ -66,7 +76,12 @@ async def test_one_that_is_killed_is_gone_and_tells_nothing() -> None:
     told: list[int] = []
     waits, signal_it = os.pipe()
 
-    child = Child(lambda: select.select([waits], [], []), waits, told.append)
+    child = Child(
+        asyncio.get_running_loop(),
+        lambda: select.select([waits], [], []),
+        waits,
+        told.append,
+    )
     number = child.number
     child.kill()
     child.kill()

@@ -27,7 +27,9 @@ class Place:
     def __init__(self) -> None:
         self.engine = Engine(Store())
         self.answered = asyncio.Event()
-        self.copies = StateCopies(self.engine, self.answered.set, lambda: ON_RINGS)
+        self.copies = StateCopies(
+            self.engine, asyncio.get_running_loop(), self.answered.set, lambda: ON_RINGS
+        )
         self.engine.core.copies = self.copies
         self.client = Client(self.engine)
 

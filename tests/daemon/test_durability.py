@@ -1,17 +1,14 @@
 """xsd.daemon.durability: what is brought back, and when the whole state is written."""
 
-import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.daemon.kept import Daemon, World, dying, in_world, refuse, until
 from tests.engine.script import play
 from tests.support.replaying import assert_equal
 from xsd.daemon import durability as module
@@ -21,10 +18,9 @@ from xsd.daemon.durability import (
     PAUSES,
     RETRY_MAX_S,
     RETRY_S,
-    Durability,
     RecoveryError,
 )
-from xsd.engine import Engine, Notice
+from xsd.engine import Engine
 from xsd.engine.state import describe, differences
 from xsd.persistence.directory import CHECKPOINT, SEGMENT, Directory, segment_name
 from xsd.persistence.journal import ALWAYS, NEVER
@@ -35,76 +31,6 @@ LIFE = """
     write /a 1; write /b 2; rm /a; start -> 1,; t1 write /c 3
     a watch /b t -> OK /b:t; set_quota nodes 77
 """
-
-
-class World:
-    """A directory with a journal, and daemons that come and go one after the other."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path / "journal"
-        self.notices: list[Notice] = []
-        self.now = 1000.0
-
-    def open(self, checkpoint_bytes: int = 1 << 20, **more: Any) -> "Daemon":
-        return Daemon(self, checkpoint_bytes, **more)
-
-    def files(self, kind: str) -> list[int]:
-        directory = Directory(self.path)
-        try:
-            return directory.numbers(kind)
-        finally:
-            directory.close()
-
-
-class Daemon:
-    """An engine whose state is kept."""
-
-    def __init__(self, world: World, checkpoint_bytes: int, **more: Any) -> None:
-        self.engine = Engine(Store())
-        self.durability = Durability(
-            world.path,
-            self.engine,
-            world.notices.append,
-            checkpoint_bytes=checkpoint_bytes,
-            clock=lambda: world.now,
-            **more,
-        )
-
-    def start(self, *, taken: bool = False) -> "Daemon":
-        self.durability.recover(taken=taken)
-        self.durability.begin({"nodes": 5})
-        return self
-
-    def die(self) -> None:
-        """What a kill leaves: the files as they are, and no lock."""
-        timer = self.durability._timer
-        if timer is not None:
-            timer.cancel()
-        self.engine.tape = None
-        self.durability.directory.close()
-
-
-def in_world(
-    body: Callable[[World], Awaitable[None]],
-) -> Callable[[Path], None]:
-    @wraps(body)
-    def test(tmp_path: Path) -> None:
-        async def run() -> None:
-            await body(World(tmp_path))
-
-        asyncio.run(run())
-
-    # pytest looks at the arguments of what is wrapped.
-    del test.__wrapped__
-    return test
-
-
-@contextmanager
-def dying(daemon: Daemon) -> Iterator[Daemon]:
-    try:
-        yield daemon
-    finally:
-        daemon.die()
 
 
 @in_world
@@ -146,11 +72,6 @@ async def test_a_checkpoint_takes_the_place_of_what_was_before(world: World) -> 
     assert world.notices == []
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110  a child ends
-        await asyncio.sleep(0.005)
-
-
 @in_world
 async def test_a_checkpoint_that_fails_leaves_what_was_there(world: World) -> None:
     """It is said, and tried again some time later."""
@@ -171,10 +92,6 @@ async def test_a_checkpoint_that_fails_leaves_what_was_there(world: World) -> No
 
     with dying(world.open().start()) as second:
         assert_equal(first.engine, second.engine)
-
-
-def refuse(*_: object, **__: object) -> None:
-    raise OSError(28, "no room")
 
 
 def end() -> None:

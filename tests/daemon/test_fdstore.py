@@ -1,5 +1,9 @@
 """xsd.daemon.fdstore: clients that go on after a kill, under a service manager."""
 
+import asyncio
+import errno
+import io
+import os
 import re
 import signal
 import struct
@@ -12,9 +16,16 @@ import pytest
 from tests.peers.build import on_shim
 from tests.support.manager import ServiceManager
 from tests.support.processes import connect, descriptors
+from tests.support.services import on_loop
 from tests.takeover.moving import client, guest
 from tests.update.running import program, update
 from xsd.client import DisconnectedError
+from xsd.daemon.activation import Passed
+from xsd.daemon.daemonize import StartError
+from xsd.daemon.fdstore import DescriptorStore
+from xsd.daemon.service import Service
+from xsd.daemon.settings import Config
+from xsd.hypervisor.base import Hypervisor
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.testing import Session
@@ -329,3 +340,31 @@ def test_a_domain_goes_on_by_the_port_that_it_had(directory: Path) -> None:
         domain.close()
         assert manager.end() == 0
         manager.wait_until(lambda: manager.held == [], "something is held")
+
+
+def test_channels_that_are_of_no_use_are_bound_anew(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    """As though nobody had held them; what is wrong then is the start's trouble."""
+    asked: list[object] = []
+
+    def refuse(_own: int, kept: object) -> Hypervisor:
+        asked.append(kept)
+        raise OSError(errno.EBUSY, "no")
+
+    monkeypatch.setattr("xsd.hypervisor.xen.XenHypervisor", refuse)
+    device = os.open(os.devnull, os.O_RDONLY)
+    held = DescriptorStore({}, [Passed(device, "evtchn")])
+
+    @on_loop
+    async def start() -> None:
+        config = Config(socket=directory / "socket", hypervisor="xen")
+        service = Service(config, asyncio.get_running_loop(), held=held)
+        with pytest.raises(StartError, match="cannot serve domains on Xen"):
+            service.start()
+
+    start()
+
+    os.close(device)
+    assert asked == [{"evtchn": device, "held": True}, None]
+    assert "channels.not_adopted" in log.getvalue()

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 from pathlib import Path
 
-from tests.support.services import on_uvloop, serving, with_client
+from tests.support.services import on_loop, serving, with_client
 from xsd.client import Client
 from xsd.daemon.service import Service
 from xsd.daemon.settings import Config
@@ -23,7 +23,7 @@ def left_by(service: Service, directory: Path) -> Inheritance:
     return left
 
 
-@on_uvloop
+@on_loop
 async def test_everything_that_is_open_is_told_of(directory: Path) -> None:
     """Sockets, those of domains, and what pretended domains consist of."""
     config = Config(socket=directory / "socket", hypervisor="emulated")
@@ -57,7 +57,7 @@ async def test_everything_that_is_open_is_told_of(directory: Path) -> None:
     assert left.host["recording"] == {}
 
 
-@on_uvloop
+@on_loop
 async def test_a_recording_is_told_of_as_long_as_it_goes_on(directory: Path) -> None:
     """One that has ended is not gone on with."""
     config = Config(socket=directory / "socket", hypervisor="emulated")

@@ -1,5 +1,6 @@
 """The recording of what changes the state."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.support.processes import wait_until
-from tests.support.services import on_uvloop, serve_client, serving
+from tests.support.services import on_loop, serve_client, serving
 from xsd.client import Client
 from xsd.daemon.daemonize import StartError
 from xsd.daemon.record import FileTape
@@ -163,19 +164,19 @@ def test_what_changes_the_state_is_recorded_if_wanted(tmp_path: Path) -> None:
     assert replay(Engine(Store()), found) == len(found)
 
 
-@on_uvloop
+@on_loop
 async def test_a_recording_that_cannot_be_made_is_no_start(tmp_path: Path) -> None:
     """Whoever asked for it would miss it later."""
     path, file = tmp_path / "socket", tmp_path / "missing" / "record"
     config = Config(socket=path, hypervisor="emulated", record_file=file)
 
     with pytest.raises(StartError, match=f"cannot record to {file}: No such file"):
-        Service(config).start()
+        Service(config, asyncio.get_running_loop()).start()
 
     assert list(path.parent.iterdir()) == []
 
 
-@on_uvloop
+@on_loop
 async def test_a_start_that_fails_leaves_socket_and_recording_of_the_other(
     tmp_path: Path,
 ) -> None:
@@ -186,6 +187,6 @@ async def test_a_start_that_fails_leaves_socket_and_recording_of_the_other(
     async with serving(config):
         file.write_text("recorded", "ascii")
         with pytest.raises(StartError, match="another xenstored is serving there"):
-            Service(config).start()
+            Service(config, asyncio.get_running_loop()).start()
         assert file.read_text("ascii") == "recorded"
         assert path.is_socket()

@@ -13,12 +13,10 @@ from typing import ClassVar, final
 
 import pytest
 
-from tests.support.services import on_uvloop, serve_client, serving, with_client
+from tests.support.services import on_loop, serve_client, serving, with_client
 from tests.transport.support import Peer
 from xsd.client import Client
-from xsd.daemon.activation import Passed
 from xsd.daemon.daemonize import StartError
-from xsd.daemon.fdstore import DescriptorStore
 from xsd.daemon.logbook import Log
 from xsd.daemon.logsetup import FileSink, StreamSink, configure
 from xsd.daemon.service import Service, log_notice, make_store
@@ -43,10 +41,10 @@ def config(path: Path) -> Config:
     return Config(socket=path, hypervisor="emulated")
 
 
-@on_uvloop
+@on_loop
 async def start_fails(config: Config, reason: str) -> None:
     """Start a service that cannot; it may be stopped all the same."""
-    service = Service(config)
+    service = Service(config, asyncio.get_running_loop())
     with pytest.raises(StartError, match=reason):
         service.start()
     service.stop()
@@ -55,33 +53,6 @@ async def start_fails(config: Config, reason: str) -> None:
 def limits(store: Store) -> dict[str, int]:
     """What every domain may have at most."""
     return {name: store.quotas.get(-1, name) for name in store.quotas.names()}
-
-
-def test_channels_that_are_of_no_use_are_bound_anew(
-    config: Config, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
-) -> None:
-    """As though nobody had held them; what is wrong then is the start's trouble."""
-    asked: list[object] = []
-
-    def refuse(_own: int, kept: object) -> Hypervisor:
-        asked.append(kept)
-        raise OSError(errno.EBUSY, "no")
-
-    monkeypatch.setattr("xsd.hypervisor.xen.XenHypervisor", refuse)
-    device = os.open(os.devnull, os.O_RDONLY)
-    held = DescriptorStore({}, [Passed(device, "evtchn")])
-
-    @on_uvloop
-    async def start() -> None:
-        service = Service(dataclasses.replace(config, hypervisor="xen"), held=held)
-        with pytest.raises(StartError, match="cannot serve domains on Xen"):
-            service.start()
-
-    start()
-
-    os.close(device)
-    assert asked == [{"evtchn": device, "held": True}, None]
-    assert "channels.not_adopted" in log.getvalue()
 
 
 def test_clients_and_pretended_domains_are_served(path: Path, config: Config) -> None:
@@ -152,7 +123,7 @@ def test_a_hypervisor_that_cannot_be_had_leaves_no_socket(
     control.unlink()
 
 
-@on_uvloop
+@on_loop
 async def test_pretended_domains_are_not_needed_unless_they_are_demanded(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +145,7 @@ async def test_pretended_domains_are_not_needed_unless_they_are_demanded(
         dataclasses.replace(config, control_domid=3),
     ):
         with pytest.raises(StartError, match="hypervisor: AF_UNIX path too long"):
-            Service(demanding).start()
+            Service(demanding, asyncio.get_running_loop()).start()
 
     assert list(path.parent.iterdir()) == []
 
@@ -253,7 +224,7 @@ class StandIn(Hypervisor):
         ("emulated", True, "emulated"),
     ],
 )
-@on_uvloop
+@on_loop
 async def test_xen_is_used_if_it_is_there_or_demanded(
     path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -296,7 +267,7 @@ def test_orphans_are_kept_if_that_is_wanted(config: Config, *, keep: bool) -> No
     serve_client(dataclasses.replace(config, keep_orphans=keep), talk)
 
 
-@on_uvloop
+@on_loop
 async def test_the_time_that_events_may_wait_can_be_changed(config: Config) -> None:
     """It is the configuration's at first, and holds from then on; 0 is for ever."""
     config = dataclasses.replace(config, watch_event_timeout_s=7)
@@ -308,7 +279,7 @@ async def test_the_time_that_events_may_wait_can_be_changed(config: Config) -> N
             assert core.event_timeout_ms == seconds * 1000
 
 
-@on_uvloop
+@on_loop
 async def test_limits_can_be_changed(config: Config) -> None:
     """Each by its key; the others stay as they are."""
     async with serving(config) as service:
@@ -317,7 +288,7 @@ async def test_limits_can_be_changed(config: Config) -> None:
         assert limits(service.store) == {**before, "memory": 8, "soft-memory": 9}
 
 
-@on_uvloop
+@on_loop
 async def test_a_setting_that_cannot_be_changed_is_a_defect(config: Config) -> None:
     """Whoever makes one reloadable has to say here what is to be done."""
     async with serving(config) as service:
@@ -328,7 +299,7 @@ async def test_a_setting_that_cannot_be_changed_is_a_defect(config: Config) -> N
             service.change({"daemon.socket": Path("/s")})
 
 
-@on_uvloop
+@on_loop
 async def test_a_service_may_be_stopped_twice(config: Config) -> None:
     """Or before it has been started."""
     async with serving(config) as service:
@@ -336,7 +307,7 @@ async def test_a_service_may_be_stopped_twice(config: Config) -> None:
         service.stop()
 
 
-@on_uvloop
+@on_loop
 async def test_an_end_takes_no_time_for_what_clients_have(config: Config) -> None:
     """They are cut off; their watches go with the process."""
     async with serving(config) as service:
@@ -350,7 +321,7 @@ async def test_an_end_takes_no_time_for_what_clients_have(config: Config) -> Non
         peer.close()
 
 
-@on_uvloop
+@on_loop
 async def test_a_journal_that_is_broken_is_told_to_the_manager(
     config: Config, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -364,6 +335,34 @@ async def test_a_journal_that_is_broken_is_told_to_the_manager(
             await asyncio.to_thread(with_client, config, lambda dom0: dom0.mkdir("/a"))
     async with serving(config) as service:
         assert service.status.endswith(", guests: 0")
+
+
+@on_loop
+async def test_a_journal_that_cannot_be_had_is_done_without(
+    config: Config, tmp_path_factory: pytest.TempPathFactory, log: io.StringIO
+) -> None:
+    """A host can do without it, but not without the store; it is said loudly."""
+    directory = tmp_path_factory.mktemp("kept")
+    missing = directory / "no" / "journal"
+    config = dataclasses.replace(config, journal=True, journal_directory=missing)
+    async with serving(config) as service:
+        assert ", journal none: " in service.status
+        await asyncio.to_thread(with_client, config, lambda dom0: dom0.mkdir("/a"))
+    assert "journal.none" in log.getvalue()
+    assert str(missing) in log.getvalue()
+
+
+def test_a_state_that_is_there_is_not_done_without(
+    config: Config, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Guests would be served an empty store."""
+    directory = tmp_path_factory.mktemp("kept") / "journal"
+    directory.mkdir(mode=0o700)
+    (directory / "lock").symlink_to("nowhere")
+    (directory / "segment.0000000001").touch()
+    config = dataclasses.replace(config, journal=True, journal_directory=directory)
+
+    start_fails(config, "cannot keep a journal: ")
 
 
 def no_room(*_: object) -> None:
@@ -407,7 +406,7 @@ def test_what_an_operator_asked_for_is_written_whatever_the_level() -> None:
     ],
     ids=str,
 )
-@on_uvloop
+@on_loop
 async def test_it_is_traced_from_the_start_if_that_is_wanted(
     tmp_path: Path, settings: set[str], *, begins: bool
 ) -> None:
@@ -430,7 +429,7 @@ async def test_it_is_traced_from_the_start_if_that_is_wanted(
         dom0.control("log", "on")
         dom0.write("/second", b"")
 
-    service = Service(config)
+    service = Service(config, asyncio.get_running_loop())
     service.keep_log(kept)
     service.start()
     try:
@@ -477,7 +476,7 @@ def test_a_control_domain_that_is_not_there_is_an_error(
     assert [each.own_domid for each in StandIn.made] == [2] * (hypervisor == "xen")
 
 
-@on_uvloop
+@on_loop
 async def test_another_own_domain_is_who_the_clients_are(config: Config) -> None:
     """With all rights if it is the control domain, too; it is no guest."""
     config = dataclasses.replace(config, own_domid=3, control_domid=3)

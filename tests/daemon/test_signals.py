@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-import uvloop
 
 from tests.support.daemons import environment
 from xsd.daemon.daemonize import EXIT_FAILED
@@ -15,7 +14,6 @@ from xsd.daemon.signals import END_S, Signals
 
 STUCK = """
 import asyncio, os, signal, sys
-import uvloop
 from xsd.daemon.signals import Signals
 
 async def body():
@@ -31,7 +29,7 @@ async def body():
         pass
     await asyncio.sleep(1000)
 
-asyncio.Runner(loop_factory=uvloop.new_event_loop).run(body())
+asyncio.Runner().run(body())
 """
 
 
@@ -69,7 +67,7 @@ def test_signals_are_told_in_the_loop_and_only_some_are_the_end() -> None:
         signals.close()
         assert not 0 < timer_s() <= END_S
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner() as runner:
         runner.run(body())
     assert [signal.getsignal(number) for number in numbers] == before
 

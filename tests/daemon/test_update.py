@@ -7,11 +7,12 @@ from typing import final
 
 import pytest
 
-from tests.support.services import on_uvloop
+from tests.support.services import on_loop
 from tests.update.running import program
 from xsd.daemon import update as module
+from xsd.daemon.proof import Replaceable
 from xsd.daemon.succession import c_state_file
-from xsd.daemon.update import Replaceable, Update, arguments_of, is_ours
+from xsd.daemon.update import Update, arguments_of, is_ours
 from xsd.daemon.wayback import BACK_VARIABLE, STATE_VARIABLE, Invocation
 from xsd.engine.plan import Plan
 
@@ -76,7 +77,13 @@ async def replaced(
         raise OSError(8, "no such format")
 
     started_as = Invocation(words, "", ("/python",))
-    update = Update(daemon, started_as, foreground=foreground, execute=execute)
+    update = Update(
+        daemon,
+        asyncio.get_running_loop(),
+        started_as,
+        foreground=foreground,
+        execute=execute,
+    )
     update.begin(plan)
     await daemon.done.wait()
     return started
@@ -89,7 +96,7 @@ def plan_of(file: Path, **values: object) -> Plan:
     return plan
 
 
-@on_uvloop
+@on_loop
 async def test_a_program_that_proves_itself_is_started(directory: Path) -> None:
     """With the state and all that is open; if it cannot be, nothing is left of that."""
     daemon = Daemon(directory)
@@ -107,7 +114,7 @@ async def test_a_program_that_proves_itself_is_started(directory: Path) -> None:
     assert os.listdir(directory) == ["ours"]  # noqa: PTH208
 
 
-@on_uvloop
+@on_loop
 async def test_a_daemon_in_the_foreground_stays_there(directory: Path) -> None:
     """`xsd serve` is so by its name; the one that takes over may have another."""
     daemon = Daemon(directory)
@@ -120,7 +127,7 @@ async def test_a_daemon_in_the_foreground_stays_there(directory: Path) -> None:
         assert {*started[0][1]} == {str(ours), *options, "-U"}
 
 
-@on_uvloop
+@on_loop
 async def test_a_program_that_does_not_end_is_not_waited_for(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,7 +140,7 @@ async def test_a_program_that_does_not_end_is_not_waited_for(
     assert daemon.answers == ["The new binary has not loaded the state within 0 s."]
 
 
-@on_uvloop
+@on_loop
 async def test_c_xenstored_is_not_tried(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,7 +158,7 @@ async def test_c_xenstored_is_not_tried(
     assert not (directory / "state_dump").exists()
 
 
-@on_uvloop
+@on_loop
 async def test_c_xenstored_does_not_know_open_transactions(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from typing import final
 
 import pytest
 
-from tests.support.services import on_uvloop, serving
+from tests.support.services import on_loop, serving
 from xsd.daemon.settings import Config
 from xsd.daemon.watchdog import BEATS, Watchdog, watchdog_period_s
 from xsd.protocol.frame import FrameDecoder, encode_frame
@@ -47,7 +47,7 @@ class Server:
     def __init__(self) -> None:
         self.replies = 0
         self.asked: list[int] = []
-        self.watchdog = Watchdog(0.0, self._count)
+        self.watchdog = Watchdog(asyncio.get_running_loop(), 0.0, self._count)
         self._decoder = FrameDecoder()
         self._sock: socket.socket | None = None
 
@@ -102,7 +102,7 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0)
 
 
-@on_uvloop
+@on_loop
 async def test_a_request_that_is_not_answered_tells_nothing_and_is_not_repeated() -> (
     None
 ):
@@ -119,7 +119,7 @@ async def test_a_request_that_is_not_answered_tells_nothing_and_is_not_repeated(
         assert server.replies == 1
 
 
-@on_uvloop
+@on_loop
 async def test_a_refusal_is_no_reply() -> None:
     """A daemon that only refuses does not serve."""
     async with started() as server:
@@ -130,7 +130,7 @@ async def test_a_refusal_is_no_reply() -> None:
         assert server.replies == 0
 
 
-@on_uvloop
+@on_loop
 async def test_a_connection_that_the_daemon_ends_ends_the_watchdog() -> None:
     """Nothing is told any more, and nothing is left."""
     async with started() as server:
@@ -143,7 +143,7 @@ async def test_a_connection_that_the_daemon_ends_ends_the_watchdog() -> None:
         assert server.replies == 0
 
 
-@on_uvloop
+@on_loop
 async def test_request_ids_begin_anew_before_they_have_33_bits() -> None:
     """After some thousand years."""
     async with started(2**32 - 2) as server:
@@ -154,7 +154,7 @@ async def test_request_ids_begin_anew_before_they_have_33_bits() -> None:
         assert server.listen() == [1]
 
 
-@on_uvloop
+@on_loop
 async def test_a_service_answers_itself(tmp_path: Path) -> None:
     """Over and over; its own connection is not counted, and ends with it."""
     heard: list[str] = []

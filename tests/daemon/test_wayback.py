@@ -91,3 +91,14 @@ def test_a_directory_that_is_gone_is_not_missed(
     move_to(str(gone))
     move_to(str(tmp_path))
     assert here() == str(tmp_path)
+
+
+def test_options_that_oxenstored_hands_on_in_one_word_are_several() -> None:
+    """They come behind its own; of nobody else a word with a blank is split."""
+    words = ["--restart", "--live", "--config-file", "/f", "-N --journal"]
+
+    found = Invocation.of(words).words
+
+    assert found == ("--restart", "--live", "--config-file", "/f", "-N", "--journal")
+    assert Invocation.of([*words, "-U"]).words[-2] == "-N --journal"
+    assert Invocation.of(["-N --journal"]).words == ("-N --journal",)

@@ -82,14 +82,12 @@ def programs(package: Package) -> str:
     assert package.root.run("xsd", "--version") == f"xsd {__version__}\n"
     assert package.root.run("xsd-xenstored", "--version").endswith(version)
     code = "import sys; sys.path.insert(0, '/usr/lib/xsd'); import structlog as s, "
-    code += "uvloop as u, xsd.protocol.frame as p; "
-    code += "print(p.__file__, s.__file__, u.__file__)"
-    module, structlog, uvloop = package.root.run("python3", "-I", "-c", code).split()
+    code += "xsd.protocol.frame as p; print(p.__file__, s.__file__)"
+    module, structlog = package.root.run("python3", "-I", "-c", code).split()
     is_pure = package.field("Architecture") == "all"
     assert module.endswith(".py" if is_pure else ".so"), module
     assert structlog.startswith("/usr/lib/xsd/"), structlog
-    assert uvloop.startswith("/usr/lib/xsd/") != is_pure, uvloop
-    return f"{module}, {uvloop}"
+    return module
 
 
 def answers(root: Root) -> bool:

@@ -13,6 +13,7 @@ from xsd.persistence.directory import (
     SEGMENT,
     Directory,
     checkpoint_name,
+    holds_state,
     segment_name,
     write_checkpoint,
 )
@@ -223,3 +224,16 @@ def test_what_was_begun_when_a_process_ended_is_tidied_up(directory: Directory) 
     directory.tidy()
 
     assert names(directory) == ["kept"]
+
+
+def test_whether_there_is_a_state_is_found_out_from_outside(tmp_path: Path) -> None:
+    """It is asked when the directory cannot be opened."""
+    assert not holds_state(tmp_path / "no")
+    assert not holds_state(tmp_path)
+    (tmp_path / "lock").touch()
+    assert not holds_state(tmp_path)
+    assert holds_state(tmp_path / "lock")
+    for name in (segment_name(1), checkpoint_name(3)):
+        (tmp_path / name).touch()
+        assert holds_state(tmp_path)
+        (tmp_path / name).unlink()

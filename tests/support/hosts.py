@@ -11,8 +11,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar, final
 
-import uvloop
-
 from tests.support.dialogue import Dialogue
 from tests.support.homes import welcome
 from tests.support.processes import wait_until
@@ -362,7 +360,7 @@ class Host(AnyHost):
 
     def _main(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with asyncio.Runner() as runner:
                 runner.run(self._serve())
         except BaseException as error:
             if self._started.done():

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import ParamSpec
 
-import uvloop
-
 from xsd.client import Client
 from xsd.daemon.service import Service
 from xsd.daemon.settings import Config
@@ -15,15 +13,15 @@ from xsd.daemon.settings import Config
 P = ParamSpec("P")
 
 
-def on_uvloop(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
-    """Run a test on a loop as the daemon has it."""
+def on_loop(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
+    """Run a test on a loop."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         async def body() -> None:
             await test(*args, **kwargs)
 
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner() as runner:
             runner.run(body())
 
     return run
@@ -32,7 +30,7 @@ def on_uvloop(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
 @asynccontextmanager
 async def serving(config: Config) -> AsyncIterator[Service]:
     """A service that runs."""
-    service = Service(config)
+    service = Service(config, asyncio.get_running_loop())
     service.start()
     try:
         yield service
@@ -40,7 +38,7 @@ async def serving(config: Config) -> AsyncIterator[Service]:
         service.stop()
 
 
-@on_uvloop
+@on_loop
 async def serve_client(config: Config, talk: Callable[[Client], None]) -> None:
     """Have a service run while a privileged client talks to it."""
     async with serving(config):

@@ -201,13 +201,14 @@ def test_from_oxenstored_to_ours_nobody_notices_and_on_to_c(
         dom0.watch(b"/turn", b"w")
         guest.watch(b"mine", b"g")
         before = [row for row in moving.listed(daemon.socket) if row[0][:2] != "/@"]
-        for turn, (file, name) in enumerate([(str(ours), "ours"), (C, "xenstored")]):
-            words = ["-c", "-N"] if file == C else []
-
-            assert control(daemon, "live-update", *words, file) == "OK"
+        there = str(ours), "ours", "-N --entry-nb=1234"
+        for turn, (file, name, words) in enumerate([there, (C, "xenstored", "-N")]):
+            assert control(daemon, "live-update", "-c", words, file) == "OK"
 
             wait_until(lambda: served_by(daemon) == name, f"{file} does not begin")  # noqa: B023
             assert not DUMP.exists()
+            if file != C:
+                assert "1234" in control(daemon, "quota")
             assert moving.listed(daemon.socket) == before
             guest.get(Op.WRITE, b"mine\0v")
             assert guest.next_event() == (b"mine", b"g")

@@ -233,7 +233,7 @@ Body = Callable[[Served], Coroutine[Any, Any, None]]
 
 
 def run(directory: Path, body: Body, control: int = 0) -> None:
-    """Run the body of a test on a loop as the daemon has it, beside a server.
+    """Run the body of a test on a loop, beside a server.
 
     Args:
         directory: For its files.

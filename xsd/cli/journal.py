@@ -12,6 +12,7 @@ from xsd.persistence.mending import cut_off
 from xsd.persistence.reading import read_journal
 from xsd.persistence.segment import JournalError
 from xsd.persistence.tape import encode, encode_header
+from xsd.protocol.stream import StreamError, read_stream
 
 _EXAMPLES: Final = """
 commands:
@@ -74,8 +75,12 @@ def _default() -> str:
 
 
 def _is_whole(content: bytes) -> bool:
-    """Tell whether a checkpoint may be whole: the daemon looks into it."""
-    return bool(content)
+    """Tell whether a checkpoint is a state as a whole."""
+    try:
+        read_stream(content)
+    except StreamError:
+        return False
+    return True
 
 
 def _verify(path: Path) -> int:

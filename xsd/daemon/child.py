@@ -4,13 +4,14 @@ A fork is a picture of the whole state, made in a few milliseconds whatever the 
 is, while a walk in slices would have to hold still what it walks along.
 """
 
-import asyncio
 import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Final, final
+
+from xsd.transport.loop import Loop
 
 _STANDARD: Final = 2
 """The last of the descriptors that each process has."""
@@ -25,20 +26,25 @@ class Child:
     """
 
     def __init__(
-        self, work: Callable[[], object], keep: int, done: Callable[[int], None]
+        self,
+        loop: Loop,
+        work: Callable[[], object],
+        keep: int,
+        done: Callable[[int], None],
     ) -> None:
         """Begin.
 
         Args:
+            loop: The loop that runs.
             work: What it does; it has failed if that raises.
             keep: The descriptor that it needs, beside the standard ones.
-            done: Is called in the running loop, unless it was killed, with its
+            done: Is called in the loop, unless it was killed, with its
                 status: 0 if it has done its work.
 
         Raises:
             OSError: If there can be no other process.
         """
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self.number = os.fork()
         if not self.number:
             _be_child(work, keep)

@@ -15,6 +15,7 @@ from xsd.engine.image import image
 from xsd.engine.unread import OnRings, rings_record
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.stream import StreamWriter
+from xsd.transport.loop import Loop
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +27,7 @@ class StateCopies(Copies):
     def __init__(
         self,
         engine: Engine,
+        loop: Loop,
         wake: Callable[[], None],
         unread: Callable[[], OnRings],
     ) -> None:
@@ -33,11 +35,13 @@ class StateCopies(Copies):
 
         Args:
             engine: What is copied.
+            loop: The loop that runs.
             wake: Has the engine's answers sent.
             unread: Tells what is on rings, which a copy has, too.
         """
         self._unread = unread
         self._engine = engine
+        self._loop = loop
         self._wake = wake
         self._files: dict[int, int] = {}
         self._children: dict[int, Child] = {}
@@ -51,7 +55,7 @@ class StateCopies(Copies):
         # Pages are the guests', too: a child would see what they do later.
         work = partial(self._write, file, self._unread())
         try:
-            child = Child(work, file, partial(self._end, number))
+            child = Child(self._loop, work, file, partial(self._end, number))
         except OSError as error:
             os.close(file)
             raise _refused(error) from error

@@ -9,7 +9,6 @@ A daemon that ends soon after each recovery may do so for what it recovers. The 
 time within a minute it begins with the checkpoint, and sets the journal aside.
 """
 
-import asyncio
 import json
 import os
 import signal
@@ -18,15 +17,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Final, final
 
 import structlog
 
 from xsd.engine import Engine, Notice
 from xsd.engine.image import image, load
-from xsd.engine.inputs import Input
+from xsd.engine.inputs import Input, Tape
 from xsd.engine.replay import DivergenceError, replay
 from xsd.persistence.directory import (
+    CHECKPOINT,
     SEGMENT,
     Directory,
     checkpoint_name,
@@ -39,6 +40,7 @@ from xsd.persistence.segment import SIZE, JournalError
 from xsd.protocol.records import Record
 from xsd.protocol.stream import StreamError, StreamWriter, read_stream
 from xsd.store.load import ImageError
+from xsd.transport.loop import Loop, Timer
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +66,31 @@ CRASHES_S: Final = 60.0
 
 _ATTEMPTS: Final = "attempts"
 _SETTINGS: Final = "settings"
+_BOOT: Final = "boot"
 _ASIDE: Final = "aside."
+
+
+@final
+class NoJournal(Tape):
+    """In the place of a journal that cannot be had.
+
+    Args:
+        reason: Why.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def take(self, entry: Input) -> None:
+        """See `Tape.take`."""
+
+    def end_turn(self) -> None:
+        """See `Tape.end_turn`."""
+
+    @property
+    def condition(self) -> str:
+        """See `Tape.condition`."""
+        return f"none: {self._reason}"
 
 
 class RecoveryError(Exception):
@@ -87,10 +113,12 @@ class Durability:
         self,
         path: Path,
         engine: Engine,
+        loop: Loop,
         say: Callable[[Notice], None],
         *,
         sync: int = NEVER,
         checkpoint_bytes: int,
+        boot: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Open the directory, and be the only one who does.
@@ -98,9 +126,12 @@ class Durability:
         Args:
             path: The directory; it is made if it is not there.
             engine: Whose state; a new one.
+            loop: The loop that runs.
             say: Is told what the log should say.
             sync: See `Journal`.
             checkpoint_bytes: How much the journal may grow until there is a checkpoint.
+            boot: Which start of the machine this is: what was kept in another one is
+                left out. "" has all of them go on.
             clock: Seconds since 1970.
 
         Raises:
@@ -114,6 +145,7 @@ class Durability:
         self._say = say
         self._sync = sync
         self._checkpoint_bytes = checkpoint_bytes
+        self._boot = boot
         self._clock = clock
         self.directory = Directory(path, make=True)
         try:
@@ -123,8 +155,8 @@ class Durability:
             raise
         self._journal: Journal | None = None
         self._records: list[Record] = []
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._loop = loop
+        self._timer: Timer | None = None
         # The process that writes a checkpoint: its descriptor and number.
         self._child = -1
         self._writing = 0
@@ -133,7 +165,7 @@ class Durability:
         # How long the daemon stopped for the last checkpoint, and when it was begun.
         self._paused_s = 0.0
         self._begun = 0.0
-        self._syncing = False
+        self._syncing: Thread | None = None
 
     # Recovery.
 
@@ -149,6 +181,7 @@ class Durability:
             OSError: If it cannot be read, or not be gone on with.
         """
         try:
+            self._leave_out_other_boot()
             if not taken and self._is_doomed():
                 self._set_aside()
             reading = read_journal(self.directory, self._is_whole)
@@ -226,10 +259,36 @@ class Durability:
     def _set_aside(self) -> None:
         """Leave the inputs out, and keep them under other names."""
         self.is_complete = False
-        for number in self.directory.numbers(SEGMENT):
-            name = segment_name(number)
-            self.directory.rename(name, _ASIDE + name)
+        self._rename(segment_name, SEGMENT)
         log.critical("journal.set_aside", path=str(self.directory.path))
+
+    def _rename(self, name_of: Callable[[int], str], kind: str) -> None:
+        for number in self.directory.numbers(kind):
+            name = name_of(number)
+            self.directory.rename(name, _ASIDE + name)
+
+    def _leave_out_other_boot(self) -> None:
+        """Begin anew if what was kept is of another start of the machine.
+
+        All that it is about went with that: domains, their rings, and who waited.
+        """
+        directory = self.directory
+        try:
+            before = directory.read(_BOOT).decode("ascii", "replace")
+        except FileNotFoundError:
+            before = ""
+        if self._boot and before not in ("", self._boot):
+            directory.remove_all(_ASIDE)
+            # First: behind a checkpoint that is gone, segments would be damage.
+            self._rename(segment_name, SEGMENT)
+            self._rename(checkpoint_name, CHECKPOINT)
+            directory.remove(_ATTEMPTS)
+            log.error("journal.other_boot", path=str(directory.path))
+        # If that cannot be written: rather none than a wrong one.
+        directory.remove(_BOOT)
+        if self._boot:
+            with suppress(OSError):
+                directory.write(_BOOT, [self._boot.encode()], durable=False)
 
     def _attempts(self) -> list[float]:
         try:
@@ -239,7 +298,9 @@ class Durability:
 
     def _note_attempt(self) -> None:
         text = json.dumps([*self._attempts()[-CRASHES:], self._clock()])
-        self.directory.write(_ATTEMPTS, [text.encode()], durable=False)
+        # Without it only another crash is not seen to be one of several.
+        with suppress(OSError):
+            self.directory.write(_ATTEMPTS, [text.encode()], durable=False)
 
     def _settings(self) -> dict[str, int]:
         try:
@@ -278,18 +339,17 @@ class Durability:
         now = time.monotonic()
         try:
             journal.tend(int(now * 1000))
-            if self._sync != NEVER and not self._syncing:
-                self._syncing = True
-                done = self._loop.run_in_executor(None, journal.sync)
-                done.add_done_callback(self._on_synced)
+            if self._sync != NEVER and not self._is_syncing():
+                self._syncing = Thread(target=journal.sync, daemon=True)
+                self._syncing.start()
             wanted = journal.wants_checkpoint or journal.size > self._checkpoint_bytes
             if wanted and self._child < 0 and now >= self._not_before:
                 self._begin_checkpoint(journal)
         except Exception as error:  # noqa: BLE001  there is another second
             self._say(Notice("error", "journal.failed", {}, error))
 
-    def _on_synced(self, _done: object) -> None:
-        self._syncing = False
+    def _is_syncing(self) -> bool:
+        return self._syncing is not None and self._syncing.is_alive()
 
     def _begin_checkpoint(self, journal: Journal) -> None:
         """Have a child write a checkpoint of the state as it is now."""
@@ -380,6 +440,8 @@ class Durability:
             os.close(self._child)
             self._child = -1
         self._engine.tape = None
+        if self._syncing is not None:
+            self._syncing.join()
         if self._journal is not None:
             self._journal.close()
             self._journal = None

@@ -12,7 +12,6 @@ A client is stored when it is a second old. Those that ask something and go, as
 What a manager holds, too, is not at its end when it is closed here: so it is shut down.
 """
 
-import asyncio
 import os
 import socket
 from collections import deque
@@ -29,6 +28,7 @@ from xsd.engine.delivery import retell
 from xsd.engine.mark import BUSY, OWING
 from xsd.persistence.directory import Directory
 from xsd.persistence.marks import Marks
+from xsd.transport.loop import Loop, Timer
 from xsd.transport.unix import SocketLink, UnixServer
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,8 @@ class DescriptorStore:
         self._server: UnixServer | None = None
         self._new: deque[int] = deque()
         self._seen = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._loop: Loop | None = None
+        self._timer: Timer | None = None
         self._is_refused = False
         for each in passed:
             self._take(each)
@@ -156,12 +157,15 @@ class DescriptorStore:
 
     # While it serves.
 
-    def begin(self, engine: Engine, server: UnixServer, channels: int = -1) -> None:
+    def begin(
+        self, engine: Engine, server: UnixServer, loop: Loop, channels: int = -1
+    ) -> None:
         """Store the clients of a server, and its socket, from now on.
 
         Args:
             engine: Serves them.
             server: The server.
+            loop: Wakes us.
             channels: The open device of event channels, or -1: it is stored, too.
         """
         marks = self._marks
@@ -191,15 +195,16 @@ class DescriptorStore:
                 marks.free(number)
         self._new.extend(engine.core.connections)
         self._seen = engine.core.last
-        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self.look)
+        self._loop = loop
+        self._timer = loop.call_later(LOOK_S, self.look)
 
     def look(self) -> None:
         """Store who has come to stay, and have forgotten who has gone."""
-        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self.look)
         marks = self._marks
         engine = self._engine
-        if marks is None or engine is None:
+        if marks is None or engine is None or self._loop is None:
             return
+        self._timer = self._loop.call_later(LOOK_S, self.look)
         self._unwanted.extend(f"{CLIENT}{number}" for number in marks.tidy())
         try:
             self._remove(STORED_AT_ONCE)

@@ -1,6 +1,5 @@
 """The daemon's life: start, serve, stop."""
 
-import asyncio
 import faulthandler
 import os
 import resource
@@ -11,10 +10,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple, final
+from typing import Final, NamedTuple, final
 
 import structlog
-import uvloop
 
 from xsd import __version__
 from xsd.daemon import collector
@@ -47,6 +45,7 @@ from xsd.daemon.wayback import (
 )
 from xsd.engine import Notice
 from xsd.engine.loglimit import LogLimit
+from xsd.transport.loop import EventLoop
 
 log = structlog.get_logger(__name__)
 
@@ -94,8 +93,7 @@ def run(
         config, kept = _started(config, held)
         start = Start(config, settings or Settings(), started, left)
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(start, kept, on_ready, adopted))
+            _serve(start, kept, on_ready, adopted)
         except (StartError, SuccessionError):
             raise
         except Exception as error:
@@ -212,27 +210,26 @@ def _begin_log(config: Config) -> tuple[Config, Log]:
     return config, kept
 
 
-async def _serve(
+def _serve(
     start: Start, kept: Log, on_ready: Callable[[], None], adopted: Adopted
 ) -> None:
     config, settings, started, left = start
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    loop.set_exception_handler(partial(_log_loop_error, LogLimit()))
+    loop = EventLoop(partial(_log_loop_error, LogLimit()))
     held_for_us = DescriptorStore(
         os.environ, adopted.stored, has_listener=adopted.is_own
     )
-    service = Service(config, adopted.listener, left, held_for_us)
+    service = Service(config, loop, adopted.listener, left, held_for_us)
     _SERVICES.append(service)
     service.allow_updates(started)
     service.keep_log(kept)
     reloader = Reloader(settings, service.change, kept.change)
     calls: dict[signal.Signals, Callable[[], None]] = {
-        signal.SIGTERM: stop.set,
-        signal.SIGINT: stop.set,
+        signal.SIGTERM: loop.stop,
+        signal.SIGINT: loop.stop,
         signal.SIGHUP: partial(_hang_up, kept, reloader),
     }
     with ExitStack() as held:
+        held.callback(loop.close)
         held.callback(Signals(loop, calls, _ENDING).close)
         take_up()
         try:
@@ -256,7 +253,7 @@ async def _serve(
         _warn_of_idle_settings(config)
         _tell_manager("READY=1")
         on_ready()
-        await stop.wait()
+        loop.run()
         _tell_manager("STOPPING=1")
 
 
@@ -331,12 +328,10 @@ def _tell_manager(state: str, *, wait: bool = True) -> None:
         log.warning("systemd.not_told", state=state, reason=str(error))
 
 
-def _log_loop_error(
-    limit: LogLimit, _: asyncio.AbstractEventLoop, context: dict[str, Any]
-) -> None:
-    # If that fails, for want of memory, the loop would tell standard error of it.
+def _log_loop_error(limit: LogLimit, error: Exception) -> None:
+    # If that fails, for want of memory, there is nowhere left to tell it.
     with suppress(Exception):
-        fields: dict[str, object] = {"reason": context.get("message")}
-        notice = Notice("error", "loop.failed", fields, context.get("exception"))
+        fields: dict[str, object] = {"reason": f"{type(error).__name__}: {error}"}
+        notice = Notice("error", "loop.failed", fields, error)
         if limit.admits(notice, time.monotonic_ns() // 1_000_000):
             log_notice(notice)

@@ -10,10 +10,10 @@ import structlog
 
 from xsd.daemon.daemonize import StartError
 from xsd.daemon.fdstore import DescriptorStore
+from xsd.daemon.proof import Replaceable
 from xsd.daemon.record import FileTape
 from xsd.daemon.settings import Config
 from xsd.daemon.succession import HOST, Inheritance, SuccessionError, digest
-from xsd.daemon.update import Replaceable
 from xsd.engine import Engine
 from xsd.engine.adopted import Adopted, Takeover
 from xsd.engine.handover import HandoverError, for_c

@@ -1,6 +1,5 @@
 """Store, engine, hypervisor and transports, put together from the settings."""
 
-import asyncio
 import errno
 import socket
 from collections.abc import Callable, Mapping
@@ -9,9 +8,10 @@ from typing import final
 
 import structlog
 
+from xsd.daemon.boot import boot_id
 from xsd.daemon.copies import StateCopies
 from xsd.daemon.daemonize import StartError, reason_of
-from xsd.daemon.durability import Durability, RecoveryError
+from xsd.daemon.durability import Durability, NoJournal, RecoveryError
 from xsd.daemon.fdstore import DescriptorStore
 from xsd.daemon.parts import Parts
 from xsd.daemon.record import FileTape
@@ -27,10 +27,12 @@ from xsd.engine.logbook import Logbook
 from xsd.hypervisor import xen
 from xsd.hypervisor.base import Hypervisor
 from xsd.hypervisor.emulated import EmulatedHypervisor
-from xsd.persistence.journal import OK, SYNCS
+from xsd.persistence.directory import holds_state
+from xsd.persistence.journal import NEVER, OK, SYNCS
 from xsd.protocol.request import GLOBAL
 from xsd.store import Store
 from xsd.transport.listening import take_away
+from xsd.transport.loop import Loop
 from xsd.transport.pretended import GuestSockets
 from xsd.transport.reactor import Reactor
 from xsd.transport.ring import RingServer
@@ -56,6 +58,7 @@ class Service:
     def __init__(
         self,
         config: Config,
+        loop: Loop,
         listener: socket.socket | None = None,
         left: Inheritance | None = None,
         held: DescriptorStore | None = None,
@@ -64,6 +67,7 @@ class Service:
 
         Args:
             config: The settings.
+            loop: The loop that runs.
             listener: A socket that listens on the settings' path already.
             left: What the daemon has left that was here before.
             held: What the service manager holds for us, if it does.
@@ -84,7 +88,7 @@ class Service:
         if left is not None and left.is_ours:
             self._taken = left.give_to(self._engine)
         self._engine.expire_events_after(config.watch_event_timeout_s * 1000)
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._reactor = Reactor(self._engine, log_notice, self._loop)
         self._held.callback(self._reactor.close)
         self._server = UnixServer(
@@ -94,7 +98,7 @@ class Service:
         self._parts = Parts(
             config, self._engine, self._reactor, self._server, self._descriptors
         )
-        copies = StateCopies(self._engine, self._reactor.wake, self._parts.unread)
+        copies = StateCopies(self._engine, loop, self._reactor.wake, self._parts.unread)
         self._held.callback(copies.close)
         self._engine.core.copies = copies
         self._watches_itself = False
@@ -135,7 +139,7 @@ class Service:
             channels = -1
             if rings is not None and self.hypervisor == "xen":
                 channels = rings.hypervisor.fileno()
-            self._descriptors.begin(self._engine, self._server, channels)
+            self._descriptors.begin(self._engine, self._server, self._loop, channels)
             if rings is not None:
                 self._start_rings(rings)
         except BaseException:
@@ -169,7 +173,7 @@ class Service:
         Raises:
             OSError: If there are no sockets to be had.
         """
-        watchdog = Watchdog(period_s, tell)
+        watchdog = Watchdog(self._loop, period_s, tell)
         self._held.callback(watchdog.stop)
         watchdog.start(self._server.adopt)
         self._watches_itself = True
@@ -258,12 +262,20 @@ class Service:
             durability = Durability(
                 path,
                 self._engine,
+                self._loop,
                 self._reactor.note,
                 sync=SYNCS.index(config.journal_sync),
                 checkpoint_bytes=config.journal_checkpoint_mib << 20,
+                boot="" if config.journal_sync != SYNCS[NEVER] else boot_id(),
             )
         except OSError as error:
-            raise StartError(f"cannot keep a journal: {reason_of(error)}") from error
+            reason = reason_of(error)
+            # There is a state that would be left out, or another daemon.
+            if holds_state(path):
+                raise StartError(f"cannot keep a journal: {reason}") from error
+            log.critical("journal.none", path=str(path), reason=reason)
+            self._engine.tape = NoJournal(reason)
+            return None
         self._held.callback(durability.close)
         try:
             durability.recover(taken=self._left is not None)
@@ -366,7 +378,9 @@ class Service:
     def allow_updates(self, started: Invocation) -> None:
         """Have operators replace the daemon, which was started so."""
         stays = self._config.foreground
-        self._engine.update_by(Update(self._parts, started, foreground=stays))
+        self._engine.update_by(
+            Update(self._parts, self._loop, started, foreground=stays)
+        )
 
 
 def make_store(config: Config) -> Store:

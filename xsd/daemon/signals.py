@@ -1,10 +1,9 @@
 """Signals, through a pipe of our own, and an end that comes in time.
 
-The loop's own way needs 64 KiB of memory for each signal. When there are none, it tries
-again and again, and the daemon cannot even be ended.
+Handlers only write to the pipe: what a signal asks for is done in the loop, between two
+callbacks.
 """
 
-import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from types import FrameType
 from typing import Final, NoReturn, final
 
 from xsd.daemon.daemonize import EXIT_FAILED
+from xsd.transport.loop import Loop
 
 HANDLED: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 """What a daemon does not end by at once."""
@@ -38,7 +38,7 @@ class Signals:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        loop: Loop,
         calls: Mapping[signal.Signals, Callable[[], None]],
         ending: frozenset[signal.Signals],
     ) -> None:

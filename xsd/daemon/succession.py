@@ -16,7 +16,7 @@ from typing import Any, Final, final
 
 from xsd.client.address import RUN_DIRECTORY, RUNDIR_VARIABLE
 from xsd.daemon.logsetup import FILE_MODE
-from xsd.daemon.wayback import STATE_VARIABLE, UPDATE
+from xsd.daemon.wayback import STATE_VARIABLE, follows_oxenstored
 from xsd.engine import Engine
 from xsd.engine.adopted import Takeover
 from xsd.engine.foreign import adopt, is_ours
@@ -46,10 +46,6 @@ HOST: Final = 0x78736402
 """Type of the record with what one of our daemons tells the next of its host."""
 
 _NAME: Final = "state_dump"
-
-_OF_OXENSTORED: Final = "--restart"
-"""With this and `--live`, which is our `--live-update`, it starts who follows it; its
-file is always at the same place."""
 
 
 class SuccessionError(Exception):
@@ -216,8 +212,7 @@ def state_file(environ: MutableMapping[str, str], words: Sequence[str]) -> Path:
     named = environ.get(STATE_VARIABLE, "")
     if named:
         return Path(named)
-    # Whoever follows C has C's option as well, last of all.
-    if _OF_OXENSTORED in words and UPDATE not in words:
+    if follows_oxenstored(words):
         return Path(RUN_DIRECTORY, "db")
     return c_state_file(environ)
 
@@ -247,11 +242,20 @@ def write_state(path: Path, data: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(path, flags, FILE_MODE)
     try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        write_all(descriptor, data)
     finally:
         os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of some bytes.
+
+    Raises:
+        OSError: If that is not possible.
+    """
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def digest(engine: Engine) -> str:

@@ -10,16 +10,16 @@ A program that is none of ours is taken to be C xenstored, which cannot be tried
 knows less: see `xsd.engine.handover`.
 """
 
-import asyncio
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, final
 
 import structlog
 
-from xsd.daemon.options import CHECK
+from xsd.daemon.proof import Proof, Replaceable
 from xsd.daemon.signals import held_back
 from xsd.daemon.succession import c_state_file, write_state
 from xsd.daemon.wayback import (
@@ -32,7 +32,7 @@ from xsd.daemon.wayback import (
     words_of,
 )
 from xsd.engine.plan import Plan, Updater
-from xsd.engine.update import REASON_MAX
+from xsd.transport.loop import Loop, Timer
 
 log = structlog.get_logger(__name__)
 
@@ -50,52 +50,6 @@ _LOOK_S: Final = 0.1
 """How often it is looked whether transactions have ended."""
 
 
-class Replaceable:
-    """The daemon, as far as an update is concerned with it."""
-
-    __slots__ = ()
-
-    def answer(self, plan: Plan, reason: str) -> None:
-        """Tell who has asked for an update that there is none."""
-        raise NotImplementedError
-
-    def digest(self) -> str:
-        """See `succession.digest`."""
-        raise NotImplementedError
-
-    def state(self, version: int | None) -> tuple[bytes, list[int]]:
-        """The whole state, and the descriptors that must stay open.
-
-        Args:
-            version: Of the stream for C xenstored; None for one of our own daemons.
-
-        Raises:
-            ValueError: If it cannot be handed on.
-        """
-        raise NotImplementedError
-
-    def transactions(self) -> dict[int, int]:
-        """How many are open, by domain."""
-        raise NotImplementedError
-
-    def let_go(self) -> None:
-        """Give up what C xenstored takes for itself; see `Hypervisor.let_go`."""
-        raise NotImplementedError
-
-    def take_back(self) -> None:
-        """Undo `let_go`.
-
-        Raises:
-            OSError: If that is not possible.
-        """
-        raise NotImplementedError
-
-    @property
-    def directory(self) -> Path:
-        """Where files may be left for another process."""
-        raise NotImplementedError
-
-
 @final
 class Update(Updater):
     """Carries updates out."""
@@ -103,6 +57,7 @@ class Update(Updater):
     def __init__(
         self,
         daemon: Replaceable,
+        loop: Loop,
         started: Invocation,
         *,
         foreground: bool = False,
@@ -112,15 +67,20 @@ class Update(Updater):
 
         Args:
             daemon: What is replaced.
+            loop: The loop that runs.
             started: How it was started.
             foreground: Whether it is in the foreground, whatever its options say.
             execute: Replaces the process; returns only by raising OSError.
         """
         self._daemon = daemon
+        self._loop = loop
         self._started = started
         self._foreground = foreground
         self._execute = execute
-        self._task: asyncio.Task[None] | None = None
+        # What is under way, and what it waits for.
+        self._plan: Plan | None = None
+        self._proof: Proof | None = None
+        self._timer: Timer | None = None
 
     def fault(self, file: bytes) -> str:
         """See `Updater.fault`; the words are those of C xenstored."""
@@ -132,106 +92,103 @@ class Update(Updater):
 
     def begin(self, plan: Plan) -> None:
         """See `Updater.begin`."""
-        run = self._run(plan, self._task)
-        self._task = asyncio.get_running_loop().create_task(run)
+        self._plan = plan
+        self._loop.call_soon(partial(self._attempt, plan))
 
     def cancel(self) -> None:
         """See `Updater.cancel`."""
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _run(self, plan: Plan, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            # It was called off; what it leaves has the names that we need.
-            await asyncio.wait([before])
-        try:
-            reason = await self._attempt(plan)
-        except asyncio.CancelledError:
+        plan, self._plan = self._plan, None
+        if plan is not None:
+            self._end_waiting()
             log.info("update.called_off", file=plan.file)
-            raise
+
+    def _end_waiting(self) -> None:
+        """Wait for nothing any more, neither for a time nor for a proof."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._proof is not None:
+            self._proof.close()
+            self._proof = None
+
+    def _attempt(self, plan: Plan) -> None:
+        """Update, at once or as soon as something has happened."""
+        if plan is not self._plan:
+            # It was called off, in the turn in which it was begun.
+            return
+        with self._answering(plan):
+            file = file_of(plan)
+            words = arguments_of(plan, self._started.words)
+            if self._foreground and not STAYS.intersection(words):
+                # Or it would send its log elsewhere.
+                words.append(_STAY)
+            log.info("update.begun", file=plan.file, arguments=words)
+            if is_ours(file):
+                self._prove(plan, file, words)
+            else:
+                self._wait(plan, file, words, float(plan.timeout_s))
+
+    @contextmanager
+    def _answering(self, plan: Plan) -> Iterator[None]:
+        """Have a defect of ours answered."""
+        try:
+            yield
         except Exception as error:
             log.error("update.failed", exc_info=True)  # noqa: G201  as the others
-            reason = f"The daemon has failed: {error}"
-        else:
-            log.error("update.refused", file=plan.file, reason=reason)
+            self._refuse(plan, f"The daemon has failed: {error}")
+
+    def _refuse(self, plan: Plan, reason: str) -> None:
+        self._end_waiting()
+        self._plan = None
+        log.error("update.refused", file=plan.file, reason=reason)
         self._daemon.answer(plan, reason)
 
-    async def _attempt(self, plan: Plan) -> str:
-        """Update; return why it was not possible."""
-        file = file_of(plan)
-        words = arguments_of(plan, self._started.words)
-        if self._foreground and not STAYS.intersection(words):
-            # Or it would send its log elsewhere.
-            words.append(_STAY)
-        log.info("update.begun", file=plan.file, arguments=words)
-        if is_ours(file):
-            reason = await self._prove(file, words)
-            return reason or self._replace(file, words, None)
-        reason = await self._wait(plan)
-        return reason or self._replace(file, words, plan.version)
-
-    async def _prove(self, file: str, words: list[str]) -> str:
-        """Have the new program load the state, beside us; what speaks against it.
+    def _prove(self, plan: Plan, file: str, words: list[str]) -> None:
+        """Have the new program load the state, beside us.
 
         It is given the options as well, which it may not know.
         """
-        path = self._daemon.directory / "state_proof"
         try:
-            data, _descriptors = self._daemon.state(None)
-            write_state(path, data)
-            wanted = self._daemon.digest()
-            check = words_of(file, [CHECK, str(path), *words])
-            status, said = await self._tried(check)
-        except TimeoutError:
-            return f"The new binary has not loaded the state within {PROOF_S} s."
-        except (OSError, ValueError) as error:
-            return f"The new binary could not be tried: {error}"
-        finally:
-            with suppress(OSError):
-                path.unlink()
-        if status == 0 and said == wanted:
-            return ""
-        return f"The new binary does not load the state: {said or status}"
-
-    async def _tried(self, words: list[str]) -> tuple[int, str]:
-        """Run a program to its end; its status, and what it said.
-
-        Raises:
-            OSError: If there is no such program.
-            TimeoutError: If it does not end.
-        """
-        # No pipe: the loop would keep its end of one where the program cannot start.
-        with os.fdopen(os.memfd_create("proof"), "w+b") as said:
-            trial = await asyncio.create_subprocess_exec(
-                *words,
-                cwd=self._started.directory or None,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+            self._proof = Proof(
+                self._loop,
+                self._daemon,
+                self._started.directory,
+                [file, *words],
+                partial(self._proven, plan, file, words),
             )
-            try:
-                status = await asyncio.wait_for(trial.wait(), PROOF_S)
-            finally:
-                with suppress(ProcessLookupError):
-                    trial.kill()
-                await trial.wait()
-            said.seek(0)
-            return status, said.read(REASON_MAX).decode(errors="replace").strip()
+        except OSError as error:
+            self._refuse(plan, f"The new binary could not be tried: {error}")
+            return
+        self._timer = self._loop.call_later(PROOF_S, partial(self._gave_up, plan))
 
-    async def _wait(self, plan: Plan) -> str:
-        """Wait for open transactions, which C would not know; who has not ended."""
-        left_s = float(plan.timeout_s)
-        while self._daemon.transactions():
-            if left_s <= 0:
-                break
-            await asyncio.sleep(_LOOK_S)
-            left_s -= _LOOK_S
-        open_ones = self._daemon.transactions()
-        if not open_ones or plan.force:
-            return ""
-        lines = ["Domains with long running transactions:"]
-        lines += [f"Domain {domid}: {count}" for domid, count in open_ones.items()]
-        return "\n".join(lines)
+    def _gave_up(self, plan: Plan) -> None:
+        self._refuse(
+            plan, f"The new binary has not loaded the state within {PROOF_S} s."
+        )
+
+    def _proven(self, plan: Plan, file: str, words: list[str], reason: str) -> None:
+        self._end_waiting()
+        with self._answering(plan):
+            self._refuse(plan, reason or self._replace(file, words, None))
+
+    def _wait(self, plan: Plan, file: str, words: list[str], left_s: float) -> None:
+        """Wait for open transactions, which C would not know."""
+        if plan is not self._plan:
+            return
+        with self._answering(plan):
+            open_ones = self._daemon.transactions()
+            if open_ones and left_s > 0:
+                again = partial(self._wait, plan, file, words, left_s - _LOOK_S)
+                self._timer = self._loop.call_later(_LOOK_S, again)
+                return
+            if open_ones and not plan.force:
+                lines = ["Domains with long running transactions:"]
+                lines += [
+                    f"Domain {domid}: {count}" for domid, count in open_ones.items()
+                ]
+                self._refuse(plan, "\n".join(lines))
+                return
+            self._refuse(plan, self._replace(file, words, plan.version))
 
     def _replace(self, file: str, words: list[str], version: int | None) -> str:
         """Replace the process; return why that failed, with all as it was."""

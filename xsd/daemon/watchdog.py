@@ -5,7 +5,6 @@ own: every now and then it makes a request on a socket that is served like any o
 and only the reply lets it send WATCHDOG=1.
 """
 
-import asyncio
 import socket
 from collections.abc import Callable, Mapping
 from typing import Final, final
@@ -13,6 +12,7 @@ from typing import Final, final
 from xsd.protocol.frame import FrameDecoder, encode_frame
 from xsd.protocol.limits import PAYLOAD_MAX, UINT_MAX
 from xsd.protocol.ops import Op
+from xsd.transport.loop import Loop, Timer
 
 BEATS: Final = 3
 """Requests in the time that the manager waits: one or two that are late do no harm."""
@@ -47,20 +47,23 @@ class Watchdog:
         "_waits",
     )
 
-    def __init__(self, period_s: float, on_reply: Callable[[], None]) -> None:
+    def __init__(
+        self, loop: Loop, period_s: float, on_reply: Callable[[], None]
+    ) -> None:
         """Make a watchdog that does nothing until `start`.
 
         Args:
+            loop: The loop that runs.
             period_s: Seconds between two requests.
             on_reply: Is called for each reply.
         """
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._period_s = period_s
         self._on_reply = on_reply
         self._decoder = FrameDecoder()
         self._request_id = 0
         self._sock: socket.socket | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._waits = False
 
     def start(self, adopt: Callable[[socket.socket], None]) -> None:
@@ -75,7 +78,7 @@ class Watchdog:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         ours.setblocking(False)
         self._sock = ours
-        self._loop.add_reader(ours, self._on_readable)
+        self._loop.add_reader(ours.fileno(), self._on_readable)
         adopt(theirs)
         self._beat()
 
@@ -85,7 +88,7 @@ class Watchdog:
             self._timer.cancel()
             self._timer = None
         if self._sock is not None:
-            self._loop.remove_reader(self._sock)
+            self._loop.remove_reader(self._sock.fileno())
             self._sock.close()
             self._sock = None
 

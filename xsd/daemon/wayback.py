@@ -19,6 +19,9 @@ STATE_VARIABLE: Final = "XSD_STATE"
 UPDATE: Final = "-U"
 """Option of a daemon that follows another."""
 
+_OF_OXENSTORED: Final = "--restart"
+"""With this and `--live`, which is our `--live-update`, it starts who follows it."""
+
 BACK_VARIABLE: Final = "XSD_PREDECESSOR"
 """Names the program that goes on if the one that takes over cannot."""
 
@@ -47,12 +50,23 @@ class Invocation(NamedTuple):
     def of(cls, words: Sequence[str]) -> "Invocation":
         """This process, started with these options; the directory is still that."""
         before = sys.orig_argv[1 : len(sys.orig_argv) - len(words)]
+        if follows_oxenstored(words):
+            # It hands on what it is told to in one word.
+            words = " ".join(words).split()
         return cls(tuple(words), here(), (sys.executable, *before))
 
     def way_back(self) -> str:
         """What `go_back` needs to start this very daemon again, for `BACK_VARIABLE`."""
         words = [*self.program, *following(self.words)]
         return json.dumps([self.directory, words])
+
+
+def follows_oxenstored(words: Sequence[str]) -> bool:
+    """Tell whether these are the options of who takes over from oxenstored.
+
+    Whoever follows C has C's option as well, even if that has followed oxenstored.
+    """
+    return _OF_OXENSTORED in words and UPDATE not in words
 
 
 def following(words: Sequence[str]) -> list[str]:

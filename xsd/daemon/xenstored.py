@@ -86,7 +86,7 @@ def _start(program: str, started: Invocation, *, foreground: bool) -> int:
     if config.foreground:
         # The kernel keeps signals without a handler from process 1 of a container.
         signal.signal(signal.SIGTERM, _end)
-    # Only now, so that --help and mistakes do not wait for uvloop and the engine.
+    # Only now, so that --help and mistakes do not wait for the engine.
     from xsd.daemon.main import run, succeed  # noqa: PLC0415
 
     # Before a fork: they are meant for this process.

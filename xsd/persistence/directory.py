@@ -212,11 +212,30 @@ class Directory:
                 if number < sequence:
                     self.remove(f"{kind}{number:0{_DIGITS}}")
 
+    def remove_all(self, beginning: str) -> None:
+        """Remove the files whose names begin so."""
+        for name in os.listdir(self._fd):  # noqa: PTH208  as above
+            if name.startswith(beginning):
+                self.remove(name)
+
     def tidy(self) -> None:
         """Remove what a process that ended early was about to make."""
-        for name in os.listdir(self._fd):  # noqa: PTH208  as above
-            if name.startswith(_NEW):
-                self.remove(name)
+        self.remove_all(_NEW)
+
+
+def holds_state(path: Path) -> bool:
+    """Tell whether there may be a journal in a directory, which cannot be opened.
+
+    Returns:
+        False if there is surely none.
+    """
+    try:
+        names = [each.name for each in path.iterdir()]
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return any(each.startswith((SEGMENT, CHECKPOINT)) for each in names)
 
 
 def write_checkpoint(

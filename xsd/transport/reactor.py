@@ -7,12 +7,12 @@ the loop goes on: as long as requests keep coming, one costs no more system call
 receiving it, sending its reply and its share of a poll.
 """
 
-import asyncio
 import select
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final, final
 
 from mypy_extensions import mypyc_attr
@@ -20,6 +20,7 @@ from mypy_extensions import mypyc_attr
 from xsd.engine import Connection, Engine, Notice
 from xsd.engine.link import Link
 from xsd.engine.loglimit import LogLimit
+from xsd.transport.loop import Loop, Timer
 
 READY_MAX: Final = 64
 """Descriptors that are served in one pass."""
@@ -137,7 +138,7 @@ class Reactor:
         self,
         engine: Engine,
         on_notice: Callable[[Notice], None],
-        loop: asyncio.AbstractEventLoop,
+        loop: Loop,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -165,7 +166,7 @@ class Reactor:
         self._wires: list[Wire | None] = []
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._transports: list[Transport] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._timer_ms = 0
         # When the engine has to take a turn in any case.
         self._next_ms = 0
@@ -174,7 +175,7 @@ class Reactor:
         self._passing = False
         # Whether a turn that failed is about to be tried again.
         self._retries = False
-        loop.add_reader(self._epoll.fileno(), self._run, PASSES_MS)
+        loop.add_reader(self._epoll.fileno(), self._on_ready)
 
     def close(self) -> None:
         """Wait for nothing any more; what was added is left as it is."""
@@ -247,7 +248,8 @@ class Reactor:
         callback = self._callbacks.get(descriptor)
         if callback is not None:
             self._epoll.modify(descriptor, 0)
-            self._loop.call_later(self.retry_s, self._listen_again, descriptor)
+            again = partial(self._listen_again, descriptor)
+            self._loop.call_later(self.retry_s, again)
 
     def _listen_again(self, descriptor: int) -> None:
         if descriptor in self._callbacks and not self._epoll.closed:
@@ -323,6 +325,9 @@ class Reactor:
         """Make a pass over what is ready now; does nothing within a pass."""
         if not self._passing and not self._epoll.closed:
             self._run(0)
+
+    def _on_ready(self) -> None:
+        self._run(PASSES_MS)
 
     def _go_on(self) -> None:
         self._scheduled = False

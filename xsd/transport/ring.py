@@ -5,9 +5,9 @@ own service and nothing else: it is ignored from then on, and only its real deat
 RELEASE, makes the daemon forget it (XSA-325).
 """
 
-import asyncio
 import errno
 from collections.abc import Callable
+from functools import partial
 from typing import Final, final
 
 from xsd.engine import Connection, Notice
@@ -17,6 +17,7 @@ from xsd.hypervisor.base import DYING, SHUT_DOWN, Channel, DomainState, Hypervis
 from xsd.protocol.errors import Errno, XenStoreError
 from xsd.protocol.ring import Ring
 from xsd.store.domains import Domain
+from xsd.transport.loop import Loop, Timer
 from xsd.transport.reactor import Reactor
 from xsd.transport.ringlink import RingLink, Rings
 
@@ -67,7 +68,7 @@ class RingServer(Guests):
         self,
         reactor: Reactor,
         hypervisor: Hypervisor,
-        loop: asyncio.AbstractEventLoop,
+        loop: Loop,
         *,
         lenient: bool = False,
         control_port: int = 0,
@@ -93,7 +94,7 @@ class RingServer(Guests):
         self._hypervisor = hypervisor
         self._loop = loop
         self._by_port: dict[int, RingLink] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._scan_is_due = False
 
     def start(self) -> None:
@@ -289,7 +290,7 @@ class RingServer(Guests):
             if link is None:
                 self._expect_own_ring()
             # Its connection is an input of its own, after this one.
-            self._loop.call_soon(self._serve_again, domain)
+            self._loop.call_soon(partial(self._serve_again, domain))
             return
         if link is None:
             return
