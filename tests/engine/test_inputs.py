@@ -266,6 +266,30 @@ def test_the_tape_has_an_input_before_its_reply_can_be_taken(engine: Engine) -> 
 
 
 @pytest.mark.pure_only
+def test_the_tape_is_told_of_the_end_of_a_turn_that_fails(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The replies of the requests before that leave all the same."""
+    dom0 = Client(engine)
+    tape = Watching(lambda: dom0.connection.outbox.size)
+    engine.tape = tape
+
+    def broken(_engine: Engine) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Engine, "_serve_guests", broken)
+    engine.feed(dom0.connection, dom0.frame(Op.WRITE, b"/a\0v"))
+    guest = Client(engine, 5)
+    engine.feed(guest.connection, guest.frame(Op.WRITE, b"a\0v"))
+    engine.turn(0)
+    with pytest.raises(ZeroDivisionError):
+        engine.turn(0)
+
+    assert [name for name, _ in tape.steps][-2:] == ["end of turn", "end of turn"]
+    engine.tape = None
+
+
+@pytest.mark.pure_only
 @pytest.mark.parametrize("changes", [True, False])
 def test_a_defect_is_eio_and_on_the_tape_if_it_changed_something(
     engine: Engine, taped: Taped, monkeypatch: pytest.MonkeyPatch, *, changes: bool

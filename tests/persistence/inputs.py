@@ -19,7 +19,7 @@ def frame_of(payload: bytes, op: int = Op.WRITE) -> Frame:
 def write_of(number: int, size: int = 3) -> Input:
     """The input of a WRITE, told by a number."""
     payload = b"/a\0" + b"%0*d" % (size, number)
-    return Input(REQUEST, number, 1, 0, frame_of(payload))
+    return Input(REQUEST, number, 1, 0, frame_of(payload), ordinal=number)
 
 
 def is_whole(content: bytes) -> bool:

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.persistence.inputs import frame_of, write_of
-from tests.persistence.journals import EVERY_KIND, INPUTS, values_of
+from tests.persistence.journals import EVERY_KIND, INPUTS, all_of, values_of
 from xsd.engine.inputs import KINDS, LIMIT, REQUEST, WENT, Input
 from xsd.persistence.entries import (
     ALIGNMENT,
     ENTRY_MIN,
     LENGTH_MAX,
     EntryError,
+    Run,
     decode,
     encode,
     is_whole,
@@ -24,21 +25,40 @@ from xsd.persistence.entries import (
 from xsd.protocol.frame import Frame
 
 SEED = 0x89ABCDEF
+DETAILS = struct.pack("=HHHH", 1, 0, 1, 0)
+"""Of a name of one byte and an answer, which follow."""
 
 
-def sealed(body: bytes) -> bytes:
-    """An entry of any body, with a right checksum."""
-    return struct.pack("=II", len(body), zlib.crc32(body, SEED)) + body
+def sealed(numbers: tuple[int, ...], rest: bytes = b"", zeros: bytes = b"") -> bytes:
+    """An entry of any numbers, with a right checksum.
+
+    Args:
+        numbers: All before the zeros but the checksum, length first.
+        rest: What is behind the zeros.
+        zeros: What is there in their place.
+    """
+    checksum = zlib.adler32(rest, (SEED + sum(numbers)) % (2**32 - 5))
+    head = struct.pack("=IIQqQQiHHIIII", numbers[0], checksum, *numbers[1:])
+    return head + (zeros or bytes(-len(rest) % 8)) + rest
 
 
-def body_of(**fields: int) -> bytes:
-    """The fixed part of an entry."""
-    of = {"kind": WENT, "named": 0, "numbers": 0, "answers": 0, "size": 0, **fields}
-    return struct.pack(
-        "=QqQQiBBHHH12s",
-        *(7, 5, 1, 0, 0, of["kind"], of["named"], of["numbers"], of["answers"]),
-        *(of["size"], bytes([of.get("header", 0)]) * 12),
-    )
+def entry_of(rest: bytes = b"", *, zeros: bytes = b"", **fields: int) -> bytes:
+    """An entry with some fields that are others."""
+    of = {"kind": WENT, "details": 0, "op": 0, "size": 0, **fields}
+    length = of.get("length", 56 + len(rest))
+    whose = (1, 0, of["kind"], of["details"])
+    numbers = (length, 7, 5, 0, *whose, of["op"], 0, 0, of["size"])
+    return sealed(numbers, rest, zeros)
+
+
+def run_of(*requests: Input) -> Run:
+    """A run of them."""
+    run = Run()
+    for each in requests:
+        assert each.frame is not None
+        whose = (each.connection, each.domid, each.ordinal, each.generation)
+        run.add(*whose, each.frame)
+    return run
 
 
 def refusal_of(data: bytes, at: int = 0) -> str:
@@ -58,7 +78,7 @@ def test_each_input_comes_back(entry: Input) -> None:
     """With its number."""
     data = encode(entry, 2**63, SEED)
 
-    assert values_of(decode(data, 0, SEED)) == values_of(entry)
+    assert all_of(decode(data, 0, SEED)) == [values_of(entry)]
     assert number_at(data, 0) == 2**63
     assert len(data) == length_at(data, 0)
     assert is_whole(data, 0, SEED)
@@ -71,7 +91,7 @@ def test_inputs_behind_each_other_come_back(inputs: list[Input], number: int) ->
 
     at = ALIGNMENT
     for each in inputs:
-        assert values_of(decode(data, at, SEED)) == values_of(each)
+        assert all_of(decode(data, at, SEED)) == [values_of(each)]
         assert number_at(data, at) == number
         at += length_at(data, at)
         assert at % ALIGNMENT == 0
@@ -84,10 +104,87 @@ def test_format_is_as_the_head_of_the_module_has_it() -> None:
 
     data = encode(entry, 3, SEED)
 
-    body = struct.pack("=QqQQiBBHHH", 3, 9, 7, 12, 5, REQUEST, 0, 0, 1, 5)
-    body += struct.pack("=III", 11, 2**32 - 1, 7)
-    body += b"\xff" * 16 + b"/a\0vw" + bytes(3)
-    assert data == struct.pack("=II", 80, zlib.crc32(body, SEED)) + body
+    numbers = (56 + 24 + 5, 3, 9, 12, 7, 5, REQUEST, 1, 11, 2**32 - 1, 7, 5)
+    details = struct.pack("=HHHH", 0, 0, 1, 0) + b"\xff" * 16
+    assert data == sealed(numbers, details + b"/a\0vw")
+
+
+def test_a_run_comes_back(run_and_number: tuple[list[Input], int]) -> None:
+    """All its requests, and as many bytes as it has said."""
+    requests, number = run_and_number
+    run = run_of(*requests)
+
+    data = run.encode(number, SEED)
+
+    assert all_of(decode(data, 0, SEED)) == all_of(requests)
+    assert (number_at(data, 0), run.count) == (number, len(requests))
+    assert len(data) == run.size == length_at(data, 0)
+
+
+@pytest.fixture(
+    params=[
+        ([b"/a\0v"], 1),
+        ([b"/a\0v", b"", b"x" * 255, b"y" * 256, b"z" * 4096], 2**63),
+        ([b"0123456"[:size] for size in range(8)] * 8, 7),
+    ],
+    ids=["one", "long", "short"],
+)
+def run_and_number(request: pytest.FixtureRequest) -> tuple[list[Input], int]:
+    """The requests of a run, and the number of the first."""
+    payloads, number = request.param
+    requests = [
+        Input(REQUEST, 9 + place, 7, 5, frame_of(payload), ordinal=12 + place)
+        for place, payload in enumerate(payloads)
+    ]
+    return requests, number
+
+
+def test_a_run_of_one_is_as_if_it_were_none() -> None:
+    """Who reads need not know how it was taken."""
+    entry = Input(REQUEST, 9, 7, 5, frame_of(b"/a\0vw"), ordinal=12)
+
+    assert run_of(entry).encode(3, SEED) == encode(entry, 3, SEED)
+
+
+def test_a_run_begins_anew() -> None:
+    """Nothing of the one before is in the next one."""
+    run = run_of(write_of(1), write_of(2))
+    run.clear()
+    assert run.count == 0
+    first = Input(REQUEST, 3, 9, 4, frame_of(b"/a\0vw"), ordinal=5)
+    assert first.frame is not None
+    run.add(9, 4, 5, 3, first.frame)
+
+    assert run.encode(3, SEED) == encode(first, 3, SEED)
+
+
+def test_what_is_not_the_next_request_is_not_added_to_a_run() -> None:
+    """Of the same connection, next in ordinal and generation, and not too long."""
+    run = Run(100)
+    assert run.goes_on(7, 12, 9, 4096)
+    run.add(7, 5, 12, 9, frame_of(b"x" * 50))
+
+    assert run.goes_on(7, 13, 10, 18)
+    assert not run.goes_on(7, 13, 10, 19)
+    assert not run.goes_on(8, 13, 10, 1)
+    assert not run.goes_on(7, 14, 10, 1)
+    assert not run.goes_on(7, 13, 9, 1)
+
+
+@pytest.mark.parametrize("requests", [1, 3])
+def test_a_run_with_another_bit_is_none(requests: int) -> None:
+    """Wherever it is, in the numbers, too, of which the checksum has only a sum."""
+    chosen = [
+        Input(REQUEST, 9 + place, 7, 5, frame_of(b"/a\0vw"), ordinal=12 + place)
+        for place in range(requests)
+    ]
+    for seed in (SEED, 0, 2**32 - 1, 65_521):
+        whole = run_of(*chosen).encode(3, seed)
+        for bit in range(8 * len(whole)):
+            data = bytearray(whole)
+            data[bit // 8] ^= 1 << bit % 8
+            with pytest.raises(EntryError):
+                decode(bytes(data), 0, seed)
 
 
 @given(entry=INPUTS, flipped=st.data())
@@ -125,46 +222,39 @@ def test_an_entry_of_another_file_is_none() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "offset 0: its length is not one"),
-        (struct.pack("=II", 0, 0), "offset 0: its length is not one"),
-        (struct.pack("=II", 60, 0), "offset 0: its length is not one"),
-        (struct.pack("=II", 48, 0), "offset 0: its length is not one"),
-        (struct.pack("=II", LENGTH_MAX + 8, 0), "offset 0: its length is not one"),
+        (b"", "its length is not one"),
+        (struct.pack("=II", 0, 0), "its length is not one"),
+        (struct.pack("=II", 55, 0), "its length is not one"),
+        (struct.pack("=II", LENGTH_MAX + 1, 0), "its length is not one"),
+        (struct.pack("=II", 57, 0) + bytes(56), "it ends early, 8 bytes are missing"),
+        (struct.pack("=II", 56, 0) + bytes(56), "its checksum is wrong"),
+        (entry_of(kind=len(KINDS)), "kind 8 is not known"),
+        (entry_of(details=2), "its details are not known"),
+        (entry_of(b"abcd", details=1), "its details are longer than it is"),
+        (entry_of(DETAILS, details=1), "its details are longer than it is"),
         (
-            struct.pack("=II", 64, 0) + bytes(56),
-            "offset 0: it ends early, 8 bytes are missing",
+            entry_of(DETAILS + b"\xff" + bytes(16), details=1),
+            "its name is no text",
         ),
-        (struct.pack("=II", 56, 0) + bytes(56), "offset 0: its checksum is wrong"),
-        (sealed(body_of(kind=len(KINDS))), "offset 0: kind 8 is not known"),
-        (sealed(body_of(size=1)), "offset 0: its parts are not as long as it is"),
-        (sealed(body_of(numbers=1)), "offset 0: its parts are not as long as it is"),
+        (entry_of(b"a", zeros=b"\0\0\0\0\0\0b"), "there is something in its zeros"),
+        (entry_of(op=1), "it has a request and is none"),
+        (entry_of(b"a"), "it has a request and is none"),
+        (entry_of(kind=REQUEST, size=1), "its request is longer than it is"),
         (
-            sealed(body_of(kind=REQUEST, size=4097) + bytes(4104)),
-            "offset 0: its parts are not as long as it is",
+            entry_of(bytes(4097), kind=REQUEST, size=4097),
+            "its request is longer than it is",
         ),
+        (entry_of(b"ab", kind=REQUEST, size=1), "what follows its request is none"),
         (
-            sealed(body_of() + bytes(8)),
-            "offset 0: its parts are not as long as it is",
-        ),
-        (
-            sealed(body_of(kind=REQUEST, size=1) + b"a\0\0\0\0\0\0b"),
-            "offset 0: there is something in its padding",
-        ),
-        (sealed(body_of(header=1)), "offset 0: it has a frame and is no request"),
-        (
-            sealed(body_of(size=1) + b"a".ljust(8, b"\0")),
-            "offset 0: it has a frame and is no request",
-        ),
-        (
-            sealed(body_of(kind=LIMIT, named=1) + b"\xff".ljust(8, b"\0")),
-            "offset 0: its name is no text",
+            entry_of(struct.pack("=IIII", 0, 0, 0, 4097), kind=REQUEST),
+            "what follows its request is none",
         ),
     ],
 )
 def test_what_is_no_entry_is_refused(data: bytes, reason: str) -> None:
     """With the offset, also where the checksum is right."""
-    assert refusal_of(data) == reason
-    assert refusal_of(bytes(16) + data, 16) == reason.replace("offset 0", "offset 16")
+    assert refusal_of(data) == f"offset 0: {reason}"
+    assert refusal_of(bytes(16) + data, 16) == f"offset 16: {reason}"
 
 
 @pytest.mark.parametrize(
@@ -198,11 +288,14 @@ def test_the_largest_input_comes_back() -> None:
     entry = Input(REQUEST, 1, 1, 1, frame, "n" * 255, many, many)
     data = encode(entry, 1, SEED)
 
-    assert values_of(decode(data, 0, SEED)) == values_of(entry)
-    assert length_at(data, 0) == len(data) == LENGTH_MAX + 8
+    assert all_of(decode(data, 0, SEED)) == [values_of(entry)]
+    assert length_at(data, 0) == len(data) <= LENGTH_MAX + 8
 
 
-def test_a_write_of_20_bytes_takes_88() -> None:
+def test_a_write_of_20_bytes_takes_88_and_36_in_a_run() -> None:
     """What a journal grows by."""
-    assert len(encode(write_of(0, 17), 1, SEED)) == 88
+    writes = [Input(REQUEST, n, 1, 0, frame_of(bytes(20)), ordinal=n) for n in range(9)]
+
+    assert run_of(writes[0]).size == 88
+    assert run_of(*writes).size - run_of(*writes[:-2]).size == 72
     assert len(encode(Input(WENT, 1), 1, SEED)) == ENTRY_MIN == 64

@@ -210,10 +210,14 @@ def test_an_entry_that_says_what_is_no_input_is_refused(files: Files) -> None:
     place = offsets_of(WRITES)[1]
 
     def change(data: bytearray) -> None:
-        seed, length = (struct.unpack_from("=I", data, at)[0] for at in (32, place))
-        data[place + 44] = 99
-        checksum = zlib.crc32(data[place + 8 : place + 8 + length], seed)
-        struct.pack_into("=I", data, place + 4, checksum)
+        (seed,) = struct.unpack_from("=I", data, 32)
+        numbers = list(struct.unpack_from("=IIQqQQiHHIIII", data, place))
+        numbers[7] = 99
+        numbers[1] = 0
+        end = place + size_of(WRITES[1])
+        rest = data[end + 56 - numbers[0] : end]
+        numbers[1] = zlib.adler32(rest, (seed + sum(numbers)) % (2**32 - 5))
+        struct.pack_into("=IIQqQQiHHIIII", data, place, *numbers)
 
     files.edit(1, change)
     assert refusal_of(files) == (

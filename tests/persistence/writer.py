@@ -21,6 +21,9 @@ CHECKPOINT_EVERY: Final = 97
 TURN: Final = 3
 """Inputs of a turn."""
 
+TAKEN_ALONE: Final = 7
+"""One of so many is taken as another input than a request."""
+
 SIZES: Final = 50
 """Sizes that the values have, one after the other."""
 
@@ -36,7 +39,12 @@ def main(path: str, sync: int, size: int) -> None:
     while True:
         for _ in range(TURN):
             number = journal.number + 1
-            journal.take(write_of(number, 20 + number % SIZES))
+            entry = write_of(number, 20 + number % SIZES)
+            if number % TAKEN_ALONE:
+                assert entry.frame is not None
+                journal.take_request(1, 0, number, number, entry.frame)
+            else:
+                journal.take(entry)
         journal.end_turn()
         os.write(1, number.to_bytes(4, "little"))
         if number % CHECKPOINT_EVERY == 0:

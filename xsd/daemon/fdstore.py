@@ -138,16 +138,17 @@ class DescriptorStore:
             retell(engine.core, connection)
         return True
 
-    def take_channels(self) -> int:
-        """The open device of event channels, which is the caller's then, or -1."""
+    def take_channels(self) -> dict[str, object] | None:
+        """What `XenHypervisor` can go on with, whose it is then; or None."""
         descriptor, self._passed_channels = self._passed_channels, -1
         self._has_channels = descriptor >= 0
-        return descriptor
+        return {"evtchn": descriptor, "held": True} if descriptor >= 0 else None
 
     def close_rest(self) -> int:
         """Close what nobody goes on with; how many clients that were."""
         if self._passed_channels >= 0:
-            os.close(self.take_channels())
+            os.close(self._passed_channels)
+            self.take_channels()
         count = len(self._passed)
         for number, sock in self._passed.items():
             _end(sock)

@@ -361,9 +361,9 @@ class Service:
         """Xen, with the event channels that were held for us, if they are of use."""
         own_domid = self._config.own_domid
         held = self._descriptors.take_channels()
-        if kept is None and held >= 0:
+        if kept is None and held is not None:
             try:
-                return xen.XenHypervisor(own_domid, {"evtchn": held, "held": True})
+                return xen.XenHypervisor(own_domid, held)
             except OSError as error:
                 # It is closed by that: all can be bound anew.
                 log.warning("channels.not_adopted", reason=str(error))

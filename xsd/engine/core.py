@@ -226,19 +226,16 @@ class Core:
     def record_request(self, connection: Connection, frame: Frame) -> None:
         """Hand a request that has changed something to the tape."""
         tape = self.tape
-        if tape is not None:
-            outside = self.outside
-            tape.take(
-                Input(
-                    REQUEST,
-                    self.store.clock.now,
-                    connection.id,
-                    connection.caller.domid,
-                    frame,
-                    answers=outside.take() if outside.answers else (),
-                    ordinal=connection.served,
-                )
-            )
+        if tape is None:
+            return
+        number, domid = connection.id, connection.caller.domid
+        ordinal, generation = connection.served, self.store.clock.now
+        if self.outside.answers:
+            entry = Input(REQUEST, generation, number, domid, frame, ordinal=ordinal)
+            entry.answers = self.outside.take()
+            tape.take(entry)
+        else:
+            tape.take_request(number, domid, ordinal, generation, frame)
 
     def path(
         self, connection: Connection, raw: bytes, *, special: bool = False

@@ -160,14 +160,9 @@ class Engine:
             return
         store.cause = None
         domains.changed(core, ended, stopped)
-        self._finish(
-            Input(
-                DOMAINS,
-                store.generation,
-                numbers=(len(stopped), *stopped, *ended),
-                answers=core.outside.take(),
-            )
-        )
+        generation, answers = store.generation, core.outside.take()
+        numbers = (len(stopped), *stopped, *ended)
+        self._finish(Input(DOMAINS, generation, numbers=numbers, answers=answers))
         core.trace_accounts()
 
     def introduce_waiting(self, domid: int) -> XenStoreError | None:
@@ -271,28 +266,31 @@ class Engine:
         core = self.core
         schedule = core.schedule
         core.now_ms = now_ms
-        if schedule.fallen or schedule.rested:
-            self._wake(now_ms)
-        if schedule.times and schedule.times[0][0] <= now_ms:
-            self._do_what_is_due(now_ms)
-        done = 0
-        for _ in range(len(schedule.privileged)):
-            connection = schedule.privileged.popleft()
-            try:
-                done += self._serve(connection, FEW)
-            except Exception as error:  # noqa: BLE001  the others must not suffer
-                self._give_up(connection, error)
-            if done >= TURN:
-                break
-        if schedule.with_many:
-            done += self._serve_many(TURN - done)
-        if schedule.guests:
-            # What dom0 was answered is sent first; then it is the guests' turn at last.
-            self._guests_waited = done > 0 and not self._guests_waited
-            if not self._guests_waited:
-                self._serve_guests()
-        if core.tape is not None:
-            core.tape.end_turn()
+        try:
+            if schedule.fallen or schedule.rested:
+                self._wake(now_ms)
+            if schedule.times and schedule.times[0][0] <= now_ms:
+                self._do_what_is_due(now_ms)
+            done = 0
+            for _ in range(len(schedule.privileged)):
+                connection = schedule.privileged.popleft()
+                try:
+                    done += self._serve(connection, FEW)
+                except Exception as error:  # noqa: BLE001  the others must not suffer
+                    self._give_up(connection, error)
+                if done >= TURN:
+                    break
+            if schedule.with_many:
+                done += self._serve_many(TURN - done)
+            if schedule.guests:
+                # What dom0 was answered is sent first; then it is at last their turn.
+                self._guests_waited = done > 0 and not self._guests_waited
+                if not self._guests_waited:
+                    self._serve_guests()
+        finally:
+            # Whatever has failed: what was answered until then is sent.
+            if core.tape is not None:
+                core.tape.end_turn()
 
     def take_dirty(self) -> list[Connection]:
         """Connections whose links have something to do; see `Link.update`."""

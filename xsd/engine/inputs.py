@@ -143,6 +143,16 @@ class Tape(ABC):
         It must not raise: the input has happened.
         """
 
+    def take_request(
+        self, connection: int, domid: int, ordinal: int, generation: int, frame: Frame
+    ) -> None:
+        """Keep a request for which the world was asked nothing.
+
+        It may be kept until `end_turn` or the next `take`, whatever is first: requests
+        are carried out in turns only. For the parameters, see `Input`.
+        """
+        self.take(Input(REQUEST, generation, connection, domid, frame, ordinal=ordinal))
+
     @abstractmethod
     def end_turn(self) -> None:
         """Make what was taken safe: after this the replies of a turn leave."""

@@ -1,25 +1,31 @@
 """Inputs as bytes: the entries of a journal.
 
-An entry is, in the byte order of the machine::
+An entry is an input, or a run: requests of one connection that follow each other, each
+with a number, an ordinal and a generation that are one more than those of the request
+before it. It begins at a multiple of 8, and is, in the byte order of the machine::
 
-    length     u32   bytes behind the checksum, padding included; a multiple of 8
-    checksum   u32   CRC-32 of these, begun with the seed of the file
-    number     u64   of the input, counted from 1 over the whole journal
-    generation i64   of the store, after the input was carried out
-    connection u64
+    length     u32   bytes behind the checksum, without the zeros
+    checksum   u32   see below
+    number     u64   of the (first) input, counted from 1 over the whole journal
+    generation i64   of the store, after that was carried out
     ordinal    u64   of a request, among those of its connection; else 0
+    connection u64
     domid      i32
-    kind       u8    see xsd/engine/inputs.py
-    name       u8    bytes of the name of a quota
-    numbers    u16   how many
-    answers    u16   how many
-    payload    u16   bytes
-    header     12 bytes of the frame; of what is no request, zeros
-    name, numbers, answers (16 bytes each, signed), payload, zeros up to a multiple of 8
+    kind       u16   see xsd/engine/inputs.py
+    details    u16   1 if there are any
+    header     u32 type, request id, transaction id and length, as they came; of what
+               is no request, zeros
+    zeros      up to a multiple of 8
+    details    u16 bytes of a name, u16 numbers, u16 answers, u16 0; the name, numbers
+               and answers (16 bytes each, signed)
+    payload    of the request
+    requests   that follow it in a run: header and payload, as they came
 
-The checksum is begun with a seed that only the file knows, so that a value which a
-guest writes cannot look like an entry. Each entry is a multiple of 8 long, as what is
-before the first is, so that a length never lies across the end of a sector.
+The checksum is the Adler-32 of what is behind the zeros, begun with the seed of the
+file plus all numbers before them but the checksum, modulo 4,294,967,291. Only the file
+knows the seed, so that a value which a guest writes cannot look like an entry. It is
+made of them like this because each step would be felt: most entries are of one request
+of a few bytes, of which a CRC takes three times as long.
 """
 
 import struct
@@ -28,41 +34,59 @@ import zlib
 from typing import Final, final
 
 from xsd.engine.inputs import KINDS, REQUEST, Input
-from xsd.protocol.frame import REPEATED, Frame, frame_of
-from xsd.protocol.limits import PAYLOAD_MAX
+from xsd.protocol.frame import REPEATED, Frame, FrameDecoder, frame_of
+from xsd.protocol.limits import HEADER_SIZE, PAYLOAD_MAX
 
 Buffer = bytes | bytearray | memoryview
-
-_PREFIX: Final = struct.Struct("=II")
-_BODY: Final = struct.Struct("=QqQQiBBHHH12s")
-_pack_prefix: Final = _PREFIX.pack
-_pack_body: Final = _BODY.pack
-_unpack_prefix: Final = _PREFIX.unpack_from
-_unpack_body: Final = _BODY.unpack_from
-_crc32: Final = zlib.crc32
 
 PREFIX_BYTES: Final = 8
 """The length and the checksum."""
 
 ALIGNMENT: Final = 8
-"""An entry begins at a multiple of this, and is one long."""
+"""An entry begins at a multiple of this."""
 
-_BODY_BYTES: Final = 56
+_PACKS: Final = tuple(
+    struct.Struct(f"=IIQqQ16s12sI{zeros}x").pack for zeros in range(ALIGNMENT)
+)
+"""What is before the details, by the zeros."""
+
+_FIXED: Final = struct.Struct("=IIQqQQiHHIIII")
+_WHOSE: Final = struct.Struct("=QiHH")
+_DETAILS: Final = struct.Struct("=HHHH")
+_NUMBER: Final = struct.Struct("=Q")
+_LENGTH: Final = struct.Struct("=I")
+_unpack_fixed: Final = _FIXED.unpack_from
+_adler32: Final = zlib.adler32
+
+_MODULUS: Final = 4_294_967_291
+"""A prime, so that each bit of the numbers makes a difference; below 2**32."""
+
+_FIXED_BYTES: Final = 56
+"""Length of an entry that has nothing behind its header."""
+
+_DETAILS_BYTES: Final = 8
 _NUMBER_BYTES: Final = 16
 """A unique id of Xen's takes 64 bits, and an answer may be negative."""
 
 _COUNT_MAX: Final = 0xFFFF
 _NAME_MAX: Final = 0xFF
 
-ENTRY_MIN: Final = PREFIX_BYTES + _BODY_BYTES
-"""Bytes of an entry that has nothing behind its fixed part."""
+ENTRY_MIN: Final = PREFIX_BYTES + _FIXED_BYTES
+"""Bytes of an entry that has nothing behind its header."""
+
+RUN_MAX: Final = 16 * 1024
+"""Bytes of the requests of a run, headers included."""
 
 LENGTH_MAX: Final = (
-    _BODY_BYTES + _NAME_MAX + 1 + 2 * _COUNT_MAX * _NUMBER_BYTES + PAYLOAD_MAX
+    _FIXED_BYTES
+    + _DETAILS_BYTES
+    + (_NAME_MAX + 1 + 2 * _COUNT_MAX * _NUMBER_BYTES)
+    + RUN_MAX
 )
-"""The largest length of an entry; 4,408 if it has neither numbers nor answers."""
+"""No length of an entry is larger; without details none is larger than 16,424."""
 
-_PADDING: Final = tuple(bytes(count) for count in range(ALIGNMENT))
+_SIZES: Final = tuple(_LENGTH.pack(size) for size in range(256))
+"""Sizes of most payloads, as a header has them."""
 
 
 @final
@@ -83,8 +107,131 @@ class EntryError(Exception):
         return f"offset {self.offset}: {self.reason}"
 
 
+@final
+class Run:
+    """Requests of one connection that follow each other, for one entry.
+
+    Attributes:
+        count: How many there are.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_domid",
+        "_first",
+        "_generation",
+        "_most",
+        "_ordinal",
+        "_others",
+        "_size",
+        "_whose",
+        "count",
+    )
+
+    def __init__(self, most: int = RUN_MAX) -> None:
+        """Have none yet.
+
+        Args:
+            most: Bytes of them all, unless there is only one; RUN_MAX is enough.
+        """
+        self.count = 0
+        self._most = min(most, RUN_MAX)
+        self._connection = -1
+        self._domid = 0
+        self._whose = b""
+        self._first: Frame | None = None
+        self._others: list[bytes] = []
+        # Those of the next one.
+        self._ordinal = 0
+        self._generation = 0
+        self._size = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that the entry takes."""
+        return _aligned(ENTRY_MIN - HEADER_SIZE + self._size)
+
+    def goes_on(
+        self, connection: int, ordinal: int, generation: int, size: int
+    ) -> bool:
+        """Tell whether a request may be added.
+
+        Args:
+            connection: Its connection.
+            ordinal: Its ordinal there.
+            generation: Of the store behind it.
+            size: Bytes of its payload.
+        """
+        return not self.count or (
+            connection == self._connection
+            and ordinal == self._ordinal
+            and generation == self._generation
+            and self._size + HEADER_SIZE + size <= self._most
+        )
+
+    def add(
+        self, connection: int, domid: int, ordinal: int, generation: int, frame: Frame
+    ) -> None:
+        """Add a request; see `goes_on`."""
+        payload = frame.payload
+        size = len(payload)
+        if self._first is None:
+            self._first = frame
+            if connection != self._connection or domid != self._domid:
+                self._connection = connection
+                self._domid = domid
+                self._whose = b""
+        else:
+            others = self._others
+            others.append(frame.header)
+            others.append(_SIZES[size] if size < len(_SIZES) else _LENGTH.pack(size))
+            others.append(payload)
+        self.count += 1
+        self._ordinal = ordinal + 1
+        self._generation = generation + 1
+        self._size += HEADER_SIZE + size
+
+    def encode(self, number: int, seed: int) -> bytes:
+        """Their entry; there has to be one.
+
+        Args:
+            number: Of the first of them.
+            seed: See `encode`.
+
+        Raises:
+            ValueError: If a number does not fit.
+        """
+        connection, domid = self._connection, self._domid
+        if not self._whose:
+            self._whose = _whose(connection, domid, REQUEST, 0)
+        first = self._first
+        assert first is not None  # noqa: S101  there is one
+        payload = first.payload
+        rest = payload
+        if self._others:
+            rest += b"".join(self._others)
+        return _sealed(
+            seed + connection + domid + REQUEST + first.op + first.req_id + first.tx_id,
+            number,
+            self._generation - self.count,
+            self._ordinal - self.count,
+            self._whose,
+            first.header,
+            len(payload),
+            rest,
+        )
+
+    def clear(self) -> None:
+        """Have none again."""
+        self.count = 0
+        self._size = 0
+        self._first = None
+        if self._others:
+            self._others = []
+
+
 def encode(entry: Input, number: int, seed: int) -> bytes:
-    """The bytes of an input.
+    """The entry of an input.
 
     Args:
         entry: The input.
@@ -92,74 +239,111 @@ def encode(entry: Input, number: int, seed: int) -> bytes:
         seed: With which checksums begin in this file, 32 bits.
 
     Raises:
-        ValueError: If the input cannot be written: a name over 255 bytes, more than
-            65,535 numbers or answers, a payload over 4,096 bytes, a number that does
-            not fit, or a frame in what is no request.
+        ValueError: If the input cannot be written: a kind that there is not, a name
+            over 255 bytes, more than 65,535 numbers or answers, a payload over 4,096
+            bytes, a number that does not fit, or a frame in what is no request.
     """
-    header = entry.header
-    payload = entry.payload
-    kind = entry.kind
-    rest = payload
-    named = 0
-    if entry.name or entry.numbers or entry.answers:
-        name = entry.name.encode()
-        named = len(name)
-        rest = name + _packed(entry.numbers) + _packed(entry.answers) + payload
+    kind, header, payload = entry.kind, entry.header, entry.payload
+    if kind >= len(KINDS):
+        raise ValueError(entry)
     if len(payload) > PAYLOAD_MAX or (len(header) == REPEATED) != (kind == REQUEST):
         raise ValueError(entry)
-    padding = -len(rest) & (ALIGNMENT - 1)
-    if padding:
-        rest += _PADDING[padding]
+    details = b""
+    if entry.name or entry.numbers or entry.answers:
+        details = _details(entry)
+    connection, domid, has_details = entry.connection, entry.domid, int(details != b"")
+    begin = seed + connection + domid + kind + has_details
+    frame = entry.frame
+    if frame is not None:
+        begin += frame.op + frame.req_id + frame.tx_id
+    return _sealed(
+        begin,
+        number,
+        entry.generation,
+        entry.ordinal,
+        _whose(connection, domid, kind, has_details),
+        header,
+        len(payload),
+        details + payload,
+    )
+
+
+def _whose(connection: int, domid: int, kind: int, details: int) -> bytes:
     try:
-        body = (
-            _pack_body(
-                number,
-                entry.generation,
-                entry.connection,
-                entry.ordinal,
-                entry.domid,
-                kind,
-                named,
-                len(entry.numbers),
-                len(entry.answers),
-                len(payload),
-                header,
-            )
+        return _WHOSE.pack(connection, domid, kind, details)
+    except struct.error as error:
+        raise ValueError(str(error)) from error
+
+
+def _sealed(
+    begin: int,
+    number: int,
+    generation: int,
+    ordinal: int,
+    whose: bytes,
+    header: bytes,
+    size: int,
+    rest: bytes,
+) -> bytes:
+    """An entry.
+
+    Args:
+        begin: The seed plus the numbers of `whose` and `header`.
+        number: See the head, as for the others.
+        generation: Of the first input.
+        ordinal: Of the first request.
+        whose: What stands between that and the header.
+        header: The first 12 bytes of the header, or none.
+        size: Bytes of the payload.
+        rest: What is behind the zeros.
+    """
+    length = _FIXED_BYTES + len(rest)
+    begin = (begin + length + number + generation + ordinal + size) % _MODULUS
+    pack = _PACKS[-length & (ALIGNMENT - 1)]
+    checksum = _adler32(rest, begin)
+    try:
+        return (
+            pack(length, checksum, number, generation, ordinal, whose, header, size)
             + rest
         )
     except struct.error as error:
         raise ValueError(str(error)) from error
-    return _pack_prefix(len(body), _crc32(body, seed)) + body
+
+
+def _aligned(size: int) -> int:
+    return size + (-size & (ALIGNMENT - 1))
 
 
 def is_whole(data: Buffer, at: int, seed: int) -> bool:
     """Tell whether bytes at an offset are an entry, by length and checksum."""
     if at + ENTRY_MIN > len(data):
         return False
-    length, checksum = _unpack_prefix(data, at)
-    end = at + PREFIX_BYTES + length
-    if not _BODY_BYTES <= length <= LENGTH_MAX or end > len(data):
+    length, checksum, *others = _unpack_fixed(data, at)
+    end = at + _aligned(PREFIX_BYTES + length)
+    if not _FIXED_BYTES <= length <= LENGTH_MAX or end > len(data):
         return False
-    return bool(_crc32(memoryview(data)[at + PREFIX_BYTES : end], seed) == checksum)
+    begin = (seed + length + sum(others)) % _MODULUS
+    rest = memoryview(data)[end + _FIXED_BYTES - length : end]
+    return bool(_adler32(rest, begin) == checksum)
 
 
 def length_at(data: Buffer, at: int) -> int:
     """Bytes of the entry that begins at an offset; 0 if that cannot be one's length."""
     if at + PREFIX_BYTES > len(data):
         return 0
-    length: int = _unpack_prefix(data, at)[0]
-    if length % ALIGNMENT or not _BODY_BYTES <= length <= LENGTH_MAX:
+    length: int = _LENGTH.unpack_from(data, at)[0]
+    if not _FIXED_BYTES <= length <= LENGTH_MAX:
         return 0
-    return PREFIX_BYTES + length
+    return _aligned(PREFIX_BYTES + length)
 
 
 def number_at(data: Buffer, at: int) -> int:
-    """The number of the whole entry at an offset."""
-    number: int = _unpack_body(data, at + PREFIX_BYTES)[0]
+    """The number of the first input of the whole entry at an offset."""
+    number: int = _NUMBER.unpack_from(data, at + PREFIX_BYTES)[0]
     return number
 
 
-def decode(data: bytes, at: int, seed: int) -> Input:
+def decode(data: bytes, at: int, seed: int) -> list[Input]:
     """Read the entry at an offset.
 
     Raises:
@@ -175,51 +359,96 @@ def decode(data: bytes, at: int, seed: int) -> Input:
     return parse(data, at)
 
 
-def parse(data: bytes, at: int) -> Input:
+def parse(data: bytes, at: int) -> list[Input]:
     """Read the whole entry at an offset.
+
+    Returns:
+        Its inputs, one or more.
 
     Raises:
         EntryError: If it says what no input is.
     """
     end = at + length_at(data, at)
-    fields = _unpack_body(data, at + PREFIX_BYTES)
-    _, generation, connection, ordinal, domid, kind = fields[:6]
-    named, numbers, answers, size, header = fields[6:]
-    place = at + ENTRY_MIN
-    after_name = place + named
-    after_numbers = after_name + numbers * _NUMBER_BYTES
-    after_answers = after_numbers + answers * _NUMBER_BYTES
-    stop = after_answers + size
+    fields = _unpack_fixed(data, at)
+    _, _, _, generation, ordinal, connection, domid, kind, has_details = fields[:9]
+    length, size = fields[0], fields[12]
     if kind >= len(KINDS):
         raise EntryError(at, f"kind {kind} is not known")
-    if size > PAYLOAD_MAX or (stop - at + ALIGNMENT - 1) // ALIGNMENT != (
-        (end - at) // ALIGNMENT
-    ):
-        raise EntryError(at, "its parts are not as long as it is")
-    if any(data[stop:end]):
-        raise EntryError(at, "there is something in its padding")
-    frame = _frame(at, kind, header, data[after_answers:stop])
-    if after_answers == place:
-        return Input(kind, generation, connection, domid, frame, ordinal=ordinal)
-    return Input(
-        kind,
-        generation,
-        connection,
-        domid,
-        frame,
-        _name(at, data[place:after_name]),
+    place = end + _FIXED_BYTES - length
+    if any(data[at + ENTRY_MIN : place]):
+        raise EntryError(at, "there is something in its zeros")
+    name = ""
+    numbers: tuple[int, ...] = ()
+    answers: tuple[int, ...] = ()
+    if has_details > 1:
+        raise EntryError(at, "its details are not known")
+    if has_details:
+        place, name, numbers, answers = _read_details(data, at, place, end)
+    header = data[at + ENTRY_MIN - HEADER_SIZE : at + ENTRY_MIN]
+    if kind != REQUEST:
+        if any(header) or place != end:
+            raise EntryError(at, "it has a request and is none")
+        return [
+            Input(
+                kind,
+                generation,
+                connection,
+                domid,
+                None,
+                name,
+                numbers,
+                answers,
+                ordinal,
+            )
+        ]
+    if size > PAYLOAD_MAX or place + size > end:
+        raise EntryError(at, "its request is longer than it is")
+    frame = frame_of(header[:REPEATED], data[place : place + size])
+    inputs = [
+        Input(
+            kind, generation, connection, domid, frame, name, numbers, answers, ordinal
+        )
+    ]
+    decoder = FrameDecoder()
+    for frame in decoder.feed(data[place + size : end]):
+        generation += 1
+        ordinal += 1
+        inputs.append(
+            Input(kind, generation, connection, domid, frame, ordinal=ordinal)
+        )
+    if decoder.pending or decoder.error is not None:
+        raise EntryError(at, "what follows its request is none")
+    return inputs
+
+
+def _read_details(
+    data: bytes, at: int, place: int, end: int
+) -> tuple[int, str, tuple[int, ...], tuple[int, ...]]:
+    """The end of the details at an offset, a name, numbers and answers."""
+    after_name = place + _DETAILS_BYTES
+    if after_name > end:
+        raise EntryError(at, "its details are longer than it is")
+    named, numbers, answers, _ = _DETAILS.unpack_from(data, place)
+    after_name += named
+    after_numbers = after_name + numbers * _NUMBER_BYTES
+    after_answers = after_numbers + answers * _NUMBER_BYTES
+    if after_answers > end:
+        raise EntryError(at, "its details are longer than it is")
+    return (
+        after_answers,
+        _name(at, data[place + _DETAILS_BYTES : after_name]),
         _unpacked(data, after_name, numbers),
         _unpacked(data, after_numbers, answers),
-        ordinal,
     )
 
 
-def _frame(at: int, kind: int, header: bytes, payload: bytes) -> Frame | None:
-    if kind == REQUEST:
-        return frame_of(header, payload)
-    if payload or any(header):
-        raise EntryError(at, "it has a frame and is no request")
-    return None
+def _details(entry: Input) -> bytes:
+    name = entry.name.encode()
+    numbers, answers = entry.numbers, entry.answers
+    if len(name) > _NAME_MAX or max(len(numbers), len(answers)) > _COUNT_MAX:
+        raise ValueError(entry)
+    counts = _DETAILS.pack(len(name), len(numbers), len(answers), 0)
+    return counts + name + _packed(numbers) + _packed(answers)
 
 
 def _name(at: int, data: bytes) -> str:

@@ -1,9 +1,9 @@
 """The journal: the tape of an engine, in files that outlive the process.
 
-An input is copied into the current segment when it is taken, and is in the file then as
-far as this machine is concerned: it outlives the process, however that ends, but not
-the machine. Without a system call: the segment is mapped, and the next one is made when
-it is half full, at the end of a turn. How safe it is on a disk is chosen:
+Requests are gathered and copied into the current segment at the end of the turn, which
+is before anything of a reply leaves; other inputs at once. What is there outlives the
+process, but not the machine. Without a system call: the segment is mapped, and the next
+one is made when it is half full. How safe it is on a disk is chosen:
 
 - NEVER waits for no disk. It is what a tmpfs needs.
 - EVERYSEC: the daemon calls `sync` each second. If the machine goes down, it is what
@@ -34,7 +34,7 @@ from typing import Final, final
 from xsd.engine.inputs import Input, Tape
 from xsd.engine.notice import Notice
 from xsd.persistence.directory import Directory, segment_name
-from xsd.persistence.entries import encode
+from xsd.persistence.entries import Run, encode
 from xsd.persistence.losses import NOTHING, Losses
 from xsd.persistence.reading import Reading
 from xsd.persistence.segment import (
@@ -45,6 +45,7 @@ from xsd.persistence.segment import (
     make_segment,
     note_loss,
 )
+from xsd.protocol.frame import Frame
 
 NEVER: Final = 0
 EVERYSEC: Final = 1
@@ -87,31 +88,6 @@ class Journal(Tape):
         dropped: Inputs that were lost since it was OK.
     """
 
-    __slots__ = (
-        "_base",
-        "_control",
-        "_directory",
-        "_durable",
-        "_error",
-        "_half",
-        "_is_late",
-        "_losses",
-        "_next",
-        "_own",
-        "_retired",
-        "_retired_bytes",
-        "_retry_ms",
-        "_rotated",
-        "_say",
-        "_segment",
-        "_size",
-        "_sync",
-        "dropped",
-        "number",
-        "reason",
-        "sequence",
-    )
-
     def __init__(
         self,
         directory: Directory,
@@ -152,7 +128,7 @@ class Journal(Tape):
         self._sync = sync
         self._durable = sync != NEVER
         self._size = max(size, SIZE_MIN)
-        self._half = self._size // 2
+        self._run = Run(self._size // 4)
         self._control = control
         self._own = own
         self._segment: Segment | None = None
@@ -232,24 +208,53 @@ class Journal(Tape):
         return self._directory.path
 
     def take(self, entry: Input) -> None:
-        """See `Tape.take`."""
+        """See `Tape.take`. It is in the file at once, with all before it."""
+        self._end_run()
         self.number += 1
         segment = self._segment
         if segment is None:
-            self._drop()
+            self._drop(1)
             return
         try:
             data = encode(entry, self.number, segment.seed)
             if segment.used + len(data) > segment.size:
-                segment = self._go_on(len(data))
+                segment = self._go_on(len(data), self.number)
                 data = encode(entry, self.number, segment.seed)
             segment.append(data)
         except Exception as error:  # noqa: BLE001  the input has happened
-            self._drop()
-            self._break(str(error), None if isinstance(error, OSError) else error)
+            self._drop(1, error)
 
-    def _go_on(self, needed: int) -> Segment:
-        """Take the next segment into use, for an entry of so many bytes.
+    def take_request(
+        self, connection: int, domid: int, ordinal: int, generation: int, frame: Frame
+    ) -> None:
+        """See `Tape.take_request`. It is in the file at the end of the turn."""
+        run = self._run
+        if not run.goes_on(connection, ordinal, generation, len(frame.payload)):
+            self._end_run()
+        self.number += 1
+        run.add(connection, domid, ordinal, generation, frame)
+
+    def _end_run(self) -> None:
+        """Write the requests that were taken and are in no segment yet."""
+        run = self._run
+        count = run.count
+        if not count:
+            return
+        number = self.number - count + 1
+        segment = self._segment
+        try:
+            if segment is None:
+                self._drop(count)
+            else:
+                if segment.used + run.size > segment.size:
+                    segment = self._go_on(run.size, number)
+                segment.append(run.encode(number, segment.seed))
+        except Exception as error:  # noqa: BLE001  the inputs have happened
+            self._drop(count, error)
+        run.clear()
+
+    def _go_on(self, needed: int, number: int) -> Segment:
+        """Take the next segment into use, for inputs from a number on.
 
         Raises:
             OSError: If there is none, and none can be made.
@@ -258,27 +263,22 @@ class Journal(Tape):
         if START + needed > self._size:
             raise ValueError(f"an input of {needed} bytes fits into no segment")
         self._losses.expect_room(self._count)
-        following = self._next
-        if following is None:
-            # More than half a segment in one turn, or it could not be made then.
-            following = self._make()
+        # There is none after half a segment in one turn, or if it could not be made.
+        following = self._next or self._make()
         self._next = None
-        self._begin(following, self.number)
+        self._begin(following, number)
         return following
 
     def end_turn(self) -> None:
         """See `Tape.end_turn`."""
+        self._end_run()
         if self._sync == ALWAYS:
             self.sync()
         if self._error is not None:
             self._end_sync()
         segment = self._segment
-        if (
-            segment is not None
-            and segment.used > self._half
-            and self._next is None
-            and not self._is_late
-        ):
+        is_half_full = segment is not None and 2 * segment.used > self._size
+        if is_half_full and self._next is None and not self._is_late:
             self._prepare()
 
     def sync(self) -> None:
@@ -331,12 +331,13 @@ class Journal(Tape):
             OSError: If the segment cannot be made or, for a disk, written; inputs are
                 taken as before then.
         """
+        self._end_run()
         current = self._segment
         if current is not None and self._is_unused(current):
             self._rotated = (current.sequence, self._retired_bytes)
             return current.sequence
         self._leave_out()
-        following = self._next if self._next is not None else self._make()
+        following = self._next or self._make()
         self._next = None
         number = self.number + 1
         if self._durable:
@@ -393,6 +394,7 @@ class Journal(Tape):
 
     def close(self) -> None:
         """Have everything on the disk and let go of it; nothing is taken after this."""
+        self._end_run()
         self.sync()
         if self._error is not None:
             self._end_sync()
@@ -444,10 +446,12 @@ class Journal(Tape):
         self._segment = segment
         self._losses.begin(segment.sequence)
 
-    def _drop(self) -> None:
-        """Lose an input: the next segment does not follow this one."""
-        self.dropped += 1
+    def _drop(self, count: int, error: Exception | None = None) -> None:
+        """Lose inputs, the first for a reason: the next segment does not follow."""
+        self.dropped += count
         self._losses.is_apart = True
+        if error is not None:
+            self._break(str(error), None if isinstance(error, OSError) else error)
 
     def _resume(self) -> None:
         """All is as it should be again."""
@@ -466,8 +470,7 @@ class Journal(Tape):
 
     def _end_sync(self) -> None:
         """What was taken may not be on the disk, and cannot be brought there now."""
-        error = self._error
-        self._error = None
+        error, self._error = self._error, None
         if self._segment is not None:
             self._break(str(error))
 

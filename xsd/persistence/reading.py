@@ -61,7 +61,7 @@ class Kept:
 
     Attributes:
         name: Of the segment's file.
-        offset: In it, in bytes.
+        offset: Of its entry there, in bytes.
         number: Of the input, from 1.
         entry: The input.
     """
@@ -203,7 +203,7 @@ class Reading:
                 self.number = segment.first - 1
             at = START
             while is_whole(segment.data, at, segment.seed):
-                yield self._kept(segment, at)
+                yield from self._kept(segment, at)
                 at += length_at(segment.data, at)
             self.lost = self.lost or segment.lost
             if segment.used > at or segment.safe > at:
@@ -228,7 +228,8 @@ class Reading:
         self.next = sequence
         return None
 
-    def _kept(self, segment: KeptSegment, at: int) -> Kept:
+    def _kept(self, segment: KeptSegment, at: int) -> Iterator[Kept]:
+        """The inputs of an entry."""
         number = number_at(segment.data, at)
         expected = self.number + 1
         if number != expected and (self.number or self.checkpoint is None):
@@ -236,11 +237,12 @@ class Reading:
                 segment.name, at, f"it has input {number}, not {expected}"
             )
         try:
-            entry = parse(segment.data, at)
+            inputs = parse(segment.data, at)
         except EntryError as error:
             raise JournalError(segment.name, at, error.reason) from error
-        self.number = number
-        return Kept(segment.name, at, number, entry)
+        for place, entry in enumerate(inputs):
+            self.number = number + place
+            yield Kept(segment.name, at, self.number, entry)
 
     def _begins_later(self, segment: KeptSegment) -> bool:
         """Tell whether a segment begins with another input than the next one."""

@@ -4,7 +4,7 @@ A segment has a fixed size and is mapped. It begins with a head, in the byte ord
 the machine::
 
     magic     8 bytes  "xsdjrnl\n"
-    format    u32      1
+    format    u32      3
     order     u32      0x01020304
     sequence  u64      its number, one more than that of the segment before
     control   u16      the control domain
@@ -29,13 +29,14 @@ import mmap
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, final
 
 from xsd.persistence.directory import Directory, segment_name
 
 _MAGIC: Final = b"xsdjrnl\n"
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Of the segments that are written, and the only one that is read."""
 
 _ORDER: Final = 0x01020304
@@ -99,6 +100,7 @@ class Segment:
         "_fd",
         "_has_failed",
         "_map",
+        "_write",
         "is_open",
         "safe",
         "seed",
@@ -110,6 +112,8 @@ class Segment:
     def __init__(self, fd: int, mapping: mmap.mmap, sequence: int, seed: int) -> None:
         self._fd = fd
         self._map = mapping
+        mapping.seek(START)
+        self._write: Callable[[bytes], object] = mapping.write
         self._has_failed = False
         self.sequence = sequence
         self.seed = seed
@@ -132,9 +136,8 @@ class Segment:
 
     def append(self, entry: bytes) -> None:
         """Copy an entry behind the others; it has to fit."""
-        end = self.used + len(entry)
-        self._map[self.used : end] = entry
-        self.used = end
+        self._write(entry)
+        self.used += len(entry)
 
     def make_safe(self) -> None:
         """Wait until what is in it is on the disk; it may be appended to meanwhile.
