@@ -254,6 +254,23 @@ def test_the_state_of_a_running_daemon_is_dumped_and_loaded(
     assert not client.exists("/t/b")
 
 
+def test_a_running_daemon_is_verified_and_compared(
+    xsd: Run, client: Client, tmp_path: Path
+) -> None:
+    """Where no file is named."""
+    file = tmp_path / "state"
+    xsd("state", "dump", str(file))
+    client.write("/t/a", b"1")
+
+    verified = xsd("state", "verify")
+    compared = xsd("state", "diff", str(file))
+
+    assert verified.status == 0
+    assert verified.out.startswith(b"the running daemon: stream, version 2, ")
+    assert compared.status == 1
+    assert b'+ /t/a = "1" (n0)\n' in compared.out
+
+
 def test_one_domain_is_exported_and_imported(
     xsd: Run, client: Client, tmp_path: Path
 ) -> None:

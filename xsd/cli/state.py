@@ -17,7 +17,6 @@ from xsd.cli.statedomain import part_of
 from xsd.cli.statefile import LONG, STREAM, Progress, State, bytes_of, read, write
 from xsd.cli.stateload import bring_in, load
 from xsd.cli.staterunning import fetch
-from xsd.client.client import Client
 from xsd.engine import Engine
 from xsd.engine.foreign import adopt, is_ours, store_for
 from xsd.protocol.records import (
@@ -40,16 +39,16 @@ commands:
   export DOMID [OUTPUT]   write what is of one domain: its home, limits and features,
                           its watches, and what is under way on its ring
   import DOMID FILE       make a domain of the running daemon what one was
-  verify FILE...          look whether each is whole and can be loaded, and print what
+  verify [FILE...]        look whether each is whole and can be loaded, and print what
                           is in it; status 1 if one is not
-  diff FILE FILE          print in what two differ, as far as clients see it: what the
+  diff FILE [FILE]        print in what two differ, as far as clients see it: what the
                           first alone has (-), the second alone (+), or both (!);
                           status 1 if there is something, 2 for trouble
   convert FILE [OUTPUT]   write it in another way: a stream as JSON, anything else as a
                           stream
 
 A FILE is a stream as C xenstored and xsd write it, the same as JSON, or what oxenstored
-writes.
+writes; verify and diff take the running daemon where none is named.
 
 Who runs guests has to --force a load, and whoever exports a domain should pause it
 before.
@@ -69,8 +68,8 @@ _OPERANDS: Final = {
     "load": (1, 1),
     "export": (1, 2),
     "import": (2, 2),
-    "verify": (1, sys.maxsize),
-    "diff": (2, 2),
+    "verify": (0, sys.maxsize),
+    "diff": (1, 2),
     "convert": (1, 2),
 }
 """How many words each command takes, at least and at most."""
@@ -80,6 +79,9 @@ ANSWER_S: Final = 120.0
 
 STEPS: Final = 1000
 """Steps of a load from which on it is told how far it is."""
+
+_RUNNING: Final = "the running daemon"
+"""What is named in the place of a file."""
 
 TROUBLE: Final = 2
 """Status of `diff` if it cannot compare."""
@@ -127,19 +129,16 @@ def _run(options: Values) -> int:
     operands: list[str] = options.operands
     match options.command:
         case "verify":
-            return max([_verify(name) for name in operands])
+            return max([_verify(options, name) for name in operands or [_RUNNING]])
         case "diff":
-            return _diff(*operands)
+            return _diff(options, *operands)
         case "convert":
             found = read(operands[0])
             _write(options, found, operands[1:], to_stream=found.kind != STREAM)
         case "dump":
-            with _client(options) as client:
-                found = _fetched(client)
-            _write(options, found, operands, to_stream=True)
+            _write(options, _found(options, _RUNNING), operands, to_stream=True)
         case "export":
-            with _client(options) as client:
-                found = _fetched(client)
+            found = _found(options, _RUNNING)
             found.records = part_of(found.records, _domid(operands[0]))
             _write(options, found, operands[1:], to_stream=True)
         case "load":
@@ -158,9 +157,17 @@ def _client(options: Values) -> LimitedClient:
     return LimitedClient(options.socket, ANSWER_S)
 
 
-def _fetched(client: Client) -> State:
-    with Progress("fetching the state", LONG) as progress:
-        return State("the daemon", fetch(client, progress.at))
+def _found(options: Values, name: str) -> State:
+    """That of a file, or of the running daemon.
+
+    Raises:
+        CommandError: If it is no state, or is not whole.
+        OSError: If it cannot be read.
+    """
+    if name != _RUNNING:
+        return read(name)
+    with _client(options) as client, Progress("fetching the state", LONG) as progress:
+        return State(name, fetch(client, progress.at))
 
 
 def _domid(text: str) -> int:
@@ -181,10 +188,10 @@ def _write(
     write(bytes_of(found, to_stream=to_stream), *output)
 
 
-def _verify(name: str) -> int:
-    """Look at one file, print what is in it, and tell the status."""
+def _verify(options: Values, name: str) -> int:
+    """Look at one, print what is in it, and tell the status."""
     try:
-        found = read(name)
+        found = _found(options, name)
         engine = Engine(store_for(found.records))
         adopt(engine, found.records, found.version)
         faults = verify(engine.store)
@@ -222,9 +229,10 @@ def _is_of(record: Record, kind: type[Record]) -> bool:
     return isinstance(record, kind)
 
 
-def _diff(one: str, other: str) -> int:
+def _diff(options: Values, one: str, other: str = _RUNNING) -> int:
     try:
-        found = differences(Seen(read(one).records), Seen(read(other).records))
+        mine, theirs = _found(options, one), _found(options, other)
+        found = differences(Seen(mine.records), Seen(theirs.records))
     except (CommandError, OSError) as error:
         _complain(str(error))
         return TROUBLE
