@@ -1,18 +1,31 @@
 """xsd.daemon.fdstore: clients that go on after a kill, under a service manager."""
 
+import asyncio
+import errno
+import io
+import os
 import re
 import signal
+import struct
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.peers.build import on_shim
 from tests.support.manager import ServiceManager
 from tests.support.processes import connect, descriptors
-from tests.takeover.moving import client
+from tests.support.services import on_loop
+from tests.takeover.moving import client, guest
 from tests.update.running import program, update
 from xsd.client import DisconnectedError
+from xsd.daemon.activation import Passed
+from xsd.daemon.daemonize import StartError
+from xsd.daemon.fdstore import DescriptorStore
+from xsd.daemon.service import Service
+from xsd.daemon.settings import Config
+from xsd.hypervisor.base import Hypervisor
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.testing import Session
@@ -287,3 +300,71 @@ def test_an_older_state_is_nothing_to_go_on_with(manager: ServiceManager) -> Non
 
         assert "journal.set_aside" in manager.log
         assert ended(idle)
+
+
+def ports_of(shim: Path, domid: int) -> list[int]:
+    """Ports of ours that are bound to a domain, as the pretended Xen has them."""
+    data = (shim / "ports").read_bytes()
+    rows = list(struct.iter_unpack("=iiiII", data))
+    return [
+        port
+        for port, (used, _stale, is_virq, source, _remote) in enumerate(rows)
+        if used and not is_virq and source == domid
+    ]
+
+
+def test_a_domain_goes_on_by_the_port_that_it_had(directory: Path) -> None:
+    """The device of event channels is held, too; what is bound there stays so."""
+    shim = directory / "shim"
+    options = ("--journal", "--hypervisor", "xen")
+    with (
+        ServiceManager(directory, *options, **on_shim(directory)) as manager,
+        closing(client(manager.socket)) as dom0,
+    ):
+        gone, domain = guest(dom0, shim, 5), guest(dom0, shim, 6)
+        domain.watch(b"data", b"token")
+        dom0.ok(Op.RELEASE, b"5\0")
+        gone.close()
+        manager.wait_until(
+            lambda: sorted(manager.held)[1:] == ["evtchn", "listener"],
+            "it is not held",
+        )
+        ports = ports_of(shim, 6)
+
+        kill(manager)
+
+        dom0.ok(Op.WRITE, b"/local/domain/6/data\0v")
+        assert domain.next_event() == (b"data", b"token")
+        assert domain.get(Op.READ, b"data\0") == b"v"
+        assert ports_of(shim, 6) == ports
+        domain.close()
+        assert manager.end() == 0
+        manager.wait_until(lambda: manager.held == [], "something is held")
+
+
+def test_channels_that_are_of_no_use_are_bound_anew(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    """As though nobody had held them; what is wrong then is the start's trouble."""
+    asked: list[object] = []
+
+    def refuse(_own: int, kept: object) -> Hypervisor:
+        asked.append(kept)
+        raise OSError(errno.EBUSY, "no")
+
+    monkeypatch.setattr("xsd.hypervisor.xen.XenHypervisor", refuse)
+    device = os.open(os.devnull, os.O_RDONLY)
+    held = DescriptorStore({}, [Passed(device, "evtchn")])
+
+    @on_loop
+    async def start() -> None:
+        config = Config(socket=directory / "socket", hypervisor="xen")
+        service = Service(config, asyncio.get_running_loop(), held=held)
+        with pytest.raises(StartError, match="cannot serve domains on Xen"):
+            service.start()
+
+    start()
+
+    os.close(device)
+    assert asked == [{"evtchn": device, "held": True}, None]
+    assert "channels.not_adopted" in log.getvalue()

@@ -170,7 +170,7 @@ int xc_evtchn_status(void *h, void *status)
 
     if (refused(h))
         return -1;
-    if (out->dom != 0x7ff0) {
+    if (out->dom != 0x7ff0 || out->port > 500) {
         errno = EINVAL;
         return -1;
     }

@@ -449,3 +449,43 @@ def test_another_daemon_is_told_of_ends_in_our_place(shim: Shim) -> None:
         xen.take_back()
         kept, _descriptors = xen.keep()
         assert isinstance(kept["virq"], int)
+
+
+# After a kill, with the device of event channels from somebody who has kept it open.
+
+
+@under_shim
+def test_what_a_killed_process_had_bound_is_gone_on_with(shim: Shim) -> None:
+    """By the same ports of ours, the interrupt's and the kernel's too."""
+    with closing(shim.guest(5)) as gone, closing(shim.guest(6)) as guest:
+        killed = XenHypervisor()
+        own = killed.own()
+        killed.disconnect(killed.connect(5, gone.port))
+        before = [killed.connect(6, guest.port).port, killed._virq]
+        descriptor = os.dup(killed.fileno())
+        with closing(
+            XenHypervisor(0, {"evtchn": descriptor, "held": True})
+        ) as following:
+            assert own is not None
+            found = following.own()
+            assert found is not None
+            assert found.port == own.port
+            assert [following.connect(6, guest.port).port, following._virq] == before
+            # And one that comes is bound as ever.
+            assert following.connect(5, gone.port).port not in before
+
+
+@under_shim
+def test_a_port_that_means_another_domain_by_now_is_bound_anew(shim: Shim) -> None:
+    """It was bound when the process was killed, and is not any more."""
+    with closing(shim.guest(6)) as guest:
+        killed = XenHypervisor()
+        port = killed.connect(6, guest.port).port
+        descriptor = os.dup(killed.fileno())
+        with closing(
+            XenHypervisor(0, {"evtchn": descriptor, "held": True})
+        ) as following:
+            following._unbind(port)
+            following._bind_virq(9)
+
+            assert following.connect(6, guest.port).port != port

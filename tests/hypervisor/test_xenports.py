@@ -6,7 +6,7 @@ import pytest
 
 from tests.hypervisor.fake import FakeLibrary
 from xsd.hypervisor import xenports
-from xsd.hypervisor.xenports import remote_port
+from xsd.hypervisor.xenports import bound, remote_port
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,26 @@ def test_where_xen_does_not_tell_there_is_none(
     monkeypatch.setattr(xenports, "control_sonames", lambda: libraries)
 
     assert remote_port(21) == 0
+
+
+def test_xen_tells_all_that_is_bound(
+    fake: FakeLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the other end, and by the interrupt."""
+    monkeypatch.setattr(xenports, "control_sonames", lambda: [fake()])
+
+    found = bound()
+
+    assert found.ports == {(3, 7): 21}
+    assert found.virqs == {3: 22}
+
+
+def test_where_xen_does_not_tell_nothing_is_bound(
+    fake: FakeLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is all bound anew."""
+    monkeypatch.setattr(xenports, "control_sonames", lambda: [fake("-DNO_DEVICE")])
+
+    found = bound()
+
+    assert (found.ports, found.virqs) == ({}, {})

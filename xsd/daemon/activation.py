@@ -22,6 +22,9 @@ CLIENT: Final = "client-"
 """What the name of a descriptor begins with that a daemon of ours has had stored: that
 of a client, whose number follows."""
 
+CHANNELS: Final = "evtchn"
+"""Name of a descriptor that a daemon of ours has had stored: its event channels."""
+
 LISTENER: Final = "listener"
 """Name of a descriptor that a daemon of ours has had stored: its own socket."""
 
@@ -104,7 +107,7 @@ def choose(passed: Iterable[Passed], path: Path) -> Adopted:
     others = []
     stored = []
     for each in passed:
-        if each.name.startswith(CLIENT):
+        if each.name.startswith(CLIENT) or each.name == CHANNELS:
             stored.append(each)
             continue
         listener = _listener(each.fd)

@@ -21,7 +21,7 @@ from typing import Final, final
 
 import structlog
 
-from xsd.daemon.activation import CLIENT, LISTENER, Passed
+from xsd.daemon.activation import CHANNELS, CLIENT, LISTENER, Passed
 from xsd.daemon.notify import manager, notify
 from xsd.engine import Connection, Engine
 from xsd.engine.delivery import retell
@@ -59,10 +59,13 @@ class DescriptorStore:
 
         Args:
             environ: The environment with NOTIFY_SOCKET, if there is a manager.
-            passed: Clients that it has held for a process before.
+            passed: Clients and event channels that it has held for a process before.
             has_listener: Whether the socket on which we listen was held, too.
         """
         self.has_listener = has_listener
+        self._passed_channels = -1
+        self._channels = -1
+        self._has_channels = False
         self._environ = environ
         self._passed: dict[int, socket.socket] = {}
         self._unwanted: deque[str] = deque()
@@ -79,6 +82,9 @@ class DescriptorStore:
 
     def _take(self, passed: Passed) -> None:
         """Take one of those that were passed, which are ours to close."""
+        if passed.name == CHANNELS and self._passed_channels < 0:
+            self._passed_channels = passed.fd
+            return
         digits = passed.name.removeprefix(CLIENT)
         with suppress(OSError):
             sock = socket.socket(fileno=passed.fd)
@@ -132,8 +138,17 @@ class DescriptorStore:
             retell(engine.core, connection)
         return True
 
+    def take_channels(self) -> dict[str, object] | None:
+        """What `XenHypervisor` can go on with, whose it is then; or None."""
+        descriptor, self._passed_channels = self._passed_channels, -1
+        self._has_channels = descriptor >= 0
+        return {"evtchn": descriptor, "held": True} if descriptor >= 0 else None
+
     def close_rest(self) -> int:
         """Close what nobody goes on with; how many clients that were."""
+        if self._passed_channels >= 0:
+            os.close(self._passed_channels)
+            self.take_channels()
         count = len(self._passed)
         for number, sock in self._passed.items():
             _end(sock)
@@ -143,14 +158,26 @@ class DescriptorStore:
 
     # While it serves.
 
-    def begin(self, engine: Engine, server: UnixServer, loop: Loop) -> None:
-        """Store the clients of a server, and its socket, from now on."""
+    def begin(
+        self, engine: Engine, server: UnixServer, loop: Loop, channels: int = -1
+    ) -> None:
+        """Store the clients of a server, and its socket, from now on.
+
+        Args:
+            engine: Serves them.
+            server: The server.
+            loop: Wakes us.
+            channels: The open device of event channels, or -1: it is stored, too.
+        """
         marks = self._marks
         if marks is None:
             # There may be some of a process that had a journal.
+            if self._has_channels:
+                self._unwanted.append(CHANNELS)
             with suppress(OSError):
                 self._remove(len(self._unwanted))
             return
+        self._channels = channels
         self._engine = engine
         self._server = server
         kept = marks.left
@@ -199,7 +226,7 @@ class DescriptorStore:
 
     def _store_some(self, marks: Marks, engine: Engine) -> None:
         """Store some of those that were there a second ago."""
-        self._store_listener()
+        self._store_shared()
         if not self._new:
             return
         with manager(self._environ, wait=False) as sender:
@@ -235,15 +262,22 @@ class DescriptorStore:
             connection.caller.domid == engine.store.own.domid
         )
 
-    def _store_listener(self) -> None:
-        """Have clients that come meanwhile wait for the next process."""
+    def _store_shared(self) -> None:
+        """Have clients that come meanwhile wait for the next process, and rings."""
         server = self._server
+        if not self._has_channels and self._channels >= 0:
+            self._replace(CHANNELS, self._channels)
+            self._has_channels = True
         if not self.has_listener and server is not None and server.owns_path:
-            # There may be one of another path.
-            notify(_removal(LISTENER), self._environ, wait=False)
-            with manager(self._environ, wait=False) as sender:
-                _send(sender, LISTENER, server.listener)
+            self._replace(LISTENER, server.listener)
             self.has_listener = True
+
+    def _replace(self, name: str, descriptor: int) -> None:
+        """Store a descriptor, and no other one of that name."""
+        notify(_removal(name), self._environ, wait=False)
+        with manager(self._environ, wait=False) as sender:
+            # Nor does any trouble that it has mean that it is at its end.
+            _send(sender, f"{name}\nFDPOLL=0", descriptor)
 
     def _remove(self, count: int, *, wait: bool = False) -> None:
         """Tell the manager of what is to be stored no longer."""
@@ -262,6 +296,9 @@ class DescriptorStore:
         if self.has_listener:
             self._unwanted.append(LISTENER)
             self.has_listener = False
+        if self._has_channels:
+            self._unwanted.append(CHANNELS)
+            self._has_channels = False
         for connection in engine.connections:
             connection.mark = None
         marks.ended.clear()

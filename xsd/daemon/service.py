@@ -136,7 +136,10 @@ class Service:
                 self._descriptors.open(durability.directory)
                 self._keep(durability)
             self._descriptors.close_rest()
-            self._descriptors.begin(self._engine, self._server, self._loop)
+            channels = -1
+            if rings is not None and self.hypervisor == "xen":
+                channels = rings.hypervisor.fileno()
+            self._descriptors.begin(self._engine, self._server, self._loop, channels)
             if rings is not None:
                 self._start_rings(rings)
         except BaseException:
@@ -322,7 +325,7 @@ class Service:
         if wanted == "xen" or (wanted == "auto" and xen.available()):
             self.hypervisor = "xen"
             try:
-                hypervisor = xen.XenHypervisor(own_domid, kept)
+                hypervisor = self._open_xen(kept)
             except OSError as error:
                 raise StartError(f"cannot serve domains on Xen: {error}") from error
             rings = RingServer(self._reactor, hypervisor, self._loop, control_port=port)
@@ -353,6 +356,18 @@ class Service:
             )
         self._parts.rings = rings
         return rings
+
+    def _open_xen(self, kept: dict[str, object] | None) -> Hypervisor:
+        """Xen, with the event channels that were held for us, if they are of use."""
+        own_domid = self._config.own_domid
+        held = self._descriptors.take_channels()
+        if kept is None and held is not None:
+            try:
+                return xen.XenHypervisor(own_domid, held)
+            except OSError as error:
+                # It is closed by that: all can be bound anew.
+                log.warning("channels.not_adopted", reason=str(error))
+        return xen.XenHypervisor(own_domid, kept)
 
     def _start_rings(self, rings: RingServer) -> None:
         try:

@@ -110,7 +110,8 @@ class XenHypervisor(Hypervisor):
 
         Args:
             own_domid: The domain that we run in.
-            kept: What `keep` told of the process that we go on for.
+            kept: What `keep` told of the process that we go on for. Of one that was
+                killed, `evtchn` and `held`, which may be anything.
 
         Raises:
             FileNotFoundError: If a library or a device of Xen's is missing.
@@ -118,6 +119,8 @@ class XenHypervisor(Hypervisor):
             OSError: If something else fails, such as without root.
         """
         self._mappings: dict[Channel, _Mapping] = {}
+        # What a process had bound that was killed, by the domains' ends.
+        self._held: dict[tuple[int, int], int] = {}
         # The domains' ends, by our ports as text, where the other has told them.
         self._inherited: dict[str, int] = {}
         if kept is not None and isinstance(kept.get("remote"), dict):
@@ -143,6 +146,10 @@ class XenHypervisor(Hypervisor):
             self._bind_virq = events.function("xenevtchn_bind_virq", ctypes.c_uint)
             # Of another daemon's we know no port; it has given it up for us.
             virq = None if kept is None else kept.get("virq")
+            if kept is not None and "held" in kept:
+                held = xenports.bound()
+                self._held = held.ports
+                virq = held.virqs.get(_VIRQ_DOM_EXC)
             self._virq: int = (
                 virq if isinstance(virq, int) else self._bind_virq(_VIRQ_DOM_EXC)
             )
@@ -252,7 +259,11 @@ class XenHypervisor(Hypervisor):
     def _bound(
         self, domid: int, remote_port: int, page: memoryview, mapping: _Mapping
     ) -> Channel:
-        port: int = self._bind(domid, remote_port)
+        end = (domid, remote_port)
+        port: int = self._held.pop(end, 0)
+        # The domain may be another one by now.
+        if not port or xenports.other_end(port) != end:
+            port = self._bind(domid, remote_port)
         return self._kept(Channel(domid, port, page, remote_port), mapping)
 
     def _kept(self, channel: Channel, mapping: _Mapping) -> Channel:
