@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 # The start.
 
-LATE = {"difflib", "pdb", "shutil", "structlog.twisted", "textwrap", "tomllib"}
+LATE = {"difflib", "tomllib"}
 """What takes a start longer that has no need of it."""
 
 

@@ -7,6 +7,7 @@ process, cannot be used. `xsd serve` is typed by people, and refuses them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Final, final
 
 HELP_COLUMNS: Final = 80
@@ -185,8 +186,6 @@ class _Scanner:
 
 def usage(program: str, options: Sequence[Option]) -> str:
     """Return the text for `--help`: a line or more for each option with a meaning."""
-    from textwrap import wrap  # noqa: PLC0415  for this alone
-
     lines = [f"Usage: {program} [option]...", ""]
     for option in options:
         if not option.gone:
