@@ -30,6 +30,7 @@ _ERROR_TYPE: Final = _U32.pack(Op.ERROR)
 _ERROR_TAILS: Final[dict[Errno, bytes]] = {
     Errno[name]: _LENGTHS[len(name) + 1] + name.encode() + b"\0" for name in ERROR_NAMES
 }
+_EVENT_TYPE: Final = _U32.pack(Op.WATCH_EVENT)
 _EVENT_HEAD: Final = struct.pack("=III", Op.WATCH_EVENT, 0, 0)
 
 
@@ -62,6 +63,11 @@ def encode_event(path: bytes, token: bytes) -> bytes | None:
     if size > PAYLOAD_MAX:
         return None
     return _EVENT_HEAD + _LENGTHS[size] + path + b"\0" + token + b"\0"
+
+
+def is_event(message: bytes) -> bool:
+    """Tell whether a message of the server's is a watch event, and no reply."""
+    return message.startswith(_EVENT_TYPE)
 
 
 def names_payload(names: list[bytes]) -> bytes:

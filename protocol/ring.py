@@ -104,6 +104,31 @@ class Ring:
         """
         return self._take("request", _REQUESTS, REQ_CONS, REQ_PROD, limit)
 
+    def look_at_requests(self, limit: int) -> tuple[bytes, int]:
+        """Look at up to `limit` bytes that the guest wrote, and take none of them.
+
+        Returns:
+            The bytes, and the value of `taken` that takes them.
+
+        Raises:
+            RingError: On impossible indexes.
+        """
+        return self._look("request", _REQUESTS, REQ_CONS, REQ_PROD, limit)
+
+    @property
+    def taken(self) -> int:
+        """Consumer index of the requests: those before it are taken."""
+        return self._fields[REQ_CONS]
+
+    @taken.setter
+    def taken(self, index: int) -> None:
+        self._fields[REQ_CONS] = index
+
+    @property
+    def produced(self) -> int:
+        """Producer index of the responses."""
+        return self._fields[RSP_PROD]
+
     def write_responses(self, data: bytes) -> int:
         """Hand bytes to the guest; return how many there was room for.
 
@@ -201,6 +226,14 @@ class Ring:
     def _take(
         self, ring: str, base: int, cons_at: int, prod_at: int, limit: int
     ) -> bytes:
+        data, taken = self._look(ring, base, cons_at, prod_at, limit)
+        if data:
+            self._fields[cons_at] = taken
+        return data
+
+    def _look(
+        self, ring: str, base: int, cons_at: int, prod_at: int, limit: int
+    ) -> tuple[bytes, int]:
         fields = self._fields
         # Read each index once: only the value that was checked may be used.
         cons = fields[cons_at]
@@ -210,7 +243,7 @@ class Ring:
             raise RingError(ring, cons, prod)
         size = min(size, limit)
         if size <= 0:
-            return b""
+            return b"", cons
         page = self._page
         start = cons % RING_SIZE
         if start + size <= RING_SIZE:
@@ -220,8 +253,7 @@ class Ring:
             data = bytes(page[base + start : base + RING_SIZE]) + bytes(
                 page[base : base + wrapped]
             )
-        fields[cons_at] = (cons + size) & UINT_MAX
-        return data
+        return data, (cons + size) & UINT_MAX
 
     def _put(
         self, ring: str, base: int, cons_at: int, prod_at: int, data: bytes

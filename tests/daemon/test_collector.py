@@ -20,10 +20,12 @@ TOO_LONG = encode_frame(Op.READ, 99, 0, b"x" * PAYLOAD_MAX)[:12] + b"\x01\x10\0\
 PROGRAM = """
 import gc
 from xsd.daemon import collector
-store = [[number] for number in range(100_000)]
-collector.restrain()
 passes = [each["collections"] for each in gc.get_stats()]
-store += [[number] for number in range(500_000)]
+with collector.paused():
+    store = [[number] for number in range(100_000)]
+    assert passes == [each["collections"] for each in gc.get_stats()]
+    collector.restrain()
+    store += [[number] for number in range(500_000)]
 print(*[each["collections"] - before for each, before in zip(gc.get_stats(), passes)])
 """
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,25 @@ from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 
 pytestmark = pytest.mark.slow
+
+
+# The start.
+
+LATE = {"difflib", "tomllib"}
+"""What takes a start longer that has no need of it."""
+
+
+def test_a_start_loads_little(place: Place) -> None:
+    """Each module takes half a millisecond and more before clients are answered."""
+    told = place.path / "imports"
+    with told.open("wb") as stderr:
+        place.start(stderr=stderr.fileno(), PYTHONPROFILEIMPORTTIME="1")
+
+    start, served, _ = told.read_text().partition("daemon.serving")
+    assert served
+    loaded = set(re.findall(r"\| +([\w.]+)$", start, re.MULTILINE))
+    assert "xsd.daemon.main" in loaded
+    assert loaded & LATE == set()
 
 
 # The end.

@@ -48,6 +48,19 @@ def test_server_reads_what_the_guest_wrote() -> None:
     assert ring.read_requests(4096) == b""
 
 
+def test_server_looks_at_what_the_guest_wrote_before_it_takes_that() -> None:
+    """So that it can note it first."""
+    page, ring = ring_of(1022, 1025, 0, 7)
+    page[1022:1024], page[0:1] = b"ab", b"c"
+
+    assert ring.look_at_requests(2) == (b"ab", 1024)
+    assert ring.look_at_requests(4096) == (b"abc", 1025)
+    assert (ring.taken, ring.produced) == (1022, 7)
+    ring.taken = 1025
+    assert ring.look_at_requests(4096) == (b"", 1025)
+    assert indexes_of(page) == (1025, 1025, 0, 7)
+
+
 def test_server_writes_what_the_guest_reads() -> None:
     """Responses are at byte 1024, their indexes at 2056 and 2060."""
     page, ring = ring_of(0, 0, 7, 7)

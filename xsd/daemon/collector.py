@@ -8,6 +8,8 @@ the time of a request or two, for what an exception may have tied together.
 """
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 YOUNG: Final = 700
@@ -19,8 +21,18 @@ YOUNG_PASSES: Final = 10
 NEVER: Final = 1_000_000_000
 
 
+@contextmanager
+def paused() -> Iterator[None]:
+    """Look at nothing until `restrain`, or the end: what is made for a start stays."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def restrain() -> None:
     """Look at new objects only from now on, and at those that are there never again."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(YOUNG, YOUNG_PASSES, NEVER)

@@ -4,9 +4,7 @@ All mistakes of a file are found at once, each a line that names the file, the k
 and what was expected there.
 """
 
-import difflib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, final
@@ -69,6 +67,8 @@ def read_file(path: Path, *, optional: bool = False) -> dict[str, Value] | None:
 
 
 def _parsed(path: Path, data: bytes) -> Mapping[str, object]:
+    import tomllib  # noqa: PLC0415  most hosts have no such file
+
     try:
         return tomllib.loads(data.decode())
     except UnicodeDecodeError as error:
@@ -111,6 +111,8 @@ def _settings(
 
 
 def _unknown(key: str, *, is_section: bool) -> str:
+    import difflib  # noqa: PLC0415  for typing mistakes alone
+
     if is_section:
         near = difflib.get_close_matches(key, SECTIONS, 1)
         hint = f"did you mean [{near[0]}]?" if near else _LIST_OF_SECTIONS

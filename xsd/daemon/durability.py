@@ -25,7 +25,8 @@ import structlog
 from xsd.engine import Engine, Notice
 from xsd.engine.image import image, load
 from xsd.engine.inputs import Input, Tape
-from xsd.engine.replay import DivergenceError, replay
+from xsd.engine.owed import Owed
+from xsd.engine.replay import DivergenceError, drop_output, replay
 from xsd.persistence.directory import (
     CHECKPOINT,
     SEGMENT,
@@ -35,6 +36,7 @@ from xsd.persistence.directory import (
     write_checkpoint,
 )
 from xsd.persistence.journal import NEVER, Journal
+from xsd.persistence.ledger import MappedLedger
 from xsd.persistence.reading import Kept, Reading, read_journal
 from xsd.persistence.segment import SIZE, JournalError
 from xsd.protocol.records import Record
@@ -107,6 +109,8 @@ class Durability:
         limits: Those of the settings that the state was made with.
         is_complete: Whether nothing is missing that somebody was told of.
         directory: Where the files are.
+        ledger: Where it is noted what is under way on rings; None without room for it.
+        untold: Connections of guests that may have lost an event.
     """
 
     def __init__(
@@ -141,6 +145,8 @@ class Durability:
         self.is_new = True
         self.limits: dict[str, int] = {}
         self.is_complete = True
+        self.ledger: MappedLedger | None = None
+        self.untold: list[int] = []
         self._engine = engine
         self._say = say
         self._sync = sync
@@ -182,6 +188,7 @@ class Durability:
         """
         try:
             self._leave_out_other_boot()
+            self._open_ledger(taken=taken)
             if not taken and self._is_doomed():
                 self._set_aside()
             reading = read_journal(self.directory, self._is_whole)
@@ -217,6 +224,9 @@ class Durability:
 
     def _carry_out(self, reading: Reading) -> str:
         """Load the checkpoint, and carry out what came after it."""
+        engine = self._engine
+        slips = [] if self.ledger is None else self.ledger.slips()
+        owed = {slip.connection: Owed(slip) for slip in slips}
         last: list[Kept] = []
 
         def inputs() -> Iterator[Input]:
@@ -227,14 +237,21 @@ class Durability:
         begun = time.monotonic()
         try:
             if reading.checkpoint is not None:
-                load(self._engine, self._records)
+                load(engine, self._records)
+                drop_output(engine, owed)
             self._records = []
-            self.recovered = replay(self._engine, inputs())
+            self.recovered = replay(engine, inputs(), owed)
         except ImageError as error:
             raise RecoveryError(f"{reading.checkpoint_name}: {error}") from error
         except DivergenceError as error:
             where = f"{last[0].name}, offset {last[0].offset}" if last else ""
             raise RecoveryError(f"{where}: {error}") from error
+        for number, each in owed.items():
+            each.finish(engine, refused=not self.is_complete)
+            if each.is_untold:
+                self.untold.append(number)
+        if self.ledger is not None:
+            self.ledger.retain(engine.core.connections)
         self.is_new = reading.checkpoint is None and not self.recovered
         if not self.is_new:
             log.warning(
@@ -248,7 +265,16 @@ class Durability:
     def _pass_over(self, reading: Reading) -> str:
         for _kept in reading:
             pass
+        if self.ledger is not None:
+            self.ledger.retain(self._engine.core.connections)
         return ""
+
+    def _open_ledger(self, *, taken: bool) -> None:
+        try:
+            self.ledger = MappedLedger(self.directory, taken=taken)
+        except OSError as error:
+            # Without it guests may lose what is under way, and nothing else.
+            log.error("journal.no_ledger", reason=str(error))  # noqa: TRY400
 
     def _is_doomed(self) -> bool:
         """Tell whether what was recovered seems to end the daemon again and again."""
@@ -445,6 +471,9 @@ class Durability:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+        if self.ledger is not None:
+            self.ledger.close()
+            self.ledger = None
         with suppress(OSError):
             self.directory.remove(_ATTEMPTS)
         self.directory.close()

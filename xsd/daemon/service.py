@@ -23,6 +23,7 @@ from xsd.daemon.watchdog import Watchdog
 from xsd.daemon.wayback import Invocation
 from xsd.engine import Engine, Notice
 from xsd.engine.adopted import Takeover
+from xsd.engine.delivery import retell
 from xsd.engine.logbook import Logbook
 from xsd.hypervisor import xen
 from xsd.hypervisor.base import Hypervisor
@@ -129,6 +130,8 @@ class Service:
             if rings is not None:
                 self._held.callback(rings.close)
                 self._engine.attach(rings)
+                if durability is not None:
+                    rings.keep_in(durability.ledger)
             if left is not None:
                 self._parts.take_over(left, self._taken)
                 self._reactor.wake()
@@ -294,11 +297,20 @@ class Service:
             return
         if not durability.is_new:
             self._parts.resume(is_complete=durability.is_complete)
+            self._retell(durability.untold)
         before = {} if durability.is_new else durability.limits
         for name, limit in limits.items():
             if before.get(name) != limit:
                 self._engine.set_limit(GLOBAL, name, limit)
         self._engine.keep_orphans(keep=self._config.keep_orphans)
+
+    def _retell(self, untold: list[int]) -> None:
+        """Tell guests each of their watches, who may have lost an event."""
+        core = self._engine.core
+        for number in untold:
+            connection = core.connections.get(number)
+            if connection is not None:
+                retell(core, connection)
 
     def _listen(self, left: Inheritance | None) -> None:
         if left is None:

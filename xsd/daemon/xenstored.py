@@ -11,6 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 from xsd import __version__
+from xsd.daemon import collector
 from xsd.daemon.activation import take_passed
 from xsd.daemon.arguments import UsageError, usage
 from xsd.daemon.config import ConfigError, Origin
@@ -53,7 +54,8 @@ def start(program: str, arguments: Sequence[str], *, foreground: bool) -> int:
         return _check(arguments[1:])
     started = Invocation.of(arguments)
     try:
-        return _start(program, started, foreground=foreground)
+        with collector.paused():
+            return _start(program, started, foreground=foreground)
     except Exception as error:
         # Whatever it is, the daemon before can do without what we cannot.
         go_back(os.environ, f"{type(error).__name__}: {error}")

@@ -40,6 +40,7 @@ class Connection:
         last_transaction: Id of the transaction opened last.
         closing: Nothing is read any more; the connection ends when everything is
             answered and the outbox is empty.
+        restarts: How often it has begun anew.
         served: Requests that were carried out for it, whatever came of them.
         lost: It ends at once, whatever is in the outbox.
         is_channel: It is the channel of an introduced domain, and ends with it.
@@ -47,6 +48,7 @@ class Connection:
         dirty: It is among those that have something new for their links.
         held: The request that a guest was held up with when a time was set to look at
             that; else None.
+        has_slot: What is under way with it outlives the process; see ledger.py.
         has_read: Some of its output was taken since it was last looked at.
         is_watched: A time is set at which it is looked at whether it reads.
         is_kernel: It is our own kernel, which is not given up for what waits for it.
@@ -77,6 +79,7 @@ class Connection:
         "dirty",
         "expires_ms",
         "has_read",
+        "has_slot",
         "held",
         "home",
         "id",
@@ -93,6 +96,7 @@ class Connection:
         "paused",
         "pays_until_ms",
         "queued",
+        "restarts",
         "rests_until_ms",
         "served",
         "tally",
@@ -125,6 +129,8 @@ class Connection:
         self.many_watches = MANY_WATCHES
         self.last_transaction = 0
         self.served = 0
+        self.restarts = 0
+        self.has_slot = False
         self.closing = False
         self.lost = False
         self.is_channel = False
@@ -155,6 +161,12 @@ class Connection:
             self.backlog or self.closing or self.lost or self.outbox.size > HIGH_WATER
         )
 
+    @property
+    def pending(self) -> bytes:
+        """What the client has sent and was not carried out."""
+        waiting = [frame.whole for frame in self.backlog]
+        return b"".join([*waiting, self.decoder.pending])
+
     def keep(self, transaction: Transaction) -> int:
         """Keep an open transaction under a new id.
 
@@ -175,6 +187,7 @@ class Connection:
         The client's next byte begins a frame again, and so does the next one that
         it is sent. A connection that is closing stays so.
         """
+        self.restarts += 1
         self.backlog = []
         self.waited_for = 0
         self.outbox.clear()

@@ -37,7 +37,7 @@ _EXPECTED: Final = frozenset({Errno.ENOENT, Errno.EEXIST, Errno.EAGAIN})
 class _Entry:
     """A row of the table: what the dispatcher must know of a message type."""
 
-    __slots__ = ("any_transaction", "changes", "handler", "privileged")
+    __slots__ = ("any_transaction", "asks", "changes", "handler", "privileged")
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class _Entry:
         privileged: bool = False,
         any_transaction: bool = False,
         changes: bool = False,
+        asks: bool = False,
     ) -> None:
         self.handler = handler
         self.privileged = privileged
@@ -53,32 +54,36 @@ class _Entry:
         self.any_transaction = any_transaction
         # It may change nodes, so that it is the cause of changes.
         self.changes = changes
+        # Outside of transactions it can change nothing, whenever it is carried out.
+        self.asks = asks
 
 
 _ENTRIES: Final[dict[Op, _Entry]] = {
-    Op.CONTROL: _Entry(control, privileged=True),
-    Op.DIRECTORY: _Entry(handlers.directory),
-    Op.READ: _Entry(handlers.read),
-    Op.GET_PERMS: _Entry(handlers.get_perms),
+    Op.CONTROL: _Entry(control, privileged=True, asks=True),
+    Op.DIRECTORY: _Entry(handlers.directory, asks=True),
+    Op.READ: _Entry(handlers.read, asks=True),
+    Op.GET_PERMS: _Entry(handlers.get_perms, asks=True),
     Op.WATCH: _Entry(handlers.watch, any_transaction=True),
     Op.UNWATCH: _Entry(handlers.unwatch, any_transaction=True),
     Op.TRANSACTION_START: _Entry(handlers.transaction_start),
     Op.TRANSACTION_END: _Entry(handlers.transaction_end, changes=True),
     Op.INTRODUCE: _Entry(handlers.introduce, privileged=True, changes=True),
     Op.RELEASE: _Entry(handlers.release, privileged=True, changes=True),
-    Op.GET_DOMAIN_PATH: _Entry(handlers.get_domain_path),
+    Op.GET_DOMAIN_PATH: _Entry(handlers.get_domain_path, asks=True),
     Op.WRITE: _Entry(handlers.write, changes=True),
     Op.MKDIR: _Entry(handlers.mkdir, changes=True),
     Op.RM: _Entry(handlers.rm, changes=True),
     Op.SET_PERMS: _Entry(handlers.set_perms, changes=True),
-    Op.IS_DOMAIN_INTRODUCED: _Entry(handlers.is_domain_introduced, privileged=True),
+    Op.IS_DOMAIN_INTRODUCED: _Entry(
+        handlers.is_domain_introduced, privileged=True, asks=True
+    ),
     Op.RESUME: _Entry(handlers.resume, privileged=True),
     Op.SET_TARGET: _Entry(handlers.set_target, privileged=True),
     Op.RESET_WATCHES: _Entry(handlers.reset_watches),
-    Op.DIRECTORY_PART: _Entry(handlers.directory_part),
-    Op.GET_FEATURE: _Entry(handlers.get_feature),
+    Op.DIRECTORY_PART: _Entry(handlers.directory_part, asks=True),
+    Op.GET_FEATURE: _Entry(handlers.get_feature, asks=True),
     Op.SET_FEATURE: _Entry(handlers.set_feature, privileged=True),
-    Op.GET_QUOTA: _Entry(handlers.get_quota, privileged=True),
+    Op.GET_QUOTA: _Entry(handlers.get_quota, privileged=True, asks=True),
     Op.SET_QUOTA: _Entry(handlers.set_quota, privileged=True),
 }
 
@@ -113,7 +118,10 @@ def answer(  # noqa: C901, PLR0912  in one place, as each call would cost someth
     except Exception as error:  # noqa: BLE001  the daemon must outlive any defect
         reply = encode_error(frame, Errno.EIO)
         _note_defect(core, connection, frame, error)
-    if core.tape is not None and clock.now + clock.beats != pulse:
+    if core.tape is not None and (
+        clock.now + clock.beats != pulse
+        or (connection.has_slot and _might_change(frame))
+    ):
         core.record_request(connection, frame)
     if store.news or store.defects:
         core.publish()
@@ -134,6 +142,16 @@ def answer(  # noqa: C901, PLR0912  in one place, as each call would cost someth
             deliver(core, [event], connection)
         except Exception as error:  # noqa: BLE001  the request has been answered
             _note_defect(core, connection, frame, error)
+
+
+def _might_change(frame: Frame) -> bool:
+    """Tell whether a request that has changed nothing may have been about to.
+
+    Its place among others' has to be known then to answer it once more.
+    """
+    op = frame.op
+    entry = _TABLE[op] if op < OP_LIMIT else None
+    return entry is not None and (frame.tx_id != 0 or not entry.asks)
 
 
 def _trace_reply(

@@ -42,6 +42,9 @@ from xsd.store.quota import SOFT_PREFIX
 STATE_FORMAT: Final = 2
 """Of what is in the record `STATE`; another one cannot be loaded."""
 
+_BYTES: Final = "latin-1"
+"""Encoding by which bytes are text in it."""
+
 
 # Writing.
 
@@ -91,7 +94,10 @@ def image(engine: Engine, ends: dict[int, End] | None = None) -> Iterator[Record
     state = {
         "format": STATE_FORMAT,
         "store": describe_store(store),
-        "connections": [_described(connection) for connection in engine.connections],
+        "connections": [
+            _described(connection, with_waiting=ends is None)
+            for connection in engine.connections
+        ],
         "transactions": [
             describe_transaction(store, each) for each in store.transactions.all()
         ],
@@ -122,8 +128,7 @@ def _connection(
         if end is not None:
             record.fd = end.fd
             record.port = end.port
-        waiting = [frame.whole for frame in connection.backlog]
-        record.pending = b"".join([*waiting, connection.decoder.pending])
+        record.pending = connection.pending
         record.unsent, record.begun = connection.outbox.unsent()
         if deferred is not None:
             # That another process reads this is what was asked for.
@@ -131,7 +136,14 @@ def _connection(
     return record
 
 
-def _described(connection: Connection) -> list[object]:
+def _described(connection: Connection, *, with_waiting: bool) -> list[object]:
+    """What there is no record for.
+
+    Of a ring that is what waits for its guest, too, if that is not told elsewhere: by
+    then it is not known what becomes of it before the image is loaded (see owed.py).
+    """
+    waits = with_waiting and (connection.is_channel or connection.is_kernel)
+    waiting = connection.outbox.frames() if waits else []
     return [
         connection.id,
         connection.caller.domid,
@@ -140,6 +152,8 @@ def _described(connection: Connection) -> list[object]:
         connection.lost,
         connection.last_transaction,
         connection.served,
+        connection.restarts,
+        [frame.decode(_BYTES) for frame in waiting],
         [[watch.order, watch.depth] for watch in connection.watches.values()],
     ]
 
@@ -237,7 +251,8 @@ def _restore_connection(
     engine: Engine, row: list[Any], watches: list[WatchData]
 ) -> None:
     core = engine.core
-    number, domid, is_channel, is_kernel, lost, last_transaction, served, places = row
+    number, domid, is_channel, is_kernel, lost = row[:5]
+    last_transaction, served, restarts, waiting, places = row[5:]
     domain = engine.store.domains.get(domid)
     # The client of a domain that has ended is still to be told.
     caller = Caller(domid, privileged=False) if domain is None else domain.caller
@@ -248,6 +263,9 @@ def _restore_connection(
     connection.closing = connection.lost = lost
     connection.last_transaction = last_transaction
     connection.served = served
+    connection.restarts = restarts
+    unsent = b"".join([text.encode(_BYTES) for text in waiting])
+    _restore_output(engine, connection, unsent, 0)
     for (order, depth), record in zip(places, watches, strict=True):
         path = parse_path(record.path, connection.home, special=True)
         # The depth of the record has 16 bits.
@@ -260,12 +278,18 @@ def restore_buffers(
     engine: Engine, connection: Connection, record: ConnectionData
 ) -> None:
     """Have what a client has sent carried out, and what it is to be sent, sent."""
-    if record.unsent:
-        tally = None if connection.caller.privileged else connection.tally
-        connection.outbox.restore(record.unsent, record.begun, tally)
-        engine.core.touch(connection)
+    _restore_output(engine, connection, record.unsent, record.begun)
     if record.pending:
         engine.feed(connection, record.pending)
+
+
+def _restore_output(
+    engine: Engine, connection: Connection, unsent: bytes, begun: int
+) -> None:
+    if unsent:
+        tally = None if connection.caller.privileged else connection.tally
+        connection.outbox.restore(unsent, begun, tally)
+        engine.core.touch(connection)
 
 
 def _restore_transaction(

@@ -30,7 +30,7 @@ class Mark:
         state: QUIET, OWING, BUSY or ENDED.
     """
 
-    __slots__ = ("_ended", "_memory", "_place", "number", "state")
+    __slots__ = ("_byte", "_ended", "number", "state")
 
     def __init__(
         self,
@@ -51,15 +51,14 @@ class Mark:
         """
         self.number = number
         self.state = state
-        self._memory = memory
-        self._place = place
+        self._byte = memory[place : place + 1]
         self._ended = ended
-        memory[place] = state
+        self._byte[0] = state
 
     def set(self, state: int) -> None:
         """Say where the connection is from now on."""
         if state != self.state:
-            self._memory[self._place] = state
+            self._byte[0] = state
             self.state = state
 
     def owe(self) -> None:

@@ -299,8 +299,12 @@ class Outbox:
             The bytes, and how many of them end a message whose beginning is sent.
         """
         parts: list[bytes] = [self._chunk[self._sent :]]
-        parts.extend([_bytes_of(each) for each in self._waiting()])
-        return b"".join(parts), self._begun_size()
+        parts.extend(self.frames())
+        return b"".join(parts), self.begun
+
+    def frames(self) -> list[bytes]:
+        """What waits and is not begun, a message each."""
+        return [_bytes_of(each) for each in self._waiting()]
 
     def restore(self, unsent: bytes, begun: int, tally: Tally | None) -> None:
         """Send what another process was still to send; nothing waits yet.
@@ -320,7 +324,8 @@ class Outbox:
             at = stop
         self._charge()
 
-    def _begun_size(self) -> int:
+    @property
+    def begun(self) -> int:
         """Bytes of the message that is partly sent which are not sent yet."""
         if self._is_tail:
             return len(self._chunk) - self._sent

@@ -1,6 +1,6 @@
 """Carrying inputs out once more: the engine becomes equal to the one they are from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, final
 
 from xsd.engine.core import Core
@@ -18,9 +18,12 @@ from xsd.engine.inputs import (
     WENT,
     Input,
 )
+from xsd.engine.owed import Owed
 from xsd.protocol.errors import XenStoreError
 
 _OF_CONNECTIONS: Final = (WENT, RESTARTED, REQUEST)
+
+_NOTHING: Final[dict[int, Owed]] = {}
 
 UNKNOWN: Final = -1
 """Generation of an input of which it is not known."""
@@ -46,14 +49,18 @@ class DivergenceError(Exception):
         return f"input {self.place}, {self.entry!r}: {self.reason}"
 
 
-def replay(engine: Engine, inputs: Iterable[Input]) -> int:
+def replay(
+    engine: Engine, inputs: Iterable[Input], owed: Mapping[int, Owed] = _NOTHING
+) -> int:
     """Carry inputs out, in order.
 
-    What they put out is dropped, and nothing is asked of the world outside.
+    What they put out is dropped but for what guests are owed, and nothing is asked of
+    the world outside.
 
     Args:
         engine: One that is as the other was before the first of them.
         inputs: What the other's tape was handed.
+        owed: What guests are owed, by the numbers of their connections.
 
     Returns:
         How many there were.
@@ -69,6 +76,9 @@ def replay(engine: Engine, inputs: Iterable[Input]) -> int:
         ):
             reason = f"there is no connection {entry.connection}"
             raise DivergenceError(place, entry, reason)
+        if entry.kind == REQUEST and entry.connection in owed:
+            whose = engine.core.connections[entry.connection]
+            owed[entry.connection].catch_up(engine.core, whose, entry.ordinal)
         try:
             _carry_out(engine, entry)
         except XenStoreError as error:
@@ -78,7 +88,7 @@ def replay(engine: Engine, inputs: Iterable[Input]) -> int:
             raise DivergenceError(place, entry, repr(error)) from error
         finally:
             left = engine.core.outside.end_replay()
-        _drop_output(engine)
+        drop_output(engine, owed)
         if entry.generation not in (UNKNOWN, engine.store.generation):
             reason = f"generation {engine.store.generation}"
             raise DivergenceError(place, entry, reason)
@@ -129,9 +139,15 @@ def _ask(core: Core, entry: Input) -> None:
     answer(core, connection, frame)
 
 
-def _drop_output(engine: Engine) -> None:
-    """Nobody reads what a replay puts out, and the log has it already."""
+def drop_output(engine: Engine, owed: Mapping[int, Owed]) -> None:
+    """Drop what has been put out: all but what guests are owed has left before.
+
+    After a state was loaded, too, that another daemon has written for itself.
+    """
     for connection in engine.take_dirty():
+        slip = owed.get(connection.id)
+        if slip is not None:
+            slip.take(engine.core, connection)
         connection.outbox.clear()
     engine.core.schedule.fallen.clear()
     engine.take_notices()

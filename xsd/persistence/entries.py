@@ -1,8 +1,9 @@
 """Inputs as bytes: the entries of a journal.
 
-An entry is an input, or a run: requests of one connection that follow each other, each
-with a number, an ordinal and a generation that are one more than those of the request
-before it. It begins at a multiple of 8, and is, in the byte order of the machine::
+An entry is an input, or a run (run.py): requests of one connection that follow each
+other, each with a number, an ordinal and a generation that are one more than those of
+the request before it. It begins at a multiple of 8, and is, in the byte order of the
+machine::
 
     length     u32   bytes behind the checksum, without the zeros
     checksum   u32   see below
@@ -28,16 +29,19 @@ made of them like this because each step would be felt: most entries are of one 
 of a few bytes, of which a CRC takes three times as long.
 """
 
+import mmap
 import struct
 import sys
 import zlib
+from collections.abc import Callable
 from typing import Final, final
 
 from xsd.engine.inputs import KINDS, REQUEST, Input
-from xsd.protocol.frame import REPEATED, Frame, FrameDecoder, frame_of
+from xsd.protocol.frame import REPEATED, FrameDecoder, frame_of
 from xsd.protocol.limits import HEADER_SIZE, PAYLOAD_MAX
 
 Buffer = bytes | bytearray | memoryview
+Memory = bytearray | mmap.mmap
 
 PREFIX_BYTES: Final = 8
 """The length and the checksum."""
@@ -45,10 +49,11 @@ PREFIX_BYTES: Final = 8
 ALIGNMENT: Final = 8
 """An entry begins at a multiple of this."""
 
-_PACKS: Final = tuple(
-    struct.Struct(f"=IIQqQ16s12sI{zeros}x").pack for zeros in range(ALIGNMENT)
+_WHOLE: Final = tuple(
+    struct.Struct(f"=IIQqQ16s12sI{-size % ALIGNMENT}x{size}s").pack_into
+    for size in range(128)
 )
-"""What is before the details, by the zeros."""
+"""An entry, by the bytes behind its zeros; most have no more."""
 
 _FIXED: Final = struct.Struct("=IIQqQQiHHIIII")
 _WHOSE: Final = struct.Struct("=QiHH")
@@ -56,7 +61,7 @@ _DETAILS: Final = struct.Struct("=HHHH")
 _NUMBER: Final = struct.Struct("=Q")
 _LENGTH: Final = struct.Struct("=I")
 _unpack_fixed: Final = _FIXED.unpack_from
-_adler32: Final = zlib.adler32
+_adler32: Final[Callable[[Buffer, int], object]] = zlib.adler32
 
 _MODULUS: Final = 4_294_967_291
 """A prime, so that each bit of the numbers makes a difference; below 2**32."""
@@ -85,9 +90,6 @@ LENGTH_MAX: Final = (
 )
 """No length of an entry is larger; without details none is larger than 16,424."""
 
-_SIZES: Final = tuple(_LENGTH.pack(size) for size in range(256))
-"""Sizes of most payloads, as a header has them."""
-
 
 @final
 class EntryError(Exception):
@@ -105,129 +107,6 @@ class EntryError(Exception):
 
     def __str__(self) -> str:
         return f"offset {self.offset}: {self.reason}"
-
-
-@final
-class Run:
-    """Requests of one connection that follow each other, for one entry.
-
-    Attributes:
-        count: How many there are.
-    """
-
-    __slots__ = (
-        "_connection",
-        "_domid",
-        "_first",
-        "_generation",
-        "_most",
-        "_ordinal",
-        "_others",
-        "_size",
-        "_whose",
-        "count",
-    )
-
-    def __init__(self, most: int = RUN_MAX) -> None:
-        """Have none yet.
-
-        Args:
-            most: Bytes of them all, unless there is only one; RUN_MAX is enough.
-        """
-        self.count = 0
-        self._most = min(most, RUN_MAX)
-        self._connection = -1
-        self._domid = 0
-        self._whose = b""
-        self._first: Frame | None = None
-        self._others: list[bytes] = []
-        # Those of the next one.
-        self._ordinal = 0
-        self._generation = 0
-        self._size = 0
-
-    @property
-    def size(self) -> int:
-        """Bytes that the entry takes."""
-        return _aligned(ENTRY_MIN - HEADER_SIZE + self._size)
-
-    def goes_on(
-        self, connection: int, ordinal: int, generation: int, size: int
-    ) -> bool:
-        """Tell whether a request may be added.
-
-        Args:
-            connection: Its connection.
-            ordinal: Its ordinal there.
-            generation: Of the store behind it.
-            size: Bytes of its payload.
-        """
-        return not self.count or (
-            connection == self._connection
-            and ordinal == self._ordinal
-            and generation == self._generation
-            and self._size + HEADER_SIZE + size <= self._most
-        )
-
-    def add(
-        self, connection: int, domid: int, ordinal: int, generation: int, frame: Frame
-    ) -> None:
-        """Add a request; see `goes_on`."""
-        payload = frame.payload
-        size = len(payload)
-        if self._first is None:
-            self._first = frame
-            if connection != self._connection or domid != self._domid:
-                self._connection = connection
-                self._domid = domid
-                self._whose = b""
-        else:
-            others = self._others
-            others.append(frame.header)
-            others.append(_SIZES[size] if size < len(_SIZES) else _LENGTH.pack(size))
-            others.append(payload)
-        self.count += 1
-        self._ordinal = ordinal + 1
-        self._generation = generation + 1
-        self._size += HEADER_SIZE + size
-
-    def encode(self, number: int, seed: int) -> bytes:
-        """Their entry; there has to be one.
-
-        Args:
-            number: Of the first of them.
-            seed: See `encode`.
-
-        Raises:
-            ValueError: If a number does not fit.
-        """
-        connection, domid = self._connection, self._domid
-        if not self._whose:
-            self._whose = _whose(connection, domid, REQUEST, 0)
-        first = self._first
-        assert first is not None  # noqa: S101  there is one
-        payload = first.payload
-        rest = payload
-        if self._others:
-            rest += b"".join(self._others)
-        return _sealed(
-            seed + connection + domid + REQUEST + first.op + first.req_id + first.tx_id,
-            number,
-            self._generation - self.count,
-            self._ordinal - self.count,
-            self._whose,
-            first.header,
-            len(payload),
-            rest,
-        )
-
-    def clear(self) -> None:
-        """Have none again."""
-        self.count = 0
-        self._size = 0
-        self._first = None
-        if self._others:
-            self._others = []
 
 
 def encode(entry: Input, number: int, seed: int) -> bytes:
@@ -256,26 +135,38 @@ def encode(entry: Input, number: int, seed: int) -> bytes:
     frame = entry.frame
     if frame is not None:
         begin += frame.op + frame.req_id + frame.tx_id
-    return _sealed(
+    rest = details + payload
+    data = bytearray(aligned(ENTRY_MIN + len(rest)))
+    write_entry(
+        data,
+        0,
         begin,
         number,
         entry.generation,
         entry.ordinal,
-        _whose(connection, domid, kind, has_details),
+        whose_of(connection, domid, kind, has_details),
         header,
         len(payload),
-        details + payload,
+        rest,
     )
+    return bytes(data)
 
 
-def _whose(connection: int, domid: int, kind: int, details: int) -> bytes:
+def whose_of(connection: int, domid: int, kind: int, details: int) -> bytes:
+    """What stands between the ordinal and the header.
+
+    Raises:
+        ValueError: If a number does not fit.
+    """
     try:
         return _WHOSE.pack(connection, domid, kind, details)
     except struct.error as error:
         raise ValueError(str(error)) from error
 
 
-def _sealed(
+def write_entry(
+    into: Memory,
+    at: int,
     begin: int,
     number: int,
     generation: int,
@@ -284,10 +175,12 @@ def _sealed(
     header: bytes,
     size: int,
     rest: bytes,
-) -> bytes:
-    """An entry.
+) -> None:
+    """Write an entry.
 
     Args:
+        into: Where.
+        at: Offset there.
         begin: The seed plus the numbers of `whose` and `header`.
         number: See the head, as for the others.
         generation: Of the first input.
@@ -296,21 +189,40 @@ def _sealed(
         header: The first 12 bytes of the header, or none.
         size: Bytes of the payload.
         rest: What is behind the zeros.
+
+    Raises:
+        ValueError: If a number does not fit.
     """
-    length = _FIXED_BYTES + len(rest)
+    count = len(rest)
+    length = _FIXED_BYTES + count
     begin = (begin + length + number + generation + ordinal + size) % _MODULUS
-    pack = _PACKS[-length & (ALIGNMENT - 1)]
     checksum = _adler32(rest, begin)
+    part = rest if count < len(_WHOLE) else rest[: count % ALIGNMENT]
+    write = _WHOLE[len(part)]
     try:
-        return (
-            pack(length, checksum, number, generation, ordinal, whose, header, size)
-            + rest
+        # In one go, which takes least: most entries are of one short request.
+        write(
+            into,
+            at,
+            length,
+            checksum,
+            number,
+            generation,
+            ordinal,
+            whose,
+            header,
+            size,
+            part,
         )
     except struct.error as error:
         raise ValueError(str(error)) from error
+    if count > len(part):
+        end = at + aligned(PREFIX_BYTES + length)
+        into[end - count + len(part) : end] = rest[len(part) :]
 
 
-def _aligned(size: int) -> int:
+def aligned(size: int) -> int:
+    """So many bytes, up to a multiple of 8."""
     return size + (-size & (ALIGNMENT - 1))
 
 
@@ -319,7 +231,7 @@ def is_whole(data: Buffer, at: int, seed: int) -> bool:
     if at + ENTRY_MIN > len(data):
         return False
     length, checksum, *others = _unpack_fixed(data, at)
-    end = at + _aligned(PREFIX_BYTES + length)
+    end = at + aligned(PREFIX_BYTES + length)
     if not _FIXED_BYTES <= length <= LENGTH_MAX or end > len(data):
         return False
     begin = (seed + length + sum(others)) % _MODULUS
@@ -334,7 +246,7 @@ def length_at(data: Buffer, at: int) -> int:
     length: int = _LENGTH.unpack_from(data, at)[0]
     if not _FIXED_BYTES <= length <= LENGTH_MAX:
         return 0
-    return _aligned(PREFIX_BYTES + length)
+    return aligned(PREFIX_BYTES + length)
 
 
 def number_at(data: Buffer, at: int) -> int:

@@ -34,9 +34,10 @@ from typing import Final, final
 from xsd.engine.inputs import Input, Tape
 from xsd.engine.notice import Notice
 from xsd.persistence.directory import Directory, segment_name
-from xsd.persistence.entries import Run, encode
+from xsd.persistence.entries import encode
 from xsd.persistence.losses import NOTHING, Losses
 from xsd.persistence.reading import Reading
+from xsd.persistence.run import Run
 from xsd.persistence.segment import (
     SIZE,
     SIZE_MIN,
@@ -248,7 +249,7 @@ class Journal(Tape):
             else:
                 if segment.used + run.size > segment.size:
                     segment = self._go_on(run.size, number)
-                segment.append(run.encode(number, segment.seed))
+                segment.append_run(run, number)
         except Exception as error:  # noqa: BLE001  the inputs have happened
             self._drop(count, error)
         run.clear()

@@ -29,11 +29,11 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, final
 
 from xsd.persistence.directory import Directory, segment_name
+from xsd.persistence.run import Run
 
 _MAGIC: Final = b"xsdjrnl\n"
 FORMAT: Final = 3
@@ -100,7 +100,6 @@ class Segment:
         "_fd",
         "_has_failed",
         "_map",
-        "_write",
         "is_open",
         "safe",
         "seed",
@@ -112,8 +111,6 @@ class Segment:
     def __init__(self, fd: int, mapping: mmap.mmap, sequence: int, seed: int) -> None:
         self._fd = fd
         self._map = mapping
-        mapping.seek(START)
-        self._write: Callable[[bytes], object] = mapping.write
         self._has_failed = False
         self.sequence = sequence
         self.seed = seed
@@ -136,8 +133,22 @@ class Segment:
 
     def append(self, entry: bytes) -> None:
         """Copy an entry behind the others; it has to fit."""
-        self._write(entry)
-        self.used += len(entry)
+        end = self.used + len(entry)
+        self._map[self.used : end] = entry
+        self.used = end
+
+    def append_run(self, run: Run, number: int) -> None:
+        """Write requests behind the others; they have to fit.
+
+        Args:
+            run: The requests, one or more.
+            number: Of the first of them.
+
+        Raises:
+            ValueError: If a number does not fit.
+        """
+        run.write(self._map, self.used, number, self.seed)
+        self.used += run.size
 
     def make_safe(self) -> None:
         """Wait until what is in it is on the disk; it may be appended to meanwhile.

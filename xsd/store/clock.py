@@ -21,6 +21,11 @@ class Clock:
         self.now = 0
         self.beats = 0
 
+    @property
+    def pulse(self) -> int:
+        """Grows whenever the state of the store changes."""
+        return self.now + self.beats
+
     def tick(self) -> int:
         """The next generation."""
         self.now += 1

@@ -12,6 +12,7 @@ from typing import Final, final
 
 from xsd.engine import Connection, Notice
 from xsd.engine.guests import Guests
+from xsd.engine.ledger import Ledger
 from xsd.engine.unread import OnRings
 from xsd.hypervisor.base import DYING, SHUT_DOWN, Channel, DomainState, Hypervisor
 from xsd.protocol.errors import Errno, XenStoreError
@@ -151,7 +152,11 @@ class RingServer(Guests):
                 raise OSError(errno.ENODEV, "our kernel has no ring any more")
         else:
             channel = self._hypervisor.connect(domain.domid, domain.port, port_in)
-        self._link(domain, channel, connection).greet()
+        self._link(domain, channel, connection).resume()
+
+    def keep_in(self, ledger: Ledger | None) -> None:
+        """Have what is under way with guests outlive the process; before `start`."""
+        self.rings.ledger = ledger
 
     @property
     def hypervisor(self) -> Hypervisor:

@@ -11,6 +11,7 @@ from collections import deque
 from typing import Final, final
 
 from xsd.engine import Connection, Notice
+from xsd.engine.ledger import Ledger, Slot
 from xsd.hypervisor.base import Channel, Hypervisor
 from xsd.protocol.limits import RING_SIZE
 from xsd.protocol.ops import FEATURE_ERROR, FEATURE_RECONNECTION
@@ -42,14 +43,24 @@ class Rings(Transport):
         reactor: Has the passes.
         hypervisor: Is told to notify.
         links: All of them, by domain.
+        ledger: Keeps what is under way with them, or None.
     """
 
-    __slots__ = ("_moved", "_queue", "_round", "hypervisor", "links", "reactor")
+    __slots__ = (
+        "_moved",
+        "_queue",
+        "_round",
+        "hypervisor",
+        "ledger",
+        "links",
+        "reactor",
+    )
 
     def __init__(self, reactor: Reactor, hypervisor: Hypervisor) -> None:
         self.reactor = reactor
         self.hypervisor = hypervisor
         self.links: dict[int, RingLink] = {}
+        self.ledger: Ledger | None = None
         # Our own kernel's goes first.
         self._queue: deque[RingLink] = deque()
         self._moved: list[RingLink] = []
@@ -157,8 +168,10 @@ class RingLink(Wire):
     """
 
     __slots__ = (
+        "_is_out",
         "_ring",
         "_rings",
+        "_slot",
         "channel",
         "domain",
         "ended",
@@ -187,15 +200,29 @@ class RingLink(Wire):
         self.moved = False
         self._rings = rings
         self._ring = Ring(channel.page)
+        self._slot: Slot | None = None
+        # Whether the message that is sent next has been noted there.
+        self._is_out = False
         self._ring.server_features = domain.features
         rings.add(self)
 
     def greet(self) -> None:
         """Tell the domain that there is somebody, and look at what it has written."""
+        self._open_slot()
+        self._rings.notify(self)
+
+    def resume(self) -> None:
+        """Go on where a process has ended; what it was sending is sent as a whole."""
+        self._open_slot()
+        slot = self._slot
+        outbox = self.connection.outbox
+        if slot is not None and outbox.begun:
+            outbox.sent(slot.sent(self._ring.produced))
         self._rings.notify(self)
 
     def begin(self) -> None:
         """Begin with an empty ring, whatever a former connection left in the page."""
+        self._open_slot()
         self._ring.error = ERROR_NONE
         self.restart()
 
@@ -203,7 +230,7 @@ class RingLink(Wire):
         """Begin with an empty ring; the connection has been restarted."""
         if self.ignored:
             return
-        self._ring.reset()
+        self._empty()
         self._ring.server_features = self.domain.features
         self._ring.connection = CONNECTED
         self._rings.notify(self)
@@ -218,6 +245,7 @@ class RingLink(Wire):
     def end(self) -> None:
         """Let go of the page; the engine has forgotten the connection."""
         self.ended = True
+        self._close_slot()
         self._ring.release()
         self.let_go()
 
@@ -258,11 +286,11 @@ class RingLink(Wire):
         connection = self.connection
         if self.ignored:
             return
-        if not connection.wants_input:
+        if not self._wants_input:
             connection.paused = True
             return
         try:
-            data = self._ring.read_requests(RING_SIZE)
+            data = self._take()
         except RingError as error:
             self._ignore(ERROR_RING_INDEX, str(error))
             return
@@ -276,16 +304,95 @@ class RingLink(Wire):
         outbox = connection.outbox
         while outbox.size:
             # One at a time: an event that was not begun need not be sent at all.
-            message = outbox.peek(1)
+            message = bytes(outbox.peek(1))
+            slot = self._slot
+            if slot is not None and not self._is_out:
+                # If nothing else waits, all events up to now have been begun.
+                told = 0 if outbox.size > len(message) else self._pulse
+                slot.put(message, self._ring.produced, told)
+                self._is_out = True
             try:
-                count = self._ring.write_responses(bytes(message))
+                count = self._ring.write_responses(message)
             except RingError as error:
                 self._ignore(ERROR_RING_INDEX, str(error))
                 return
             if not count:
                 return
+            self._is_out = slot is not None and count < len(message)
             self._rings.reactor.engine.sent(connection, count)
             self._rings.notify(self)
+
+    # What outlives the process.
+
+    @property
+    def _pulse(self) -> int:
+        return self._rings.reactor.engine.store.clock.pulse
+
+    @property
+    def _wants_input(self) -> bool:
+        slot = self._slot
+        return self.connection.wants_input and (slot is None or slot.room > 0)
+
+    def _open_slot(self) -> None:
+        """Note from now on what is under way; go on with what has been noted."""
+        ledger = self._rings.ledger
+        if ledger is None:
+            return
+        self._slot = self._slot_in(ledger)
+        self.connection.has_slot = self._slot is not None
+        if self._slot is None:
+            fields: dict[str, object] = {"domid": self.domain.domid}
+            self._rings.reactor.note(Notice("warning", "domain.not_noted", fields))
+
+    def _slot_in(self, ledger: Ledger) -> Slot | None:
+        """The slot of the connection, with all that is under way; None without room."""
+        found = ledger.slot_of(self.connection)
+        if found is None:
+            return None
+        slot, is_known = found
+        ring = self._ring
+        if is_known and slot.is_emptied:
+            if ring.taken or ring.produced:
+                ring.reset()
+            is_known = False
+        if is_known:
+            ring.taken = slot.taken
+        elif not slot.begin(self.connection, ring.taken, ring.produced):
+            return None
+        self._is_out = slot.sent(ring.produced) < slot.size
+        return slot
+
+    def _close_slot(self) -> None:
+        if self._slot is not None:
+            self._slot.free()
+            self._slot = None
+            self.connection.has_slot = False
+
+    def _empty(self) -> None:
+        """Empty the ring; the connection has nothing under way."""
+        slot = self._slot
+        if slot is None:
+            self._ring.reset()
+            return
+        slot.empty()
+        self._ring.reset()
+        slot.begin(self.connection, 0, 0)
+        self._is_out = False
+
+    def _take(self) -> bytes:
+        """Take what is in the ring, as far as it can be noted.
+
+        Raises:
+            RingError: On impossible indexes.
+        """
+        slot = self._slot
+        if slot is None:
+            return self._ring.read_requests(RING_SIZE)
+        data, taken = self._ring.look_at_requests(min(RING_SIZE, slot.room))
+        if data:
+            slot.take(data, taken)
+            self._ring.taken = taken
+        return data
 
     def _settle(self) -> None:
         """Decide whether to read again, or not to serve the domain any more."""
@@ -295,13 +402,14 @@ class RingLink(Wire):
         if connection.closing:
             if not connection.backlog and not connection.outbox.size:
                 self._ignore(ERROR_PROTOCOL, str(connection.decoder.error))
-        elif connection.paused and connection.wants_input:
+        elif connection.paused and self._wants_input:
             connection.paused = False
             self._rings.queue(self)
 
     def _ignore(self, code: int, reason: str) -> None:
         """Serve the domain no more, but remember it until it is gone."""
         self.ignored = True
+        self._close_slot()
         self._rings.reactor.engine.disconnect(self.connection)
         if self.domain.features & FEATURE_ERROR:
             self._ring.error = code

@@ -307,13 +307,15 @@ class SocketLink(Wire):
     def is_quiet(self) -> bool:
         """Whether it is in the middle of nothing, neither in nor out."""
         connection = self.connection
-        return not (
+        if (
             connection.backlog
             or connection.outbox.size
             or connection.decoder.is_within
             or connection.closing
-            or connection.id in self._reactor.engine.core.deferred
-        )
+        ):
+            return False
+        deferred = self._reactor.engine.core.deferred
+        return not deferred or connection.id not in deferred
 
     def _send(self) -> None:
         """Send some; the rest waits for room, and until others have had their turn."""
