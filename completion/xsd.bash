@@ -61,12 +61,12 @@ _xsd_serve_options="-H -h --help --version -N --no-fork --config -F --pid-file -
     --hypervisor --log-level --log-format --log-file --record -T --trace-file --trace
     --trace-control -E --entry-nb -S --entry-size -W --watch-nb -t --transaction -A
     --perm-nb -M --path-max -Q --quota -q --quota-soft -w --timeout -K --keep-orphans
-    --event --master-domid --priv-domid -U --live-update --journal --journal-directory
-    --journal-sync --journal-checkpoint"
+    --event --master-domid --priv-domid -U --live-update --journal --no-journal
+    --journal-directory --journal-sync --journal-checkpoint"
 _xsd_commands="serve config read write list ls tree exists mkdir rm chmod watch control
     update domain health state journal tape help"
-_xsd_control_commands="check journal log logfile memreport print quota quota-soft live-update
-    help"
+_xsd_control_commands="check journal log logfile memreport print quota quota-soft
+    live-update help"
 _xsd_switches="{+,-}obj {+,-}io {+,-}wrl {+,-}acc {+,-}tdb"
 _xsd_quotas="nodes watches outstanding memory transactions transaction-nodes
     node-permissions path-max node-size"

@@ -50,6 +50,9 @@ def kinds(pid: int) -> list[str]:
     found = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         target = str(entry.readlink())
+        if "/journal/segment." in target:
+            # Another process begins another one.
+            target = target.partition("/segment.")[0]
         is_named = not target.startswith(("socket:", "pipe:"))
         if target != os.devnull:
             found.append(target if is_named else target.partition(":")[0])

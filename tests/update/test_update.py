@@ -96,6 +96,7 @@ def test_not_a_byte_is_lost_or_doubled_in_several_updates(
     assert errors(place) == []
     assert [line["pid"] for line in place.lines("daemon.serving")] == [process.pid] * 4
     assert {each.name for each in place.rundir.iterdir()} == {
+        "journal",
         "socket",
         "socket.hypervisor",
     }

@@ -41,6 +41,7 @@ MACHINES: Final = {
     "launch-xenstore": ("launch-xenstore-starts-it",),
     "debian": ("debian-starts-it",),
     "debian-back": ("debian-goes-back",),
+    "c": ("host-moves-and-returns",),
 }
 """How a machine's daemon is started, and what is run there, in this order."""
 
@@ -77,7 +78,7 @@ class Results:
 
     def take(self, line: str) -> None:
         if line.startswith("@note "):
-            print(line.removeprefix("@note "))
+            print(line.removeprefix("@note "), flush=True)
         elif line.startswith("@result "):
             _, name, result, seconds = line.split()
             print(f"{result}  {name:<34} {seconds:>6} s")
@@ -142,6 +143,7 @@ def run_machine(
         job.add(cache / "site", SITE)
         job.add(cache / "wheels", "/opt/xsd/wheels")
         job.add(ROOT / "tests/xen", "/opt/xsd/tests/xen")
+        job.add(ROOT / "docs" / "replacing.md", "/opt/xsd/docs/replacing.md")
         job.run(
             ["python3", "-m", "tests.xen.dom0.runner", how, *names],
             {

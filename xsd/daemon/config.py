@@ -210,7 +210,7 @@ def _given(name: str, text: str, settings: Settings) -> tuple[Setting, Value]:
             raise ConfigError(name, str(error)) from None
         text = number
     row, given = words[word]
-    value = _read(name, row, text, settings)
+    value = not given.off and _read(name, row, text, settings)
     if given.most is not None and isinstance(value, int):
         value = min(value, given.most)
     return row, value

@@ -11,7 +11,6 @@ time within a minute it begins with the checkpoint, and sets the journal aside.
 
 import json
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -22,6 +21,7 @@ from typing import Final, final
 
 import structlog
 
+from xsd.daemon.child import Child
 from xsd.engine import Engine, Notice
 from xsd.engine.image import image, load
 from xsd.engine.inputs import Input, Tape
@@ -163,8 +163,8 @@ class Durability:
         self._records: list[Record] = []
         self._loop = loop
         self._timer: Timer | None = None
-        # The process that writes a checkpoint: its descriptor and number.
-        self._child = -1
+        # The process that writes a checkpoint.
+        self._child: Child | None = None
         self._writing = 0
         self._not_before = 0.0
         self._retry_s = RETRY_S
@@ -352,6 +352,11 @@ class Durability:
         self._timer = self._loop.call_later(TEND_S, self._tend)
 
     @property
+    def is_writing(self) -> bool:
+        """Whether a checkpoint is written beside us."""
+        return self._child is not None
+
+    @property
     def state(self) -> str:
         """How the journal is: "ok", or another of its states, with the reason."""
         journal = self._journal
@@ -369,7 +374,7 @@ class Durability:
                 self._syncing = Thread(target=journal.sync, daemon=True)
                 self._syncing.start()
             wanted = journal.wants_checkpoint or journal.size > self._checkpoint_bytes
-            if wanted and self._child < 0 and now >= self._not_before:
+            if wanted and self._child is None and now >= self._not_before:
                 self._begin_checkpoint(journal)
         except Exception as error:  # noqa: BLE001  there is another second
             self._say(Notice("error", "journal.failed", {}, error))
@@ -381,44 +386,30 @@ class Durability:
         """Have a child write a checkpoint of the state as it is now."""
         self._begun = time.monotonic()
         try:
-            sequence = journal.rotate()
-            child = os.fork()
+            self._writing = journal.rotate()
+            self._child = Child(
+                self._loop,
+                partial(self._be_writer, self._writing),
+                self.directory.fileno(),
+                self._end_checkpoint,
+            )
         except OSError as error:
             self._failed(str(error))
             return
-        if child == 0:
-            self._be_writer(sequence)
         self._paused_s = time.monotonic() - self._begun
-        self._writing = sequence
-        self._child = os.pidfd_open(child)
-        self._loop.add_reader(self._child, partial(self._end_checkpoint, child))
 
     def _be_writer(self, sequence: int) -> None:
         """Write a checkpoint, in a process of its own that does nothing else."""
-        status = 1
-        try:
-            # Signals to us are no signals to the daemon.
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                signal.signal(number, signal.SIG_DFL)
-            os.nice(_NICE)
-            # A client's socket is closed when the daemon closes it.
-            self.directory.close_others()
-            self._write(sequence)
-            status = 0
-        finally:
-            os._exit(status)
+        os.nice(_NICE)
+        self._write(sequence)
 
     def _write(self, sequence: int) -> None:
         durable = self._sync != NEVER
         chunks = _chunks(self._engine)
         write_checkpoint(self.directory, sequence, chunks, durable=durable)
 
-    def _end_checkpoint(self, child: int) -> None:
-        self._loop.remove_reader(self._child)
-        os.close(self._child)
-        self._child = -1
-        _pid, status = os.waitpid(child, 0)
+    def _end_checkpoint(self, status: int) -> None:
+        self._child = None
         journal = self._journal
         if status != 0:
             self.directory.give_up(checkpoint_name(self._writing))
@@ -461,10 +452,9 @@ class Durability:
         """The daemon ends as it was told to: there is nothing wrong with the state."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._child >= 0:
-            self._loop.remove_reader(self._child)
-            os.close(self._child)
-            self._child = -1
+        if self._child is not None:
+            self._child.leave()
+            self._child = None
         self._engine.tape = None
         if self._syncing is not None:
             self._syncing.join()

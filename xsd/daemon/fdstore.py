@@ -12,6 +12,7 @@ A client is stored when it is a second old. Those that ask something and go, as
 What a manager holds, too, is not at its end when it is closed here: so it is shut down.
 """
 
+import errno
 import os
 import socket
 from collections import deque
@@ -27,7 +28,7 @@ from xsd.engine import Connection, Engine
 from xsd.engine.delivery import retell
 from xsd.engine.mark import BUSY, OWING
 from xsd.persistence.directory import Directory
-from xsd.persistence.marks import Marks
+from xsd.persistence.marks import PLACES, Marks
 from xsd.transport.loop import Loop, Timer
 from xsd.transport.unix import SocketLink, UnixServer
 
@@ -248,7 +249,7 @@ class DescriptorStore:
         number = connection.id
         mark = marks.take(number, _key(link), is_quiet=link.is_quiet)
         if mark is None:
-            return
+            raise OSError(errno.ENOSPC, f"there are {PLACES} already")
         try:
             _send(sender, f"{CLIENT}{number}", link.descriptor)
         except BaseException:

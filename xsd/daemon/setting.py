@@ -71,9 +71,10 @@ class Kind(ABC, Generic[T_co]):
 
 @final
 class Switch(Kind[bool]):
-    """On or off; the command line can only turn it on."""
+    """On or off."""
 
     expected = "true or false"
+    stand_in = "true"
 
     def _found(self, value: object) -> bool | None:
         return value if isinstance(value, bool) else None
@@ -198,12 +199,14 @@ class Given:
             option in common; else "".
         also: Another word that means the same, if there is one.
         most: Greater numbers mean this one, if there is such a limit.
+        off: It turns a switch off.
     """
 
     option: Option
     word: str = ""
     also: str = ""
     most: int | None = None
+    off: bool = False
 
     def __str__(self) -> str:
         if not self.word:

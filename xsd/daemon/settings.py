@@ -281,33 +281,35 @@ class Config:
         ),
         live=True,
     )
-    journal: bool = setting(
+    journal: bool | None = setting(
         "journal.keep",
         Switch(),
-        False,
-        "Keep what changes the state in files, and begin with what was kept.",
+        None,
+        "Keep what changes the state in files, and begin with what was kept. If it is"
+        " not set, `xenstored` does and `xsd serve` does not.",
         Option("journal", "", "", "keep the state in files, and begin with it", 29),
+        Given(Option("no-journal", "", "", "keep no journal", 30), off=True),
     )
     journal_directory: Path | None = setting(
         "journal.directory",
         File("journal"),
         None,
         "Directory of these files; by default `journal` beside the socket.",
-        Option("journal-directory", "", "dir", "where; else beside the socket", 30),
+        Option("journal-directory", "", "dir", "where; else beside the socket", 31),
     )
     journal_sync: str = setting(
         "journal.sync",
         Choice(*SYNCS),
         SYNCS[0],
         "When they have to be on a disk; on a tmpfs, never.",
-        Option("journal-sync", "", "when", f"{_or(SYNCS)} wait for a disk", 31),
+        Option("journal-sync", "", "when", f"{_or(SYNCS)} wait for a disk", 32),
     )
     journal_checkpoint_mib: int = setting(
         "journal.checkpoint",
         Number("MiB"),
         16,
         "How much is kept of changes until the whole state is written anew.",
-        Option("journal-checkpoint", "", "n", "write all anew after n MiB", 32),
+        Option("journal-checkpoint", "", "n", "write all anew after n MiB", 33),
     )
     live_update: bool = setting(
         "live-update",

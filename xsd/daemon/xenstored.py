@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from xsd import __version__
 from xsd.daemon import collector
@@ -18,7 +18,11 @@ from xsd.daemon.config import ConfigError, Origin
 from xsd.daemon.configfile import ConfigFileError
 from xsd.daemon.daemonize import StartError, fill_standard_streams, spawn
 from xsd.daemon.options import CHECK, EXIT_USAGE, OPTIONS, parse
+from xsd.daemon.settings import Config
 from xsd.daemon.wayback import UPDATE, Invocation, go_back, move_to
+
+DAEMON: Final = "xenstored"
+"""The program that a host starts: its store is kept unless that is not wanted."""
 
 
 def main() -> int:
@@ -28,7 +32,7 @@ def main() -> int:
         0 if a daemon serves (for `-N`: has served), 1 if it cannot start, 2 if the
         command line or the configuration is wrong.
     """
-    return start("xenstored", sys.argv[1:], foreground=False)
+    return start(DAEMON, sys.argv[1:], foreground=False)
 
 
 def serve(arguments: Sequence[str]) -> int:
@@ -80,7 +84,7 @@ def _start(program: str, started: Invocation, *, foreground: bool) -> int:
         for problem in str(error).splitlines():
             sys.stderr.write(f"{program}: {problem}\n")
         return EXIT_USAGE
-    config = settings.config()
+    config = _of_program(program, settings.config())
     for sentence in line.ignored:
         sys.stderr.write(f"{program}: {sentence}\n")
     if foreground:
@@ -102,6 +106,15 @@ def _start(program: str, started: Invocation, *, foreground: bool) -> int:
     if not config.foreground:
         move_to("/")
     return _stay(program, partial(succeed, serve_clients))
+
+
+def _of_program(program: str, config: Config) -> Config:
+    """Settle what depends on the program if nobody has set it."""
+    if config.journal is not None:
+        return config
+    # A recording begins with an empty store.
+    keeps = program == DAEMON and config.record_file is None
+    return replace(config, journal=keeps)
 
 
 def _stay(program: str, serve_clients: Callable[[], int]) -> int:

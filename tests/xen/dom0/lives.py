@@ -26,7 +26,7 @@ from tests.xen.dom0.toolstack import (
 PVH_ATTEMPTS: Final = 3
 """A PVH guest sometimes dies as it boots, under emulation and with any daemon."""
 
-_UP: Final = "ip link set eth0 up && ip addr add 10.9.9.2/24 dev eth0"
+UP: Final = "ip link set eth0 up && ip addr add 10.9.9.2/24 dev eth0"
 
 
 def pv_guest_lives(dom0: Dom0) -> None:
@@ -88,7 +88,7 @@ def _live(guest: Guest) -> None:
     guest.must("xenstore-write data/mine yes")
     guest.must("[ $(xenstore-read data/mine) = yes ]")
     # Its devices carry something.
-    guest.must(_UP)
+    guest.must(UP)
     guest.must(f"ping -c 3 -W 10 {ADDRESS}")
     wanted = hashlib.md5(guest.disk.read_bytes(), usedforsecurity=False).hexdigest()
     assert guest.must("md5sum < /dev/xvda").split()[0] == wanted
@@ -128,7 +128,7 @@ def guest_is_saved_and_restored(dom0: Dom0) -> None:
         # The watch of its init was made in the old domain.
         guest.must("[ -e /tmp/lived-before ]")
         assert guest.must("xenstore-read domid") == str(guest.domid)
-        guest.must(_UP)
+        guest.must(UP)
         guest.must(f"ping -c 3 -W 10 {ADDRESS}")
 
 
@@ -210,7 +210,7 @@ def devices_come_and_go(dom0: Dom0) -> None:
         for _ in range(2):
             xl("network-attach", guest.name, f"bridge={BRIDGE}")
             dom0.wait_for(f"{guest.back('vif', '0')}/state", CONNECTED)
-            guest.must(_UP)
+            guest.must(UP)
             guest.must(f"ping -c 3 -W 10 {ADDRESS}")
             xl("network-detach", guest.name, "0")
             dom0.wait_gone(guest.back("vif", "0"))

@@ -16,14 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.xen.dom0 import crowd, hostile, lives, speed, start
+from tests.xen.dom0 import crowd, hostile, lives, moves, speed, start
 from tests.xen.dom0.starts import STARTS
 from tests.xen.dom0.toolstack import Dom0, ScenarioError, attempt, daemon_seconds, run
 
 Scenario = Callable[[Dom0], None]
 SCENARIOS: Final[dict[str, Scenario]] = {
     scenario.__name__.replace("_", "-"): scenario
-    for module in (start, lives, crowd, hostile, speed)
+    for module in (start, lives, crowd, hostile, moves, speed)
     for scenario in module.SCENARIOS
 }
 

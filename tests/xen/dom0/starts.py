@@ -15,6 +15,8 @@ WHEELS: Final = "/opt/xsd/wheels"
 PLACE: Final = "/opt/xenstored"
 PROGRAM: Final = f"{PLACE}/bin/xenstored"
 BIN: Final = "/usr/lib/xen-4.17/bin"
+C_PROGRAM: Final = f"{BIN}/xenstored"
+FOREGROUND: Final = ("-N", "--pid-file", "/run/xenstored.pid")
 
 XENCOMMONS: Final = Path("/etc/default/xencommons")
 TRACE: Final = "/var/log/xen/xenstored.log"
@@ -23,11 +25,31 @@ DEBIAN: Final = Path("/etc/default/xen")
 
 def directly() -> None:
     """Start the command XSD_XENSTORED, and what needs it."""
-    words = shlex.split(os.environ["XSD_XENSTORED"])
+    start_host(shlex.split(os.environ["XSD_XENSTORED"]))
+
+
+def by_c() -> None:
+    """Start Xen's own C daemon, with ours installed beside it."""
+    install()
+    start_host([C_PROGRAM, *FOREGROUND])
+
+
+def start_host(words: list[str]) -> None:
+    """Start a daemon, and what needs it."""
     # Where the init script makes them; libxl and xenconsoled need the second.
     for directory in ("/run/xenstored", "/run/xen"):
         Path(directory).mkdir(exist_ok=True)
-    with (LOGS / "xenstored.log").open("wb") as log:
+    start_daemon(words)
+    run(f"{BIN}/xen-init-dom0")
+    start_console_daemon()
+    # Guests that boot must not keep dom0 from its work: the toolstack gives backends
+    # 10 s to appear, which is little on an emulated machine with eight guests.
+    run("xl", "sched-credit2", "-d", "Domain-0", "-w", "16384")
+
+
+def start_daemon(words: list[str]) -> None:
+    """Start a daemon in the foreground, and wait until it answers."""
+    with (LOGS / "xenstored.log").open("ab") as log:
         daemon = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
@@ -41,11 +63,6 @@ def directly() -> None:
         f"the daemon does not start: {shlex.join(words)}",
     )
     assert answers()
-    run(f"{BIN}/xen-init-dom0")
-    start_console_daemon()
-    # Guests that boot must not keep dom0 from its work: the toolstack gives backends
-    # 10 s to appear, which is little on an emulated machine with eight guests.
-    run("xl", "sched-credit2", "-d", "Domain-0", "-w", "16384")
 
 
 def answers() -> bool:
@@ -124,4 +141,5 @@ STARTS: Final[dict[str, Callable[[], None]]] = {
     "launch-xenstore": by_launch_xenstore,
     "debian": by_debian,
     "debian-back": back_by_debian,
+    "c": by_c,
 }

@@ -242,9 +242,10 @@ def make_disk(path: Path) -> str:
 @contextlib.contextmanager
 def nothing_left(dom0: Dom0) -> Iterator[None]:
     """Check that the store has the same paths afterwards as before."""
+    guests = {*dom0.domids()}
     before = dom0.paths()
     yield
-    dom0.wait_no_guests()
+    until(lambda: {*dom0.domids()} == guests, "there are guests that do not end")
     after = dom0.paths()
     if before != after:
         more = "".join(f"\n+ {path}" for path in sorted(after - before))
