@@ -64,6 +64,11 @@ class Daemon:
         self.durability.directory.close()
 
 
+def is_writing(daemon: Daemon) -> bool:
+    """Tell whether it has a checkpoint written, of which it hears by itself."""
+    return daemon.durability.is_writing
+
+
 def in_world(
     body: Callable[[World], Awaitable[None]],
 ) -> Callable[[Path], None]:

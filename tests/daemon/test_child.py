@@ -96,3 +96,22 @@ async def test_one_that_is_killed_is_gone_and_tells_nothing() -> None:
         raise AssertionError("it is still there")
     os.close(waits)
     os.close(signal_it)
+
+
+@looped
+async def test_one_that_is_left_does_its_work_and_is_not_heard_of() -> None:
+    """So a daemon need not wait for it to end."""
+    told: list[int] = []
+    result, its = os.pipe()
+
+    child = Child(
+        asyncio.get_running_loop(), lambda: os.write(its, b"done"), its, told.append
+    )
+    child.leave()
+    os.close(its)
+
+    assert await asyncio.to_thread(os.read, result, 4) == b"done"
+    os.waitpid(child.number, 0)  # noqa: ASYNC222  it has nothing else to do
+    await asyncio.sleep(0)
+    assert told == []
+    os.close(result)

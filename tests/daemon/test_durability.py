@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.daemon.kept import Daemon, World, dying, in_world, refuse, until
+from tests.daemon.kept import Daemon, World, dying, in_world, is_writing, refuse, until
 from tests.engine.script import play
 from tests.support.replaying import assert_equal
 from xsd.daemon import durability as module
@@ -57,14 +57,14 @@ async def test_a_checkpoint_takes_the_place_of_what_was_before(world: World) -> 
     with dying(world.open(checkpoint_bytes=500).start()) as first:
         play(first.engine, LIFE)
         first.durability._tend()
-        assert first.durability._child >= 0
+        assert is_writing(first)
         play(first.engine, "write /d 4")
         await until(lambda: world.files(CHECKPOINT) != [])
-        await until(lambda: first.durability._child < 0)
+        await until(lambda: not is_writing(first))
         play(first.engine, "write /e 5")
         assert world.files(SEGMENT)[0] == world.files(CHECKPOINT)[0]
         first.durability._tend()
-        assert first.durability._child < 0
+        assert not is_writing(first)
 
     with dying(world.open().start()) as second:
         assert 0 < second.durability.recovered < 9
@@ -80,15 +80,15 @@ async def test_a_checkpoint_that_fails_leaves_what_was_there(world: World) -> No
             patch.setattr(module, "write_checkpoint", refuse)
             play(first.engine, LIFE)
             first.durability._tend()
-            await until(lambda: first.durability._child < 0)
+            await until(lambda: not is_writing(first))
         assert [each.event for each in world.notices] == ["journal.no_checkpoint"]
         assert "status" in str(world.notices[0].fields["reason"])
         first.durability._tend()
-        assert first.durability._child < 0
+        assert not is_writing(first)
         first.durability._not_before = 0.0
         first.durability._tend()
         await until(lambda: world.files(CHECKPOINT) != [])
-        await until(lambda: first.durability._child < 0)
+        await until(lambda: not is_writing(first))
 
     with dying(world.open().start()) as second:
         assert_equal(first.engine, second.engine)
@@ -99,7 +99,7 @@ def end() -> None:
 
 
 STEPS: dict[str, tuple[object, str]] = {
-    "before it is begun": (Directory, "close_others"),
+    "before it is begun": (os, "nice"),
     "when its file is made": (Directory, "begin"),
     "between two pieces": (os, "write"),
     "before it has its name": (Directory, "finish"),
@@ -132,7 +132,7 @@ def test_a_writer_may_be_killed_at_any_step(
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(where, name, die)
                 first.durability._tend()
-                await until(lambda: first.durability._child < 0)
+                await until(lambda: not is_writing(first))
             is_killed = [each.event for each in world.notices]
             if name != "fsync" or sync:
                 assert is_killed == ["journal.no_checkpoint"]
@@ -156,12 +156,12 @@ async def test_checkpoints_stop_the_daemon_for_a_small_part_of_the_time(
         play(first.engine, "write /a 1")
         first.durability._tend()
         first.durability._paused_s = 1000.0
-        await until(lambda: first.durability._child < 0)
+        await until(lambda: not is_writing(first))
         left_s = first.durability._not_before - time.monotonic()
         assert 900 * PAUSES < left_s <= 1000 * PAUSES
         play(first.engine, "write /b 1")
         first.durability._tend()
-        assert first.durability._child < 0
+        assert not is_writing(first)
 
 
 @in_world
@@ -181,7 +181,7 @@ async def test_tries_that_fail_become_rarer(world: World) -> None:
         assert RETRY_S == waits[0] < waits[-2] == waits[-1] == RETRY_MAX_S
         first.durability._not_before = 0.0
         first.durability._tend()
-        await until(lambda: first.durability._child < 0)
+        await until(lambda: not is_writing(first))
         assert first.durability._retry_s == RETRY_S
 
 
@@ -298,7 +298,7 @@ async def test_what_was_taken_over_follows_nothing_that_was_kept(world: World) -
     play(follower.engine, "write /new 1; write /newer 1")
     with dying(follower.start(taken=True)):
         follower.durability._tend()
-        await until(lambda: follower.durability._child < 0)
+        await until(lambda: not is_writing(follower))
         assert follower.durability.state == "ok"
         play(follower.engine, "write /newest 1")
     with dying(world.open().start()) as last:
@@ -396,7 +396,7 @@ async def test_the_writer_holds_nothing_of_the_daemons(world: World) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "write_checkpoint", look)
             first.durability._tend()
-            await until(lambda: first.durability._child < 0)
+            await until(lambda: not is_writing(first))
     numbers = {int(each) for each in told.read_text().split()}
 
     assert numbers.isdisjoint({ours, theirs})

@@ -58,13 +58,17 @@ class Child:
                 signal.pidfd_send_signal(self._handle, signal.SIGKILL)
             self._wait()
 
+    def leave(self) -> None:
+        """Have it go on, and hear no more of it."""
+        self._loop.remove_reader(self._handle)
+        os.close(self._handle)
+        self._handle = -1
+
     def _end(self, done: Callable[[int], None]) -> None:
         done(self._wait())
 
     def _wait(self) -> int:
-        self._loop.remove_reader(self._handle)
-        os.close(self._handle)
-        self._handle = -1
+        self.leave()
         return os.waitpid(self.number, 0)[1]
 
 

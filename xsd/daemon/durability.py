@@ -11,7 +11,6 @@ time within a minute it begins with the checkpoint, and sets the journal aside.
 
 import json
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -22,6 +21,7 @@ from typing import Final, final
 
 import structlog
 
+from xsd.daemon.child import Child
 from xsd.engine import Engine, Notice
 from xsd.engine.image import image, load
 from xsd.engine.inputs import Input, Tape
@@ -71,6 +71,7 @@ _ATTEMPTS: Final = "attempts"
 _SETTINGS: Final = "settings"
 _BOOT: Final = "boot"
 _ASIDE: Final = "aside."
+_LEFT: Final = "left"
 
 
 @final
@@ -164,8 +165,8 @@ class Durability:
         self._records: list[Record] = []
         self._loop = loop
         self._timer: Timer | None = None
-        # The process that writes a checkpoint: its descriptor and number.
-        self._child = -1
+        # The process that writes a checkpoint.
+        self._child: Child | None = None
         self._writing = 0
         self._not_before = 0.0
         self._retry_s = RETRY_S
@@ -297,20 +298,26 @@ class Durability:
     def _leave_out_other_boot(self) -> None:
         """Begin anew if what was kept is of another start of the machine.
 
-        All that it is about went with that: domains, their rings, and who waited.
+        All that it is about went with that: domains, their rings, and who waited. Or if
+        another daemon has gone on with it, which keeps nothing here.
         """
         directory = self.directory
         try:
             before = directory.read(_BOOT).decode("ascii", "replace")
         except FileNotFoundError:
             before = ""
-        if self._boot and before not in ("", self._boot):
+        is_left = directory.has(_LEFT)
+        if is_left or (self._boot and before not in ("", self._boot)):
             directory.remove_all(_ASIDE)
             # First: behind a checkpoint that is gone, segments would be damage.
             self._rename(segment_name, SEGMENT)
             self._rename(checkpoint_name, CHECKPOINT)
             directory.remove(_ATTEMPTS)
-            log.error("journal.other_boot", path=str(directory.path))
+            directory.remove(_LEFT)
+            if is_left:
+                log.error("journal.handed_over", path=str(directory.path))
+            else:
+                log.error("journal.other_boot", path=str(directory.path))
         # If that cannot be written: rather none than a wrong one.
         directory.remove(_BOOT)
         if self._boot:
@@ -353,6 +360,11 @@ class Durability:
         self._timer = self._loop.call_later(TEND_S, self._tend)
 
     @property
+    def is_writing(self) -> bool:
+        """Whether a checkpoint is written beside us."""
+        return self._child is not None
+
+    @property
     def state(self) -> str:
         """How the journal is: "ok", or another of its states, with the reason."""
         journal = self._journal
@@ -370,7 +382,7 @@ class Durability:
                 self._syncing = Thread(target=journal.sync, daemon=True)
                 self._syncing.start()
             wanted = journal.wants_checkpoint or journal.size > self._checkpoint_bytes
-            if wanted and self._child < 0 and now >= self._not_before:
+            if wanted and self._child is None and now >= self._not_before:
                 self._begin_checkpoint(journal)
         except Exception as error:  # noqa: BLE001  there is another second
             self._say(Notice("error", "journal.failed", {}, error))
@@ -382,44 +394,30 @@ class Durability:
         """Have a child write a checkpoint of the state as it is now."""
         self._begun = time.monotonic()
         try:
-            sequence = journal.rotate()
-            child = os.fork()
+            self._writing = journal.rotate()
+            self._child = Child(
+                self._loop,
+                partial(self._be_writer, self._writing),
+                self.directory.fileno(),
+                self._end_checkpoint,
+            )
         except OSError as error:
             self._failed(str(error))
             return
-        if child == 0:
-            self._be_writer(sequence)
         self._paused_s = time.monotonic() - self._begun
-        self._writing = sequence
-        self._child = os.pidfd_open(child)
-        self._loop.add_reader(self._child, partial(self._end_checkpoint, child))
 
     def _be_writer(self, sequence: int) -> None:
         """Write a checkpoint, in a process of its own that does nothing else."""
-        status = 1
-        try:
-            # Signals to us are no signals to the daemon.
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                signal.signal(number, signal.SIG_DFL)
-            os.nice(_NICE)
-            # A client's socket is closed when the daemon closes it.
-            self.directory.close_others()
-            self._write(sequence)
-            status = 0
-        finally:
-            os._exit(status)
+        os.nice(_NICE)
+        self._write(sequence)
 
     def _write(self, sequence: int) -> None:
         durable = self._sync != NEVER
         chunks = _chunks(self._engine)
         write_checkpoint(self.directory, sequence, chunks, durable=durable)
 
-    def _end_checkpoint(self, child: int) -> None:
-        self._loop.remove_reader(self._child)
-        os.close(self._child)
-        self._child = -1
-        _pid, status = os.waitpid(child, 0)
+    def _end_checkpoint(self, status: int) -> None:
+        self._child = None
         journal = self._journal
         if status != 0:
             self.directory.give_up(checkpoint_name(self._writing))
@@ -458,14 +456,24 @@ class Durability:
         self._write(sequence)
         journal.drop_before(sequence)
 
+    def let_go(self, *, back: bool = False) -> None:
+        """Another daemon goes on, and what is kept gets out of date; or not, after all.
+
+        Raises:
+            OSError: If that cannot be noted.
+        """
+        if back:
+            self.directory.remove(_LEFT)
+        else:
+            self.directory.write(_LEFT, [], durable=self._sync != NEVER)
+
     def close(self) -> None:
         """The daemon ends as it was told to: there is nothing wrong with the state."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._child >= 0:
-            self._loop.remove_reader(self._child)
-            os.close(self._child)
-            self._child = -1
+        if self._child is not None:
+            self._child.leave()
+            self._child = None
         self._engine.tape = None
         if self._syncing is not None:
             self._syncing.join()

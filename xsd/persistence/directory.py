@@ -102,13 +102,9 @@ class Directory:
                 os.close(fd)
         self._lock_fd = self._fd = -1
 
-    def close_others(self) -> None:
-        """Close all descriptors of the process but the directory's and the standard."""
-        for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  no path is wanted
-            fd = int(name)
-            if fd > 2 and fd != self._fd:
-                with suppress(OSError):
-                    os.close(fd)
+    def fileno(self) -> int:
+        """Descriptor of it, by which it is found wherever it is."""
+        return self._fd
 
     def numbers(self, kind: str) -> list[int]:
         """Sequence numbers of the files of a kind, SEGMENT or CHECKPOINT, in order."""
