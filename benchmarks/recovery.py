@@ -4,8 +4,8 @@
 
 The daemon is killed, the next one is started at once, and a client asks until it is
 answered: that has the start of Python in it. The second number of each pair is what the
-daemon has worked itself, whatever else the machine does. Once all of the state is in the
-journal's inputs, and once in a checkpoint.
+daemon has worked itself, whatever else the machine does. Once all of the state is in
+the journal's inputs, and once in a checkpoint.
 """
 
 import os
