@@ -38,7 +38,7 @@ from xsd.persistence.directory import (
 from xsd.persistence.journal import NEVER, Journal
 from xsd.persistence.ledger import MappedLedger
 from xsd.persistence.reading import Kept, Reading, read_journal
-from xsd.persistence.segment import SIZE, JournalError
+from xsd.persistence.segment import JournalError
 from xsd.protocol.records import Record
 from xsd.protocol.stream import StreamError, StreamWriter, read_stream
 from xsd.store.load import ImageError
@@ -57,8 +57,9 @@ PAUSES: Final = 20
 """A checkpoint stops the daemon for at most one part in so many of the time."""
 
 LIMIT: Final = 4
-"""As many times as many bytes as are kept until there is a checkpoint may be kept, if
-there cannot be one."""
+LIMIT_MIN: Final = 64 << 20
+"""If there cannot be a checkpoint, as many times as many bytes may be kept as until
+there is one, and at the least so many: it takes a while to write one."""
 
 _NICE: Final = 10
 
@@ -211,7 +212,7 @@ class Durability:
             reading,
             self._say,
             sync=self._sync,
-            limit=max(LIMIT * self._checkpoint_bytes, LIMIT * SIZE),
+            limit=max(LIMIT * self._checkpoint_bytes, LIMIT_MIN),
             control=self._engine.store.privileged.domid,
             apart=taken,
         )
