@@ -65,6 +65,11 @@ def parse_path(
     return tuple(full.split(b"/"))
 
 
+def is_name(raw: bytes) -> bool:
+    """Tell whether something without a slash may be a part of an absolute path."""
+    return bool(raw) and not raw.translate(None, _ALLOWED)
+
+
 def format_path(path: Path) -> bytes:
     """Write a path as text: the inverse of `parse_path` for absolute paths."""
     if len(path) == 1 and not path[0]:

@@ -49,6 +49,7 @@ _HAS_UNIQUE_ID: Final = 1
 _STALE: Final = 1
 _NO_DEPTH: Final = 0xFFFF
 _BUFFERS: Final = 24
+_NODE_HEAD: Final = 16
 _LETTERS: Final = b"nrwb"
 _FIRST: Final = (b"/", b"@", b"-", b"_")
 
@@ -83,11 +84,14 @@ class StreamWriter:
         order: ``<`` or ``>``, as for `struct`.
     """
 
-    __slots__ = ("order", "version")
+    __slots__ = ("_lists", "_node_head", "order", "version")
 
     def __init__(self, version: int = VERSION_MAX, *, big_endian: bool = False) -> None:
         self.version = version
         self.order = ">" if big_endian else "<"
+        self._node_head = struct.Struct(self.order + "IIIIHHHH")
+        # Nodes share permissions: these and how they are written, by their identity.
+        self._lists: dict[int, tuple[tuple[Entry, ...], bytes]] = {}
 
     def preamble(self) -> bytes:
         """What a stream begins with."""
@@ -106,7 +110,7 @@ class StreamWriter:
         """
         try:
             if isinstance(record, NodeData):
-                return self._record(_NODE, self._node(record))
+                return self._node(record)
             if isinstance(record, WatchData):
                 return self._watch(record)
             if isinstance(record, ConnectionData):
@@ -172,28 +176,33 @@ class StreamWriter:
         return self._record(_DEEP_WATCH, body)
 
     def _node(self, record: NodeData) -> bytes:
-        order = self.order
-        path = record.path + b"\0"
         entries = record.entries
-        parts = [
-            struct.pack(
-                order + "IIHHHH",
-                record.connection,
-                record.transaction,
-                len(path),
-                len(record.value),
-                record.access,
-                len(entries),
-            )
-        ]
+        if id(entries) not in self._lists:
+            # Kept with them: so nothing else can have their identity.
+            self._lists[id(entries)] = entries, self._entries(entries)
+        written = self._lists[id(entries)][1]
+        path, value = record.path, record.value
+        size = len(written) + _NODE_HEAD + len(path) + 1 + len(value)
+        padding = -size % _UNIT
+        head = self._node_head.pack(
+            _NODE,
+            size + padding,
+            record.connection,
+            record.transaction,
+            len(path) + 1,
+            len(value),
+            record.access,
+            len(entries),
+        )
+        return b"".join((head, written, path, b"\0", value, bytes(padding)))
+
+    def _entries(self, entries: tuple[Entry, ...]) -> bytes:
+        parts = []
         for entry in entries:
             flags = _STALE if entry.stale else 0
-            letter = _LETTERS[entry.rights]
             # Larger numbers name nobody, and there is room for 16 bits.
-            domid = entry.domid & DOMID_MAX
-            parts.append(struct.pack(order + "BBH", letter, flags, domid))
-        parts.append(path)
-        parts.append(record.value)
+            row = _LETTERS[entry.rights], flags, entry.domid & DOMID_MAX
+            parts.append(struct.pack(self.order + "BBH", *row))
         return b"".join(parts)
 
     def _limits(self, limits: list[tuple[str, int]]) -> bytes:
@@ -232,7 +241,15 @@ class StreamReader:
         offset: Where the next record is.
     """
 
-    __slots__ = ("_data", "_ended", "_order", "big_endian", "offset", "version")
+    __slots__ = (
+        "_data",
+        "_ended",
+        "_lists",
+        "_order",
+        "big_endian",
+        "offset",
+        "version",
+    )
 
     def __init__(self, data: bytes) -> None:
         """Begin to read.
@@ -255,6 +272,8 @@ class StreamReader:
         self.version: int = version
         self.big_endian = flags == _BIG
         self._order = ">" if self.big_endian else "<"
+        # Permissions by how they are written: most nodes share theirs with others.
+        self._lists: dict[bytes, tuple[Entry, ...]] = {}
         self.offset = PREAMBLE_SIZE
 
     def next(self) -> Record | None:
@@ -291,12 +310,43 @@ class StreamReader:
         return kind, size
 
     def _record(self, kind: int, begin: int, stop: int) -> Record:
+        if kind == _NODE:
+            return self._node(begin, stop)
         if kind == _DEEP_WATCH:
             # It may be longer than it says what it is.
             return self._deep_watch(begin, stop)
         body = self._data[begin:stop]
         read = _READERS.get(kind)
         return UnknownData(kind, body) if read is None else read(body, self._order)
+
+    def _node(self, begin: int, stop: int) -> NodeData:
+        data = self._data
+        path_at = begin + _NODE_HEAD
+        head = struct.unpack_from(self._order + "IIHHHH", data, begin)
+        number, transaction, path_size, size, access, count = head
+        written = data[path_at : path_at + 4 * count]
+        if written not in self._lists:
+            self._lists[written] = self._entries(written)
+        entries = self._lists[written]
+        path_at += 4 * count
+        value_at = path_at + path_size
+        end = value_at + size
+        nul = data.find(b"\0", path_at, value_at)
+        if end > stop or not path_size or nul != value_at - 1:
+            raise _BadRecordError("a node without path or value")
+        if not entries and not (number and not access & WRITTEN):
+            raise _BadRecordError("a node without permissions")
+        path = data[path_at : value_at - 1]
+        return NodeData(path, data[value_at:end], entries, number, transaction, access)
+
+    def _entries(self, written: bytes) -> tuple[Entry, ...]:
+        found: list[Entry] = []
+        for letter, flags, domid in struct.iter_unpack(self._order + "BBH", written):
+            rights = _LETTERS.find(letter)
+            if rights < 0:
+                raise _BadRecordError(f"permission with letter {letter:#x}")
+            found.append(Entry(rights, domid, stale=flags & _STALE != 0))
+        return tuple(found)
 
     def _deep_watch(self, begin: int, stop: int) -> WatchData:
         """A watch with a depth, in any of the three ways in which C has them.
@@ -374,29 +424,6 @@ def _are_texts(body: bytes, at: int, first: int, second: int) -> bool:
     return path[:1].isalnum() or path[:1] in _FIRST
 
 
-def _node(body: bytes, order: str) -> NodeData:
-    number, transaction, path_size, size, access, count = struct.unpack_from(
-        order + "IIHHHH", body
-    )
-    at = 16
-    entries: list[Entry] = []
-    for _ in range(count):
-        letter, flags, domid = struct.unpack_from(order + "BBH", body, at)
-        rights = _LETTERS.find(letter)
-        if rights < 0:
-            raise _BadRecordError(f"permission with letter {letter:#x}")
-        entries.append(Entry(rights, domid, stale=flags & _STALE != 0))
-        at += 4
-    text = body[at : at + path_size]
-    at += path_size
-    value = body[at : at + size]
-    if len(value) < size or not path_size or text.find(b"\0") != path_size - 1:
-        raise _BadRecordError("a node without path or value")
-    if not entries and not (number and not access & WRITTEN):
-        raise _BadRecordError("a node without permissions")
-    return NodeData(text[:-1], value, tuple(entries), number, transaction, access)
-
-
 def _connection(body: bytes, order: str) -> ConnectionData:
     number, kind, fields = struct.unpack_from(order + "IHH", body)
     pending, begun, unsent = struct.unpack_from(order + "HHI", body, 16)
@@ -467,7 +494,6 @@ _READERS: Final[dict[int, Callable[[bytes, str], Record]]] = {
     _CONNECTION: _connection,
     _WATCH: _watch,
     _TRANSACTION: _transaction,
-    _NODE: _node,
     _QUOTA: _quotas,
     _DOMAIN: _domain,
 }

@@ -128,23 +128,35 @@ def main() -> None:
     """Kill a daemon as often as XSD_KILLS says."""
     import tempfile  # noqa: PLC0415
 
+    from tests.crash.guests import begin  # noqa: PLC0415
+    from tests.peers.build import on_shim  # noqa: PLC0415
+
     kills = int(os.environ.get("XSD_KILLS", "200"))
     seed = int(os.environ.get("XSD_SEED") or "0") or random.SystemRandom().getrandbits(
         32
     )
     print(f"{kills} kills, SEED={seed}")
     with tempfile.TemporaryDirectory(prefix="xs-") as folder:
-        killed = Killed(Path(folder))
+        directory = Path(folder)
+        killed = Killed(directory, "--hypervisor", "xen", **on_shim(directory))
+        guests = begin(killed.daemon.socket, directory / "shim")
         clients = [Counter(killed.daemon.socket, str(n)) for n in range(CLIENTS)]
         try:
             kill_at_random(killed, kills, seed)
         finally:
+            for guest in guests:
+                guest.stop()
             for client in clients:
                 client.stop()
             killed.stop()
+            for guest in guests:
+                guest.close()
     faults = [fault for client in clients for fault in client.faults]
+    faults += [fault for guest in guests for fault in guest.faults]
     counted = sum(client.acknowledged for client in clients)
-    print(f"{counted} changes acknowledged, {len(faults)} faults", *faults, sep="\n")
+    rounds = sum(guest.count for guest in guests)
+    print(f"{counted} changes acknowledged, {rounds} rounds of guests")
+    print(f"{len(faults)} faults", *faults, sep="\n")
     raise SystemExit(bool(faults))
 
 

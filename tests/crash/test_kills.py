@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.guests import begin
 from tests.crash.killed import CLIENTS, Counter, Killed, kill_at_random
 from tests.peers.build import on_shim
-from tests.takeover.moving import client, guest
+from tests.peers.domu import DomU
+from tests.support.daemons import PATIENCE_S
+from tests.takeover.moving import RingTransport, client, guest
 from xsd.protocol.ops import Op
+from xsd.testing import Session
 
 KILLS = 20
 
@@ -17,16 +21,24 @@ KILLS = 20
 @pytest.mark.timeout(300)
 def test_what_was_acknowledged_outlives_any_kill(directory: Path) -> None:
     """Nothing is lost, nothing is done twice, and nobody waits for ever."""
-    killed = Killed(directory)
+    killed = Killed(directory, "--hypervisor", "xen", **on_shim(directory))
     with contextlib.ExitStack() as held:
         held.callback(killed.stop)
+        guests = begin(killed.daemon.socket, directory / "shim")
+        for guest_ in guests:
+            held.callback(guest_.close)
+            held.callback(guest_.stop)
         clients = [Counter(killed.daemon.socket, str(n)) for n in range(CLIENTS)]
         for each in clients:
             held.callback(each.stop)
         kill_at_random(killed, KILLS, seed=20261130)
+        for guest_ in guests:
+            guest_.stop()
         for each in clients:
             each.stop()
 
+    assert [fault for guest_ in guests for fault in guest_.faults] == []
+    assert all(guest_.count > 0 for guest_ in guests)
     assert [fault for each in clients for fault in each.faults] == []
     assert sum(each.acknowledged for each in clients) > KILLS
     log = (directory / "log").read_text()
@@ -56,6 +68,29 @@ def test_a_domain_goes_on_with_what_it_had(directory: Path) -> None:
             domain.ok(Op.TRANSACTION_END, b"T\0", number)
             assert dom0.get(Op.READ, b"/local/domain/5/other\0") == b"inside"
             assert dom0.get(Op.IS_DOMAIN_INTRODUCED, b"5\0") == b"T\0"
+
+
+def test_our_own_kernel_goes_on_with_what_it_had(directory: Path) -> None:
+    """Nobody introduces it, and its backends hear of all guests by its watches."""
+    variables = on_shim(directory)
+    ring = DomU(directory / "shim", 0, port=1)
+    killed = Killed(directory, "--hypervisor", "xen", **variables)
+    with contextlib.ExitStack() as held:
+        held.callback(killed.stop)
+        held.callback(ring.close)
+        kernel = Session(RingTransport(ring), 0, timeout=PATIENCE_S)
+        kernel.ok(Op.WRITE, b"/backend\0")
+        kernel.watch(b"/backend", b"token")
+        number = int(kernel.get(Op.TRANSACTION_START, b"\0").rstrip(b"\0"))
+        kernel.ok(Op.WRITE, b"/other\0inside", number)
+
+        killed.kill()
+
+        with contextlib.closing(client(killed.daemon.socket)) as dom0:
+            dom0.ok(Op.WRITE, b"/backend/vif\0new")
+            assert kernel.next_event() == (b"/backend/vif", b"token")
+            kernel.ok(Op.TRANSACTION_END, b"T\0", number)
+            assert dom0.get(Op.READ, b"/other\0") == b"inside"
 
 
 def test_a_domain_that_went_meanwhile_is_told_of(directory: Path) -> None:

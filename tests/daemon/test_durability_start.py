@@ -93,3 +93,33 @@ async def test_no_room_at_the_start_is_no_reason_not_to_start(world: World) -> N
         assert daemon.durability.state.startswith("broken: ")
     with dying(world.open(boot="one").start()) as last:
         assert_equal(first.engine, last.engine)
+
+
+@in_world
+async def test_what_another_daemon_has_gone_on_with_is_not_begun_with(
+    world: World,
+) -> None:
+    """It is older than what was acknowledged since; it stays, set aside."""
+    with dying(world.open().start()) as first:
+        play(first.engine, "write /a 1")
+        first.durability.let_go()
+
+    with dying(world.open().start()) as second:
+        assert second.durability.is_new
+        assert any(each.name.startswith("aside.") for each in world.path.iterdir())
+        play(second.engine, "write /b 2")
+
+    with dying(world.open().start()) as third:
+        assert_equal(second.engine, third.engine)
+
+
+@in_world
+async def test_what_nobody_has_gone_on_with_is_begun_with(world: World) -> None:
+    """As the other daemon could not."""
+    with dying(world.open().start()) as first:
+        play(first.engine, "write /a 1")
+        first.durability.let_go()
+        first.durability.let_go(back=True)
+
+    with dying(world.open().start()) as second:
+        assert_equal(first.engine, second.engine)

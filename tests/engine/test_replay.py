@@ -5,7 +5,7 @@ import pytest
 from tests.engine.lives import SCENARIOS, World
 from tests.engine.support import Client, run
 from xsd.engine import Engine
-from xsd.engine.inputs import CAME, KINDS, REQUEST, WENT, Input
+from xsd.engine.inputs import CAME, KINDS, REQUEST, WENT, Input, MemoryTape
 from xsd.engine.replay import DivergenceError, replay
 from xsd.engine.state import describe, differences
 from xsd.protocol.frame import FrameDecoder, encode_frame
@@ -80,6 +80,18 @@ def test_what_a_client_has_read_is_not_state() -> None:
     assert world.engine.store.usage.unsent.of(5) > 0
 
     assert world.is_as(world.tape.inputs)
+
+
+def test_our_own_kernel_is_known_in_a_replay() -> None:
+    """It came as any client does, but its ring is gone on with."""
+    engine, tape = Engine(Store()), MemoryTape()
+    engine.tape = tape
+    engine.connect(0, is_kernel=True)
+    engine.connect(0)
+    other = Engine(Store())
+    replay(other, tape.inputs)
+
+    assert [each.is_kernel for each in other.connections] == [True, False]
 
 
 def test_a_replay_counts_requests_that_are_on_no_tape() -> None:

@@ -10,6 +10,7 @@ from xsd.protocol.path import (
     Path,
     domain_path,
     format_path,
+    is_name,
     is_special,
     parse_path,
 )
@@ -161,3 +162,18 @@ def test_any_bytes_are_a_sound_path_or_einval(
         assert all(path[1:])
         assert special or not is_special(path)
         assert parse_path(format_path(path), special=special) == path
+
+
+@pytest.mark.parametrize("name", [b"a", b"0", b"-_@A"])
+def test_parts_of_paths(name: bytes) -> None:
+    """What a path may have between its slashes."""
+    assert is_name(name)
+    assert parse_path(b"/" + name) == (b"", name)
+
+
+@pytest.mark.parametrize("name", [b"", b"\0", b"a b", b"\xff"])
+def test_what_is_no_part_of_a_path(name: bytes) -> None:
+    """Nor is a path with it one."""
+    assert not is_name(name)
+    with pytest.raises(XenStoreError):
+        parse_path(b"/" + name + b"/a")

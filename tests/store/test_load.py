@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+from xsd.protocol.errors import XenStoreError
 from xsd.protocol.path import parse_path
 from xsd.protocol.perms import NONE, Entry
 from xsd.protocol.records import NodeData
@@ -112,6 +113,7 @@ def test_a_wide_directory_is_not_changed_for_others() -> None:
         ([b"/", b"/a/b"], "cannot be there"),
         ([b"/", b"/a", b"/a"], "cannot be there"),
         ([b"/a"], "cannot be there"),
+        ([b"/", b"/a", b"/a/b", b"/c/b"], "cannot be there"),
     ],
 )
 def test_nodes_are_refused_that_hang_in_the_air_or_come_twice(
@@ -120,6 +122,28 @@ def test_nodes_are_refused_that_hang_in_the_air_or_come_twice(
     """Half a tree is none."""
     with pytest.raises(ImageError, match=reason):
         _nodes(*texts)
+
+
+@pytest.mark.parametrize("text", [b"/a/", b"/a/b ", b"/a//b", b"//b", b"@a/", b""])
+def test_what_is_no_path_is_none_behind_a_sibling_either(text: bytes) -> None:
+    """Nor behind a node that is above none."""
+    with pytest.raises(XenStoreError):
+        _nodes(b"@a", b"/", b"/a", b"/a/a", text)
+    with pytest.raises(XenStoreError):
+        _nodes(b"/", b"/a", b"@a", text)
+
+
+def test_nodes_may_come_in_any_order_behind_the_one_above() -> None:
+    """Those with the same name share it, which most have in a store of guests."""
+    texts = [b"/", b"/a", b"/b", b"/a/x", b"/b/x", b"/a/y", b"/a/x/x", b"@c", b"@c/x"]
+    top = _nodes(*texts).top
+
+    for text in texts:
+        assert find(top, parse_path(text, special=True)) is not None
+    lists = [find(top, parse_path(text)) for text in (b"/a", b"/b", b"/a/x")]
+    names = [_names(node)[0] for node in lists]
+    assert names == [b"x"] * 3
+    assert names[0] is names[1] is names[2]
 
 
 def test_a_node_of_the_store_has_permissions() -> None:

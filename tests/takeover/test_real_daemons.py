@@ -20,6 +20,7 @@ from tests.support.daemons import (
     Daemon,
     answers,
     environment,
+    launch,
     start_c_peer,
     start_ocaml_peer,
 )
@@ -164,6 +165,23 @@ def test_a_guest_of_c_outlives_a_kill_of_ours(
         assert guest.get(Op.READ, b"data\0") == b"v"
         guest.get(Op.WRITE, b"mine\0v")
         assert guest.next_event() == (b"mine", b"g")
+
+
+def test_what_was_kept_before_c_went_on_is_not_begun_with(
+    daemon: Daemon, ours: Path, directory: Path
+) -> None:
+    """It would bring back what C has changed since."""
+    words = "-N --journal"
+    with closing(moving.client(daemon.socket)) as dom0:
+        assert control(daemon, "live-update", "-c", words, str(ours)) == "OK"
+        dom0.ok(Op.WRITE, b"/kept\0v")
+        assert control(daemon, "live-update", "-c", "-N", C) == "OK"
+    assert (directory / "journal" / "left").exists()
+    daemon.stop()
+
+    environ = {"LD_LIBRARY_PATH": os.environ["LD_LIBRARY_PATH"]}
+    with launch(directory, "--journal", **environ) as again:
+        assert "/kept" not in [row[0] for row in moving.listed(again.socket)]
 
 
 def test_c_is_handed_no_open_transaction_unless_that_is_wanted(

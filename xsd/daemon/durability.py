@@ -38,7 +38,7 @@ from xsd.persistence.directory import (
 from xsd.persistence.journal import NEVER, Journal
 from xsd.persistence.ledger import MappedLedger
 from xsd.persistence.reading import Kept, Reading, read_journal
-from xsd.persistence.segment import SIZE, JournalError
+from xsd.persistence.segment import JournalError
 from xsd.protocol.records import Record
 from xsd.protocol.stream import StreamError, StreamWriter, read_stream
 from xsd.store.load import ImageError
@@ -57,8 +57,9 @@ PAUSES: Final = 20
 """A checkpoint stops the daemon for at most one part in so many of the time."""
 
 LIMIT: Final = 4
-"""As many times as many bytes as are kept until there is a checkpoint may be kept, if
-there cannot be one."""
+LIMIT_MIN: Final = 64 << 20
+"""If there cannot be a checkpoint, as many times as many bytes may be kept as until
+there is one, and at the least so many: it takes a while to write one."""
 
 _NICE: Final = 10
 
@@ -70,6 +71,7 @@ _ATTEMPTS: Final = "attempts"
 _SETTINGS: Final = "settings"
 _BOOT: Final = "boot"
 _ASIDE: Final = "aside."
+_LEFT: Final = "left"
 
 
 @final
@@ -210,7 +212,7 @@ class Durability:
             reading,
             self._say,
             sync=self._sync,
-            limit=max(LIMIT * self._checkpoint_bytes, LIMIT * SIZE),
+            limit=max(LIMIT * self._checkpoint_bytes, LIMIT_MIN),
             control=self._engine.store.privileged.domid,
             apart=taken,
         )
@@ -296,20 +298,26 @@ class Durability:
     def _leave_out_other_boot(self) -> None:
         """Begin anew if what was kept is of another start of the machine.
 
-        All that it is about went with that: domains, their rings, and who waited.
+        All that it is about went with that: domains, their rings, and who waited. Or if
+        another daemon has gone on with it, which keeps nothing here.
         """
         directory = self.directory
         try:
             before = directory.read(_BOOT).decode("ascii", "replace")
         except FileNotFoundError:
             before = ""
-        if self._boot and before not in ("", self._boot):
+        is_left = directory.has(_LEFT)
+        if is_left or (self._boot and before not in ("", self._boot)):
             directory.remove_all(_ASIDE)
             # First: behind a checkpoint that is gone, segments would be damage.
             self._rename(segment_name, SEGMENT)
             self._rename(checkpoint_name, CHECKPOINT)
             directory.remove(_ATTEMPTS)
-            log.error("journal.other_boot", path=str(directory.path))
+            directory.remove(_LEFT)
+            if is_left:
+                log.error("journal.handed_over", path=str(directory.path))
+            else:
+                log.error("journal.other_boot", path=str(directory.path))
         # If that cannot be written: rather none than a wrong one.
         directory.remove(_BOOT)
         if self._boot:
@@ -447,6 +455,17 @@ class Durability:
         sequence = journal.rotate()
         self._write(sequence)
         journal.drop_before(sequence)
+
+    def let_go(self, *, back: bool = False) -> None:
+        """Another daemon goes on, and what is kept gets out of date; or not, after all.
+
+        Raises:
+            OSError: If that cannot be noted.
+        """
+        if back:
+            self.directory.remove(_LEFT)
+        else:
+            self.directory.write(_LEFT, [], durable=self._sync != NEVER)
 
     def close(self) -> None:
         """The daemon ends as it was told to: there is nothing wrong with the state."""

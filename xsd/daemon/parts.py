@@ -9,6 +9,7 @@ from typing import Any, final
 import structlog
 
 from xsd.daemon.daemonize import StartError
+from xsd.daemon.durability import Durability
 from xsd.daemon.fdstore import DescriptorStore
 from xsd.daemon.proof import Replaceable
 from xsd.daemon.record import FileTape
@@ -41,6 +42,7 @@ class Parts(Replaceable):
         rings: Serves the domains of a hypervisor, if there is one.
         sockets: Serves pretended domains on sockets, if there are some.
         recorder: Writes what changes the state into a file, if that is wanted.
+        durability: Keeps the state in files, if that is wanted.
     """
 
     __slots__ = (
@@ -49,6 +51,7 @@ class Parts(Replaceable):
         "_held",
         "_reactor",
         "_server",
+        "durability",
         "recorder",
         "rings",
         "sockets",
@@ -70,6 +73,7 @@ class Parts(Replaceable):
         self.rings: RingServer | None = None
         self.sockets: GuestSockets | None = None
         self.recorder: FileTape | None = None
+        self.durability: Durability | None = None
 
     def take_over(self, left: Inheritance, taken: Takeover | None) -> None:
         """Go on with the clients of the daemon that was here before.
@@ -183,11 +187,15 @@ class Parts(Replaceable):
     def let_go(self) -> None:
         """See `Replaceable.let_go`."""
         self._held.empty()
+        if self.durability is not None:
+            self.durability.let_go()
         if self.rings is not None:
             self.rings.hypervisor.let_go()
 
     def take_back(self) -> None:
         """See `Replaceable.take_back`."""
+        if self.durability is not None:
+            self.durability.let_go(back=True)
         if self.rings is not None:
             self.rings.hypervisor.take_back()
 

@@ -291,6 +291,7 @@ class Service:
         """Have all that changes the state kept from now on."""
         limits = self._config.limits
         durability.begin(limits)
+        self._parts.durability = durability
         if self._left is not None:
             # What was kept is an earlier state, and settings were looked at already.
             durability.keep_taken()

@@ -307,7 +307,7 @@ class Config:
     journal_checkpoint_mib: int = setting(
         "journal.checkpoint",
         Number("MiB"),
-        16,
+        4,
         "How much is kept of changes until the whole state is written anew.",
         Option("journal-checkpoint", "", "n", "write all anew after n MiB", 33),
     )

@@ -215,13 +215,18 @@ class Core:
         connection.lost = True
         self.touch(connection)
 
-    def record(self, kind: int, *, connection: int = 0, domid: int = 0) -> None:
+    def record(
+        self, kind: int, *, connection: int = 0, domid: int = 0, is_kernel: bool = False
+    ) -> None:
         """Hand an input that names no more than these to the tape."""
         answers = self.outside.take()
         tape = self.tape
         if tape is not None:
             generation = self.store.generation
-            tape.take(Input(kind, generation, connection, domid, answers=answers))
+            entry = Input(kind, generation, connection, domid, answers=answers)
+            if is_kernel:
+                entry.numbers = (1,)
+            tape.take(entry)
 
     def record_request(self, connection: Connection, frame: Frame) -> None:
         """Hand a request that has changed something to the tape."""

@@ -76,6 +76,7 @@ def open_channel(core: Core, domid: int, port: int) -> None:
         core.unmake(connection)
         return
     connection.is_channel = True
+    connection.is_kernel = domain.stays
     if core.tracing.obj:
         core.notices.append(tracing.about("obj.connected", connection))
 

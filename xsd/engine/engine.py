@@ -121,11 +121,12 @@ class Engine:
 
     # Inputs, beside requests.
 
-    def connect(self, domid: int) -> Connection:
-        """A new client, in a domain that is made known if need be."""
+    def connect(self, domid: int, *, is_kernel: bool = False) -> Connection:
+        """A new client, or our own kernel; its domain is made known if need be."""
         core = self.core
         connection = core.connect(self.store.know(domid).caller)
-        core.record(CAME, connection=connection.id, domid=domid)
+        connection.is_kernel = is_kernel
+        core.record(CAME, connection=connection.id, domid=domid, is_kernel=is_kernel)
         return connection
 
     def disconnect(self, connection: Connection) -> None:

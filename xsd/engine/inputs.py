@@ -19,7 +19,8 @@ from mypy_extensions import mypyc_attr
 from xsd.protocol.frame import Frame, frame_of
 
 CAME: Final = 0
-"""A client of `domid` came, and is `connection` from now on."""
+"""A client of `domid` came, and is `connection` from now on; `numbers` is (1,) if it is
+our own kernel."""
 
 WENT: Final = 1
 """The client of `connection` is gone."""

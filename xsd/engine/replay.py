@@ -106,7 +106,7 @@ def _carry_out(engine: Engine, entry: Input) -> None:
     if kind == REQUEST:
         _ask(core, entry)
     elif kind == CAME:
-        came = engine.connect(entry.domid)
+        came = engine.connect(entry.domid, is_kernel=bool(entry.numbers))
         if came.id != entry.connection:
             raise LookupError(came)
     elif kind == WENT:

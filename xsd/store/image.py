@@ -39,6 +39,9 @@ NODES_AT_ONCE: Final = 1000
 NUMBERS: Final = 5
 """How many there are of each node."""
 
+PACKED: Final = struct.Struct(f"<{NUMBERS}q")
+"""Those of a node as they are written; see `numbers_of`."""
+
 
 @final
 class NodeWriter:
@@ -52,7 +55,7 @@ class NodeWriter:
     __slots__ = ("_count", "_numbers", "wide")
 
     def __init__(self) -> None:
-        self._numbers: list[int] = []
+        self._numbers: list[bytes] = []
         self._count = 0
         self.wide: dict[str, list[int]] = {}
 
@@ -70,29 +73,36 @@ class NodeWriter:
             if entry.domid > 0xFFFF:
                 self.wide[str(self._count)] = [each.domid for each in entries]
                 break
-        self._note(numbers_of(node))
+        self._note(
+            PACKED.pack(
+                node.created,
+                node.value_changed,
+                node.perms_changed,
+                node.names_changed,
+                node.token,
+            )
+        )
         return NodeData(path, node.value, entries, connection, transaction, access)
 
     def missing(
         self, path: bytes, connection: int, transaction: int, access: int
     ) -> NodeData:
         """The record of a node that is not there."""
-        self._note([0] * NUMBERS)
+        self._note(bytes(PACKED.size))
         return NodeData(path, b"", (), connection, transaction, access)
 
     def full(self) -> bool:
         """Tell whether it is time for `flush`."""
-        return len(self._numbers) >= NODES_AT_ONCE * NUMBERS
+        return len(self._numbers) >= NODES_AT_ONCE
 
     def flush(self) -> UnknownData:
         """The numbers of the nodes since the last time."""
         numbers = self._numbers
         self._numbers = []
-        count = len(numbers)
-        return UnknownData(NODES, struct.pack(f"<{count}q", *numbers))
+        return UnknownData(NODES, b"".join(numbers))
 
-    def _note(self, numbers: list[int]) -> None:
-        self._numbers.extend(numbers)
+    def _note(self, numbers: bytes) -> None:
+        self._numbers.append(numbers)
         self._count += 1
 
 
@@ -113,14 +123,19 @@ def node_records(top: Node, writer: NodeWriter) -> Iterator[Record]:
     Whatever has begun with it may go on later: what a top node leads to must not
     change meanwhile (see `Tree.freeze`).
     """
-    rest: list[tuple[Path, Node]] = []
-    _push(rest, (), top)
+    rest = top.children()
+    rest.reverse()
     while rest:
         path, node = rest.pop()
-        yield writer.record(format_path(path), node)
+        yield writer.record(path or b"/", node)
         if writer.full():
             yield writer.flush()
-        _push(rest, path, node)
+        if node.narrow or node.wide is not None:
+            below = node.children()
+            below.reverse()
+            path += b"/"
+            for name, child in below:
+                rest.append((path + name, child))
     yield writer.flush()
 
 
@@ -259,10 +274,3 @@ def _domain(domain: Domain) -> list[int]:
 
 def _pairs(numbers: dict[int, int]) -> list[list[int]]:
     return [[key, value] for key, value in numbers.items()]
-
-
-def _push(rest: list[tuple[Path, Node]], path: Path, node: Node) -> None:
-    below = node.children()
-    below.reverse()
-    for name, child in below:
-        rest.append(((*path, name), child))

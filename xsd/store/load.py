@@ -1,14 +1,13 @@
 """A store made from the records of a stream; see image.py."""
 
-import struct
 from typing import Any, Final, final
 
-from xsd.protocol.path import Path, parse_path
+from xsd.protocol.path import Path, is_name, parse_path
 from xsd.protocol.perms import Entry, Permissions
 from xsd.protocol.records import SEEN, NodeData
 from xsd.store.domains import Domain
 from xsd.store.footprint import rebuilt
-from xsd.store.image import NUMBERS
+from xsd.store.image import PACKED
 from xsd.store.node import Node, name_size
 from xsd.store.store import Store
 from xsd.store.transaction import Transaction
@@ -36,7 +35,19 @@ class Nodes:
             it made of that, where these are not the store and the former.
     """
 
-    __slots__ = ("_count", "_lists", "_recent", "_wide", "rows", "top")
+    __slots__ = (
+        "_above",
+        "_above_path",
+        "_count",
+        "_entries",
+        "_lists",
+        "_names",
+        "_perms",
+        "_recent",
+        "_wide",
+        "rows",
+        "top",
+    )
 
     def __init__(self, wide: dict[str, list[int]]) -> None:
         """Begin with no nodes at all.
@@ -48,8 +59,17 @@ class Nodes:
         self._count = 0
         self._recent: list[Node | None] = []
         self._lists: dict[tuple[Entry, ...], Permissions] = {}
+        # Those of the latest node, which the next one often shares.
+        self._entries: tuple[Entry, ...] = ()
+        self._perms = Permissions((Entry(0, 0),))
+        # Nodes come parents first, and most of them behind a sibling: the node above
+        # the latest one, and what stands before the last slash of the path.
+        self._above: Node | None = None
+        self._above_path: bytes | None = None
+        # Nodes of the same name share it.
+        self._names: dict[bytes, bytes] = {}
         self.rows: dict[tuple[int, int], tuple[list[Row], list[Row]]] = {}
-        self.top = Node(LOADED, b"", Permissions((Entry(0, 0),)), 0)
+        self.top = Node(LOADED, b"", self._perms, 0)
 
     def add(self, record: NodeData) -> None:
         """Take the next record.
@@ -58,22 +78,33 @@ class Nodes:
             ImageError: If the node above it is missing or it was there before.
             XenStoreError: EINVAL if the path is none.
         """
-        path = parse_path(record.path, special=True)
         node = self._node(record)
         self._recent.append(node)
         self._count += 1
         if record.connection:
             whose = record.connection, record.transaction
             seen, made = self.rows.setdefault(whose, ([], []))
+            path = parse_path(record.path, special=True)
             (seen if record.access & SEEN else made).append((path, node))
             return
-        above = find(self.top, path[:-1])
-        name = path[-1]
+        above_path, slash, name = record.path.rpartition(b"/")
+        if not slash or above_path != self._above_path or not is_name(name):
+            name = self._find_above(record.path)
+        above = self._above
         if above is None or above.child(name) is not None or node is None:
             raise ImageError(f"{record.path!r} cannot be there")
+        name = self._names.setdefault(name, name)
         node.created = self._count
         above.put_child(name, node)
         above.names_size += name_size(name)
+
+    def _find_above(self, raw: bytes) -> bytes:
+        """Look for the node above a path; the last part of the path."""
+        path = parse_path(raw, special=True)
+        self._above = find(self.top, path[:-1])
+        # Not of the topmost nodes, which have no such slash.
+        self._above_path = raw.rpartition(b"/")[0] if len(path) > 1 else None
+        return path[-1]
 
     def numbers(self, body: bytes) -> None:
         """Give the latest nodes the numbers that they had.
@@ -82,14 +113,15 @@ class Nodes:
             ImageError: If there are not so many nodes.
         """
         count = len(self._recent)
-        size = 8 * NUMBERS * count
+        size = PACKED.size * count
         # Padding may follow.
         if not size <= len(body) < size + 8:
             raise ImageError(f"{len(body)} bytes of numbers for {count} nodes")
-        values = struct.unpack_from(f"<{NUMBERS * count}q", body)
-        for index, node in enumerate(self._recent):
+        at = 0
+        for node in self._recent:
             if node is not None:
-                set_numbers(node, values[NUMBERS * index : NUMBERS * (index + 1)])
+                set_numbers(node, PACKED.unpack_from(body, at))
+            at += PACKED.size
         self._recent = []
 
     def finish(self) -> None:
@@ -105,6 +137,9 @@ class Nodes:
         entries = record.entries
         if not entries:
             return None
+        if entries is self._entries and not self._wide:
+            return Node(LOADED, record.value, self._perms, 0)
+        self._entries = entries
         domids = self._wide.get(str(self._count))
         if domids is not None:
             entries = tuple(
@@ -116,6 +151,7 @@ class Nodes:
         perms = self._lists.get(entries)
         if perms is None:
             perms = self._lists[entries] = Permissions(entries)
+        self._perms = perms
         return Node(LOADED, record.value, perms, 0)
 
 

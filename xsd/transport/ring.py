@@ -214,8 +214,7 @@ class RingServer(Guests):
 
         Whatever waits for them.
         """
-        connection = self._reactor.engine.connect(domain.domid)
-        connection.is_kernel = True
+        connection = self._reactor.engine.connect(domain.domid, is_kernel=True)
         return self._link(domain, channel, connection)
 
     def _serve_again(self, domain: Domain) -> None:
@@ -279,7 +278,6 @@ class RingServer(Guests):
         except OSError as error:
             reason = f"dom{domain.domid} cannot be connected: {error}"
             raise XenStoreError(Errno.EINVAL, reason) from error
-        connection.is_kernel = domain.stays
         self._link(domain, channel, connection).begin()
         self._set_timer()
         return True
