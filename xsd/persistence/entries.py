@@ -321,13 +321,25 @@ def parse(data: bytes, at: int) -> list[Input]:
             kind, generation, connection, domid, frame, name, numbers, answers, ordinal
         )
     ]
+    if place + size < end:
+        inputs += _following(inputs[0], at, data[place + size : end])
+    return inputs
+
+
+def _following(first: Input, at: int, data: bytes) -> list[Input]:
+    """The requests of a run that follow its first one."""
     decoder = FrameDecoder()
-    for frame in decoder.feed(data[place + size : end]):
-        generation += 1
-        ordinal += 1
-        inputs.append(
-            Input(kind, generation, connection, domid, frame, ordinal=ordinal)
+    inputs = [
+        Input(
+            REQUEST,
+            first.generation + place,
+            first.connection,
+            first.domid,
+            frame,
+            ordinal=first.ordinal + place,
         )
+        for place, frame in enumerate(decoder.feed(data), 1)
+    ]
     if decoder.pending or decoder.error is not None:
         raise EntryError(at, "what follows its request is none")
     return inputs
