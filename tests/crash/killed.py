@@ -41,9 +41,9 @@ class Killed:
         """End it for good."""
         self.daemon.stop()
 
-    def kill(self) -> None:
-        """End it by SIGKILL, and start another one in its place."""
-        self.daemon.stop(signal.SIGKILL)
+    def kill(self, by: signal.Signals = signal.SIGKILL) -> None:
+        """End it, and start another one in its place."""
+        self.daemon.stop(by)
         # Recovery seems to end it so soon after others: it is not to give up here.
         (self._directory / "journal" / "attempts").unlink(missing_ok=True)
         self.daemon = self._launch()

@@ -1,6 +1,7 @@
 """The real process is killed: what it has said holds, and domains go on."""
 
 import contextlib
+import signal
 import time
 from pathlib import Path
 
@@ -49,7 +50,8 @@ def test_what_was_acknowledged_outlives_any_kill(directory: Path) -> None:
     assert "error" not in log
 
 
-def test_a_domain_goes_on_with_what_it_had(directory: Path) -> None:
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+def test_a_domain_goes_on_with_what_it_had(directory: Path, by: signal.Signals) -> None:
     """Its ring is where it was, its watch is told, and its transaction goes on."""
     killed = Killed(directory, "--hypervisor", "xen", **on_shim(directory))
     with contextlib.ExitStack() as held:
@@ -62,7 +64,7 @@ def test_a_domain_goes_on_with_what_it_had(directory: Path) -> None:
             number = int(domain.get(Op.TRANSACTION_START, b"\0").rstrip(b"\0"))
             domain.ok(Op.WRITE, b"other\0inside", number)
 
-        killed.kill()
+        killed.kill(by)
 
         with contextlib.closing(client(killed.daemon.socket)) as dom0:
             assert domain.get(Op.READ, b"data\0") == b"before"
@@ -96,7 +98,9 @@ def test_our_own_kernel_goes_on_with_what_it_had(directory: Path) -> None:
             assert dom0.get(Op.READ, b"/other\0") == b"inside"
 
 
-def test_what_is_under_way_outlives_an_update_and_a_kill(directory: Path) -> None:
+def test_what_is_under_way_outlives_an_update_an_end_and_a_kill(
+    directory: Path,
+) -> None:
     """Half a request, half a reply, and replies that wait behind that."""
     killed = Killed(directory, "--hypervisor", "xen", **on_shim(directory))
     last = encode_frame(Op.WRITE, 99, 0, b"last\0v")
@@ -113,6 +117,7 @@ def test_what_is_under_way_outlives_an_update_and_a_kill(directory: Path) -> Non
             ring.send(asked + last[:-1])
             assert update(dom0, program(directory / "ours")) == "OK"
 
+        killed.kill(signal.SIGTERM)
         killed.kill()
 
         ring.send(last[-1:])

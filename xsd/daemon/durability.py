@@ -467,6 +467,10 @@ class Durability:
         else:
             self.directory.write(_LEFT, [], durable=self._sync != NEVER)
 
+    def leave(self) -> None:
+        """Keep nothing more: who is ended from now on is not gone for the next one."""
+        self._engine.tape = None
+
     def close(self) -> None:
         """The daemon ends as it was told to: there is nothing wrong with the state."""
         if self._timer is not None:
@@ -474,7 +478,7 @@ class Durability:
         if self._child is not None:
             self._child.leave()
             self._child = None
-        self._engine.tape = None
+        self.leave()
         if self._syncing is not None:
             self._syncing.join()
         if self._journal is not None:

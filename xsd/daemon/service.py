@@ -138,6 +138,7 @@ class Service:
             if durability is not None:
                 self._descriptors.open(durability.directory)
                 self._keep(durability)
+                self._held.callback(durability.leave)
             self._descriptors.close_rest()
             channels = -1
             if rings is not None and self.hypervisor == "xen":

@@ -237,6 +237,7 @@ class RingServer(Guests):
             self._timer = None
         self._reactor.ignore(self._hypervisor.fileno())
         for link in list(self.rings.links.values()):
+            link.leave_slot()
             self._reactor.engine.disconnect(link.connection)
             self._unlink(link)
         self._reactor.exclude(self.rings)

@@ -360,6 +360,10 @@ class RingLink(Wire):
         self._is_out = slot.sent(ring.produced) < slot.size
         return slot
 
+    def leave_slot(self) -> None:
+        """Note nothing more; what is noted is for the next daemon."""
+        self._slot = None
+
     def _close_slot(self) -> None:
         if self._slot is not None:
             self._slot.free()
