@@ -69,6 +69,7 @@ class Core:
         tracing: What is traced.
         consumers: Who is told of changes of the store beside those who watch.
         tape: Is handed what changes the state, or None.
+        taped: Bytes of the requests that it was handed.
         keep_orphans: Leave the nodes of domains that end to dom0.
         event_timeout_ms: How long an event may wait for a guest; 0 is for ever.
         connections: Every connection by its number.
@@ -122,6 +123,7 @@ class Core:
         "starved",
         "store",
         "tape",
+        "taped",
         "tracing",
         "transaction_id",
         "updater",
@@ -142,6 +144,7 @@ class Core:
         self.consumers: list[Consumer] = []
         self._change_trace = tracing.ChangeTrace()
         self.tape: Tape | None = None
+        self.taped = 0
         self.keep_orphans = False
         self.event_timeout_ms = 0
         self.connections: dict[int, Connection] = {}
@@ -233,6 +236,7 @@ class Core:
         tape = self.tape
         if tape is None:
             return
+        self.taped += len(frame.payload)
         number, domid = connection.id, connection.caller.domid
         ordinal, generation = connection.served, self.store.clock.now
         if self.outside.answers:
