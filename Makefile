@@ -14,6 +14,7 @@
 #               earlier run, XSD_TEST_PYTHON= of another build's environment)
 # make simulate whole engines in simulated worlds, replayed (SECONDS=300, SEED=)
 # make test-kills   a daemon that keeps its state is killed (KILLS=200, SEED=)
+# make test-update  a loaded daemon is updated (UPDATES=20), with journal and without
 # make soak     a thousand domains come and go, three times (minutes)
 # make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
 # make bench-xen    how fast three daemons are there
@@ -31,6 +32,7 @@ SECONDS ?= 300
 SEED ?=
 GUESTS ?= 3
 KILLS ?= 200
+UPDATES ?= 20
 export XSD_TEST_PYTHON
 # Who has it set for other programs would wait for 300 modules at each run of a test.
 unexport PYTHONDONTWRITEBYTECODE
@@ -40,7 +42,7 @@ bin := .venv/bin
 socket := $(here)/run/socket
 
 .PHONY: serve test test-compiled test-container test-systemd test-deb test-xen bench-xen
-.PHONY: test-newcomer test-kills fuzz simulate soak wheels deb docs lint tables clean
+.PHONY: test-newcomer test-kills test-update fuzz simulate soak wheels deb docs lint tables clean
 .DELETE_ON_ERROR:
 
 serve: .venv/.serve
@@ -118,6 +120,9 @@ simulate: .venv/.develop
 test-kills: .venv/.develop
 	@XSD_KILLS=$(KILLS) XSD_SEED=$(SEED) $(bin)/python -m tests.crash.killed
 	@XSD_KILLS=$(KILLS) XSD_SEED=$(SEED) $(bin)/python -m tests.crash.held
+
+test-update: .venv/.develop
+	@XSD_UPDATES=$(UPDATES) $(bin)/python -m tests.update.loaded
 
 soak: .venv/.develop
 	@$(bin)/python -m tests.soak.soak

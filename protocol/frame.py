@@ -75,7 +75,7 @@ def frame_of(header: bytes, payload: bytes) -> Frame:
     return Frame(header, op, req_id, tx_id, payload)
 
 
-def message_size(data: bytes, at: int) -> int:
+def message_size(data: bytes | memoryview, at: int) -> int:
     """Bytes of the whole message that begins there."""
     length: int = _unpack_from(data, at)[3]
     return HEADER_SIZE + length

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, final
 
-from tests.crash.killed import CLIENTS, Counter
+from tests.crash.killed import Counter
 from tests.support.manager import ServiceManager
 from tests.support.processes import PATIENCE_S
 from tests.takeover.moving import client
@@ -24,6 +24,7 @@ from xsd.testing import Session
 
 IDLE: Final = 5
 WRITERS: Final = 5
+COUNTERS: Final = 10
 
 _STORED_S: Final = 2.5
 """Seconds until who comes now is held for sure."""
@@ -121,15 +122,21 @@ class Idle:
 def run(directory: Path, kills: int, seed: int) -> tuple[list[str], str]:
     """Kill a daemon so often; faults, and what happened."""
     draw = random.Random(seed)  # noqa: S311  no secret
-    with ServiceManager(directory, "--journal") as manager:
+    settings = directory / "settings.toml"
+    # So that there are checkpoints while it is killed, and a start reads little.
+    settings.write_text("[journal]\nkeep = true\ncheckpoint = 1\n", encoding="utf-8")
+    with ServiceManager(directory, "--config", str(settings)) as manager:
         with closing(client(manager.socket)) as first:
             # Else each transaction would make it, and only one could commit.
             first.ok(Op.MKDIR, b"/idle\0")
         idle = [Idle(manager.socket, str(n)) for n in range(IDLE)]
         manager.wait_until(lambda: len(manager.held) == IDLE + 1, "they are not held")
         writers = [Writer(manager.socket, str(n)) for n in range(WRITERS)]
-        counters = [Counter(manager.socket, str(n)) for n in range(CLIENTS)]
+        counters = [Counter(manager.socket, str(n)) for n in range(COUNTERS)]
         for _ in range(kills):
+            # Who has waited for the last start is answered before the next one.
+            with closing(client(manager.socket)) as queued:
+                queued.get(Op.GET_DOMAIN_PATH, b"1\0")
             # Sometimes those who came after the last one are held by then.
             time.sleep(draw.choice((0.05, 0.15, 0.3, _STORED_S)))
             manager.kill()

@@ -1,6 +1,7 @@
 """The real process is killed: what it has said holds, and domains go on."""
 
 import contextlib
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from tests.peers.build import on_shim
 from tests.peers.domu import DomU
 from tests.support.daemons import PATIENCE_S
 from tests.takeover.moving import RingTransport, client, guest
+from tests.update.running import program, update
+from xsd.protocol.frame import Frame, FrameDecoder, encode_frame
 from xsd.protocol.ops import Op
 from xsd.testing import Session
 
@@ -91,6 +94,35 @@ def test_our_own_kernel_goes_on_with_what_it_had(directory: Path) -> None:
             assert kernel.next_event() == (b"/backend/vif", b"token")
             kernel.ok(Op.TRANSACTION_END, b"T\0", number)
             assert dom0.get(Op.READ, b"/other\0") == b"inside"
+
+
+def test_what_is_under_way_outlives_an_update_and_a_kill(directory: Path) -> None:
+    """Half a request, half a reply, and replies that wait behind that."""
+    killed = Killed(directory, "--hypervisor", "xen", **on_shim(directory))
+    last = encode_frame(Op.WRITE, 99, 0, b"last\0v")
+    asked = b"".join(
+        encode_frame(Op.GET_DOMAIN_PATH, number, 0, b"5\0") for number in range(48)
+    )
+    with contextlib.ExitStack() as held:
+        held.callback(killed.stop)
+        ring = DomU(directory / "shim", 5)
+        held.callback(ring.close)
+        with contextlib.closing(client(killed.daemon.socket)) as dom0:
+            dom0.ok(Op.INTRODUCE, b"5\x001\0%d\0" % ring.port)
+            dom0.make(b"/local/domain/5", b"n5")
+            ring.send(asked + last[:-1])
+            assert update(dom0, program(directory / "ours")) == "OK"
+
+        killed.kill()
+
+        ring.send(last[-1:])
+        decoder = FrameDecoder()
+        frames: list[Frame] = []
+        deadline = time.monotonic() + PATIENCE_S
+        while len(frames) < 49 and time.monotonic() < deadline:
+            frames += decoder.feed(ring.receive_some(deadline))
+    assert [frame.req_id for frame in frames] == [*range(48), 99]
+    assert {frame.payload for frame in frames} == {b"/local/domain/5\0", b"OK\0"}
 
 
 def test_a_domain_that_went_meanwhile_is_told_of(directory: Path) -> None:

@@ -244,6 +244,18 @@ async def test_a_daemon_that_was_told_to_end_has_not_crashed(world: World) -> No
 
 
 @in_world
+async def test_without_a_ledger_the_state_is_kept_all_the_same(world: World) -> None:
+    """What guests have under way is not."""
+    (world.path / "ledger").mkdir(parents=True)
+    with dying(world.open().start()) as first:
+        assert first.durability.ledger is None
+        play(first.engine, LIFE)
+
+    with dying(world.open().start()) as second:
+        assert_equal(first.engine, second.engine)
+
+
+@in_world
 async def test_damage_is_refused_with_its_place(world: World) -> None:
     """And nothing is changed: it can be looked at, and mended."""
     with dying(world.open().start()) as first:

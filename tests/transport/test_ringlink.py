@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import closing
+from typing import final
 
 import pytest
 
@@ -9,6 +10,8 @@ from tests.support.descriptors import few_descriptors_left
 from tests.transport.kernels import EmulatedHost, Kernel
 from tests.transport.rings import EAGER, NOTIFYING, Rings, on_rings
 from tests.transport.support import Served, serving
+from xsd.engine import Connection
+from xsd.engine.ledger import Ledger, Slot
 from xsd.protocol.ops import Op
 from xsd.protocol.reply import OK
 from xsd.protocol.ring import ERROR_COMMUNICATION
@@ -263,3 +266,23 @@ async def test_domain_of_unknown_state_does_not_hold_others_up(rings: Rings) -> 
     assert not await rings.is_introduced(6)
     assert not time_comes(rings)
     assert {each["domid"] for each in rings.notices("domain.state_unknown")} == {6}
+
+
+@final
+class Full(Ledger):
+    """One that has no slot left."""
+
+    def slot_of(self, connection: Connection) -> tuple[Slot, bool] | None:
+        return None
+
+
+@on_rings(EAGER)
+async def test_guest_is_served_without_a_slot(rings: Rings) -> None:
+    """What it has under way would not outlive the process, and that is said."""
+    rings.server.keep_in(Full())
+
+    guest = await rings.guest(5)
+
+    await guest.ping()
+    assert rings.notices("domain.not_noted") == [{"domid": 5}]
+    assert not rings.connection(5).has_slot

@@ -3,17 +3,17 @@
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from subprocess import Popen
-from typing import Final
 
 import pytest
 
 from tests.support.checks import ran
 from tests.support.daemons import environment, start_xsd
-from tests.support.processes import PATIENCE_S, Place, end, end_background
+from tests.support.processes import PATIENCE_S, Place, end, end_background, wait_until
 from tests.takeover.moving import client
+from tests.update.loaded import update_under_load
 from tests.update.running import kinds, left_open, program, session, told, update
 from xsd.client.transport import SocketTransport
 from xsd.daemon.settings import SOCKET_PATH_MAX
@@ -23,11 +23,6 @@ from xsd.testing import PretendedHost, Session
 from xsd.testing.session import OK, strings
 
 pytestmark = pytest.mark.slow
-
-CLIENTS: Final = 20
-VALUE: Final = b"v" * 2048
-UNREAD: Final = 200
-"""Replies of such a value that nobody reads: more than a socket takes."""
 
 
 @pytest.fixture
@@ -63,35 +58,12 @@ def test_not_a_byte_is_lost_or_doubled_in_several_updates(
     place: Place, process: "Popen[bytes]", dom0: Session, ours: Path
 ) -> None:
     """Requests cut anywhere, replies that nobody has read, and more behind them."""
-    dom0.ok(Op.WRITE, b"/v\0" + VALUE)
-    with ExitStack() as held:
-        clients = [held.enter_context(closing(session(place))) for _ in range(CLIENTS)]
-        for each in clients:
-            each.get(Op.READ, b"/v\0")
-        before = kinds(process.pid)
-        for turn in range(3):
-            rests = []
-            for number, each in enumerate(clients):
-                if number % 2:
-                    wanted = [each.frame(Op.READ, b"/v\0") for _ in range(UNREAD)]
-                    each.send(b"".join(wanted))
-                cut = 1 + number * 2 % 30
-                frame = each.frame(Op.WRITE, b"/c/%d/%d\0v" % (number, turn))
-                each.send(frame[:cut])
-                rests.append(frame[cut:])
+    dom0.get(Op.DIRECTORY, b"/\0")
+    before = kinds(process.pid)
 
-            assert update(dom0, ours) == "OK"
+    update_under_load(place, dom0, ours, clients=20, updates=3)
 
-            for number, (each, rest) in enumerate(zip(clients, rests, strict=True)):
-                each.send(rest)
-                if number % 2:
-                    assert each.replies(UNREAD) == [(Op.READ, VALUE)] * UNREAD
-                assert each.replies() == [(Op.WRITE, OK)]
-                assert each.take() == []
-        after = kinds(process.pid)
-    names = dom0.get(Op.DIRECTORY, b"/c\0").split(b"\0")[:-1]
-    assert len(names) == CLIENTS
-    assert after == before
+    wait_until(lambda: kinds(process.pid) == before, "descriptors leak")
     assert left_open(process.pid) == []
     assert errors(place) == []
     assert [line["pid"] for line in place.lines("daemon.serving")] == [process.pid] * 4

@@ -16,29 +16,22 @@ from xsd.engine.connection import Connection
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Slot(ABC):
-    """What is under way with one guest."""
+    """What is under way with one guest.
 
-    __slots__ = ()
+    Attributes:
+        room: How many bytes can be taken off the ring now.
+        taken: Consumer index of the requests: all before it is noted here, or answered.
+        size: Bytes of the message that was noted last.
+        is_emptied: Whether the ring was about to be emptied.
+    """
 
-    @property
-    @abstractmethod
-    def room(self) -> int:
-        """How many bytes can be taken off the ring now."""
+    __slots__ = ("is_emptied", "room", "size", "taken")
 
-    @property
-    @abstractmethod
-    def taken(self) -> int:
-        """Consumer index of the requests: all before it is noted here, or answered."""
-
-    @property
-    @abstractmethod
-    def is_emptied(self) -> bool:
-        """Whether the ring was about to be emptied."""
-
-    @property
-    @abstractmethod
-    def size(self) -> int:
-        """Bytes of the message that was noted last."""
+    def __init__(self) -> None:
+        self.room = 0
+        self.taken = 0
+        self.size = 0
+        self.is_emptied = False
 
     @abstractmethod
     def sent(self, produced: int) -> int:

@@ -46,6 +46,7 @@ from xsd.engine.connection import Connection
 from xsd.engine.ledger import Ledger, Slot
 from xsd.engine.owed import Slip
 from xsd.persistence.directory import Directory
+from xsd.protocol.frame import message_size
 from xsd.protocol.limits import HEADER_SIZE, PAYLOAD_MAX, UINT_MAX
 from xsd.protocol.reply import is_event
 
@@ -59,7 +60,6 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 _RECORD: Final = struct.Struct("=QQQQQIIIIHBB")
 _pack_into: Final = _RECORD.pack_into
-_U32: Final = struct.Struct("=I")
 
 _RECORDS: Final = 64
 _RECORD_BYTES: Final = 64
@@ -70,7 +70,6 @@ _REQUESTS: Final = _MESSAGES + 2 * MESSAGE_MAX
 REQUESTS_BYTES: Final = 8192
 """Bytes of requests that are kept of a guest; two of the largest would not fit."""
 
-_LENGTH_AT: Final = HEADER_SIZE - 4
 SLOT_BYTES: Final = 16_640
 _SLOTS: Final = 16
 _CHUNK_BYTES: Final = _SLOTS * SLOT_BYTES
@@ -86,13 +85,10 @@ class MappedSlot(Slot):
         "_connection",
         "_end",
         "_first",
-        "_is_emptied",
         "_place",
         "_produced",
         "_restarts",
-        "_size",
         "_start",
-        "_taken",
         "_told",
         "_turn",
         "_view",
@@ -105,6 +101,7 @@ class MappedSlot(Slot):
         Args:
             view: Its bytes, SLOT_BYTES of them, beginning at a multiple of 8.
         """
+        super().__init__()
         self._view = view
         # One store of 64 bits, that nobody can see half of.
         self._word = view[:8].cast("Q")
@@ -112,8 +109,10 @@ class MappedSlot(Slot):
         at = _RECORDS + (self._turn & 1) * _RECORD_BYTES
         fields: tuple[int, ...] = _RECORD.unpack_from(view, at)
         self._connection, self._first, self._start, self._end = fields[:4]
-        self._told, self._restarts, self._ahead, self._taken = fields[4:8]
-        self._produced, self._size, self._place, self._is_emptied = fields[8:]
+        self._told, self._restarts, self._ahead, self.taken = fields[4:8]
+        self._produced, self.size, self._place, emptied = fields[8:]
+        self.is_emptied = emptied != 0
+        self.room = REQUESTS_BYTES - (self._end - self._start)
 
     def release(self) -> None:
         """Give the views up; the slot cannot be used any more."""
@@ -125,30 +124,10 @@ class MappedSlot(Slot):
         """Number of the connection; 0 if the slot is free."""
         return self._connection
 
-    @property
-    def room(self) -> int:
-        """See `Slot.room`."""
-        return REQUESTS_BYTES - (self._end - self._start)
-
-    @property
-    def taken(self) -> int:
-        """See `Slot.taken`."""
-        return self._taken
-
-    @property
-    def is_emptied(self) -> bool:
-        """See `Slot.is_emptied`."""
-        return self._is_emptied != 0
-
-    @property
-    def size(self) -> int:
-        """See `Slot.size`."""
-        return self._size
-
     def sent(self, produced: int) -> int:
         """See `Slot.sent`."""
         # A guest that spoils the index gets less than it could.
-        return min((produced - self._produced) & UINT_MAX, self._size)
+        return min((produced - self._produced) & UINT_MAX, self.size)
 
     def slip(self) -> Slip | None:
         """What it says for a replay; None if nothing is under way or it makes no sense.
@@ -158,9 +137,9 @@ class MappedSlot(Slot):
         count = self._end - self._start
         if (
             not self._connection
-            or self._is_emptied
+            or self.is_emptied
             or not 0 <= count <= REQUESTS_BYTES
-            or self._size > MESSAGE_MAX
+            or self.size > MESSAGE_MAX
             or self._place > 1
         ):
             return None
@@ -171,7 +150,7 @@ class MappedSlot(Slot):
             self._first,
             self._first + self._ahead,
             self._read(self._start, count),
-            bytes(self._view[at : at + self._size]),
+            bytes(self._view[at : at + self.size]),
             self._told,
         )
 
@@ -187,9 +166,10 @@ class MappedSlot(Slot):
         self._ahead = sum(not is_event(frame) for frame in waiting)
         self._first = connection.served + 1 - self._ahead
         self._start = self._end
+        self.room = REQUESTS_BYTES
         self._told = 0
-        self._taken = taken
-        self._is_emptied = 0
+        self.taken = taken
+        self.is_emptied = False
         self._message(unsent[:begun], produced)
         self._append(pending)
         self._flip()
@@ -197,13 +177,13 @@ class MappedSlot(Slot):
 
     def empty(self) -> None:
         """See `Slot.empty`."""
-        self._is_emptied = 1
+        self.is_emptied = True
         self._flip()
 
     def take(self, data: bytes, taken: int) -> None:
         """See `Slot.take`."""
         self._append(data)
-        self._taken = taken
+        self.taken = taken
         self._flip()
 
     def put(self, message: bytes, produced: int, told: int) -> None:
@@ -216,7 +196,9 @@ class MappedSlot(Slot):
             if self._ahead:
                 self._ahead -= 1
             else:
-                self._start = min(self._start + self._request_size(), self._end)
+                size = self._request_size()
+                self._start += size
+                self.room += size
         self._flip()
 
     def free(self) -> None:
@@ -237,11 +219,11 @@ class MappedSlot(Slot):
             self._told,
             self._restarts,
             self._ahead,
-            self._taken,
+            self.taken,
             self._produced,
-            self._size,
+            self.size,
             self._place,
-            self._is_emptied,
+            self.is_emptied,
         )
         self._word[0] = turn
         self._turn = turn
@@ -253,18 +235,22 @@ class MappedSlot(Slot):
         at = _MESSAGES + place * MESSAGE_MAX
         self._view[at : at + size] = message
         self._place = place
-        self._size = size
+        self.size = size
         self._produced = produced
 
     def _append(self, data: bytes) -> None:
         """Copy bytes behind the others, where there is none that counts."""
         size = len(data)
         start = self._end % REQUESTS_BYTES
-        first = min(size, REQUESTS_BYTES - start)
         at = _REQUESTS + start
-        self._view[at : at + first] = data[:first]
-        self._view[_REQUESTS : _REQUESTS + size - first] = data[first:]
+        if start + size <= REQUESTS_BYTES:
+            self._view[at : at + size] = data
+        else:
+            first = REQUESTS_BYTES - start
+            self._view[at : at + first] = data[:first]
+            self._view[_REQUESTS : _REQUESTS + size - first] = data[first:]
         self._end += size
+        self.room -= size
 
     def _read(self, place: int, size: int) -> bytes:
         start = place % REQUESTS_BYTES
@@ -276,9 +262,13 @@ class MappedSlot(Slot):
         )
 
     def _request_size(self) -> int:
-        """Bytes of the first request."""
-        length: int = _U32.unpack(self._read(self._start + _LENGTH_AT, 4))[0]
-        return HEADER_SIZE + length
+        """Bytes of the first request, of those that are there."""
+        at = self._start % REQUESTS_BYTES
+        if at <= REQUESTS_BYTES - HEADER_SIZE:
+            size = message_size(self._view, _REQUESTS + at)
+        else:
+            size = message_size(self._read(self._start, HEADER_SIZE), 0)
+        return min(size, self._end - self._start)
 
 
 @final

@@ -168,6 +168,7 @@ class RingLink(Wire):
     """
 
     __slots__ = (
+        "_clock",
         "_is_out",
         "_ring",
         "_rings",
@@ -201,6 +202,7 @@ class RingLink(Wire):
         self._rings = rings
         self._ring = Ring(channel.page)
         self._slot: Slot | None = None
+        self._clock = rings.reactor.engine.store.clock
         # Whether the message that is sent next has been noted there.
         self._is_out = False
         self._ring.server_features = domain.features
@@ -308,7 +310,7 @@ class RingLink(Wire):
             slot = self._slot
             if slot is not None and not self._is_out:
                 # If nothing else waits, all events up to now have been begun.
-                told = 0 if outbox.size > len(message) else self._pulse
+                told = 0 if outbox.size > len(message) else self._clock.pulse
                 slot.put(message, self._ring.produced, told)
                 self._is_out = True
             try:
@@ -323,10 +325,6 @@ class RingLink(Wire):
             self._rings.notify(self)
 
     # What outlives the process.
-
-    @property
-    def _pulse(self) -> int:
-        return self._rings.reactor.engine.store.clock.pulse
 
     @property
     def _wants_input(self) -> bool:
@@ -388,7 +386,9 @@ class RingLink(Wire):
         slot = self._slot
         if slot is None:
             return self._ring.read_requests(RING_SIZE)
-        data, taken = self._ring.look_at_requests(min(RING_SIZE, slot.room))
+        room = slot.room
+        limit = min(RING_SIZE, room)
+        data, taken = self._ring.look_at_requests(limit)
         if data:
             slot.take(data, taken)
             self._ring.taken = taken
