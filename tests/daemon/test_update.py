@@ -169,7 +169,9 @@ async def test_c_xenstored_does_not_know_open_transactions(
     c = directory / "c"
     c.write_bytes(b"\x7fELF")
 
-    assert await replaced(daemon, plan_of(c)) == []
+    plan = plan_of(c, timeout_s=1)
+    assert await replaced(daemon, plan) == []
+    assert plan.drains
     assert daemon.answers == ["Domains with long running transactions:\nDomain 5: 2"]
     daemon.done.clear()
     assert len(await replaced(daemon, plan_of(c, force=True))) == 1

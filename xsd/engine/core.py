@@ -386,7 +386,7 @@ class Core:
         self.brought.pop(connection.id, None)
         if self.plan is not None and self.plan.connection == connection.id:
             # Nobody is there any more who wants the update.
-            self.plan = None
+            self.end_plan()
             self.updater.cancel()
         if connection.dirty:
             # Its link has nothing to do any more.
@@ -400,6 +400,16 @@ class Core:
                 del self._guests[domid]
         connection.closing = connection.lost = True
         connection.backlog = []
+
+    def end_plan(self) -> None:
+        """There is no update; who has waited for it goes on."""
+        plan = self.plan
+        self.plan = None
+        if plan is not None:
+            for number in plan.held:
+                connection = self.connections.get(number)
+                if connection is not None:
+                    self.schedule.queue(connection)
 
     def _trace_forgotten(self, connection: Connection) -> None:
         for watch in connection.watches.values():
