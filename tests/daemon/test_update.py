@@ -43,6 +43,9 @@ class Daemon(Replaceable):
     def transactions(self) -> dict[int, int]:
         return self.open
 
+    def end_children(self) -> None:
+        self.steps.append("end children")
+
     def let_go(self) -> None:
         self.steps.append("let go")
 
@@ -154,7 +157,7 @@ async def test_c_xenstored_is_not_tried(
 
     words = [str(c), "-N", "-v", "-U"]
     assert started == [(str(c), words, b"state", [True, True], set())]
-    assert daemon.steps == ["state 1", "let go", "take back"]
+    assert daemon.steps == ["end children", "state 1", "let go", "take back"]
     assert not (directory / "state_dump").exists()
 
 

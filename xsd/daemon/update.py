@@ -202,6 +202,7 @@ class Update(Updater):
         directory = here()
         with held_back(only=version is None):
             try:
+                self._daemon.end_children()
                 data, descriptors = self._daemon.state(version)
                 write_state(path, data)
                 for descriptor in descriptors:
