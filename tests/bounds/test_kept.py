@@ -54,15 +54,17 @@ def weighed(stage: Stage) -> Scales:
 @pytest.mark.slow
 @pytest.mark.parametrize("place", LARGE)
 @pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("has_slot", [False, True], ids=["changes", "all"])
 def test_what_is_kept_of_what_a_guest_repeats_takes_time(
-    context: str, place: str
+    context: str, place: str, *, has_slot: bool
 ) -> None:
-    """What is large is kept at a bounded rate: it rests for it."""
+    """What is large is kept at a bounded rate: it rests for it, refused or not."""
     for kind in KINDS:
         stage = Stage()
         stage.prepare(place)
         begin, commit = CONTEXTS[context]
         begin(stage)
+        stage.guest.connection.has_slot = has_slot
         scales = weighed(stage)
         begun_ms = stage.engine.core.now_ms
         for _ in range(ROUNDS):

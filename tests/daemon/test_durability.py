@@ -415,3 +415,27 @@ async def test_the_writer_holds_nothing_of_the_daemons(world: World) -> None:
     assert len(numbers) <= 6
     for each in (ours, theirs):
         os.close(each)
+
+
+@in_world
+async def test_who_writes_a_checkpoint_ends_with_the_daemon_that_hears_of_it(
+    world: World,
+) -> None:
+    """The program that follows in the same process would have a child it knows not."""
+    with dying(world.open(checkpoint_bytes=1).start()) as first:
+        play(first.engine, LIFE)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "write_checkpoint", lambda *_, **__: time.sleep(1000))
+            first.durability._tend()
+        assert is_writing(first)
+
+        first.durability.end_child()
+
+        assert not is_writing(first)
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)  # noqa: ASYNC222  it does not wait
+        first.durability._tend()
+        await until(lambda: world.files(CHECKPOINT) != [])
+        await until(lambda: not is_writing(first))
+    with dying(world.open().start()) as second:
+        assert_equal(first.engine, second.engine)

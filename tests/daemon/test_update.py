@@ -43,6 +43,9 @@ class Daemon(Replaceable):
     def transactions(self) -> dict[int, int]:
         return self.open
 
+    def end_children(self) -> None:
+        self.steps.append("end children")
+
     def let_go(self) -> None:
         self.steps.append("let go")
 
@@ -154,7 +157,7 @@ async def test_c_xenstored_is_not_tried(
 
     words = [str(c), "-N", "-v", "-U"]
     assert started == [(str(c), words, b"state", [True, True], set())]
-    assert daemon.steps == ["state 1", "let go", "take back"]
+    assert daemon.steps == ["end children", "state 1", "let go", "take back"]
     assert not (directory / "state_dump").exists()
 
 
@@ -169,7 +172,9 @@ async def test_c_xenstored_does_not_know_open_transactions(
     c = directory / "c"
     c.write_bytes(b"\x7fELF")
 
-    assert await replaced(daemon, plan_of(c)) == []
+    plan = plan_of(c, timeout_s=1)
+    assert await replaced(daemon, plan) == []
+    assert plan.drains
     assert daemon.answers == ["Domains with long running transactions:\nDomain 5: 2"]
     daemon.done.clear()
     assert len(await replaced(daemon, plan_of(c, force=True))) == 1

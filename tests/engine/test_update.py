@@ -153,3 +153,42 @@ def test_who_has_asked_oxenstored_is_told_that_it_is_done(place: Place) -> None:
 
     assert place.asked(place.first, "-s", "-t", "9") == ["OK"]
     assert place.asked(place.first, "-s", "-t", "9") == [NO_SESSION]
+
+
+@pytest.mark.parametrize("domid", [0, 5])
+@pytest.mark.parametrize("leaves", [True, False])
+def test_transactions_are_begun_later_while_those_that_are_open_are_waited_for(
+    domid: int, *, leaves: bool
+) -> None:
+    """By who has none; all else goes on, and they do when there is no update."""
+    place = Place()
+    core = place.engine.core
+    open_one, new_one = place.second, place.engine.connect(domid)
+
+    def asked(whose: Connection, op: int, payload: bytes = b"\0") -> list[bytes]:
+        place.engine.feed(whose, encode_frame(op, 1, 0, payload))
+        for now_ms in range(1000):
+            place.engine.turn(now_ms)
+        return [frame.payload for frame in place.sent(whose)]
+
+    assert asked(open_one, Op.TRANSACTION_START) == [b"1\0"]
+    place.asked(place.first, "-f", "/good")
+    place.asked(place.first, "-s", "-t", "5")
+    assert core.plan is not None
+    core.plan.drains = True
+
+    assert asked(open_one, Op.TRANSACTION_START) == [b"2\0"]
+    assert asked(open_one, Op.GET_DOMAIN_PATH, b"0\0") != []
+    assert asked(new_one, Op.TRANSACTION_START) == []
+    assert asked(new_one, Op.GET_DOMAIN_PATH, b"0\0") == []
+    if leaves:
+        place.engine.disconnect(place.first)
+    else:
+        answer_later(core, place.first.id, "no")
+
+    while place.engine.busy:
+        place.engine.turn(2000)
+    assert [frame.op for frame in place.sent(new_one)] == [
+        Op.TRANSACTION_START,
+        Op.GET_DOMAIN_PATH,
+    ]

@@ -395,12 +395,9 @@ class Durability:
         self._begun = time.monotonic()
         try:
             self._writing = journal.rotate()
-            self._child = Child(
-                self._loop,
-                partial(self._be_writer, self._writing),
-                self.directory.fileno(),
-                self._end_checkpoint,
-            )
+            work = partial(self._be_writer, self._writing)
+            keep = self.directory.fileno()
+            self._child = Child(self._loop, work, keep, self._end_checkpoint)
         except OSError as error:
             self._failed(str(error))
             return
@@ -436,6 +433,13 @@ class Durability:
         self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
         fields: dict[str, object] = {"reason": reason, "state": self.state}
         self._say(Notice("error", "journal.no_checkpoint", fields))
+
+    def end_child(self) -> None:
+        """End who writes a checkpoint: nobody will be there who hears of its end."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+            self.directory.give_up(checkpoint_name(self._writing))
 
     def keep_taken(self) -> None:
         """Have a state that was taken over kept, or say that it is not yet."""

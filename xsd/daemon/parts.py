@@ -184,6 +184,11 @@ class Parts(Replaceable):
         """What is on the rings of domains."""
         return {} if self.rings is None else self.rings.unread()
 
+    def end_children(self) -> None:
+        """See `Replaceable.end_children`."""
+        if self.durability is not None:
+            self.durability.end_child()
+
     def let_go(self) -> None:
         """See `Replaceable.let_go`."""
         self._held.empty()

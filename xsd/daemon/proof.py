@@ -50,6 +50,10 @@ class Replaceable:
         """How many are open, by domain."""
         raise NotImplementedError
 
+    def end_children(self) -> None:
+        """End processes that work for the daemon: the next one does not know them."""
+        raise NotImplementedError
+
     def let_go(self) -> None:
         """Give up what C xenstored takes for itself; see `Hypervisor.let_go`."""
         raise NotImplementedError

@@ -178,6 +178,8 @@ class Update(Updater):
         with self._answering(plan):
             open_ones = self._daemon.transactions()
             if open_ones and left_s > 0:
+                # Or there would be new ones all the time.
+                plan.drains = True
                 again = partial(self._wait, plan, file, words, left_s - _LOOK_S)
                 self._timer = self._loop.call_later(_LOOK_S, again)
                 return
@@ -200,6 +202,7 @@ class Update(Updater):
         directory = here()
         with held_back(only=version is None):
             try:
+                self._daemon.end_children()
                 data, descriptors = self._daemon.state(version)
                 write_state(path, data)
                 for descriptor in descriptors:

@@ -69,6 +69,7 @@ class Core:
         tracing: What is traced.
         consumers: Who is told of changes of the store beside those who watch.
         tape: Is handed what changes the state, or None.
+        taped: Bytes of the requests that it was handed.
         keep_orphans: Leave the nodes of domains that end to dom0.
         event_timeout_ms: How long an event may wait for a guest; 0 is for ever.
         connections: Every connection by its number.
@@ -122,6 +123,7 @@ class Core:
         "starved",
         "store",
         "tape",
+        "taped",
         "tracing",
         "transaction_id",
         "updater",
@@ -142,6 +144,7 @@ class Core:
         self.consumers: list[Consumer] = []
         self._change_trace = tracing.ChangeTrace()
         self.tape: Tape | None = None
+        self.taped = 0
         self.keep_orphans = False
         self.event_timeout_ms = 0
         self.connections: dict[int, Connection] = {}
@@ -233,6 +236,7 @@ class Core:
         tape = self.tape
         if tape is None:
             return
+        self.taped += len(frame.payload)
         number, domid = connection.id, connection.caller.domid
         ordinal, generation = connection.served, self.store.clock.now
         if self.outside.answers:
@@ -382,7 +386,7 @@ class Core:
         self.brought.pop(connection.id, None)
         if self.plan is not None and self.plan.connection == connection.id:
             # Nobody is there any more who wants the update.
-            self.plan = None
+            self.end_plan()
             self.updater.cancel()
         if connection.dirty:
             # Its link has nothing to do any more.
@@ -396,6 +400,16 @@ class Core:
                 del self._guests[domid]
         connection.closing = connection.lost = True
         connection.backlog = []
+
+    def end_plan(self) -> None:
+        """There is no update; who has waited for it goes on."""
+        plan = self.plan
+        self.plan = None
+        if plan is not None:
+            for number in plan.held:
+                connection = self.connections.get(number)
+                if connection is not None:
+                    self.schedule.queue(connection)
 
     def _trace_forgotten(self, connection: Connection) -> None:
         for watch in connection.watches.values():

@@ -428,7 +428,7 @@ class Engine:
             if is_guest and self._wait_if_needed(connection, frame):
                 break
             if (
-                core.protection is not None or core.contests.nodes
+                core.protection is not None or core.contests.nodes or core.plan
             ) and progress.wait_if_needed(core, connection, frame):
                 break
             if is_guest:

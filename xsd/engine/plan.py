@@ -5,6 +5,10 @@ from typing import final
 
 from mypy_extensions import mypyc_attr
 
+from xsd.engine.connection import Connection
+from xsd.protocol.frame import Frame
+from xsd.protocol.ops import Op
+
 
 @final
 class Plan:
@@ -19,14 +23,19 @@ class Plan:
         force: Go on without them then.
         version: Of the stream for C xenstored, see `protocol.stream`: all releases
             read the first, and Xen 4.17 ends at another one.
+        drains: No transactions are begun by who has none: it waits for those that are
+            open.
+        held: Numbers of the connections that wait for that.
     """
 
     __slots__ = (
         "arguments",
         "begun",
         "connection",
+        "drains",
         "file",
         "force",
+        "held",
         "timeout_s",
         "version",
     )
@@ -39,6 +48,16 @@ class Plan:
         self.timeout_s = 0
         self.force = False
         self.version = 1
+        self.drains = False
+        self.held: list[int] = []
+
+    def keeps_waiting(self, connection: Connection, frame: Frame) -> bool:
+        """Have a client wait if its request begins a transaction and none may begin."""
+        is_start = frame.op == Op.TRANSACTION_START
+        if not self.drains or not is_start or connection.transactions:
+            return False
+        self.held.append(connection.id)
+        return True
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

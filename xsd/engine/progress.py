@@ -122,6 +122,8 @@ def wait_if_needed(core: Core, connection: Connection, frame: Frame) -> bool:
     Returns:
         Whether it has to; it is queued again when that is over.
     """
+    if core.plan is not None and core.plan.keeps_waiting(connection, frame):
+        return True
     if frame.tx_id and core.contests.nodes and wait_for_turn(core, connection, frame):
         return True
     protection = core.protection

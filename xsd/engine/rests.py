@@ -38,9 +38,8 @@ def answer_guest(core: Core, connection: Connection, frame: Frame) -> None:
     """Answer a guest's request; after much work it has to rest."""
     usage = core.store.usage
     audience = core.store.audience
-    clock = core.store.clock
     before = usage.work
-    pulse = clock.now + clock.beats
+    taped = core.taped
     audience.most = EVENTS_MAX
     try:
         answer(core, connection, frame)
@@ -51,12 +50,8 @@ def answer_guest(core: Core, connection: Connection, frame: Frame) -> None:
         audience.lost = False
         _note_lost(core, connection, frame)
     work = max(usage.work - before - WORK_FREE, 0)
-    if (
-        core.tape is not None
-        and core.tape.is_scarce
-        and clock.now + clock.beats != pulse
-    ):
-        work += len(frame.payload) // KEPT_PER_WORK
+    if core.taped != taped and core.tape is not None and core.tape.is_scarce:
+        work += (core.taped - taped) // KEPT_PER_WORK
     if work > 0:
         schedule = core.schedule
         now_ms = core.now_ms

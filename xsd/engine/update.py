@@ -102,7 +102,7 @@ def answer_later(core: Core, number: int, text: str) -> None:
         number: Of the connection; it may be gone.
         text: Why, in at most `REASON_MAX` bytes; the rest is cut.
     """
-    core.plan = None
+    core.end_plan()
     header = core.deferred.pop(number, None)
     if header is not None:
         connection = core.connections[number]
