@@ -266,6 +266,7 @@ def again(moment: Moment, directory: Path, script: list[Step]) -> Run:
     return run
 
 
+@pytest.mark.pure_only  # it looks on after each line
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", SCRIPTS)

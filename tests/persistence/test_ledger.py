@@ -8,7 +8,6 @@ import pytest
 
 from tests.engine.support import guest_of
 from xsd.engine import Connection, Engine
-from xsd.persistence import ledger as module
 from xsd.persistence.directory import Directory
 from xsd.persistence.ledger import (
     MESSAGE_MAX,
@@ -24,6 +23,9 @@ from xsd.store import Store
 
 REQUEST = encode_frame(Op.WRITE, 1, 0, b"a\0v")
 REPLY = encode_frame(Op.WRITE, 1, 0, b"OK\0")
+BOOT_AT = 16
+"""Where the head has the boot_id."""
+
 EVENT = encode_frame(Op.WATCH_EVENT, 0, 0, b"a\0token\0")
 
 
@@ -211,18 +213,16 @@ def test_without_room_for_a_slot_there_is_none(
 
 
 def test_what_another_start_of_the_machine_left_is_not_believed(
-    directory: Directory,
-    connection: Connection,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    directory: Directory, connection: Connection
 ) -> None:
     """Its guests are gone, and their indexes would spoil others' rings."""
     ledger = MappedLedger(directory)
     slot_of(ledger, connection)
     ledger.close()
-    boot_id = tmp_path / "boot_id"
-    boot_id.write_text("x" * 36)
-    monkeypatch.setattr(module, "_BOOT_ID", boot_id)
+    assert len(noted(directory)) == 1
+    with (directory.path / NAME).open("r+b") as file:
+        file.seek(BOOT_AT)
+        file.write(b"x" * 36)
 
     assert noted(directory) == []
 
