@@ -11,6 +11,7 @@ import pytest
 from tests.crash.rings import HOME, Daemon, Guest, Moment, Tracer, new_page
 from xsd.daemon import durability
 from xsd.persistence.journal import Journal
+from xsd.persistence.ledger import REQUESTS_BYTES
 from xsd.persistence.segment import SIZE_MIN
 from xsd.protocol.frame import Frame, encode_frame
 from xsd.protocol.ops import Op
@@ -296,3 +297,25 @@ def test_a_guest_notices_no_end_of_the_daemon(tmp_path: Path, name: str) -> None
             with closing(again(after, directory, script)) as third:
                 third.go_on()
                 assert third.result() == expected, f"{number}: {after.where}"
+
+
+def test_who_has_more_under_way_than_is_kept_waits_for_its_own_reading(
+    tmp_path: Path,
+) -> None:
+    """Nothing is taken off its ring meanwhile, and all of it afterwards."""
+    many = [(Op.WRITE, b"own\0" + LONG)] + [(Op.READ, b"own\0")] * 2
+    many += [(Op.WRITE, b"own\0" + LONG)] * 9
+    data = b"".join(
+        encode_frame(op, number, 0, payload)
+        for number, (op, payload) in enumerate(many, 1)
+    )
+    with closing(Run(tmp_path / "first", new_page(), [send(data)])) as run:
+        run.introduce()
+        sent = 0
+        while count := run.guest.write(data[sent:]):
+            sent += count
+            run.daemon.serve()
+        assert REQUESTS_BYTES < sent < len(data)
+        run.sent = sent
+        run.go_on()
+        assert [frame.req_id for frame in run.replies()] == [*range(1, len(many) + 1)]
