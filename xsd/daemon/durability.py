@@ -218,11 +218,10 @@ class Durability:
         )
 
     def _is_whole(self, data: bytes) -> bool:
-        try:
+        with suppress(StreamError):
             self._records = read_stream(data)
-        except StreamError:
-            return False
-        return True
+            return True
+        return False
 
     def _carry_out(self, reading: Reading) -> str:
         """Load the checkpoint, and carry out what came after it."""
@@ -337,11 +336,10 @@ class Durability:
             self.directory.write(_ATTEMPTS, [text.encode()], durable=False)
 
     def _settings(self) -> dict[str, int]:
-        try:
+        with suppress(OSError, ValueError):
             found: dict[str, int] = json.loads(self.directory.read(_SETTINGS))
-        except (OSError, ValueError):
-            return {}
-        return found
+            return found
+        return {}
 
     # While it serves.
 
@@ -485,12 +483,10 @@ class Durability:
         self.leave()
         if self._syncing is not None:
             self._syncing.join()
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
-        if self.ledger is not None:
-            self.ledger.close()
-            self.ledger = None
+        for kept in (self._journal, self.ledger):
+            if kept is not None:
+                kept.close()
+        self._journal = self.ledger = None
         with suppress(OSError):
             self.directory.remove(_ATTEMPTS)
         self.directory.close()
