@@ -78,7 +78,8 @@ def test_no_client_holds_up_the_end(
         assert end(process, number) == 0
 
         assert idle.recv(1) == b""
-    assert manager.hear() == "STOPPING=1"
+    # It may have been sent sockets to hold before.
+    assert manager.hear_until("STOPPING=1")
     assert not place.socket.exists()
     assert not pid_file.exists()
     first, *_, last = place.lines()
@@ -95,7 +96,8 @@ def test_a_service_manager_that_is_gone_is_only_remarked_on(
     place.start(NOTIFY_SOCKET=manager.address)
 
     events = [line["event"] for line in place.lines()]
-    assert events == ["daemon.serving", "systemd.not_told"]
+    # A second later the clients would be told of, too.
+    assert events[:2] == ["daemon.serving", "systemd.not_told"]
 
 
 def test_the_end_does_not_need_the_socket_any_more(place: Place) -> None:
