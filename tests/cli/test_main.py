@@ -57,7 +57,7 @@ def test_help_lists_the_commands(xsd: Run) -> None:
             (f"config {words}", "config [-h] check|show|keys|example", "config check")
             for words in ("--help", "show --help", "check -h")
         ),
-        ("state --help", "state [-h] verify|diff|convert ", "state diff state_dump"),
+        ("state --help", "state [-h] dump|load|export|", "state diff state_dump"),
         ("tape --help", "tape [-h] show|replay FILE\n", "tape show ./record\n"),
         ("tape --help", "tape", "tape replay ./record\n"),
         *(
@@ -97,8 +97,8 @@ def test_each_command_has_help_with_examples(
             for words in ("", "show", "eat record")
         ),
         *(
-            (f"state {words}", "state [-h] verify|diff|convert", "")
-            for words in ("", "verify", "eat f", "diff f", "convert f g h")
+            (f"state {words}", "state [-h] dump|load|export|", "")
+            for words in ("", "load", "eat f", "export", "convert f g h")
         ),
         *(
             (f"journal {words}", "journal [-h] ", "")

@@ -9,9 +9,11 @@ from tests.transport.support import Peer, Served, event, serving, told
 from xsd.engine import HIGH_WATER
 from xsd.engine.delivery import UNSENT_MAX
 from xsd.engine.engine import TURN
+from xsd.engine.image import restore_buffers
 from xsd.engine.outbox import CHUNK
 from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
+from xsd.protocol.records import ConnectionData
 from xsd.protocol.reply import OK
 from xsd.transport.unix import RECEIVE_FIRST, RECEIVE_MAX
 
@@ -365,3 +367,50 @@ async def test_who_has_too_much_unread_is_not_listened_to(served: Served) -> Non
     assert {reply.op for reply in await slow.rest()} == {Op.READ}
     await served.until(lambda: served.connections == [left])
     assert not served.is_ready
+
+
+@serving
+async def test_a_client_of_another_process_goes_on(served: Served) -> None:
+    """It is sent the rest of its reply, and the rest of its request is understood."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    reply = encode_frame(Op.READ, 7, 0, b"value")
+    asked = encode_frame(Op.GET_DOMAIN_PATH, 8, 0, b"7\0")
+    connection = served.engine.connect(0)
+    record = ConnectionData(connection.id)
+    record.unsent, record.begun, record.pending = reply[10:], len(reply[10:]), asked[:9]
+    restore_buffers(served.engine, connection, record)
+
+    served.server.take_over(ours, connection)
+    served.reactor.wake()
+
+    assert served.server.clients() == [(connection, ours.fileno())]
+    loop = asyncio.get_running_loop()
+    assert await loop.sock_recv(theirs, 100) == reply[10:]
+    await loop.sock_sendall(theirs, asked[9:])
+    answer = encode_frame(Op.GET_DOMAIN_PATH, 8, 0, b"/local/domain/7\0")
+    assert await loop.sock_recv(theirs, 100) == answer
+    theirs.close()
+    await served.until(lambda: connection.lost)
+
+
+@serving
+async def test_a_client_that_has_gone_meanwhile_is_let_go(served: Served) -> None:
+    """Nothing is left of it, and the others are served."""
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    connection = served.engine.connect(0)
+    served.server.take_over(ours, connection)
+    await served.until(lambda: connection.lost)
+
+    ours, theirs = socket.socketpair()
+    ours.close()
+    connection = served.engine.connect(0)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        served.server.take_over(ours, connection)
+    theirs.close()
+
+    assert connection.lost
+    assert served.engine.connections == []
+    assert served.server.clients() == []
+    await (await served.connect()).ping()
