@@ -12,9 +12,8 @@ from tests.daemon.kept import Daemon, World, dying, in_world, is_writing, refuse
 from tests.engine.script import play
 from tests.support.replaying import assert_equal
 from xsd.daemon import durability as module
+from xsd.daemon.attempts import CRASHES, CRASHES_S
 from xsd.daemon.durability import (
-    CRASHES,
-    CRASHES_S,
     PAUSES,
     RETRY_MAX_S,
     RETRY_S,
@@ -244,6 +243,38 @@ async def test_a_daemon_that_was_told_to_end_has_not_crashed(world: World) -> No
 
 
 @in_world
+async def test_after_an_end_that_was_told_nothing_is_carried_out_again(
+    world: World,
+) -> None:
+    """The whole state is written then; what happens to clients afterwards is not kept.
+
+    If that fails the journal has it all the same.
+    """
+    first = world.open().start()
+    play(first.engine, LIFE)
+    first.durability.leave()
+    expected = describe(first.engine)
+    for connection in first.engine.connections:
+        first.engine.disconnect(connection)
+    first.durability.close()
+
+    second = world.open().start()
+    assert second.durability.recovered == 0
+    assert not differences(expected, describe(second.engine))
+    play(second.engine, "write /e 1")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "write_checkpoint", refuse)
+        second.durability.leave()
+    expected = describe(second.engine)
+    second.durability.close()
+    assert [each.event for each in world.notices] == ["journal.no_checkpoint"]
+
+    with dying(world.open().start()) as third:
+        assert third.durability.recovered
+        assert not differences(expected, describe(third.engine))
+
+
+@in_world
 async def test_without_a_ledger_the_state_is_kept_all_the_same(world: World) -> None:
     """What guests have under way is not."""
     (world.path / "ledger").mkdir(parents=True)
@@ -297,7 +328,7 @@ async def test_what_was_taken_over_follows_nothing_that_was_kept(world: World) -
     play(follower.engine, "write /new 1; write /newer 1")
     with dying(follower.start(taken=True)), pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "write_checkpoint", refuse)
-        follower.durability.keep_taken()
+        follower.durability.keep_all()
         assert [each.event for each in world.notices] == ["journal.no_checkpoint"]
         assert str(world.notices[0].fields["state"]).startswith("waiting: ")
         play(follower.engine, "write /newest 1")

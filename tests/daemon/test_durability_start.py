@@ -9,9 +9,7 @@ import pytest
 from tests.daemon.kept import World, dying, in_world, refuse
 from tests.engine.script import play
 from tests.support.replaying import assert_equal
-from xsd.daemon.durability import (
-    CRASHES_S,
-)
+from xsd.daemon.attempts import CRASHES_S
 from xsd.engine import Engine
 from xsd.store import Store
 

@@ -21,6 +21,7 @@ from typing import Final, final
 
 import structlog
 
+from xsd.daemon.attempts import Attempts
 from xsd.daemon.child import Child
 from xsd.engine import Engine, Notice
 from xsd.engine.image import image, load
@@ -63,11 +64,6 @@ there is one, and at the least so many: it takes a while to write one."""
 
 _NICE: Final = 10
 
-CRASHES: Final = 2
-CRASHES_S: Final = 60.0
-"""After so many recoveries in so many seconds the next one leaves the journal out."""
-
-_ATTEMPTS: Final = "attempts"
 _SETTINGS: Final = "settings"
 _BOOT: Final = "boot"
 _ASIDE: Final = "aside."
@@ -154,8 +150,8 @@ class Durability:
         self._sync = sync
         self._checkpoint_bytes = checkpoint_bytes
         self._boot = boot
-        self._clock = clock
         self.directory = Directory(path, make=True)
+        self._attempts = Attempts(self.directory, clock)
         try:
             self.directory.lock()
         except BaseException:
@@ -191,12 +187,12 @@ class Durability:
         try:
             self._leave_out_other_boot()
             self._open_ledger(taken=taken)
-            if not taken and self._is_doomed():
+            if not taken and self._attempts.are_vain:
                 self._set_aside()
             reading = read_journal(self.directory, self._is_whole)
             last = self._pass_over(reading) if taken else self._carry_out(reading)
             if not taken and not self.is_new:
-                self._note_attempt()
+                self._attempts.note()
         except JournalError as error:
             raise RecoveryError(str(error)) from error
         if reading.torn is not None:
@@ -277,12 +273,6 @@ class Durability:
             # Without it guests may lose what is under way, and nothing else.
             log.error("journal.no_ledger", reason=str(error))  # noqa: TRY400
 
-    def _is_doomed(self) -> bool:
-        """Tell whether what was recovered seems to end the daemon again and again."""
-        now = self._clock()
-        recent = [each for each in self._attempts() if 0 <= now - each < CRASHES_S]
-        return len(recent) >= CRASHES
-
     def _set_aside(self) -> None:
         """Leave the inputs out, and keep them under other names."""
         self.is_complete = False
@@ -311,7 +301,7 @@ class Durability:
             # First: behind a checkpoint that is gone, segments would be damage.
             self._rename(segment_name, SEGMENT)
             self._rename(checkpoint_name, CHECKPOINT)
-            directory.remove(_ATTEMPTS)
+            self._attempts.forget()
             directory.remove(_LEFT)
             if is_left:
                 log.error("journal.handed_over", path=str(directory.path))
@@ -322,18 +312,6 @@ class Durability:
         if self._boot:
             with suppress(OSError):
                 directory.write(_BOOT, [self._boot.encode()], durable=False)
-
-    def _attempts(self) -> list[float]:
-        try:
-            return [float(each) for each in json.loads(self.directory.read(_ATTEMPTS))]
-        except (OSError, TypeError, ValueError):
-            return []
-
-    def _note_attempt(self) -> None:
-        text = json.dumps([*self._attempts()[-CRASHES:], self._clock()])
-        # Without it only another crash is not seen to be one of several.
-        with suppress(OSError):
-            self.directory.write(_ATTEMPTS, [text.encode()], durable=False)
 
     def _settings(self) -> dict[str, int]:
         with suppress(OSError, ValueError):
@@ -439,8 +417,8 @@ class Durability:
             self._child = None
             self.directory.give_up(checkpoint_name(self._writing))
 
-    def keep_taken(self) -> None:
-        """Have a state that was taken over kept, or say that it is not yet."""
+    def keep_all(self) -> None:
+        """Have the whole state written here and now, or say that it could not be."""
         try:
             self.checkpoint()
         except OSError as error:
@@ -470,8 +448,17 @@ class Durability:
             self.directory.write(_LEFT, [], durable=self._sync != NEVER)
 
     def leave(self) -> None:
-        """Keep nothing more: who is ended from now on is not gone for the next one."""
+        """Keep nothing more: who is ended from now on is not gone for the next one.
+
+        The whole state is written, so that that one has nothing to carry out once more.
+        It need not be: nobody is waited for who writes one already.
+        """
+        journal = self._journal
+        if self._engine.tape is None or journal is None:
+            return
         self._engine.tape = None
+        if self._child is None and (journal.size or journal.wants_checkpoint):
+            self.keep_all()
 
     def close(self) -> None:
         """The daemon ends as it was told to: there is nothing wrong with the state."""
@@ -480,7 +467,7 @@ class Durability:
         if self._child is not None:
             self._child.leave()
             self._child = None
-        self.leave()
+        self._engine.tape = None
         if self._syncing is not None:
             self._syncing.join()
         for kept in (self._journal, self.ledger):
@@ -488,7 +475,7 @@ class Durability:
                 kept.close()
         self._journal = self.ledger = None
         with suppress(OSError):
-            self.directory.remove(_ATTEMPTS)
+            self._attempts.forget()
         self.directory.close()
 
 

@@ -295,7 +295,7 @@ class Service:
         self._parts.durability = durability
         if self._left is not None:
             # What was kept is an earlier state, and settings were looked at already.
-            durability.keep_taken()
+            durability.keep_all()
             return
         if not durability.is_new:
             self._parts.resume(is_complete=durability.is_complete)
