@@ -104,6 +104,20 @@ async def test_a_client_that_leaves_takes_its_copy_with_it() -> None:
 
 
 @looped
+async def test_who_waits_for_a_copy_is_told_when_there_will_be_none() -> None:
+    """Another program takes over, which does not know who makes it."""
+    place = Place()
+    place.client.post(Op.CONTROL, b"state\0copy\0")
+
+    place.copies.end_children()
+
+    assert place.client.replies() == [(Op.ERROR, b"EIO\0")]
+    assert not place.engine.core.deferred
+    assert not place.copies._children
+    assert place.read(0) == b"ENOENT\0"
+
+
+@looped
 async def test_no_answer_that_is_still_to_come_is_in_a_copy() -> None:
     """Whoever has asked for the copy is not told OK by what is made of it."""
     place = Place()

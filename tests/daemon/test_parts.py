@@ -2,13 +2,18 @@
 
 import asyncio
 import dataclasses
+import os
 from pathlib import Path
+
+import pytest
 
 from tests.support.services import on_loop, serving, with_client
 from xsd.client import Client
 from xsd.daemon.service import Service
 from xsd.daemon.settings import Config
 from xsd.daemon.succession import Inheritance, read_state, write_state
+from xsd.protocol.frame import encode_frame
+from xsd.protocol.ops import Op
 from xsd.protocol.records import ConnectionData
 from xsd.testing import PretendedHost
 
@@ -69,3 +74,22 @@ async def test_a_recording_is_told_of_as_long_as_it_goes_on(directory: Path) -> 
         assert told == {str(directory / "tape"): recorder.begun}
         recorder.close()
         assert left_by(service, directory).host["recording"] == {}
+
+
+@on_loop
+async def test_no_process_of_the_daemons_outlives_it(directory: Path) -> None:
+    """Who makes a copy ends, and who waits for that is told."""
+    config = Config(socket=directory / "socket", hypervisor="none")
+    async with serving(config) as service:
+        client = service._engine.connect(0)
+        service._engine.feed(client, encode_frame(Op.CONTROL, 1, 0, b"state\0copy\0"))
+        service._engine.turn(0)
+        copies = service._parts.copies
+        assert copies is not None
+        (child,) = copies._children.values()
+
+        service._parts.end_children()
+
+        assert not service._engine.core.deferred
+        with pytest.raises(ProcessLookupError):
+            os.kill(child.number, 0)

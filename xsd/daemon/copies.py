@@ -75,6 +75,12 @@ class StateCopies(Copies):
         if number in self._files:
             os.close(self._files.pop(number))
 
+    def end_children(self) -> None:
+        """End who makes copies, and tell who waits for them that there are none."""
+        for number in list(self._children):
+            self.drop(number)
+            answer(self._engine.core, number, -1)
+
     def close(self) -> None:
         """There are no copies any more."""
         for number in list(self._files):

@@ -8,6 +8,7 @@ from typing import Any, final
 
 import structlog
 
+from xsd.daemon.copies import StateCopies
 from xsd.daemon.daemonize import StartError
 from xsd.daemon.durability import Durability
 from xsd.daemon.fdstore import DescriptorStore
@@ -42,6 +43,7 @@ class Parts(Replaceable):
         rings: Serves the domains of a hypervisor, if there is one.
         sockets: Serves pretended domains on sockets, if there are some.
         recorder: Writes what changes the state into a file, if that is wanted.
+        copies: Makes copies of the state for operators.
         durability: Keeps the state in files, if that is wanted.
     """
 
@@ -51,6 +53,7 @@ class Parts(Replaceable):
         "_held",
         "_reactor",
         "_server",
+        "copies",
         "durability",
         "recorder",
         "rings",
@@ -73,6 +76,7 @@ class Parts(Replaceable):
         self.rings: RingServer | None = None
         self.sockets: GuestSockets | None = None
         self.recorder: FileTape | None = None
+        self.copies: StateCopies | None = None
         self.durability: Durability | None = None
 
     def take_over(self, left: Inheritance, taken: Takeover | None) -> None:
@@ -186,6 +190,8 @@ class Parts(Replaceable):
 
     def end_children(self) -> None:
         """See `Replaceable.end_children`."""
+        if self.copies is not None:
+            self.copies.end_children()
         if self.durability is not None:
             self.durability.end_child()
 

@@ -101,7 +101,7 @@ class Service:
         )
         copies = StateCopies(self._engine, loop, self._reactor.wake, self._parts.unread)
         self._held.callback(copies.close)
-        self._engine.core.copies = copies
+        self._engine.core.copies = self._parts.copies = copies
         self._watches_itself = False
 
     def start(self) -> None:
