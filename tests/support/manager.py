@@ -71,7 +71,11 @@ class ServiceManager:
         """Start the daemon with what is held, and wait until it is ready."""
         with self._changed:
             self.heard.clear()
-            held = list(self._held)
+            # Copies: who is gone is let go of at any time, by another thread.
+            held = [
+                (name, fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH))
+                for name, fd in self._held
+            ]
         words = [*interpreter(), "-m", "xsd", "serve", "--socket", str(self.socket)]
         script = 'LISTEN_PID=$$ exec "$@"'
         shell = ["/bin/sh", "-c", script, "sh", *words, *self.options]
@@ -89,6 +93,8 @@ class ServiceManager:
         for index, (_name, fd) in enumerate(held):
             actions.append((os.POSIX_SPAWN_DUP2, fd, 3 + index))
         self.pid = os.posix_spawn(shell[0], shell, environ, file_actions=actions)
+        for _name, fd in held:
+            os.close(fd)
         self._handle = os.pidfd_open(self.pid)
         self.wait_until(lambda: "READY=1" in self.heard, "it does not get ready")
 
