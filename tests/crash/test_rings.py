@@ -299,6 +299,7 @@ def test_a_guest_notices_no_end_of_the_daemon(tmp_path: Path, name: str) -> None
                 assert third.result() == expected, f"{number}: {after.where}"
 
 
+@pytest.mark.pure_only  # its hypervisor is no subclass
 def test_who_has_more_under_way_than_is_kept_waits_for_its_own_reading(
     tmp_path: Path,
 ) -> None:

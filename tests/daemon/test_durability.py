@@ -107,6 +107,7 @@ STEPS: dict[str, tuple[object, str]] = {
 }
 
 
+@pytest.mark.pure_only  # compiled, it does not look for methods that are replaced
 @pytest.mark.parametrize("sync", [NEVER, ALWAYS])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_writer_may_be_killed_at_any_step(
