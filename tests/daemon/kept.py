@@ -61,6 +61,14 @@ class Daemon:
         if timer is not None:
             timer.cancel()
         self.engine.tape = None
+        journal = self.durability._journal
+        if journal is not None:
+            for segment in (journal._segment, journal._next, *journal._retired):
+                if segment is not None:
+                    segment.close()
+        if self.durability.ledger is not None:
+            self.durability.ledger.close()
+            self.durability.ledger = None
         self.durability.directory.close()
 
 

@@ -59,8 +59,11 @@ class TurnTaker:
 
     def wait(self) -> None:
         """Give the server turns until something has come."""
+        # Not select(), which takes no descriptor from 1,024 on.
+        waiting = select.poll()
+        waiting.register(self.socket, select.POLLIN)
         for _ in range(TURNS_MAX):
-            if select.select([self.socket], [], [], 0)[0]:
+            if waiting.poll(0):
                 return
             self._turn()
         raise AssertionError("nothing came")
