@@ -8,7 +8,7 @@ from tests.engine.lives import World
 from tests.engine.script import play
 from tests.engine.support import Client, run, take_bytes
 from xsd.engine import Engine
-from xsd.engine.control_state import PIECE, answer
+from xsd.engine.control_state import BROUGHT_MAX, PIECE, answer
 from xsd.engine.copies import Copies
 from xsd.engine.image import image
 from xsd.protocol.frame import encode_frame
@@ -211,3 +211,20 @@ def test_what_is_no_whole_message_is_not_sent() -> None:
 
     assert control(client, b"output", b"6", b"0") == b"EINVAL\0"
     assert control(client, b"output", b"6", b"0") == b"OK\0"
+
+
+def test_a_client_brings_so_much_and_no_more() -> None:
+    """However long it goes on; what it has brought stays."""
+    engine = Engine(Store())
+    client = Client(engine)
+    piece = b"00" * 2000
+    most = BROUGHT_MAX // 2000
+    for _ in range(most):
+        control(client, b"put", piece)
+    kept = engine.core.brought[client.connection.id]
+    assert len(kept) == most * 2000
+
+    for _ in range(3):
+        assert control(client, b"put", piece) == b"E2BIG\0"
+
+    assert engine.core.brought[client.connection.id] is kept

@@ -19,6 +19,9 @@ from xsd.store import Watch
 PIECE: Final = PAYLOAD_MAX - 1
 """Bytes of a state in one answer, behind which there is a NUL."""
 
+BROUGHT_MAX: Final = 4 << 20
+"""Bytes that a client may bring; by default fewer may wait for a guest."""
+
 Command = Callable[[Core, Connection, list[bytes]], bytes]
 
 
@@ -35,9 +38,9 @@ def state(core: Core, connection: Connection, arguments: list[bytes]) -> bytes:
     sent, or `output DOMID BEGUN` sends them, of which so many end a message.
 
     Raises:
-        XenStoreError: EINVAL for anything else; EBUSY if the connection waits for an
-            answer, or the domain's ring is in use; ENOENT if there is no copy, or no
-            ring.
+        XenStoreError: EINVAL for anything else; E2BIG if more than BROUGHT_MAX bytes
+            are brought; EBUSY if the connection waits for an answer, or the domain's
+            ring is in use; ENOENT if there is no copy, or no ring.
     """
     name = arguments[0] if arguments else b""
     command, count = _COMMANDS.get(name, (_unknown, len(arguments) - 1))
@@ -111,7 +114,10 @@ def _put(core: Core, connection: Connection, arguments: list[bytes]) -> bytes:
         data = bytes.fromhex(arguments[0].decode("ascii"))
     except ValueError as error:
         raise XenStoreError(Errno.EINVAL, "not hexadecimal", arguments[0]) from error
-    core.brought[connection.id] = core.brought.get(connection.id, b"") + data
+    before = core.brought.get(connection.id, b"")
+    if len(before) + len(data) > BROUGHT_MAX:
+        raise XenStoreError(Errno.E2BIG, f"over {BROUGHT_MAX} bytes were brought")
+    core.brought[connection.id] = before + data
     return b""
 
 
