@@ -14,7 +14,7 @@ import pytest
 import xsd.protocol.frame
 from tests.cli.conftest import Result, Run
 from tests.support.daemons import client_environment, environment
-from xsd import __version__
+from xsd.build import version_of
 from xsd.cli.main import COMMANDS, ORIGINALS
 from xsd.client import Client
 from xsd.protocol.errors import Errno, XenStoreError
@@ -235,7 +235,7 @@ def test_help_has_the_name_of_the_original_if_called_by_it(
 )
 def test_other_names_are_those_of_xsd(called: Run, name: str) -> None:
     """A copy of the program may be called as one likes; there is no xenstore-serve."""
-    assert called(name, "--version") == Result(f"xsd {__version__}\n".encode())
+    assert called(name, "--version") == Result(f"{version_of('xsd')}\n".encode())
 
 
 def test_socket_wins_over_the_environment(

@@ -63,6 +63,7 @@ def test_core_is_compiled(engine: Engine) -> None:
     names = [Path(file).name.partition(".")[0] for file in files]
     assert names == ["frame", "store", "dispatch"]
     assert {Path(file).suffix for file in files} == {".so"}
+    assert "\ncompiled, Python 3." in engine.run(command=("xsd", "--version"))
 
 
 @pytest.mark.parametrize("tool", TOOLS)

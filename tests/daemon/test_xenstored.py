@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xsd import __version__
+from xsd import build
 from xsd.daemon import xenstored
 
 Command = Callable[..., tuple[int, str, str]]
@@ -38,7 +38,8 @@ def test_help_is_printed_and_nothing_started(command: Command) -> None:
 
 def test_version_is_printed_and_nothing_started(command: Command) -> None:
     """Scripts can ask which xenstored this is."""
-    assert command("--version") == (0, f"xenstored (xsd) {__version__}\n", "")
+    expected = build.version_of("xenstored (xsd)") + "\n"
+    assert command("--version") == (0, expected, "")
 
 
 @pytest.mark.parametrize(

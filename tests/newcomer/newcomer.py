@@ -152,7 +152,9 @@ def replacing_by_wheel(machine: Machine) -> str:
     machine.type_block(make, USER, directory)
     machine.type_block(install, "root", directory / "dist")
     typed = machine.type(REPLACING, "root", Path("/root"))
-    version = machine.run("/opt/xenstored/bin/xenstored", "--version").strip()
+    said = machine.run("/opt/xenstored/bin/xenstored", "--version")
+    version = ", ".join(said.splitlines())
+    assert ", compiled, Python 3." in version, version
     assert machine.run("readlink", "/usr/local/bin/xsd") == "/opt/xenstored/bin/xsd\n"
     return f"{typed}, {version}"
 

@@ -78,14 +78,15 @@ def _nothing_is_enabled(root: Root) -> None:
 
 def programs(package: Package) -> str:
     """They are of this version and the modules those of the package."""
-    version = f"(xsd) {__version__}\n"
-    assert package.root.run("xsd", "--version") == f"xsd {__version__}\n"
-    assert package.root.run("xsd-xenstored", "--version").endswith(version)
+    is_pure = package.field("Architecture") == "all"
+    kind = "pure" if is_pure else "compiled"
+    for command, name in (("xsd", "xsd"), ("xsd-xenstored", "xenstored (xsd)")):
+        said = package.root.run(command, "--version")
+        assert said.startswith(f"{name} {__version__}\n{kind}, Python 3."), said
     code = "import sys; sys.path.insert(0, '/usr/lib/xsd'); import structlog as s, "
     code += "uvloop as u, xsd.protocol.frame as p; "
     code += "print(p.__file__, s.__file__, u.__file__)"
     module, structlog, uvloop = package.root.run("python3", "-I", "-c", code).split()
-    is_pure = package.field("Architecture") == "all"
     assert module.endswith(".py" if is_pure else ".so"), module
     assert structlog.startswith("/usr/lib/xsd/"), structlog
     assert uvloop.startswith("/usr/lib/xsd/") != is_pure, uvloop

@@ -121,7 +121,6 @@ def serves(wheel: zipfile.ZipFile, _info: str) -> str:
     with tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name:
         bin_ = installed(wheel, Path(name))
         assert run([str(bin_ / "xsd"), "--help"]).startswith("usage: xsd")
-        assert run([str(bin_ / "xenstored"), "--version"]).endswith(f"{__version__}\n")
         socket = f"{name}/s"
         pid_file = Path(name) / "pid"
         xsd = [str(bin_ / "xsd"), "--socket", socket]
@@ -134,6 +133,11 @@ def serves(wheel: zipfile.ZipFile, _info: str) -> str:
         finally:
             os.kill(int(pid_file.read_text()), signal.SIGTERM)
         is_compiled = any(path.endswith(".so") for path in wheel.namelist())
+        kind = "compiled" if is_compiled else "pure"
+        for command, program in (("xsd", "xsd"), ("xenstored", "xenstored (xsd)")):
+            said = run([str(bin_ / command), "--version"]).splitlines()
+            assert said[0] == f"{program} {__version__}", said
+            assert said[1].startswith(f"{kind}, Python 3."), said
         names = [path[:-3].replace("/", ".") for path in compiled_sources()]
         code = f"import {', '.join(names)}\n"
         code += f"print(*(module.__file__ for module in ({', '.join(names)})))"

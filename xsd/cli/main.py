@@ -7,7 +7,6 @@ command, of which a hotplug script runs dozens, pays for nothing of the daemon.
 import os
 import sys
 
-from xsd import __version__
 from xsd.cli.common import CommandError, CommandParser, program, read_quickly
 from xsd.protocol.lean import Callable, Final, NoReturn, Sequence
 
@@ -131,6 +130,8 @@ def _odd(arguments: Sequence[str]) -> NoReturn:
 
 
 def _parser() -> CommandParser:
+    from xsd.build import version_of  # noqa: PLC0415  most have a command only
+
     lines = [f"  {name:<8} {text}" for name, (_, text) in COMMANDS.items()]
     parser = CommandParser(
         "",
@@ -139,7 +140,7 @@ def _parser() -> CommandParser:
     )
     parser.usage = "xsd [-h] [--socket PATH] [--version] COMMAND ..."
     parser.add_argument(
-        "--version", action="version", version=f"xsd {__version__}", help="print it"
+        "--version", action="version", version=version_of("xsd"), help="print it"
     )
     return parser
 

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, final
 import structlog
 import uvloop
 
-from xsd import __version__
+from xsd import __version__, build
 from xsd.daemon import collector
 from xsd.daemon.activation import ActivationError, Adopted, Passed, choose
 from xsd.daemon.advice import without_effect
@@ -250,6 +250,8 @@ async def _serve(
             hypervisor=service.hypervisor,
             pid=os.getpid(),
             version=__version__,
+            build=build.kind(),
+            python=build.python(),
         )
         for what in adopted.others:
             log.warning("socket.not_used", what=what)

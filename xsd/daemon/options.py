@@ -19,7 +19,7 @@ It is no option beside others: whoever does not know it must not begin to serve.
 """
 
 _HELP: Final = Option("help", "Hh", "", "print this text and exit", 1)
-_VERSION: Final = Option("version", "", "", "print the version and exit", 2)
+_VERSION: Final = Option("version", "", "", "print version and build, and exit", 2)
 
 CONFIG: Final = Option(
     "config", "", "file", f"settings; else ${FILE_VARIABLE}, {DEFAULT_FILE}", 4

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from xsd import __version__
+from xsd import build
 from xsd.daemon import collector
 from xsd.daemon.activation import take_passed
 from xsd.daemon.arguments import UsageError, usage
@@ -76,7 +76,7 @@ def _start(program: str, started: Invocation, *, foreground: bool) -> int:
             sys.stdout.write(usage(program, OPTIONS))
             return 0
         if line.wants_version:
-            sys.stdout.write(f"{program} (xsd) {__version__}\n")
+            sys.stdout.write(build.version_of(f"{program} (xsd)") + "\n")
             return 0
         settings = Origin.of(os.environ, line.settings).read()
     except (UsageError, ConfigError, ConfigFileError) as error:
