@@ -166,7 +166,7 @@ def test_a_wide_directory_that_disagrees_with_itself_is_found(broken: Store) -> 
     assert wide is not None
     wide.count += 1
     wide.size += 1
-    wide._listing = b"nothing\0"
+    wide._rows.append(b"nothing\0")
     cells = wide._root.cells
     moved = len(cells[0].nodes) + len(cells[1].nodes)
     cells[0].nodes, cells[1].nodes = cells[1].nodes, cells[0].nodes

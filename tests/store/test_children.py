@@ -1,5 +1,7 @@
 """Children of very wide directories."""
 
+from typing import Final
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -36,6 +38,9 @@ def filled(count: int) -> tuple[WideChildren, dict[bytes, Node]]:
     return children, expected
 
 
+PART: Final = filled(5000)[0]
+
+
 def names(children: WideChildren) -> bytes:
     """What `listing` should tell, found the long way."""
     return b"".join([name + b"\0" for name, _node in children.items()])
@@ -70,19 +75,30 @@ def test_a_listing_tells_the_names_that_there_are(turns: list[int], start: int) 
 
 @pytest.mark.pure_only
 def test_no_child_is_looked_at_to_list_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much has changed; a listing is kept until a name comes or goes."""
+    """However much has changed."""
     children, _expected = filled(10_000)
-    before = children.listing()
-    assert children.listing() is before
-    assert children.unlisted_rows() == 0
     monkeypatch.setattr(WideChildren, "items", None)
     for number in range(10_000, 10_200):
         children.put(b"%d" % number, leaf(number), 1)
         children.remove(b"%d" % (number - 5000), 1)
-        assert 0 < children.unlisted_rows() < 60
+        assert children.row_count() < 60
         listing = children.listing()
         assert listing.endswith(b"\0%d\0" % number)
         assert b"\0%d\0" % (number - 5000) not in listing
+
+
+@given(st.integers(0, 30_000), st.integers(1, 5000))
+@example(0, 4096)
+@example(23_890, 5000)
+def test_a_part_of_a_listing_begins_near_its_offset(offset: int, size: int) -> None:
+    """It has as many bytes as asked for from there on, if there are so many."""
+    listing = PART.listing()
+    start, text = PART.listing_from(offset, size)
+
+    assert start <= offset
+    assert listing[start:].startswith(text)
+    assert text[offset - start :][:size] == listing[offset : offset + size]
+    assert len(text) < size + 3 * 2100
 
 
 def test_rows_of_which_little_is_left_are_put_together() -> None:
@@ -95,7 +111,7 @@ def test_rows_of_which_little_is_left_are_put_together() -> None:
     assert children.size == len(children.listing()) < 1200
     children.put(b"new", leaf(20_000), 1)
 
-    assert children.unlisted_rows() <= 3
+    assert children.row_count() <= 3
 
 
 def test_children_that_came_in_any_order_are_brought_into_that_of_creation() -> None:

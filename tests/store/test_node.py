@@ -83,13 +83,13 @@ def test_the_generation_is_that_of_the_last_change_of_any_facet() -> None:
     assert seen == [5, 6, 7, 8]
 
 
-def test_the_listing_of_a_wide_directory_is_kept() -> None:
+@pytest.mark.parametrize("count", [0, 3, WIDE_ABOVE + 1])
+def test_a_part_of_a_listing_is_told_with_where_it_begins(count: int) -> None:
     """A client reads 100,000 names in hundreds of parts."""
-    parent = parent_of(WIDE_ABOVE + 1)
-    listing = parent.listing()
-    assert parent.listing() is listing
-    parent.put_child(b"new", Node(1, b"", NOBODY, 1000))
-    assert parent.listing() == listing + b"new\0"
+    parent = parent_of(count)
+
+    assert parent.listing_from(2, 4096) == (0, parent.listing())
+    assert parent.row_count() == (count > WIDE_ABOVE)
 
 
 def test_the_record_size_is_that_of_c_xenstored() -> None:

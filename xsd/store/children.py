@@ -52,7 +52,7 @@ class WideChildren:
         size: Bytes of their names, each with its NUL.
     """
 
-    __slots__ = ("_listing", "_root", "_rows", "count", "size")
+    __slots__ = ("_root", "_rows", "count", "size")
 
     def __init__(self, token: int) -> None:
         self.count = 0
@@ -60,8 +60,6 @@ class WideChildren:
         self._root = _Cell(token)
         # Names in the order of creation, each with its NUL; none of the rows is empty.
         self._rows: list[bytes] = []
-        # All rows, once somebody has asked: who does so in parts of 4 KiB asks again.
-        self._listing: bytes | None = None
 
     def copy(self) -> "WideChildren":
         """Another version that shares everything but a list of the rows."""
@@ -70,7 +68,6 @@ class WideChildren:
         other.size = self.size
         other._root = self._root
         other._rows = self._rows.copy()
-        other._listing = self._listing
         return other
 
     def get(self, name: bytes) -> "Node | None":
@@ -92,7 +89,6 @@ class WideChildren:
             return
         self.count += 1
         self.size += len(name) + 1
-        self._listing = None
         _add(self._rows, name)
         if before >= _CELL_MAX and depth < _DEPTH_MAX:
             _split(cell, depth, token)
@@ -104,7 +100,6 @@ class WideChildren:
         del cell.nodes[name]
         self.count -= 1
         self.size -= len(name) + 1
-        self._listing = None
         rows = self._rows
         text = rows[index] = _without(rows[index], name)
         if not text:
@@ -120,7 +115,6 @@ class WideChildren:
         for cell in self._leaves():
             found.extend(cell.nodes.items())
         found.sort(key=_created)
-        self._listing = None
         rows = self._rows = []
         for name, _node in found:
             _add(rows, name)
@@ -139,19 +133,34 @@ class WideChildren:
         """The nodes in any order."""
         found: list[Node] = []
         for cell in self._leaves():
-            found.extend(cell.nodes.values())
+            found.extend(list(cell.nodes.values()))
         return found
-
-    def unlisted_rows(self) -> int:
-        """Rows that `listing` has to put together."""
-        return len(self._rows) if self._listing is None else 0
 
     def listing(self) -> bytes:
         """The names in order, each followed by a NUL."""
-        text = self._listing
-        if text is None:
-            text = self._listing = b"".join(self._rows)
-        return text
+        return b"".join(self._rows)
+
+    def listing_from(self, offset: int, size: int) -> tuple[int, bytes]:
+        """Some rows of the listing: those of so many bytes from an offset on.
+
+        Returns:
+            Where they begin, at the offset or before it, and their text.
+        """
+        start = end = 0
+        found: list[bytes] = []
+        for row in self._rows:
+            end += len(row)
+            if end <= offset:
+                start = end
+            else:
+                found.append(row)
+                if end >= offset + size:
+                    break
+        return start, b"".join(found)
+
+    def row_count(self) -> int:
+        """Rows that `listing_from` may have to pass over."""
+        return len(self._rows)
 
     def _row_of(self, created: int) -> int:
         """Place of the row with the name of the node that was created then."""

@@ -176,10 +176,14 @@ class Node:
         """Bytes of `listing`."""
         if self.wide is not None:
             return self.wide.size
-        size = 0
         narrow = self.narrow
-        for index in range(len(narrow) >> 1):
-            size += name_size(cast("bytes", narrow[index]))
+        left: i64 = len(narrow) >> 1
+        size = left
+        for each in narrow:
+            if left == 0:
+                break
+            size += len(cast("bytes", each))
+            left -= 1
         return size
 
     def listing(self) -> bytes:
@@ -192,9 +196,15 @@ class Node:
         names = cast("list[bytes]", list(narrow[: len(narrow) >> 1]))
         return b"\0".join(names) + b"\0"
 
-    def unlisted_rows(self) -> int:
-        """Rows of names that `listing` has to put together; few names are none."""
-        return 0 if self.wide is None else self.wide.unlisted_rows()
+    def listing_from(self, offset: int, size: int) -> tuple[int, bytes]:
+        """A part of `listing` that has so many bytes from an offset on, and where."""
+        if self.wide is not None:
+            return self.wide.listing_from(offset, size)
+        return 0, self.listing()
+
+    def row_count(self) -> int:
+        """Rows that `listing_from` may have to pass over; few names are in none."""
+        return 0 if self.wide is None else self.wide.row_count()
 
     def record_size(self) -> int:
         """Bytes that count against the quota ``node-size`` (C's record)."""

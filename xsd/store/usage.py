@@ -7,6 +7,8 @@ limit which suits a guest there suits it here; what is kept beside that for a cl
 
 from typing import Final, final
 
+from mypy_extensions import i64
+
 from xsd.protocol.perms import Permissions, names_a_domain
 from xsd.store.clock import Clock
 from xsd.store.node import Node, empty_size
@@ -322,30 +324,32 @@ class Holdings:
         self.nodes: dict[int, int] = {}
         self.sizes: dict[int, int] = {}
         self.lists: list[tuple[Permissions, int]] = []
-        kept = 0
-        own = 0
+        kept: i64 = 0
+        own: i64 = 0
         # Permissions are inherited: neighbours share them as a rule.
         last = node.perms
-        alike = 0
-        size = 0
-        rest = [node]
-        while rest:
-            each = rest.pop()
-            perms = each.perms
-            if perms is not last:
-                self._add(last, alike, size)
-                last = perms
-                alike = size = 0
-            length = len(each.value)
-            alike += 1
-            size += length
-            if each.token < kept_below:
-                kept += NODE_BYTES + length
-            if each.token == token:
-                own += NODE_BYTES + length
-            if each.narrow or each.wide is not None:
-                size += each.names_size
-                rest.extend(each.nodes())
+        alike: i64 = 0
+        size: i64 = 0
+        level = [node]
+        rest: list[Node] = []
+        while level:
+            for each in level:
+                perms = each.perms
+                if perms is not last:
+                    self._add(last, alike, size)
+                    last = perms
+                    alike = size = 0
+                length: i64 = len(each.value)
+                alike += 1
+                size += length
+                if each.token < kept_below:
+                    kept += NODE_BYTES + length
+                if each.token == token:
+                    own += NODE_BYTES + length
+                if each.narrow or each.wide is not None:
+                    size += each.names_size
+                    rest.append(each)
+            level = rest.pop().nodes() if rest else []
         self._add(last, alike, size)
         self.kept = kept
         self.own = own

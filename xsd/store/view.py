@@ -33,8 +33,8 @@ SUBTREE: Final = 16
 """Facets of a node that a request can depend on; SUBTREE is all, all the way down."""
 
 
-ROWS_PER_WORK: Final = 16
-"""Rows of names, of 2 KiB, that are as much work to list as one node to be changed."""
+ROWS_PER_WORK: Final = 256
+"""Rows of names that are as much work to pass over as one node is to change."""
 
 
 class View(ABC):
@@ -167,7 +167,7 @@ class View(ABC):
             self._open()
         node = self._reach(caller, path, READ, NAMES)
         if node.names_size <= PAYLOAD_MAX:
-            return self._listing(node)
+            return node.listing()
         raise XenStoreError(Errno.E2BIG, "directory too long", format_path(path))
 
     def directory_part(self, caller: Caller, path: Path, offset: int) -> bytes:
@@ -187,7 +187,9 @@ class View(ABC):
         if self.tracked:
             self._open()
         node = self._reach(caller, path, READ, NAMES)
-        return directory_part_payload(node.generation, self._listing(node), offset)
+        self._worked(node.row_count() // ROWS_PER_WORK)
+        start, names = node.listing_from(offset, PAYLOAD_MAX)
+        return directory_part_payload(node.generation, names, offset - start)
 
     def get_perms(self, caller: Caller, path: Path) -> Permissions:
         """Permissions of a node.
@@ -311,11 +313,6 @@ class View(ABC):
         self._changed(path, spine, node.value, old)
 
     # Common parts.
-
-    def _listing(self, node: Node) -> bytes:
-        """Names of the children; to put together those of very many is work."""
-        self._worked(node.unlisted_rows() // ROWS_PER_WORK)
-        return node.listing()
 
     def _reach(self, caller: Caller, path: Path, right: int, facet: int) -> Node:
         """The node, if the caller has the right to it; notes the dependency."""
