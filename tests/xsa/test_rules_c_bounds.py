@@ -34,7 +34,7 @@ SLACK: Final = 1024 * 1024
 of our own that may grow, whoever fills them."""
 
 LINES_FREE: Final = 1500
-LINES_PER_WORK: Final = 200
+LINES_PER_WORK: Final = 250
 """Lines of ours that a request may take, in the least and for each thing that counts as
 work; some 50 ns each, and compiled a fraction of that."""
 

@@ -82,11 +82,11 @@ class Node:
         count: i64 = len(narrow) >> 1
         left = count
         for each in narrow:
-            if left == 0:
-                break
             if each is name or cast("bytes", each) == name:
                 return cast("Node", narrow[count + count - left])
             left -= 1
+            if left == 0:
+                break
         wide = self.wide
         return None if wide is None else wide.get(name)
 
@@ -180,10 +180,10 @@ class Node:
         left: i64 = len(narrow) >> 1
         size = left
         for each in narrow:
-            if left == 0:
-                break
             size += len(cast("bytes", each))
             left -= 1
+            if left == 0:
+                break
         return size
 
     def listing(self) -> bytes:
