@@ -1,4 +1,5 @@
-# make serve    run the daemon here, without root and without Xen
+# make serve    run the daemon here, without root and without Xen; it is compiled for the
+#               next start in the background, if that can be done (COMPILE=no: not)
 # make test     run all tests, or those of ARGS="-k watch", which pytest is given
 # make test-compiled    the same on modules compiled by mypyc (needs a C compiler)
 # make test-systemd
@@ -33,6 +34,7 @@ SEED ?=
 GUESTS ?= 3
 KILLS ?= 200
 UPDATES ?= 20
+COMPILE ?= yes
 export XSD_TEST_PYTHON
 # Who has it set for other programs would wait for 300 modules at each run of a test.
 unexport PYTHONDONTWRITEBYTECODE
@@ -57,7 +59,8 @@ serve: .venv/.serve
 	@echo
 	@echo "    XENSTORED_PATH='$(socket)' '$(here)/$(bin)/xsd' ls /"
 	@echo
-	@exec $(bin)/xsd serve --socket '$(socket)' --pid-file run/xenstored.pid
+	@COMPILE='$(COMPILE)' exec $(bin)/python -P packages/serve.py \
+	    --socket '$(socket)' --pid-file run/xenstored.pid
 
 # All of them take a while: who waits is told at once, not at the first percent.
 define tell-how-long
