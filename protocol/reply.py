@@ -65,6 +65,11 @@ def encode_event(path: bytes, token: bytes) -> bytes | None:
     return _EVENT_HEAD + _LENGTHS[size] + path + b"\0" + token + b"\0"
 
 
+def event_start(path: bytes, size: int) -> bytes:
+    """Build what is before the token of a watch event with a payload of some size."""
+    return _EVENT_HEAD + _LENGTHS[size] + path + b"\0"
+
+
 def is_event(message: bytes) -> bool:
     """Tell whether a message of the server's is a watch event, and no reply."""
     return message.startswith(_EVENT_TYPE)

@@ -242,6 +242,6 @@ def test_what_waits_of_large_commits_is_small(
 
     assert count >= guests * watches * NODES
     assert size > count * 1800
-    assert 0 < kept < count * 300
+    assert 0 < kept < count * 320
     assert (watcher.connection.lost, told(engine)) == (False, [])
     assert [each.connection.tally.count for each in committers] == [0] * guests

@@ -144,10 +144,8 @@ class Watcher:
         if self._introduces and not connection.caller.privileged:
             # Its output may have been forgotten since, in the same turn.
             return True
-        return encode_event(path, token) is None or any(
-            (each.shown, each.watch.token) == (path, token)
-            for each in connection.outbox.events()
-        )
+        frame = encode_event(path, token)
+        return frame is None or frame in connection.outbox.events()
 
 
 def _bytes(value: object) -> bytes:

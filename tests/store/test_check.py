@@ -52,19 +52,20 @@ def misname(store: Store) -> None:
         generation = store.clock.tick()
         parent.put_child(name, Node(parent.token, b"", parent.perms, generation))
         parent.names_changed = generation
-        parent.names_size += len(name) + 1
-
-
-def resize(store: Store) -> None:
-    """Quotas rely on it."""
-    node_of(store, b"/a").names_size += 1
-    store.usage.memory.add(0, 1)
 
 
 def reorder(store: Store) -> None:
     """DIRECTORY lists them as they were created."""
     parent = node_of(store, b"/a")
-    parent.narrow = dict(reversed(parent.narrow.items()))
+    one, other, *nodes = parent.narrow
+    parent.narrow = (other, one, *reversed(nodes))
+
+
+def double(store: Store) -> None:
+    """A name that two nodes have."""
+    parent = node_of(store, b"/a")
+    one, _other, *nodes = parent.narrow
+    parent.narrow = (one, one, *nodes)
 
 
 def miscount(store: Store) -> None:
@@ -100,8 +101,8 @@ FAULTS: Final[dict[str, tuple[Callable[[Store], None], list[str]]]] = {
         misname,
         ["b'/a/d' has a child b''", "b'/a/d' has a child b'x/y'"],
     ),
-    "a wrong size of names": (resize, ["b'/a' has names of 4 bytes, not as kept"]),
     "children out of order": (reorder, ["b'/a' has b'b' out of order"]),
+    "one name for two": (double, ["b'/a' has b'b' twice"]),
     "wrong counts": (
         miscount,
         [
@@ -139,14 +140,15 @@ def test_a_directory_kept_in_the_wrong_form_is_found(broken: Store) -> None:
         dom0.write(b"/w/%d" % number)
         dom0.write(b"/n/%d" % number)
     wide = node_of(broken, b"/w")
-    wide.narrow, wide.wide = dict(wide.children()), None
+    names = [name for name, _child in wide.children()]
+    wide.narrow = (*names, *[child for _name, child in wide.children()])
+    wide.wide = None
     parent = node_of(broken, b"/n")
     narrow = parent.wide
     assert narrow is not None
-    for number in range(200):
+    for number in range(250):
         narrow.remove(b"%d" % number, broken.live.tree.token)
         broken.usage.nodes.add(0, -1)
-        parent.names_size -= len(b"%d\0" % number)
         broken.usage.memory.add(0, -empty_size(perms(b"n0")) - len(b"%d\0" % number))
 
     assert sorted(verify(broken)) == [
@@ -156,21 +158,24 @@ def test_a_directory_kept_in_the_wrong_form_is_found(broken: Store) -> None:
 
 
 def test_a_wide_directory_that_disagrees_with_itself_is_found(broken: Store) -> None:
-    """Its count, its listing, a child in the wrong cell."""
+    """Its count, the size of its names, its listing, children in the wrong cell."""
     dom0 = dom0_of(broken)
     for number in range(300):
         dom0.write(b"/w/%d" % number)
     wide = node_of(broken, b"/w").wide
     assert wide is not None
     wide.count += 1
+    wide.size += 1
     wide._listing = b"nothing\0"
     cells = wide._root.cells
+    moved = len(cells[0].nodes) + len(cells[1].nodes)
     cells[0].nodes, cells[1].nodes = cells[1].nodes, cells[0].nodes
     faults = verify(broken)
 
-    assert "b'/w' counts 301 of 300" in faults
+    assert f"b'/w' counts 301 of {300 - moved}" in faults
     assert "b'/w' lists other children than it has" in faults
-    assert any(fault.startswith("b'/w' does not find ") for fault in faults)
+    assert f"b'/w' does not find {moved} of its children" in faults
+    assert any(fault.endswith(" bytes, not as kept") for fault in faults)
 
 
 def test_nodes_are_counted_from_a_path_down(broken: Store) -> None:

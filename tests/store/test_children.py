@@ -69,21 +69,45 @@ def test_a_listing_tells_the_names_that_there_are(turns: list[int], start: int) 
 
 
 @pytest.mark.pure_only
-def test_few_changes_do_not_have_all_children_looked_at(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """However often it is asked; a listing is kept until a name comes or goes."""
+def test_no_child_is_looked_at_to_list_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much has changed; a listing is kept until a name comes or goes."""
     children, _expected = filled(10_000)
     before = children.listing()
     assert children.listing() is before
+    assert children.unlisted_rows() == 0
     monkeypatch.setattr(WideChildren, "items", None)
     for number in range(10_000, 10_200):
         children.put(b"%d" % number, leaf(number), 1)
         children.remove(b"%d" % (number - 5000), 1)
-        assert children.is_listed
+        assert 0 < children.unlisted_rows() < 60
         listing = children.listing()
         assert listing.endswith(b"\0%d\0" % number)
         assert b"\0%d\0" % (number - 5000) not in listing
+
+
+def test_rows_of_which_little_is_left_are_put_together() -> None:
+    """A directory that has had many children does not keep a row for each 2 KiB."""
+    children, _expected = filled(20_000)
+    for number in range(20_000):
+        if number % 100:
+            children.remove(b"%d" % number, 1)
+    assert children.count == 200
+    assert children.size == len(children.listing()) < 1200
+    children.put(b"new", leaf(20_000), 1)
+
+    assert children.unlisted_rows() <= 3
+
+
+def test_children_that_came_in_any_order_are_brought_into_that_of_creation() -> None:
+    """Where a version of the store is put together from another; see `patched`."""
+    children = WideChildren(1)
+    for number in (*range(500, 1000), *range(500)):
+        children.put(b"%d" % number, leaf(number), 1)
+    children.sort()
+    children.remove(b"999", 1)
+
+    assert children.listing() == b"".join([b"%d\0" % number for number in range(999)])
+    assert [node.created for _name, node in children.items()] == [*range(999)]
 
 
 def test_a_change_after_a_copy_shares_nearly_all_cells() -> None:
@@ -107,11 +131,14 @@ def test_names_whose_hashes_are_equal_are_kept_apart() -> None:
     """They share a cell, which is then not split without end."""
     children = WideChildren(1)
     names = [Colliding(b"%d" % number) for number in range(200)]
+    expected: list[Node | None] = []
     for number, name in enumerate(names):
         children.put(name, leaf(number), 1)
+        expected.append(children.get(name))
 
     assert children.count == 200
-    assert [name for name, _node in children.items()] == names
+    assert [children.get(name) for name in names] == expected
+    assert {*children.nodes()} == {*expected}
     assert children.get(Colliding(b"199")) is not None
     assert children.get(Colliding(b"200")) is None
 

@@ -5,7 +5,7 @@ import pytest
 from tests.store.support import perms
 from xsd.protocol.perms import owner_only
 from xsd.store.children import NARROW_BELOW, WIDE_ABOVE
-from xsd.store.node import RECORD_ENTRY, RECORD_HEADER, Node
+from xsd.store.node import RECORD_ENTRY, RECORD_HEADER, Node, shared
 
 NOBODY = owner_only(0)
 FACETS = "names_changed", "perms_changed", "value_changed"
@@ -23,19 +23,11 @@ def names_of(node: Node) -> list[bytes]:
     return [name for name, _child in node.children()]
 
 
-def test_leaves_share_no_dict_that_could_be_changed() -> None:
-    """Though a new node takes none of its own."""
-    one, other = parent_of(0), parent_of(0)
-    one.put_child(b"a", other)
-
-    assert (names_of(one), names_of(other)) == ([b"a"], [])
-
-
 @pytest.mark.parametrize("count", [0, 1, WIDE_ABOVE, WIDE_ABOVE + 1, WIDE_ABOVE + 50])
-def test_a_directory_answers_alike_though_it_is_wide_with_its_257th_child(
+def test_a_directory_answers_alike_though_it_is_wide_with_its_33rd_child(
     count: int,
 ) -> None:
-    """Up to 256 children are a plain dict; width is not visible from outside."""
+    """Up to 32 children are a small tuple; width is not visible from outside."""
     parent = parent_of(count)
     names = [b"%d" % number for number in range(count)]
 
@@ -48,17 +40,17 @@ def test_a_directory_answers_alike_though_it_is_wide_with_its_257th_child(
 
 
 def test_a_directory_that_shrinks_becomes_narrow_again() -> None:
-    """At 63 children, in the order of creation; well below where it becomes wide."""
+    """At 15 children, in the order of creation; well below where it becomes wide."""
     widths: list[int] = []
     parent = parent_of(WIDE_ABOVE + 1)
-    for number in range(200):
+    for number in range(20):
         parent.remove_child(b"%d" % number)
         if parent.wide is not None:
             widths.append(parent.child_count())
 
     assert widths[-1] == NARROW_BELOW
     assert parent.wide is None
-    assert names_of(parent) == [b"%d" % number for number in range(200, 257)]
+    assert names_of(parent) == [b"%d" % number for number in range(20, 33)]
 
 
 def test_a_copy_has_all_of_the_original_and_children_of_its_own() -> None:
@@ -105,7 +97,26 @@ def test_the_record_size_is_that_of_c_xenstored() -> None:
     node = Node(1, b"12345", perms(b"n0", b"r1", b"r2"), 1)
     node.put_child(b"name", parent_of(0))
     node.put_child(b"x", parent_of(0))
-    node.names_size = len(node.listing())
 
     assert (RECORD_HEADER, RECORD_ENTRY) == (16, 8)
     assert node.record_size() == 16 + 3 * 8 + 5 + len(b"name\0x\0")
+
+
+def test_names_that_many_nodes_have_are_kept_once() -> None:
+    """And values; but for long ones, of which a guest could have us keep too much."""
+    first = shared(b"%s" % bytearray(b"state"))
+    second = shared(b"%s" % bytearray(b"state"))
+    long = b"%064d" % 0
+
+    assert first is second
+    assert shared(long) is shared(bytes(bytearray(long)))
+    assert shared(long + b"0") is not shared(bytes(bytearray(long + b"0")))
+
+
+def test_not_more_than_some_thousand_names_are_kept() -> None:
+    """Then they are forgotten, and those that come again are kept anew."""
+    old = shared(b"%s" % bytearray(b"old"))
+    for number in range(10_000):
+        shared(b"name-%d" % number)
+
+    assert shared(b"%s" % bytearray(b"old")) is not old

@@ -5,17 +5,17 @@ a byte for some time, with too much waiting. What guests cause is held back by t
 own quota ``outstanding`` meanwhile.
 """
 
-from typing import Final
+from typing import Final, final
 
 from xsd.engine import tracing
 from xsd.engine.connection import Connection
 from xsd.engine.core import Core
 from xsd.engine.notice import Notice
-from xsd.engine.outbox import Tally
+from xsd.engine.outbox import Outbox, Tally
 from xsd.engine.schedule import DEAF, EXPIRE
 from xsd.protocol.limits import HEADER_SIZE, PAYLOAD_MAX
 from xsd.protocol.path import format_path
-from xsd.protocol.reply import encode_event
+from xsd.protocol.reply import encode_event, event_start
 from xsd.store import Event
 from xsd.store.quota import MEMORY
 from xsd.store.usage import MESSAGE_BYTES
@@ -56,11 +56,48 @@ def deliver(core: Core, events: list[Event], cause: Connection | None = None) ->
     place = events[0].place
     if place is not events[-1].place or not isinstance(place, bytes):
         _write_out(events)
+    writer = _Writer()
+    number = 0
+    connection: Connection | None = None
     for event in events:
+        if event.watch.connection != number:
+            number = event.watch.connection
+            connection = core.connections.get(number)
+        if connection is None or connection.lost:
+            continue
         try:
-            _tell(core, event, tally)
+            if event.size <= PAYLOAD_MAX:
+                _tell(core, connection, event, writer.frame(event), tally)
         except Exception as error:  # noqa: BLE001  it has happened; tell the others
             core.note_defect("event.failed", error)
+
+
+@final
+class _Writer:
+    """Makes the bytes of events: most are of one path, with tokens of one length."""
+
+    __slots__ = ("_cut", "_path", "_size", "_start")
+
+    def __init__(self) -> None:
+        self._path: bytes | None = None
+        self._cut = 0
+        self._size = 0
+        self._start = b""
+
+    def frame(self, event: Event) -> bytes | None:
+        """The bytes of an event; None if it shares a trail."""
+        place = event.place
+        if not isinstance(place, bytes):
+            return None
+        watch = event.watch
+        cut = watch.cut
+        size = len(place) - cut + len(watch.token) + 2
+        if place is not self._path or cut != self._cut or size != self._size:
+            self._path = place
+            self._cut = cut
+            self._size = size
+            self._start = event_start(place[cut:] if cut else place, size)
+        return self._start + watch.token + b"\0"
 
 
 def retell(core: Core, connection: Connection) -> None:
@@ -95,40 +132,44 @@ def _write_out(events: list[Event]) -> None:
         event.place = text
 
 
-def _tell(core: Core, event: Event, tally: Tally | None) -> None:
-    """Queue one event, if there is who can be told and that is necessary."""
-    connection = core.connections.get(event.watch.connection)
-    size = event.size
-    if connection is None or connection.lost or size > PAYLOAD_MAX:
-        return
+def _tell(
+    core: Core,
+    connection: Connection,
+    event: Event,
+    frame: bytes | None,
+    tally: Tally | None,
+) -> None:
+    """Queue one event, if that is necessary and there is room."""
     outbox = connection.outbox
-    place = event.place
-    merges = not isinstance(place, bytes) or place[:1] != b"@"
-    if merges and outbox.waiting and outbox.holds(event):
+    if outbox.waiting and not _is_special(event) and outbox.holds(event, frame):
         return
     if connection.caller.privileged:
-        outbox.tell(event, size, tally, merges=merges)
+        outbox.tell(event, frame, tally)
         is_owed = tally is not None
-    elif _has_room(core, connection, event, size):
-        outbox.tell(event, size, tally, core.now_ms, merges=merges)
+    elif _has_room(core, connection, event):
+        outbox.tell(event, frame, tally, core.now_ms)
         is_owed = False
     else:
         return
     if connection.mark is not None:
         connection.mark.owe()
-    if not connection.is_watched and (
-        is_owed or outbox.size + MESSAGE_BYTES * outbox.waiting > UNSENT_MAX
-    ):
+    if not connection.is_watched and (is_owed or _is_too_much(outbox)):
         _look_later(core, connection)
     if core.tracing.io:
-        frame = encode_event(event.shown, event.watch.token)
-        if frame is not None:
-            core.notices.append(tracing.event(connection, frame))
+        told = encode_event(event.shown, event.watch.token)
+        if told is not None:
+            core.notices.append(tracing.event(connection, told))
     if not connection.dirty:
         core.touch(connection)
 
 
-def _has_room(core: Core, connection: Connection, event: Event, size: int) -> bool:
+def _is_special(event: Event) -> bool:
+    """Tell whether it is of a name with ``@``: those never merge."""
+    place = event.place
+    return isinstance(place, bytes) and place[:1] == b"@"
+
+
+def _has_room(core: Core, connection: Connection, event: Event) -> bool:
     """Tell whether a guest has room for an event; the first one lost is told."""
     # Only a guest's events may be lost for not being read.
     if core.event_timeout_ms and not connection.expires_ms:
@@ -137,7 +178,7 @@ def _has_room(core: Core, connection: Connection, event: Event, size: int) -> bo
         core.schedule.at(due_ms, EXPIRE, connection.id)
     domid = connection.caller.domid
     limit = core.store.quotas.limit(domid, MEMORY)
-    more = HEADER_SIZE + size + MESSAGE_BYTES
+    more = HEADER_SIZE + event.size + MESSAGE_BYTES
     if limit == 0 or core.store.usage.memory_of(domid) + more <= limit:
         return True
     fields: dict[str, object] = {
@@ -163,7 +204,7 @@ def look(core: Core, connection: Connection) -> None:
         return
     if connection.has_read:
         _look_later(core, connection)
-    elif not _is_too_much(connection):
+    elif not _is_too_much(outbox):
         outbox.forgive()
     elif not connection.is_kernel:
         core.lose(connection)
@@ -175,9 +216,8 @@ def look(core: Core, connection: Connection) -> None:
         core.notices.append(Notice("warning", "connection.too_slow", fields))
 
 
-def _is_too_much(connection: Connection) -> bool:
-    """Tell whether more waits for a connection than may for one that does not read."""
-    outbox = connection.outbox
+def _is_too_much(outbox: Outbox) -> bool:
+    """Tell whether more waits for a client than may for one that does not read."""
     return outbox.size + MESSAGE_BYTES * outbox.waiting > UNSENT_MAX
 
 

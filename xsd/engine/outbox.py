@@ -4,9 +4,9 @@ All that was not handed to the kernel or ring yet is here, the rest of a half se
 message included, so that a connection can be carried over to another process between
 two requests.
 
-An event waits as the store made it, its watch and a path that it shares with others;
-its bytes are made when it is sent. What waits for a guest is charged to it, and its
-events may expire.
+Messages wait as their bytes. An event of which the path is a trail that it shares with
+many others waits as the store made it, and its bytes are made when it is sent. What
+waits for a guest is charged to it, and its events may expire.
 """
 
 from typing import Final, cast, final
@@ -15,7 +15,7 @@ from mypy_extensions import mypyc_attr
 
 from xsd.protocol.frame import message_size
 from xsd.protocol.limits import HEADER_SIZE
-from xsd.protocol.reply import encode_event
+from xsd.protocol.reply import encode_event, is_event
 from xsd.store import Event
 from xsd.store.usage import MESSAGE_BYTES, Usage
 
@@ -23,7 +23,7 @@ CHUNK: Final = 256 * 1024
 """Bytes that are handed to the kernel at once, at least if there are as many."""
 
 _LOOKED_AT: Final = 8
-"""Events among which an equal one is looked for one by one."""
+"""Messages among which an equal event is looked for one by one."""
 
 
 @final
@@ -60,35 +60,22 @@ class Tally:
 
 @final
 @mypyc_attr(acyclic=True, free_list_len=1)
-class Reply:
-    """A reply that waits for a guest.
+class Counted:
+    """A message that waits, of which more must be known.
 
     Attributes:
-        frame: The bytes.
-        tally: Whose request it is.
-    """
-
-    __slots__ = ("frame", "tally")
-
-    def __init__(self, frame: bytes, tally: Tally) -> None:
-        self.frame = frame
-        self.tally = tally
-
-
-@final
-@mypyc_attr(acyclic=True)
-class Told(Event):
-    """An event that waits, of which more must be known.
-
-    Attributes:
+        message: Its bytes; or an event as the store made it.
         tally: Whose request it comes of, if that is counted.
-        queued_ms: When a guest's was queued, which may not wait for ever, else -1.
+        queued_ms: When a guest's event was queued, which may not wait for ever, else
+            -1.
     """
 
-    __slots__ = ("queued_ms", "tally")
+    __slots__ = ("message", "queued_ms", "tally")
 
-    def __init__(self, event: Event, tally: Tally | None, queued_ms: int) -> None:
-        super().__init__(event.watch, event.place)
+    def __init__(
+        self, message: bytes | Event, tally: Tally | None, queued_ms: int
+    ) -> None:
+        self.message = message
         self.tally = tally
         self.queued_ms = queued_ms
 
@@ -106,14 +93,15 @@ class Outbox:
         "_charged",
         "_chunk",
         "_domid",
-        "_few",
         "_first",
         "_is_tail",
         "_known",
+        "_mixed",
         "_rest",
         "_sent",
         "_tallies",
         "_usage",
+        "_ways",
         "size",
         "waiting",
     )
@@ -130,13 +118,16 @@ class Outbox:
         self._usage = usage
         self._domid = domid
         self._charged = 0
-        # Replies of clients without limits as bytes, those of guests, and events. The
-        # first ones are in reverse, if more waits than is sent at a time.
+        # Bytes, Counted, and events as the store made them. The first ones are in
+        # reverse, if more waits than is sent at a time.
         self._rest: list[object] = []
         self._first: list[object] = []
-        # Events that others may equal: as long as there are few; then all by keys.
-        self._few: list[Event] = []
-        self._known: dict[int, Event] = {}
+        # Whether there is anything else than bytes.
+        self._mixed = False
+        # The events that wait as bytes, once an equal one is looked for among many.
+        self._known: set[bytes] | None = None
+        # Those that wait as the store made them, by their keys.
+        self._ways: dict[int, Event] | None = None
         # What `peek` showed last, how much of it is sent, and whom it is counted for.
         self._chunk = b""
         self._sent = 0
@@ -156,59 +147,78 @@ class Outbox:
             self._rest.append(frame)
         else:
             tally.count += 1
-            self._rest.append(Reply(frame, tally))
+            self._mixed = True
+            self._rest.append(Counted(frame, tally, -1))
         if self._usage is not None:
             self._charge()
 
-    def holds(self, event: Event) -> bool:
-        """Tell whether an equal event still waits, of those that merge.
+    def holds(self, event: Event, frame: bytes | None) -> bool:
+        """Tell whether an equal event still waits.
 
         A client that reads slowly is so told once of what happened a thousand times.
+
+        Args:
+            event: The event.
+            frame: Its bytes, unless it shares a trail.
         """
-        if self._known:
-            found = self._known.get(event.key())
-            return found is not None and found.equals(event)
-        for each in self._few:  # noqa: SIM110  a generator costs more than the work
-            if each.equals(event):
+        ways = self._ways
+        if ways is not None:
+            found = ways.get(event.key())
+            if found is not None and found.equals(event):
                 return True
-        return False
+            if self.waiting == len(ways):
+                return False
+        if frame is None:
+            frame = _bytes_of(event)
+        known = self._known
+        if known is None:
+            rest = self._rest
+            if len(rest) <= _LOOKED_AT and not self._first:
+                for each in rest:
+                    if isinstance(each, Counted):
+                        each = each.message  # noqa: PLW2901  what it is about
+                    if isinstance(each, bytes) and each == frame:
+                        return True
+                return False
+            known = self._known = _frames_of_events(self._waiting())
+        return frame in known
 
     def tell(
         self,
         event: Event,
-        size: int,
+        frame: bytes | None,
         tally: Tally | None = None,
         queued_ms: int = -1,
-        *,
-        merges: bool = True,
     ) -> None:
         """Add an event that is not too long to be sent.
 
         Args:
             event: The event.
-            size: Of its payload.
+            frame: Its bytes, unless it shares a trail and waits as it is.
             tally: Whose request it comes of, if that is counted.
             queued_ms: The time, of a guest's event, which may expire; else -1.
-            merges: Whether `holds` finds it.
         """
-        if tally is not None:
-            tally.count += 1
-            event = Told(event, tally, queued_ms)
-        elif queued_ms >= 0:
-            event = Told(event, None, queued_ms)
-        self.size += HEADER_SIZE + size
         self.waiting += 1
-        self._rest.append(event)
-        if merges:
-            few = self._few
-            if self._known:
-                self._known[event.key()] = event
-            elif len(few) < _LOOKED_AT:
-                few.append(event)
-            else:
-                self._known = {each.key(): each for each in few}
-                self._known[event.key()] = event
-                few.clear()
+        message: bytes | Event
+        if frame is not None:
+            message = frame
+            self.size += len(frame)
+            if self._known is not None:
+                self._known.add(frame)
+        else:
+            message = event
+            self.size += HEADER_SIZE + event.size
+            self._mixed = True
+            if self._ways is None:
+                self._ways = {}
+            self._ways[event.key()] = event
+        if tally is None and queued_ms < 0:
+            self._rest.append(message)
+        else:
+            if tally is not None:
+                tally.count += 1
+            self._mixed = True
+            self._rest.append(Counted(message, tally, queued_ms))
         if self._usage is not None:
             self._charge()
 
@@ -224,13 +234,15 @@ class Outbox:
             rest = self._rest
             if self._first or self.size > limit or self._usage is not None:
                 self._begin(limit)
-            elif not self.waiting:
-                # Replies alone, and all of them.
-                replies = cast("list[bytes]", rest)
-                self._chunk = replies[0] if len(replies) == 1 else b"".join(replies)
-                rest.clear()
-            else:
+            elif self._mixed:
                 self._begin_all(rest)
+            else:
+                frames = cast("list[bytes]", rest)
+                self._chunk = frames[0] if len(frames) == 1 else b"".join(frames)
+                rest.clear()
+                if self.waiting:
+                    self.waiting = 0
+                    self._known = None
         return self._chunk
 
     def sent(self, count: int) -> None:
@@ -246,15 +258,15 @@ class Outbox:
         if self._usage is not None:
             self._charge()
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[bytes]:
         """The events that wait, in order."""
-        return [each for each in self._waiting() if isinstance(each, Event)]
+        return [frame for frame in self.frames() if is_event(frame)]
 
     def forgive(self) -> None:
         """Count what waits for nobody any more."""
         self._settle()
         for each in self._waiting():
-            if isinstance(each, Told) and each.tally is not None:
+            if isinstance(each, Counted) and each.tally is not None:
                 each.tally.fall()
                 each.tally = None
 
@@ -270,11 +282,10 @@ class Outbox:
         dropped = 0
         left: list[object] = []
         for each in self._waiting():
-            if isinstance(each, Told) and 0 <= each.queued_ms <= before_ms:
+            if isinstance(each, Counted) and 0 <= each.queued_ms <= before_ms:
                 dropped += 1
-                self.size -= HEADER_SIZE + each.size
-                self.waiting -= 1
-                self._forget(each)
+                self.size -= _size_of(each.message)
+                self._leave(each.message)
                 if each.tally is not None:
                     each.tally.fall()
             else:
@@ -288,7 +299,7 @@ class Outbox:
     def oldest_ms(self) -> int:
         """When the oldest event was queued that may expire; -1 if there is none."""
         for each in self._waiting():
-            if isinstance(each, Told) and each.queued_ms >= 0:
+            if isinstance(each, Counted) and each.queued_ms >= 0:
                 return each.queued_ms
         return -1
 
@@ -320,7 +331,10 @@ class Outbox:
         at = begun
         while at < len(unsent):
             stop = at + message_size(unsent, at)
-            self.append(unsent[at:stop], tally)
+            frame = unsent[at:stop]
+            self.append(frame, tally)
+            if is_event(frame):
+                self.waiting += 1
             at = stop
         self._charge()
 
@@ -337,13 +351,14 @@ class Outbox:
     def clear(self) -> None:
         """Drop everything: nobody is there to read it."""
         for each in self._waiting():
-            if isinstance(each, Reply | Told) and each.tally is not None:
+            if isinstance(each, Counted) and each.tally is not None:
                 each.tally.fall()
         self._settle()
         self._first = []
         self._rest = []
-        self._few = []
-        self._known = {}
+        self._mixed = False
+        self._known = None
+        self._ways = None
         self._chunk = b""
         self._sent = 0
         self._is_tail = False
@@ -357,10 +372,7 @@ class Outbox:
             return 0
         size = len(self._chunk) - self._sent
         for each in self._waiting():
-            if isinstance(each, Reply):
-                size += len(each.frame) + MESSAGE_BYTES
-            elif isinstance(each, Event):
-                size += HEADER_SIZE + each.size + MESSAGE_BYTES
+            size += _size_of(each) + MESSAGE_BYTES
         return size
 
     def _waiting(self) -> list[object]:
@@ -369,19 +381,11 @@ class Outbox:
 
     def _begin_all(self, rest: list[object]) -> None:
         """Make the bytes of what waits, as far as a client reads that has no limits."""
-        self._few.clear()
-        if self._known:
-            self._known = {}
-        if len(rest) == 1:
-            self._chunk = self._begun(rest[0])
-        else:
-            self._chunk = b"".join(
-                [
-                    each if isinstance(each, bytes) else self._begun(each)
-                    for each in rest
-                ]
-            )
+        self._chunk = b"".join([self._begun(each) for each in rest])
         rest.clear()
+        self._mixed = False
+        self._known = None
+        self._ways = None
 
     def _begin(self, limit: int) -> None:
         """Make the bytes of as many messages as make up the limit."""
@@ -396,8 +400,7 @@ class Outbox:
                 if len(first) > 1:
                     first.reverse()
                 self._first = first
-            message = first.pop()
-            frame = message if isinstance(message, bytes) else self._begun(message)
+            frame = self._begun(first.pop())
             frames.append(frame)
             size += len(frame)
         self._chunk = frames[0] if len(frames) == 1 else b"".join(frames)
@@ -406,28 +409,33 @@ class Outbox:
 
     def _begun(self, message: object) -> bytes:
         """The bytes of a message that is going to be sent."""
+        if isinstance(message, Counted):
+            if message.tally is not None:
+                self._tallies.append(message.tally)
+            message = message.message
+        if self.waiting:
+            self._leave(message)
+        return _bytes_of(message)
+
+    def _leave(self, message: object) -> None:
+        """If a message is an event, it waits no longer: none is found to equal it."""
         if isinstance(message, Event):
             self.waiting -= 1
-            if self._known or self._few:
-                self._forget(message)
-            if isinstance(message, Told) and message.tally is not None:
-                self._tallies.append(message.tally)
-            return _bytes_of(message)
-        assert isinstance(message, Reply)  # noqa: S101  there is nothing else
-        self._tallies.append(message.tally)
-        return message.frame
-
-    def _forget(self, event: Event) -> None:
-        """Find an event no longer, if it could be."""
-        if self._known:
-            key = event.key()
-            if self._known.get(key) is event:
-                del self._known[key]
-                if not self._known:
-                    # It would keep the room for all that it has held.
-                    self._known = {}
-        elif event in self._few:
-            self._few.remove(event)
+            ways = self._ways
+            if ways is not None:
+                key = message.key()
+                if ways.get(key) is message:
+                    del ways[key]
+                    if not ways:
+                        # It would keep the room for all that it has held.
+                        self._ways = None
+        elif isinstance(message, bytes) and is_event(message):
+            self.waiting -= 1
+            known = self._known
+            if known is not None:
+                known.discard(message)
+                if not known:
+                    self._known = None
 
     def _charge(self) -> None:
         """Bring what the guest is charged with up to date."""
@@ -447,14 +455,31 @@ class Outbox:
 
 def _bytes_of(message: object) -> bytes:
     """The bytes of a message that waits."""
+    if isinstance(message, Counted):
+        message = message.message
     if isinstance(message, bytes):
         return message
-    if isinstance(message, Event):
-        place = message.place
-        watch = message.watch
-        path = place if isinstance(place, bytes) else place.text()
-        frame = encode_event(path[watch.cut :] if watch.cut else path, watch.token)
-        assert frame is not None  # noqa: S101  it is not too long
-        return frame
-    assert isinstance(message, Reply)  # noqa: S101  there is nothing else
-    return message.frame
+    assert isinstance(message, Event)  # noqa: S101  there is nothing else
+    frame = encode_event(message.shown, message.watch.token)
+    assert frame is not None  # noqa: S101  it is not too long
+    return frame
+
+
+def _size_of(message: object) -> int:
+    """Bytes of a message that waits."""
+    if isinstance(message, Counted):
+        message = message.message
+    if isinstance(message, bytes):
+        return len(message)
+    assert isinstance(message, Event)  # noqa: S101  there is nothing else
+    return HEADER_SIZE + message.size
+
+
+def _frames_of_events(messages: list[object]) -> set[bytes]:
+    """Of messages that wait, the events whose bytes are made."""
+    found: set[bytes] = set()
+    for each in messages:
+        message = each.message if isinstance(each, Counted) else each
+        if isinstance(message, bytes) and is_event(message):
+            found.add(message)
+    return found

@@ -59,13 +59,22 @@ def _verify_children(where: bytes, node: Node) -> list[str]:
             faults.append(f"{where!r} is wide, but kept as narrow")
     elif node.narrow or len(children) < NARROW_BELOW:
         faults.append(f"{where!r} is narrow, but kept as wide")
+    if lost := len(node.nodes()) - len(children):
+        faults.append(f"{where!r} does not find {lost} of its children")
     last = -1
     for name, child in children:
         if child.created <= last:
             faults.append(f"{where!r} has {name!r} out of order")
         last = child.created
         if node.child(name) is not child:
-            faults.append(f"{where!r} does not find {name!r}")
+            faults.append(f"{where!r} has {name!r} twice")
+    return [*faults, *_verify_names(where, node, children)]
+
+
+def _verify_names(
+    where: bytes, node: Node, children: list[tuple[bytes, Node]]
+) -> list[str]:
+    faults: list[str] = []
     names = b"".join([name + b"\0" for name, _child in children])
     if node.names_size != len(names):
         faults.append(f"{where!r} has names of {len(names)} bytes, not as kept")

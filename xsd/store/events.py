@@ -12,7 +12,7 @@ from xsd.store.quota import MEMORY, Quotas
 from xsd.store.trail import Trail, key_of, trail_of
 from xsd.store.tree import find
 from xsd.store.usage import MESSAGE_BYTES, Usage
-from xsd.store.watches import Sight, Sights, Spot, Watch, WatchIndex, may_read
+from xsd.store.watches import Sight, Sights, Spot, Watch, WatchIndex, in_order, may_read
 
 
 @mypyc_attr(acyclic=True)
@@ -249,8 +249,7 @@ def _tell_of(
             audience.tell(caller, len(seeing))
     if not found:
         return
-    if len(found) > 1:
-        found.sort(key=_order)
+    in_order(found)
     place = format_path(change.path) if change.trail is None else change.trail
     events.extend([Event(watch, place) for watch in found])
 
@@ -273,10 +272,6 @@ def _are_alike(one: Change, other: Change) -> bool:
         and one.above_before is other.above_before
         and one.above_after is other.above_after
     )
-
-
-def _order(watch: Watch) -> int:
-    return watch.order
 
 
 def _tell_below(

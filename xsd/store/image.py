@@ -130,7 +130,7 @@ def node_records(top: Node, writer: NodeWriter) -> Iterator[Record]:
         yield writer.record(path or b"/", node)
         if writer.full():
             yield writer.flush()
-        if node.narrow or node.wide is not None:
+        if node.child_count():
             below = node.children()
             below.reverse()
             path += b"/"

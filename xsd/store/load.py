@@ -8,7 +8,7 @@ from xsd.protocol.records import SEEN, NodeData
 from xsd.store.domains import Domain
 from xsd.store.footprint import rebuilt
 from xsd.store.image import PACKED
-from xsd.store.node import Node, name_size
+from xsd.store.node import Node, shared
 from xsd.store.store import Store
 from xsd.store.transaction import Transaction
 from xsd.store.tree import find
@@ -41,7 +41,6 @@ class Nodes:
         "_count",
         "_entries",
         "_lists",
-        "_names",
         "_perms",
         "_recent",
         "_wide",
@@ -67,7 +66,6 @@ class Nodes:
         self._above: Node | None = None
         self._above_path: bytes | None = None
         # Nodes of the same name share it.
-        self._names: dict[bytes, bytes] = {}
         self.rows: dict[tuple[int, int], tuple[list[Row], list[Row]]] = {}
         self.top = Node(LOADED, b"", self._perms, 0)
 
@@ -93,10 +91,9 @@ class Nodes:
         above = self._above
         if above is None or above.child(name) is not None or node is None:
             raise ImageError(f"{record.path!r} cannot be there")
-        name = self._names.setdefault(name, name)
+        node.value = shared(node.value)
         node.created = self._count
-        above.put_child(name, node)
-        above.names_size += name_size(name)
+        above.put_child(shared(name), node)
 
     def _find_above(self, raw: bytes) -> bytes:
         """Look for the node above a path; the last part of the path."""
@@ -193,26 +190,14 @@ def _inherit(
 ) -> None:
     """Give a node the children of its former version, but for some."""
     if old is not None and not is_top:
-        copy = old.copy(LOADED)
-        node.narrow, node.wide, node.names_size = (
-            copy.narrow,
-            copy.wide,
-            copy.names_size,
-        )
+        node.share_children(old)
     for name, child in changed.items():
         if node.child(name) is not None:
             node.remove_child(name)
-            node.names_size -= name_size(name)
         if child is not None:
             node.put_child(name, child)
-            node.names_size += name_size(name)
-    if node.narrow:
-        ordered = sorted(node.narrow.items(), key=_created)
-        node.narrow = dict(ordered)
-
-
-def _created(item: tuple[bytes, Node]) -> int:
-    return item[1].created
+    if changed:
+        node.sort_children()
 
 
 def restore(store: Store, nodes: Nodes, state: dict[str, Any]) -> None:

@@ -7,7 +7,9 @@ emulated XenStore, with tokens in the place of reference counts). Giving the
 tree a new token is then all it takes to make a snapshot.
 """
 
-from typing import Final, final
+from typing import Final, cast, final
+
+from mypy_extensions import i64
 
 from xsd.protocol.perms import Permissions
 from xsd.store.children import NARROW_BELOW, WIDE_ABOVE, WideChildren
@@ -26,15 +28,15 @@ class Node:
         value_changed: Generation of the last change of the value.
         perms_changed: Generation of the last change of the permissions.
         names_changed: Generation of the last child made or removed.
-        names_size: Bytes of `listing`; kept by whoever adds and removes children.
-        narrow: Children, while they are few; read it only to look one up.
+        narrow: Children, while they are few: their names in the order of creation,
+            then the nodes in the same order. One small object: to look a name up in it
+            does not take a look at any other child.
         wide: Children, once they are many.
     """
 
     __slots__ = (
         "created",
         "names_changed",
-        "names_size",
         "narrow",
         "perms",
         "perms_changed",
@@ -54,8 +56,7 @@ class Node:
         self.value_changed = generation
         self.perms_changed = generation
         self.names_changed = generation
-        self.names_size = 0
-        self.narrow = _NONE
+        self.narrow: tuple[object, ...] = ()
         self.wide: WideChildren | None = None
 
     @property
@@ -69,75 +70,140 @@ class Node:
         node.value_changed = self.value_changed
         node.perms_changed = self.perms_changed
         node.names_changed = self.names_changed
-        node.names_size = self.names_size
-        if self.narrow:
-            node.narrow = self.narrow.copy()
-        elif self.wide is not None:
+        node.narrow = self.narrow
+        if self.wide is not None:
             node.wide = self.wide.copy()
         return node
 
     def child(self, name: bytes) -> "Node | None":
         """The child of that name, or None."""
-        found = self.narrow.get(name)
-        if found is None and self.wide is not None:
-            return self.wide.get(name)
-        return found
+        narrow = self.narrow
+        # This is the way of every request: native integers, and no look at a node.
+        count: i64 = len(narrow) >> 1
+        left = count
+        for each in narrow:
+            if left == 0:
+                break
+            if each is name or cast("bytes", each) == name:
+                return cast("Node", narrow[count + count - left])
+            left -= 1
+        wide = self.wide
+        return None if wide is None else wide.get(name)
 
     def put_child(self, name: bytes, node: "Node") -> None:
-        """Add a child or replace it; only on a node that may be changed."""
+        """Add a child or replace it; only on a node that may be changed.
+
+        A child that is added is the last one.
+        """
         wide = self.wide
         if wide is not None:
             wide.put(name, node, self.token)
             return
-        children = self.narrow
-        if not children:
-            self.narrow = {name: node}
+        if not self.narrow:
+            self.narrow = (name, node)
             return
-        children[name] = node
-        if len(children) > WIDE_ABOVE:
-            wide = self.wide = WideChildren(self.token)
-            for each, below in children.items():
+        row = list(self.narrow)
+        count = len(row) >> 1
+        for index in range(count):
+            if row[index] == name:
+                row[count + index] = node
+                self.narrow = tuple(row)
+                return
+        row.insert(count, name)
+        row.append(node)
+        self.narrow = tuple(row)
+        if count == WIDE_ABOVE:
+            wide = WideChildren(self.token)
+            for each, below in self.children():
                 wide.put(each, below, self.token)
-            self.narrow = _NONE
+            self.narrow = ()
+            self.wide = wide
 
     def remove_child(self, name: bytes) -> None:
         """Take out a child that is there; only on a node that may be changed."""
         wide = self.wide
         if wide is None:
-            del self.narrow[name]
+            row = list(self.narrow)
+            index = row.index(name)
+            del row[(len(row) >> 1) + index]
+            del row[index]
+            self.narrow = tuple(row)
             return
         wide.remove(name, self.token)
         if wide.count < NARROW_BELOW:
-            self.narrow = dict(wide.items())
+            self._set_narrow(wide.items())
             self.wide = None
+
+    def sort_children(self) -> None:
+        """Bring children that were put in any order into that of creation."""
+        if self.wide is not None:
+            self.wide.sort()
+        else:
+            self._set_narrow(sorted(self.children(), key=_created))
+
+    def share_children(self, other: "Node") -> None:
+        """Have the children that another node has."""
+        self.narrow = other.narrow
+        self.wide = None if other.wide is None else other.wide.copy()
 
     def children(self) -> "list[tuple[bytes, Node]]":
         """Names and child nodes in the order of creation."""
         if self.wide is not None:
             return self.wide.items()
-        return list(self.narrow.items())
+        narrow = self.narrow
+        count = len(narrow) >> 1
+        found: list[tuple[bytes, Node]] = []
+        for index in range(count):
+            node = cast("Node", narrow[count + index])
+            found.append((cast("bytes", narrow[index]), node))
+        return found
+
+    def nodes(self) -> "list[Node]":
+        """The child nodes in any order."""
+        if self.wide is not None:
+            return self.wide.nodes()
+        narrow = self.narrow
+        return cast("list[Node]", list(narrow[len(narrow) >> 1 :]))
 
     def child_count(self) -> int:
         """Number of children."""
         if self.wide is not None:
             return self.wide.count
-        return len(self.narrow)
+        return len(self.narrow) >> 1
+
+    @property
+    def names_size(self) -> int:
+        """Bytes of `listing`."""
+        if self.wide is not None:
+            return self.wide.size
+        size = 0
+        narrow = self.narrow
+        for index in range(len(narrow) >> 1):
+            size += name_size(cast("bytes", narrow[index]))
+        return size
 
     def listing(self) -> bytes:
         """Names of the children in order, each followed by a NUL."""
         if self.wide is not None:
             return self.wide.listing()
-        children = self.narrow
-        return b"\0".join([*children, b""]) if children else b""
+        narrow = self.narrow
+        if not narrow:
+            return b""
+        names = cast("list[bytes]", list(narrow[: len(narrow) >> 1]))
+        return b"\0".join(names) + b"\0"
 
-    def unlisted_count(self) -> int:
-        """Number of children that `listing` has to look at; few are none."""
-        wide = self.wide
-        return 0 if wide is None or wide.is_listed else wide.count
+    def unlisted_rows(self) -> int:
+        """Rows of names that `listing` has to put together; few names are none."""
+        return 0 if self.wide is None else self.wide.unlisted_rows()
 
     def record_size(self) -> int:
         """Bytes that count against the quota ``node-size`` (C's record)."""
         return empty_size(self.perms) + len(self.value) + self.names_size
+
+    def _set_narrow(self, items: "list[tuple[bytes, Node]]") -> None:
+        row: list[object] = [name for name, _node in items]
+        row.extend([node for _name, node in items])
+        self.narrow = tuple(row)
 
 
 RECORD_HEADER: Final = 16
@@ -154,5 +220,24 @@ def name_size(name: bytes) -> int:
     return len(name) + 1
 
 
-_NONE: Final[dict[bytes, Node]] = {}
-"""Children of every leaf; never changed."""
+_SHARED_MAX: Final = 4096
+_SHARED_BYTES: Final = 64
+
+_shared: Final[dict[bytes, bytes]] = {}
+"""Names and values that nodes may share: the same few come again in each domain."""
+
+
+def shared(text: bytes) -> bytes:
+    """The same name or value, as an object that other nodes may have for theirs."""
+    known = _shared.get(text)
+    if known is None:
+        known = text
+        if len(text) <= _SHARED_BYTES:
+            if len(_shared) == _SHARED_MAX:
+                _shared.clear()
+            _shared[text] = text
+    return known
+
+
+def _created(item: "tuple[bytes, Node]") -> int:
+    return item[1].created

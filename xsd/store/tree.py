@@ -10,7 +10,7 @@ from typing import Final, final
 from xsd.protocol.path import Path
 from xsd.protocol.perms import Permissions
 from xsd.store.clock import Clock
-from xsd.store.node import Node, name_size
+from xsd.store.node import Node, shared
 from xsd.store.usage import NODE_BYTES, Holdings
 
 ALL_KEPT: Final = 1 << 62
@@ -83,11 +83,9 @@ class Tree:
         node = self.top
         nodes = [node]
         for name in path:
-            below = node.narrow.get(name)
+            below = node.child(name)
             if below is None:
-                below = node.child(name)
-                if below is None:
-                    return nodes
+                return nodes
             node = below
             nodes.append(node)
         return nodes
@@ -207,18 +205,19 @@ class Tree:
     ) -> Node:
         """Create a child of a node."""
         generation = self._clock.tick()
+        # Empty ones and those of a byte are shared by Python.
+        if len(value) > 1:
+            value = shared(value)
         node = Node(self.token, value, perms, generation)
         self.own_size += NODE_BYTES + len(value)
-        parent.put_child(name, node)
+        parent.put_child(shared(name), node)
         parent.names_changed = generation
-        parent.names_size += name_size(name)
         return node
 
     def remove_from(self, parent: Node, name: bytes, node: Node) -> Holdings:
         """Cut off a child of a node with everything below it; what that was."""
         parent.remove_child(name)
         parent.names_changed = self._clock.tick()
-        parent.names_size -= name_size(name)
         holdings = Holdings(node, self.token, self.kept_below)
         self.own_size -= holdings.own
         self.displaced += holdings.kept
@@ -229,11 +228,8 @@ def find(top: Node, path: Path) -> Node | None:
     """The node of a path below a top node, or None."""
     node = top
     for name in path:
-        # The common case spares a call: this is the way of every request.
-        below = node.narrow.get(name)
+        below = node.child(name)
         if below is None:
-            below = node.child(name)
-            if below is None:
-                return None
+            return None
         node = below
     return node

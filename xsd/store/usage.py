@@ -9,7 +9,7 @@ from typing import Final, final
 
 from xsd.protocol.perms import Permissions, names_a_domain
 from xsd.store.clock import Clock
-from xsd.store.node import Node
+from xsd.store.node import Node, empty_size
 from xsd.store.quota import (
     MEMORY,
     NODE_PERMISSIONS,
@@ -319,38 +319,42 @@ class Holdings:
             token: Of the nodes that are told as `own`.
             kept_below: See `Tree.kept_below`.
         """
-        nodes: dict[int, int] = {}
-        sizes: dict[int, int] = {}
-        lists: list[tuple[Permissions, int]] = []
+        self.nodes: dict[int, int] = {}
+        self.sizes: dict[int, int] = {}
+        self.lists: list[tuple[Permissions, int]] = []
         kept = 0
         own = 0
+        # Permissions are inherited: neighbours share them as a rule.
         last = node.perms
         alike = 0
+        size = 0
         rest = [node]
         while rest:
             each = rest.pop()
-            # Permissions are inherited: neighbours share them as a rule.
-            if each.perms is last:
-                alike += 1
-            else:
-                if len(last.entries) > 1:
-                    lists.append((last, alike))
-                last = each.perms
-                alike = 1
-            size = NODE_BYTES + len(each.value)
+            perms = each.perms
+            if perms is not last:
+                self._add(last, alike, size)
+                last = perms
+                alike = size = 0
+            length = len(each.value)
+            alike += 1
+            size += length
             if each.token < kept_below:
-                kept += size
+                kept += NODE_BYTES + length
             if each.token == token:
-                own += size
-            owner = each.perms.owner
-            nodes[owner] = nodes.get(owner, 0) + 1
-            sizes[owner] = sizes.get(owner, 0) + each.record_size()
-            for _name, below in each.children():
-                rest.append(below)
-        self.nodes = nodes
-        self.sizes = sizes
-        if len(last.entries) > 1:
-            lists.append((last, alike))
-        self.lists = lists
+                own += NODE_BYTES + length
+            if each.narrow or each.wide is not None:
+                size += each.names_size
+                rest.extend(each.nodes())
+        self._add(last, alike, size)
         self.kept = kept
         self.own = own
+
+    def _add(self, perms: Permissions, count: int, size: int) -> None:
+        """Count nodes that share permissions, with bytes beside those of empty ones."""
+        owner = perms.owner
+        size += count * empty_size(perms)
+        self.nodes[owner] = self.nodes.get(owner, 0) + count
+        self.sizes[owner] = self.sizes.get(owner, 0) + size
+        if len(perms.entries) > 1:
+            self.lists.append((perms, count))

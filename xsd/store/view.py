@@ -33,8 +33,8 @@ SUBTREE: Final = 16
 """Facets of a node that a request can depend on; SUBTREE is all, all the way down."""
 
 
-CHILDREN_PER_WORK: Final = 16
-"""Children to be listed that are as much work as one node to be changed."""
+ROWS_PER_WORK: Final = 16
+"""Rows of names, of 2 KiB, that are as much work to list as one node to be changed."""
 
 
 class View(ABC):
@@ -166,11 +166,8 @@ class View(ABC):
         if self.tracked:
             self._open()
         node = self._reach(caller, path, READ, NAMES)
-        # A name takes at least two bytes: there is no need to list 100,000.
-        if 2 * node.child_count() <= PAYLOAD_MAX:
-            listing = self._listing(node)
-            if len(listing) <= PAYLOAD_MAX:
-                return listing
+        if node.names_size <= PAYLOAD_MAX:
+            return self._listing(node)
         raise XenStoreError(Errno.E2BIG, "directory too long", format_path(path))
 
     def directory_part(self, caller: Caller, path: Path, offset: int) -> bytes:
@@ -316,8 +313,8 @@ class View(ABC):
     # Common parts.
 
     def _listing(self, node: Node) -> bytes:
-        """Names of the children; those that must be looked at are work."""
-        self._worked(node.unlisted_count() // CHILDREN_PER_WORK)
+        """Names of the children; to put together those of very many is work."""
+        self._worked(node.unlisted_rows() // ROWS_PER_WORK)
         return node.listing()
 
     def _reach(self, caller: Caller, path: Path, right: int, facet: int) -> Node:
