@@ -133,7 +133,7 @@ def test_what_can_hold_together_is_not_spoken_of(config: Config) -> None:
 
 def test_a_setting_without_effect_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """If somebody has made it."""
-    row = replace(ROWS["domains.control"], idle=True)
+    row = ROWS["domains.control"]._replace(idle=True)
     monkeypatch.setitem(ROWS, row.key, row)
 
     assert without_effect(Config()) == {}

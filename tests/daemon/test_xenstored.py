@@ -1,12 +1,15 @@
 """The commands `xenstored` and `xsd serve`, as far as the command line decides."""
 
+import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support.daemons import environment
 from xsd import build
 from xsd.daemon import xenstored
 
@@ -149,3 +152,35 @@ def test_sigterm_ends_a_daemon_that_does_not_serve_yet(
         signal.signal(signal.SIGTERM, before)
 
     assert stopped.value.code == 0
+
+
+def test_a_start_loads_nothing_that_is_not_used(tmp_path: Path) -> None:
+    """Each package costs milliseconds of every start, and memory for good.
+
+    structlog would load rich, if it is there, which is most of all.
+    """
+    rich = tmp_path / "rich"
+    rich.mkdir()
+    for name in ("__init__", "console", "traceback", "pretty"):
+        (rich / f"{name}.py").write_text("Console = Traceback = None\n")
+    idle = {"ctypes", "difflib", "hashlib", "rich", "tomllib"}
+    program = (
+        "import sys; from xsd.daemon.xenstored import serve;"
+        "serve(['--check-state']); print(*sys.modules);"
+        "import rich; assert rich.Console is None"
+    )
+    environ = environment()
+    paths = [str(tmp_path), *sys.path, environ.get("PYTHONPATH", "")]
+    environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environ,
+    )
+
+    _, loaded = done.stdout.splitlines()
+    assert {"structlog", "uvloop", "xsd.daemon.main"} <= set(loaded.split())
+    assert idle & set(loaded.split()) == set()

@@ -84,14 +84,16 @@ def test_a_run_begins_anew() -> None:
 def test_what_is_not_the_next_request_is_not_added_to_a_run() -> None:
     """Of the same connection, next in ordinal and generation, and not too long."""
     run = Run(100)
-    assert run.goes_on(7, 12, 9, 4096)
-    run.add(7, 5, 12, 9, frame_of(b"x" * 50))
+    assert run.add(7, 5, 11, 8, frame_of(b"x" * 4096))
+    run.clear()
+    assert run.add(7, 5, 12, 9, frame_of(b"x" * 50))
 
-    assert run.goes_on(7, 13, 10, 18)
-    assert not run.goes_on(7, 13, 10, 19)
-    assert not run.goes_on(8, 13, 10, 1)
-    assert not run.goes_on(7, 14, 10, 1)
-    assert not run.goes_on(7, 13, 9, 1)
+    assert not run.add(7, 5, 13, 10, frame_of(b"x" * 19))
+    assert not run.add(8, 5, 13, 10, frame_of(b"x"))
+    assert not run.add(7, 5, 14, 10, frame_of(b"x"))
+    assert not run.add(7, 5, 13, 9, frame_of(b"x"))
+    assert run.count == 1
+    assert run.add(7, 5, 13, 10, frame_of(b"x" * 18))
 
 
 @pytest.mark.parametrize("requests", [1, 3])

@@ -10,9 +10,8 @@ import socket
 import stat
 from collections.abc import Iterable, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 FIRST_FD: Final = 3
 NAMES: Final = frozenset({"xenstored", "xenstored.socket"})
@@ -36,8 +35,7 @@ class ActivationError(Exception):
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(NamedTuple):
     """A descriptor that was passed.
 
     Attributes:
@@ -50,8 +48,7 @@ class Passed:
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(NamedTuple):
     """What became of the descriptors that were passed.
 
     Attributes:

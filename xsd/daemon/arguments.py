@@ -6,9 +6,8 @@ process, cannot be used. `xsd serve` is typed by people, and refuses them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from textwrap import wrap
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 HELP_COLUMNS: Final = 80
 """Columns of the text for `--help`."""
@@ -19,8 +18,7 @@ class UsageError(Exception):
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One option of the command line.
 
     Attributes:
@@ -45,7 +43,6 @@ class Option:
 
 
 @final
-@dataclass(slots=True)
 class Scan:
     """What a command line says.
 
@@ -54,8 +51,11 @@ class Scan:
         ignored: One sentence for each word that has no effect.
     """
 
-    given: list[tuple[str, str]] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    __slots__ = ("given", "ignored")
+
+    def __init__(self) -> None:
+        self.given: list[tuple[str, str]] = []
+        self.ignored: list[str] = []
 
 
 def scan(

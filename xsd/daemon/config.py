@@ -5,9 +5,8 @@ What each is called and may be stands in `settings.py`.
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, NamedTuple, final
 
 from xsd.daemon.configfile import (
     DEFAULT_FILE,
@@ -80,8 +79,7 @@ class Settings:
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where settings come from; they can be read again.
 
     Attributes:

@@ -1,9 +1,8 @@
 """The command line of `xenstored` and of `xsd serve`: the C daemon's, and some more."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import attrgetter
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from xsd.daemon.arguments import Option, scan
 from xsd.daemon.configfile import DEFAULT_FILE, FILE_VARIABLE
@@ -48,8 +47,7 @@ OPTIONS: Final = (
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class CommandLine:
+class CommandLine(NamedTuple):
     """A command line, read but not yet validated.
 
     Attributes:

@@ -25,7 +25,6 @@ from xsd.engine import Engine, Notice
 from xsd.engine.adopted import Takeover
 from xsd.engine.delivery import retell
 from xsd.engine.logbook import Logbook
-from xsd.hypervisor import xen
 from xsd.hypervisor.base import Hypervisor
 from xsd.hypervisor.emulated import EmulatedHypervisor
 from xsd.persistence.directory import holds_state
@@ -336,7 +335,7 @@ class Service:
         apart = self.store.own is not self.store.privileged
         kept = None if self._left is None else self._left.kept
         hypervisor: Hypervisor
-        if wanted == "xen" or (wanted == "auto" and xen.available()):
+        if wanted == "xen" or (wanted == "auto" and _is_on_xen()):
             self.hypervisor = "xen"
             try:
                 hypervisor = self._open_xen(kept)
@@ -373,6 +372,8 @@ class Service:
 
     def _open_xen(self, kept: dict[str, object] | None) -> Hypervisor:
         """Xen, with the event channels that were held for us, if they are of use."""
+        from xsd.hypervisor import xen  # noqa: PLC0415  others need no ctypes
+
         own_domid = self._config.own_domid
         held = self._descriptors.take_channels()
         if kept is None and held is not None:
@@ -395,6 +396,12 @@ class Service:
         self._engine.update_by(
             Update(self._parts, self._loop, started, foreground=stays)
         )
+
+
+def _is_on_xen() -> bool:
+    from xsd.hypervisor import xen  # noqa: PLC0415  as above
+
+    return xen.available()
 
 
 def make_store(config: Config) -> Store:

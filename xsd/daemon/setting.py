@@ -6,9 +6,9 @@ The settings themselves are in `settings.py`.
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import Field, dataclass, field, replace
+from dataclasses import Field, field
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar, final
+from typing import Any, Final, Generic, NamedTuple, TypeVar, final
 
 from xsd.client.address import RUN_DIRECTORY
 from xsd.daemon.arguments import Option
@@ -189,8 +189,7 @@ class Choices(Kind[frozenset[str]]):
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """One way to give a setting on the command line.
 
     Attributes:
@@ -215,8 +214,7 @@ class Given:
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting.
 
     Attributes:
@@ -289,7 +287,7 @@ def setting(
 
 def rows_of(fields: Iterable[Field[Any]]) -> list[Setting]:
     """Return the settings that the fields of a dataclass are."""
-    return [replace(each.metadata["setting"], field=each.name) for each in fields]
+    return [each.metadata["setting"]._replace(field=each.name) for each in fields]
 
 
 def one_of(text: str, allowed: tuple[str, ...]) -> str:

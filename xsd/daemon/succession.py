@@ -5,7 +5,6 @@ the next of our own daemons needs to know of the host stands in one more record:
 `HOST`, JSON with the descriptors that stay open, and the hypervisor's part.
 """
 
-import hashlib
 import json
 import os
 import socket
@@ -260,6 +259,8 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 def digest(engine: Engine) -> str:
     """What must be equal in a daemon that takes over: Xen's records of the state."""
+    import hashlib  # noqa: PLC0415  for updates alone
+
     known = [each for each in image(engine) if not isinstance(each, UnknownData)]
     return hashlib.sha256(write_stream(known, StreamWriter())).hexdigest()
 

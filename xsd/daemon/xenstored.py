@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -93,7 +94,8 @@ def _start(program: str, started: Invocation, *, foreground: bool) -> int:
         # The kernel keeps signals without a handler from process 1 of a container.
         signal.signal(signal.SIGTERM, _end)
     # Only now, so that --help and mistakes do not wait for uvloop and the engine.
-    from xsd.daemon.main import run, succeed  # noqa: PLC0415
+    with _without("rich"):
+        from xsd.daemon.main import run, succeed  # noqa: PLC0415
 
     # Before a fork: they are meant for this process.
     passed = take_passed(os.environ, os.getpid())
@@ -132,8 +134,9 @@ def _stay(program: str, serve_clients: Callable[[], int]) -> int:
 def _check(words: Sequence[str]) -> int:
     """Tell whether a state could be taken over, with these options."""
     # So is all that a daemon needs.
-    from xsd.daemon import main as _main  # noqa: F401, PLC0415
-    from xsd.daemon.succession import check  # noqa: PLC0415
+    with _without("rich"):
+        from xsd.daemon import main as _main  # noqa: F401, PLC0415
+        from xsd.daemon.succession import check  # noqa: PLC0415
 
     if not words:
         print("it takes the file with the state")  # noqa: T201  whoever tries us reads
@@ -147,6 +150,22 @@ def _check(words: Sequence[str]) -> int:
     status, text = check(Path(words[0]), config.control_domid, config.own_domid)
     print(text)  # noqa: T201  the same
     return status
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Have a package not be found meanwhile.
+
+    structlog loads rich if it is there, 0.1 s and 6 MB, to draw what we never draw.
+    """
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -230,10 +230,10 @@ class Journal(Tape):
     ) -> None:
         """See `Tape.take_request`. It is in the file at the end of the turn."""
         run = self._run
-        if not run.goes_on(connection, ordinal, generation, len(frame.payload)):
+        if not run.add(connection, domid, ordinal, generation, frame):
             self._end_run()
+            run.add(connection, domid, ordinal, generation, frame)
         self.number += 1
-        run.add(connection, domid, ordinal, generation, frame)
 
     def _end_run(self) -> None:
         """Write the requests that were taken and are in no segment yet."""
@@ -247,9 +247,10 @@ class Journal(Tape):
             if segment is None:
                 self._drop(count)
             else:
-                if segment.used + run.size > segment.size:
-                    segment = self._go_on(run.size, number)
-                segment.append_run(run, number)
+                size = run.size
+                if segment.used + size > segment.size:
+                    segment = self._go_on(size, number)
+                segment.append_run(run, size, number)
         except Exception as error:  # noqa: BLE001  the inputs have happened
             self._drop(count, error)
         run.clear()

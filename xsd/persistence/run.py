@@ -1,7 +1,6 @@
 """Runs: requests of one connection on their way into one entry of a journal."""
 
-import struct
-from typing import Final, final
+from typing import final
 
 from xsd.engine.inputs import REQUEST
 from xsd.persistence.entries import (
@@ -9,16 +8,12 @@ from xsd.persistence.entries import (
     RUN_MAX,
     Memory,
     aligned,
+    packed_size,
     whose_of,
     write_entry,
 )
 from xsd.protocol.frame import Frame
 from xsd.protocol.limits import HEADER_SIZE
-
-_pack_size: Final = struct.Struct("=I").pack
-
-_SIZES: Final = tuple(_pack_size(size) for size in range(256))
-"""Sizes of most payloads, as a header has them."""
 
 
 @final
@@ -66,47 +61,52 @@ class Run:
         """Bytes that the entry takes."""
         return aligned(ENTRY_MIN - HEADER_SIZE + self._size)
 
-    def goes_on(
-        self, connection: int, ordinal: int, generation: int, size: int
+    def add(
+        self, connection: int, domid: int, ordinal: int, generation: int, frame: Frame
     ) -> bool:
-        """Tell whether a request may be added.
+        """Add a request, if it goes on with those that there are.
 
         Args:
             connection: Its connection.
+            domid: The domain of that.
             ordinal: Its ordinal there.
             generation: Of the store behind it.
-            size: Bytes of its payload.
-        """
-        return not self.count or (
-            connection == self._connection
-            and ordinal == self._ordinal
-            and generation == self._generation
-            and self._size + HEADER_SIZE + size <= self._most
-        )
+            frame: It.
 
-    def add(
-        self, connection: int, domid: int, ordinal: int, generation: int, frame: Frame
-    ) -> None:
-        """Add a request; see `goes_on`."""
+        Returns:
+            Whether it was added; if there are none, it always is.
+        """
         payload = frame.payload
         size = len(payload)
-        if self._first is None:
+        count = self.count
+        if count == 0:
             self._first = frame
+            self._size = HEADER_SIZE + size
             if connection != self._connection or domid != self._domid:
                 self._connection = connection
                 self._domid = domid
                 self._whose = b""
         else:
+            together = self._size + HEADER_SIZE + size
+            if (
+                connection != self._connection
+                or ordinal != self._ordinal
+                or generation != self._generation
+                or together > self._most
+            ):
+                return False
             parts = self._parts
-            if not parts:
+            if count == 1:
+                assert self._first is not None  # noqa: S101  it is the one
                 parts.append(self._first.payload)
             parts.append(frame.header)
-            parts.append(_SIZES[size] if size < len(_SIZES) else _pack_size(size))
+            parts.append(packed_size(size))
             parts.append(payload)
-        self.count += 1
+            self._size = together
+        self.count = count + 1
         self._ordinal = ordinal + 1
         self._generation = generation + 1
-        self._size += HEADER_SIZE + size
+        return True
 
     def write(self, into: Memory, at: int, number: int, seed: int) -> None:
         """Write their entry, which takes `size` bytes; there has to be a request.

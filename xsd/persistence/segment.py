@@ -137,18 +137,20 @@ class Segment:
         self._map[self.used : end] = entry
         self.used = end
 
-    def append_run(self, run: Run, number: int) -> None:
+    def append_run(self, run: Run, size: int, number: int) -> None:
         """Write requests behind the others; they have to fit.
 
         Args:
             run: The requests, one or more.
+            size: That of the run.
             number: Of the first of them.
 
         Raises:
             ValueError: If a number does not fit.
         """
-        run.write(self._map, self.used, number, self.seed)
-        self.used += run.size
+        used = self.used
+        run.write(self._map, used, number, self.seed)
+        self.used = used + size
 
     def make_safe(self) -> None:
         """Wait until what is in it is on the disk; it may be appended to meanwhile.
