@@ -133,7 +133,8 @@ class Place:
         )
         made = Distribution({"name": "xsd", "ext_modules": extensions})
         building = made.get_command_obj("build_ext")
-        building.inplace, building.build_temp = True, between
+        building.inplace = True
+        building.build_lib = building.build_temp = between
         building.finalize_options()
         building.run()
 

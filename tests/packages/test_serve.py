@@ -298,6 +298,8 @@ def test_modules_are_compiled_indeed(tmp_path: Path) -> None:
     two, compiled, pure = subprocess.check_output(words, cwd=found, text=True).split()
     assert (two, Path(compiled).suffix, Path(pure).suffix) == ("2", ".so", ".py")
     assert Path(compiled).is_relative_to(found)
+    beside = {each.name for each in found.iterdir() if each.suffix != ".so"}
+    assert beside == {"xsd"}
     assert sorted(each.name for each in place._folder.iterdir()) == [
         *("done", "lock", "tools")
     ]
