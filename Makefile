@@ -1,10 +1,13 @@
-# make serve    run the daemon here, without root and without Xen
+# make serve    run the daemon here, without root and without Xen; it is compiled for the
+#               next start in the background, if that can be done (COMPILE=no: not)
 # make test     run all tests, or those of ARGS="-k watch", which pytest is given
 # make test-compiled    the same on modules compiled by mypyc (needs a C compiler)
+# make compiled compile what that needs, if it has changed
 # make test-systemd
 #               try the units in a container with a systemd of its own; takes root
 # make test-container   build the container image and try it (tests/container/run)
-# make wheels   build wheels into dist, pure and compiled, and try them
+# make wheels   build wheels into dist, pure and compiled, and try them, for the Pythons
+#               of Debian 12 and 13 and Ubuntu 24.04 that are here (PYTHONS= names others)
 # make deb      build a Debian package into dist, compiled, or for all machines: PURE=1
 # make test-deb build both and try them in a fresh Debian 12; takes root and mmdebstrap
 # make test-newcomer
@@ -33,6 +36,8 @@ SEED ?=
 GUESTS ?= 3
 KILLS ?= 200
 UPDATES ?= 20
+COMPILE ?= yes
+PYTHONS ?=
 export XSD_TEST_PYTHON
 # Who has it set for other programs would wait for 300 modules at each run of a test.
 unexport PYTHONDONTWRITEBYTECODE
@@ -41,7 +46,7 @@ here := $(CURDIR)
 bin := .venv/bin
 socket := $(here)/run/socket
 
-.PHONY: serve test test-compiled test-container test-systemd test-deb test-xen bench-xen
+.PHONY: serve test compiled test-compiled test-container test-systemd test-deb test-xen bench-xen
 .PHONY: test-newcomer test-kills test-update fuzz simulate soak wheels deb docs lint tables clean
 .DELETE_ON_ERROR:
 
@@ -57,7 +62,8 @@ serve: .venv/.serve
 	@echo
 	@echo "    XENSTORED_PATH='$(socket)' '$(here)/$(bin)/xsd' ls /"
 	@echo
-	@exec $(bin)/xsd serve --socket '$(socket)' --pid-file run/xenstored.pid
+	@COMPILE='$(COMPILE)' exec $(bin)/python -P packages/serve.py \
+	    --socket '$(socket)' --pid-file run/xenstored.pid
 
 # All of them take a while: who waits is told at once, not at the first percent.
 define tell-how-long
@@ -68,21 +74,28 @@ test: .venv/.develop
 	$(call tell-how-long,7 minutes)
 	@$(bin)/python -m pytest $(ARGS)
 
+copy-to = rm -rf $(1) && mkdir -p $(1) \
+	&& git ls-files -z | tar --null -T - -cf - | tar -xf - -C $(1)
+
+# It takes minutes, and is done again only if what is compiled has changed.
+compiled: .venv/bin/python
+	@key=$$(git ls-files -z pyproject.toml packages/wheel protocol xsd \
+	    | tar --null -T - --mtime=@0 -cf - | sha256sum; $(bin)/python -VV); \
+	if [ "$$key" != "$$(cat build/wheel/key 2>/dev/null)" ]; then \
+	    echo "Compiling into build/wheel"; \
+	    rm -rf build/wheel && $(call copy-to,build/wheel/source) \
+	    && HATCH_BUILD_HOOKS_ENABLE=1 $(bin)/pip wheel -q --no-deps \
+	        -w build/wheel build/wheel/source \
+	    && echo "$$key" >build/wheel/key; \
+	fi
+
 # In a copy: compiled modules would hide the sources that they stand beside.
-compiled := build/compiled
-
-define copy-to
-	@rm -rf $(1) && mkdir -p $(1)
-	@git ls-files -z | tar --null -T - -cf - | tar -xf - -C $(1)
-endef
-
-test-compiled: .venv/bin/python
-	$(call tell-how-long,9 minutes)
-	$(call copy-to,$(compiled))
-	@cd $(compiled) && '$(here)/.venv/bin/python' -m venv .venv \
-	    && echo "Compiling into $(compiled)" \
-	    && HATCH_BUILD_HOOKS_ENABLE=1 .venv/bin/pip wheel -q --no-deps -w dist . \
+test-compiled: compiled
+	$(call tell-how-long,8 minutes)
+	@$(call copy-to,build/compiled)
+	@cd build/compiled && '$(here)/.venv/bin/python' -m venv .venv \
 	    && .venv/bin/pip install -q --editable '.[test]' \
+	    && .venv/bin/python -m zipfile -e ../wheel/xenstored-*.whl . \
 	    && .venv/bin/python -m pytest -m "not pure_only" $(ARGS)
 
 test-systemd: .venv/.develop
@@ -92,12 +105,9 @@ test-container: .venv/.develop
 	@tests/container/run $(ARGS)
 
 wheels: .venv/.develop
-	$(call copy-to,build/wheels)
-	@rm -f dist/xenstored-*.whl
 	@echo "Building the wheels into dist"
-	@$(bin)/pip wheel -q --no-deps -w dist build/wheels
-	@HATCH_BUILD_HOOKS_ENABLE=1 $(bin)/pip wheel -q --no-deps -w dist build/wheels
-	@$(bin)/python -m tests.packages.wheels dist/xenstored-*.whl
+	@set -e; made=$$(PYTHONS='$(PYTHONS)' packages/build-wheels); \
+	    $(bin)/python -m tests.packages.wheels $$made
 
 deb:
 	@packages/build-deb

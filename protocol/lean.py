@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Final, NoReturn, Self, TypeVar, final
 
-    from mypy_extensions import mypyc_attr
+    from mypy_extensions import i64, mypyc_attr
 else:
     try:
         from _collections import deque
@@ -34,6 +34,8 @@ else:
 
     Any = Final = NoReturn = Self = TracebackType = _Word
     Callable = Iterable = Iterator = Mapping = Sequence = _Word
+
+    i64 = int
 
     def TypeVar(_name):  # noqa: N802
         """See `typing`."""
@@ -115,6 +117,7 @@ __all__ = [
     "deque",
     "final",
     "gathered",
+    "i64",
     "mypyc_attr",
 ]
 

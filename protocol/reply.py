@@ -41,11 +41,11 @@ def encode_reply(frame: Frame, payload: bytes) -> bytes:
         XenStoreError: E2BIG for a payload over 4,096 bytes (XSA-72).
     """
     if payload is OK:
-        return frame.header + OK_TAIL
+        return b"%b%b" % (frame.header, OK_TAIL)
     size = len(payload)
     if size > PAYLOAD_MAX:
         raise XenStoreError(Errno.E2BIG, f"reply of {size} bytes")
-    return frame.header + _LENGTHS[size] + payload
+    return b"%b%b%b" % (frame.header, _LENGTHS[size], payload)
 
 
 def encode_error(frame: Frame, errno: Errno) -> bytes:

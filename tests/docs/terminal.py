@@ -81,6 +81,8 @@ def environment_of(scratch: Path) -> dict[str, str]:
         "HOME": str(scratch),
         "LC_ALL": "C.UTF-8",
         "COLUMNS": "80",
+        # That would take minutes of a processor.
+        "COMPILE": "no",
         # A reader has pytest and none of its plugins.
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -10,7 +10,7 @@ from xsd.store import Store, Transaction
 from xsd.store.usage import Usage
 
 READ = encode_frame(Op.READ, 1, 0, b"/a\0")
-FRAME = Frame(READ[:12], Op.READ, 1, 0, b"/a\0")
+FRAME = Frame(READ[:12], Op.READ, 0, b"/a\0")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.engine.script import lines_of, play, request
 from tests.engine.support import Client, guest_of, refusal
 from tests.support.replaying import assert_replays
-from xsd.engine import Connection, Engine, Notice
+from xsd.engine import Connection, Engine, Notice, handlers
 from xsd.engine.core import QUOTA_EVERY_MS, Core
 from xsd.engine.dispatch import _TABLE
 from xsd.engine.inputs import MemoryTape
@@ -83,6 +83,8 @@ def test_defect_of_a_handler_is_eio(
         raise error
 
     monkeypatch.setattr(_TABLE[op], "handler", broken)
+    if op in {Op.READ, Op.WRITE}:
+        monkeypatch.setattr(handlers, op.name.lower(), broken)
     assert dom0.errno(op, GOOD[op]) is Errno.EIO
     monkeypatch.undo()
 

@@ -14,8 +14,7 @@ from xsd.engine.tracing import (
     SWITCHES,
     request_fields,
 )
-from xsd.protocol.frame import Frame, encode_frame
-from xsd.protocol.limits import HEADER_SIZE
+from xsd.protocol.frame import REPEATED, encode_frame, frame_of
 from xsd.protocol.ops import Op
 from xsd.store import Store
 
@@ -241,7 +240,7 @@ def test_lines_about_a_request_have_its_path_if_it_names_one(dom0: Client) -> No
         (Op.TRANSACTION_END, b"T\0", None),
         (Op.CONTROL, b"check\0", None),
     ):
-        frame = Frame(bytes(HEADER_SIZE), op, 7, 9, payload)
+        frame = frame_of(encode_frame(op, 7, 9, b"")[:REPEATED], payload)
         fields = request_fields(dom0.connection, frame, with_path=True)
         assert fields.pop("path", None) == path
         assert fields == {

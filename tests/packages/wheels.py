@@ -1,6 +1,7 @@
 """The second half of `make wheels`: what has been built is looked through and tried.
 
-Each check prints a line. The exit status is 1 if one fails.
+Each check prints a line. The exit status is 1 if one fails. Wheels are given as
+packages/build-wheels prints them: each after the interpreter that is to have it.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import tempfile
 import tomllib
 import zipfile
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from tests.docs.pages import ROOT, blocks_of
 from tests.docs.terminal import Terminal, environment_of, type_all
@@ -22,6 +23,26 @@ from tests.support.checks import passes, ran, verdict
 from xsd import __version__
 
 REPLACING: Final = ROOT / "docs" / "replacing.md"
+
+CORE: Final = ("tests/protocol", "tests/store", "tests/engine", "tests/persistence")
+"""Tests that modules are put to by each interpreter that they are compiled for."""
+
+
+class Wheel(NamedTuple):
+    """A wheel, and the interpreter that is to have it.
+
+    Attributes:
+        info: The folder inside that tells of it.
+    """
+
+    python: str
+    path: Path
+    file: zipfile.ZipFile
+    info: str
+
+    @property
+    def is_compiled(self) -> bool:
+        return any(name.endswith(".so") for name in self.file.namelist())
 
 
 def sources() -> set[str]:
@@ -41,18 +62,20 @@ def compiled_sources() -> set[str]:
     return names - set(hook["exclude"])
 
 
-def holds(wheel: zipfile.ZipFile, info: str) -> str:
+def holds(wheel: Wheel) -> str:
     """It has the package as it is in the repository, a command, and nothing else."""
-    inside = {name for name in wheel.namelist() if not name.startswith(info)}
-    command = info.replace(".dist-info/", ".data/scripts/xsd")
+    read = wheel.file.read
+    names = wheel.file.namelist()
+    inside = {name for name in names if not name.startswith(wheel.info)}
+    command = wheel.info.replace(".dist-info/", ".data/scripts/xsd")
     inside.remove(command)
-    assert wheel.read(command) == (ROOT / "packages/wheel/xsd").read_bytes()
+    assert read(command) == (ROOT / "packages/wheel/xsd").read_bytes()
     built = {name for name in inside if name.endswith(".so")}
     assert inside - built == sources(), (inside - built) ^ sources()
     assert {"xsd/protocol/py.typed", "xsd/py.typed"} <= inside
     assert {name.partition("/")[0] for name in inside - built} == {"xsd"}
     for name in inside - built:
-        assert wheel.read(name) == (ROOT / name).read_bytes(), name
+        assert read(name) == (ROOT / name).read_bytes(), name
     # One more is what mypyc calls the group's own; it may lie beside the packages.
     modules = {re.sub(r"\.[^/]*\.so$", ".py", name) for name in built}
     if built:
@@ -62,9 +85,10 @@ def holds(wheel: zipfile.ZipFile, info: str) -> str:
     return f"{len(inside) - len(built)} files, {len(built)} compiled"
 
 
-def describes_itself(wheel: zipfile.ZipFile, info: str) -> str:
+def describes_itself(wheel: Wheel) -> str:
     """Version, licence, requirements, commands."""
-    said = email.message_from_bytes(wheel.read(f"{info}METADATA"))
+    read, info = wheel.file.read, wheel.info
+    said = email.message_from_bytes(read(f"{info}METADATA"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert (said["Name"], said["Version"]) == (project["name"], __version__)
     assert said["Requires-Python"] == project["requires-python"]
@@ -73,25 +97,26 @@ def describes_itself(wheel: zipfile.ZipFile, info: str) -> str:
     texts = [str(text) for text in said.get_all("Requires-Dist", [])]
     needed = [text for text in texts if "extra ==" not in text]
     assert needed == project["dependencies"], needed
-    assert wheel.read(f"{info}licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
-    commands = wheel.read(f"{info}entry_points.txt").decode().split("\n")
+    assert read(f"{info}licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+    commands = read(f"{info}entry_points.txt").decode().split("\n")
     assert commands[0] == "[console_scripts]"
     found = dict(line.split(" = ") for line in commands[1:] if line)
     assert found == project["scripts"], found
     return f"{said['Name']} {said['Version']}, {', '.join(sorted(found))}"
 
 
-def is_for(wheel: zipfile.ZipFile, info: str) -> str:
+def is_for(wheel: Wheel) -> str:
     """A wheel without compiled modules is for every interpreter and machine."""
-    said = email.message_from_bytes(wheel.read(f"{info}WHEEL"))
-    is_compiled = any(name.endswith(".so") for name in wheel.namelist())
+    said = email.message_from_bytes(wheel.file.read(f"{wheel.info}WHEEL"))
     tag = str(said["Tag"])
-    assert (tag != "py3-none-any") == is_compiled, tag
-    assert (said["Root-Is-Purelib"] == "false") == is_compiled
+    code = "import sys; print('cp%d%d-' % sys.version_info[:2])"
+    own = run([wheel.python, "-c", code]).strip()
+    assert tag.startswith(own) if wheel.is_compiled else tag == "py3-none-any", tag
+    assert (said["Root-Is-Purelib"] == "false") == wheel.is_compiled
     return tag
 
 
-def leaves_other_names_alone(wheel: zipfile.ZipFile, _info: str) -> str:
+def leaves_other_names_alone(wheel: Wheel) -> str:
     """A user's own `protocol` is theirs, and there is none without one."""
     with tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name:
         python = installed(wheel, Path(name)) / "python"
@@ -108,15 +133,15 @@ def leaves_other_names_alone(wheel: zipfile.ZipFile, _info: str) -> str:
     return "no module is called protocol"
 
 
-def installed(wheel: zipfile.ZipFile, folder: Path) -> Path:
+def installed(wheel: Wheel, folder: Path, extra: str = "") -> Path:
     """Install a wheel where nothing else is, and return where the commands are."""
     bin_ = folder / "venv" / "bin"
-    run([sys.executable, "-m", "venv", str(bin_.parent)])
-    run([str(bin_ / "pip"), "install", "--quiet", str(wheel.filename)])
+    run([wheel.python, "-m", "venv", str(bin_.parent)])
+    run([str(bin_ / "pip"), "install", "--quiet", f"{wheel.path}{extra}"])
     return bin_
 
 
-def serves(wheel: zipfile.ZipFile, _info: str) -> str:
+def serves(wheel: Wheel) -> str:
     """In an environment with nothing else, `xsd` helps, and serves."""
     with tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name:
         bin_ = installed(wheel, Path(name))
@@ -132,8 +157,7 @@ def serves(wheel: zipfile.ZipFile, _info: str) -> str:
             health = run([*xsd, "health"]).strip()
         finally:
             os.kill(int(pid_file.read_text()), signal.SIGTERM)
-        is_compiled = any(path.endswith(".so") for path in wheel.namelist())
-        kind = "compiled" if is_compiled else "pure"
+        kind = "compiled" if wheel.is_compiled else "pure"
         for command, program in (("xsd", "xsd"), ("xenstored", "xenstored (xsd)")):
             said = run([str(bin_ / command), "--version"]).splitlines()
             assert said[0] == f"{program} {__version__}", said
@@ -144,11 +168,11 @@ def serves(wheel: zipfile.ZipFile, _info: str) -> str:
         files = run([str(bin_ / "python"), "-I", "-c", code]).split()
         assert len(files) == len(names)
         for file in files:
-            assert file.endswith(".so" if is_compiled else ".py"), file
+            assert file.endswith(".so" if wheel.is_compiled else ".py"), file
     return f"health: {health}"
 
 
-def is_typed_by_its_link(wheel: zipfile.ZipFile, _info: str) -> str:
+def is_typed_by_its_link(wheel: Wheel) -> str:
     """As docs/packages.md has it, `xsd` is a link; docs/replacing.md is typed so."""
     with tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name:
         folder = Path(name)
@@ -160,6 +184,22 @@ def is_typed_by_its_link(wheel: zipfile.ZipFile, _info: str) -> str:
         blocks = [each for each in blocks_of(REPLACING) if not each.is_needy]
         type_all(blocks, folder, lambda: Terminal(folder, environ))
     return f"{len(blocks)} blocks"
+
+
+def passes_tests(wheel: Wheel) -> str:
+    """What is compiled is right on this interpreter as well: the tests of the core."""
+    if not wheel.is_compiled:
+        return "pure: by make test"
+    with tempfile.TemporaryDirectory(prefix="xs", dir="/tmp") as name:
+        bin_ = installed(wheel, Path(name), "[test]")
+        # Beside the sources, as tests import from where they are.
+        copy = 'git ls-files -z | tar --null -T - -cf - | tar -xf - -C "$0"'
+        subprocess.run(["/bin/sh", "-c", copy, name], cwd=ROOT, check=True)
+        wheel.file.extractall(name)
+        words = ["-m", "pytest", "-q", "-m", "not pure_only", *CORE]
+        done = ran([str(bin_ / "python"), *words], check=False, cwd=name, timeout=1800)
+        assert done.returncode == 0, done.stdout
+    return done.stdout.splitlines()[-1]
 
 
 def daemon(bin_: Path) -> list[str]:
@@ -174,19 +214,24 @@ def run(words: list[str]) -> str:
 
 CHECKS: Final = (
     *(holds, describes_itself, is_for, leaves_other_names_alone, serves),
-    is_typed_by_its_link,
+    *(is_typed_by_its_link, passes_tests),
 )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("wheels", nargs="+", type=Path)
+    parser.add_argument("words", nargs="+", metavar="PYTHON WHEEL")
+    words = parser.parse_args().words
     passed = []
-    for path in parser.parse_args().wheels:
-        print(f"== {path.name}")
-        with zipfile.ZipFile(path.resolve()) as wheel:
+    for python, name in zip(words[::2], words[1::2], strict=True):
+        # The link in an environment is what tells that it is one.
+        path = Path(name).resolve()
+        at = str(Path(python).absolute()) if "/" in python else python
+        print(f"== {path.name}, {python}", flush=True)
+        with zipfile.ZipFile(path) as file:
             info = f"xenstored-{__version__}.dist-info/"
-            passed += [passes(check, wheel, info) for check in CHECKS]
+            wheel = Wheel(at, path, file, info)
+            passed += [passes(check, wheel) for check in CHECKS]
     return verdict(passed)
 
 

@@ -182,8 +182,8 @@ def test_what_is_no_entry_is_refused(data: bytes, reason: str) -> None:
         Input(300, 1),
         Input(WENT, 1, frame=frame_of(b"")),
         Input(REQUEST, 1),
-        Input(REQUEST, 1, frame=Frame(b"x" * 12, 1, 1, 1, bytes(4097))),
-        Input(REQUEST, 1, frame=Frame(b"short", 1, 1, 1, b"")),
+        Input(REQUEST, 1, frame=Frame(b"x" * 12, 1, 1, bytes(4097))),
+        Input(REQUEST, 1, frame=Frame(b"short", 1, 1, b"")),
     ],
 )
 def test_an_input_that_cannot_be_written_is_told(entry: Input) -> None:

@@ -75,7 +75,7 @@ def test_every_name_on_the_wire_comes_back_from_a_client(
 ) -> None:
     """What a daemon refuses with is what a client raises."""
     header = struct.pack("=III", 2, 1, 0)
-    reply = encode_error(Frame(header, 2, 1, 0, b"/a\0"), Errno[name])
+    reply = encode_error(Frame(header, 2, 0, b"/a\0"), Errno[name])
     with ScriptedDaemon(tmp_path) as scripted:
         scripted.send(reply)
         with pytest.raises(BUILT_IN.get(name, OSError)) as caught:

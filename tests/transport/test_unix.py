@@ -15,7 +15,7 @@ from xsd.protocol.frame import encode_frame
 from xsd.protocol.ops import Op
 from xsd.protocol.records import ConnectionData
 from xsd.protocol.reply import OK
-from xsd.transport.unix import RECEIVE_FIRST, RECEIVE_MAX
+from xsd.transport.unix import RECEIVE_FEW, RECEIVE_FIRST, RECEIVE_MAX, SocketLink
 
 BAD_HEADER = b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x01\x10\0\0"
 """READ with a payload of 4,097 bytes."""
@@ -323,16 +323,38 @@ async def test_requests_wait_in_the_kernel_for_others_turns(served: Served) -> N
 async def test_in_a_pass_more_is_taken_from_who_has_a_few_long_requests(
     served: Served,
 ) -> None:
-    """One read for each of them would cost as much as they do; short ones add up."""
-    for value, taken in ((b"x", RECEIVE_FIRST), (b"x" * 1000, RECEIVE_MAX)):
+    """One read for each of them would cost as much as they do; short ones add up.
+
+    Who has said little is asked for little, until there is more of it.
+    """
+    for value, taken in (
+        (b"x", [RECEIVE_FEW, RECEIVE_FIRST, RECEIVE_FIRST]),
+        (b"x" * 1000, [RECEIVE_MAX]),
+    ):
         peer = await served.connect()
         frame = peer.frame(Op.WRITE, b"/a\0" + value)
         decoder = served.last.decoder
-        before = decoder._position
         peer.sock.send(frame * (2 * RECEIVE_MAX // len(frame)))
-        served.reactor.run()
+        for size in taken:
+            before = decoder._position + len(decoder.pending)
+            served.reactor.run()
 
-        assert decoder._position - before + len(decoder.pending) == taken
+            assert decoder._position + len(decoder.pending) - before == size
+            while served.last.backlog:
+                served.engine.turn(0)
+
+
+@serving
+async def test_who_says_little_again_is_asked_for_little(served: Served) -> None:
+    """Room for much is made for those only who have used it."""
+    peer = await served.connect()
+    link = served.last.link
+    assert isinstance(link, SocketLink)
+    for count, asked in ((1, RECEIVE_FEW), (100, RECEIVE_FIRST), (1, RECEIVE_FEW)):
+        await peer.send(peer.many(count))
+        await peer.frames(count)
+
+        assert link._asks == asked
 
 
 @serving

@@ -19,7 +19,9 @@ from xsd.protocol.frame import Frame
 from xsd.protocol.ops import FEATURES
 from xsd.protocol.path import Path, parse_path
 from xsd.protocol.perms import Caller
+from xsd.protocol.request import one_string
 from xsd.store import Event, Store, Transaction
+from xsd.store.node import shared
 from xsd.store.quota import PATH_MAX
 from xsd.store.usage import LEVELS_PER_WORK
 
@@ -259,16 +261,37 @@ class Core:
             # It is gone along a few times.
             self.store.usage.work += len(named) // LEVELS_PER_WORK
             return named
-        paths = self._paths
-        path = paths.get(raw)
+        path = self._paths.get(raw)
         if path is None:
             path = parse_path(raw, connection.home, special=special)
-            # What is a path for some requests only is not kept.
-            if raw[:1] == b"/" and len(raw) <= _KEPT_SIZE:
-                if len(paths) == _KEPT_MAX:
-                    paths.clear()
-                paths[raw] = path
+            # Names that are the nodes' own are found without a look at their bytes.
+            path = tuple([shared(name) for name in path])
+            self._keep(raw, path)
         return path
+
+    def only_path(
+        self, connection: Connection, payload: bytes, *, special: bool = False
+    ) -> Path:
+        """The path that a client means by a payload that is nothing else."""
+        # Nothing that is kept for `path` has a NUL.
+        is_kept = connection.caller.privileged and payload.endswith(b"\0")
+        if is_kept:
+            path = self._paths.get(payload)
+            if path is not None:
+                return path
+        path = self.path(connection, one_string(payload), special=special)
+        if is_kept:
+            self._keep(payload, path)
+        return path
+
+    def _keep(self, text: bytes, path: Path) -> None:
+        """Keep what a text of dom0's means, with its NUL or without."""
+        # What is a path for some requests only is not kept.
+        if text[:1] == b"/" and len(text) <= _KEPT_SIZE:
+            paths = self._paths
+            if len(paths) == _KEPT_MAX:
+                paths.clear()
+            paths[text] = path
 
     def features(self, connection: Connection) -> int:
         """Server features that are offered to a client."""

@@ -27,7 +27,9 @@ Handler = Callable[[Core, Connection, bytes, Transaction | None], bytes]
 
 _DIRECTORY: Final[int] = Op.DIRECTORY
 _END: Final[int] = Op.TRANSACTION_END
+_READ: Final[int] = Op.READ
 _UNWATCH: Final[int] = Op.UNWATCH
+_WRITE: Final[int] = Op.WRITE
 
 _EXPECTED: Final = frozenset({Errno.ENOENT, Errno.EEXIST, Errno.EAGAIN})
 """Refusals that well-behaved clients meet all day; logged for debugging only."""
@@ -106,7 +108,7 @@ def answer(  # noqa: C901, PLR0912  in one place, as each call would cost someth
     try:
         payload = _carry_out(core, connection, frame)
         if payload is OK:
-            reply = frame.header + OK_TAIL
+            reply = b"%b%b" % (frame.header, OK_TAIL)
         elif payload is LATER:
             core.deferred[connection.id] = frame.header
             return
@@ -187,6 +189,11 @@ def _carry_out(core: Core, connection: Connection, frame: Frame) -> bytes:
         others = len(connection.transactions) - (transaction is not None)
         if others > 0 and (transaction is None or op == _END):
             progress.changes_by_itself(core, connection, frame)
+    # By its name a function is called as C does, through the table as Python does.
+    if op == _READ:
+        return handlers.read(core, connection, frame.payload, transaction)
+    if op == _WRITE:
+        return handlers.write(core, connection, frame.payload, transaction)
     return entry.handler(core, connection, frame.payload, transaction)
 
 

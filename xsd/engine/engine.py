@@ -273,16 +273,12 @@ class Engine:
             if schedule.times and schedule.times[0][0] <= now_ms:
                 self._do_what_is_due(now_ms)
             done = 0
-            for _ in range(len(schedule.privileged)):
-                connection = schedule.privileged.popleft()
-                try:
-                    done += self._serve(connection, FEW)
-                except Exception as error:  # noqa: BLE001  the others must not suffer
-                    self._give_up(connection, error)
-                if done >= TURN:
-                    break
+            if schedule.privileged:
+                done = self._serve_queue(schedule.privileged, FEW, TURN)
             if schedule.with_many:
-                done += self._serve_many(TURN - done)
+                turn = TURN - done
+                share = max(turn // len(schedule.with_many), FEW)
+                done += self._serve_queue(schedule.with_many, share, turn)
             if schedule.guests:
                 # What dom0 was answered is sent first; then it is at last their turn.
                 self._guests_waited = done > 0 and not self._guests_waited
@@ -367,26 +363,30 @@ class Engine:
         elif connection is not None:
             memory.expire(core, connection, due_ms)
 
-    def _serve_many(self, turn: int) -> int:
-        """Serve those of dom0 who have many requests, some of them at least.
+    def _serve_queue(self, waiting: list[Connection], share: int, most: int) -> int:
+        """Serve those of dom0 in a queue, until enough requests are answered.
 
         Args:
-            turn: How many requests may be answered, about.
+            waiting: The queue.
+            share: How many of each may be answered.
+            most: How many of all, about.
 
         Returns:
             How many were.
         """
-        waiting = self.core.schedule.with_many
-        share = max(turn // len(waiting), FEW)
-        done = 0
-        for _ in range(len(waiting)):
-            connection = waiting.popleft()
-            try:
-                done += self._serve(connection, share)
-            except Exception as error:  # noqa: BLE001  the others must not suffer
-                self._give_up(connection, error)
-            if done >= turn:
-                break
+        served = done = 0
+        try:
+            # Whoever is queued meanwhile is so behind these, for the next turn.
+            for connection in waiting[:]:
+                served += 1
+                try:
+                    done += self._serve(connection, share)
+                except Exception as error:  # noqa: BLE001  the others must not suffer
+                    self._give_up(connection, error)
+                if done >= most:
+                    break
+        finally:
+            del waiting[:served]
         return done
 
     def _serve_guests(self) -> None:

@@ -31,7 +31,7 @@ def read(
     transaction: Transaction | None,
 ) -> bytes:
     """READ."""
-    path = core.path(connection, one_string(payload))
+    path = core.only_path(connection, payload)
     return core.store.view(transaction).read(connection.caller, path)
 
 
@@ -42,7 +42,7 @@ def directory(
     transaction: Transaction | None,
 ) -> bytes:
     """DIRECTORY."""
-    path = core.path(connection, one_string(payload))
+    path = core.only_path(connection, payload)
     return core.store.view(transaction).directory(connection.caller, path)
 
 
@@ -66,7 +66,7 @@ def get_perms(
     transaction: Transaction | None,
 ) -> bytes:
     """GET_PERMS, of special nodes too."""
-    path = core.path(connection, one_string(payload), special=True)
+    path = core.only_path(connection, payload, special=True)
     return core.store.view(transaction).get_perms(connection.caller, path).text
 
 
@@ -94,7 +94,7 @@ def mkdir(
     transaction: Transaction | None,
 ) -> bytes:
     """MKDIR."""
-    path = core.path(connection, one_string(payload))
+    path = core.only_path(connection, payload)
     deliver(core, core.store.mkdir(connection.caller, path, transaction), connection)
     return OK
 
@@ -106,7 +106,7 @@ def rm(
     transaction: Transaction | None,
 ) -> bytes:
     """RM."""
-    path = core.path(connection, one_string(payload))
+    path = core.only_path(connection, payload)
     deliver(core, core.store.rm(connection.caller, path, transaction), connection)
     return OK
 

@@ -73,8 +73,8 @@ class Schedule:
     )
 
     def __init__(self) -> None:
-        self.privileged: deque[Connection] = deque()
-        self.with_many: deque[Connection] = deque()
+        self.privileged: list[Connection] = []
+        self.with_many: list[Connection] = []
         self.guests: deque[Connection] = deque()
         self.fallen: list[Tally] = []
         self.rested: list[tuple[Connection, int]] = []

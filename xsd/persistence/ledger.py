@@ -263,11 +263,7 @@ class MappedSlot(Slot):
 
     def _request_size(self) -> int:
         """Bytes of the first request, of those that are there."""
-        at = self._start % REQUESTS_BYTES
-        if at <= REQUESTS_BYTES - HEADER_SIZE:
-            size = message_size(self._view, _REQUESTS + at)
-        else:
-            size = message_size(self._read(self._start, HEADER_SIZE), 0)
+        size = message_size(self._read(self._start, HEADER_SIZE), 0)
         return min(size, self._end - self._start)
 
 

@@ -18,8 +18,12 @@ from xsd.hypervisor.control import ACCEPT_MAX
 from xsd.transport.listening import listen_at
 from xsd.transport.reactor import Reactor, Wire
 
+RECEIVE_FEW: Final = 479
+"""Bytes asked for first of a client that says little at a time: a bytes object of so
+many comes of Python's own store of small objects, of which it is cut without a copy."""
+
 RECEIVE_FIRST: Final = 4 * 1024
-"""Bytes asked for first: more than most clients have to say at a time."""
+"""Bytes asked for first of others: more than most have to say at a time."""
 
 RECEIVE_MAX: Final = 16 * 1024
 """Bytes taken from one client in one pass, if they are a few long requests."""
@@ -193,6 +197,7 @@ class SocketLink(Wire):
     """
 
     __slots__ = (
+        "_asks",
         "_clients",
         "_ended",
         "_reactor",
@@ -226,6 +231,8 @@ class SocketLink(Wire):
         self.sock = sock
         self.descriptor = sock.fileno()
         self._ended = False
+        # Bytes that it is asked for first, by how much it said last.
+        self._asks = RECEIVE_FEW
         # Whether the reactor tells us of input, and of room for output.
         self._reading = True
         self._writing = False
@@ -256,8 +263,9 @@ class SocketLink(Wire):
         mark = connection.mark
         if mark is not None:
             mark.set(BUSY)
+        asked = self._asks
         try:
-            data: bytes = _read(descriptor, RECEIVE_FIRST)
+            data: bytes = _read(descriptor, asked)
         except (BlockingIOError, InterruptedError):
             self._rest()
             return
@@ -266,8 +274,12 @@ class SocketLink(Wire):
         if data:
             engine = self._reactor.engine
             engine.feed(connection, data)
-            if len(data) == RECEIVE_FIRST and len(connection.backlog) <= FEW:
-                engine.feed(connection, _read_on(descriptor))
+            if len(data) == asked:
+                self._asks = RECEIVE_FIRST
+                if len(connection.backlog) <= FEW:
+                    engine.feed(connection, _read_on(descriptor, asked))
+            elif len(data) <= RECEIVE_FEW:
+                self._asks = RECEIVE_FEW
         else:
             # A client may stop writing and still wait for replies. A socket at its
             # end is always ready to be read.
@@ -365,10 +377,10 @@ class SocketLink(Wire):
             self._reactor.change(self.descriptor, self, reading, writing)
 
 
-def _read_on(descriptor: int) -> bytes:
-    """Take what else a client has sent."""
+def _read_on(descriptor: int, taken: int) -> bytes:
+    """Take what else a client has sent than so many bytes."""
     try:
-        return _read(descriptor, RECEIVE_MAX - RECEIVE_FIRST)
+        return _read(descriptor, RECEIVE_MAX - taken)
     except OSError:
         # We are told again, if it was more than that there is no more.
         return b""
