@@ -253,11 +253,30 @@ def test_changes_are_kept_for_who_listens(store: Store, dom0: Client) -> None:
 
 @pytest.mark.pure_only
 @pytest.mark.parametrize("others", [False, True])
+def test_what_a_commit_changes_is_derived_only_for_those_who_want_to_know(
+    dom0: Client, monkeypatch: pytest.MonkeyPatch, *, others: bool
+) -> None:
+    """While there is no watch and nobody listens, nothing is built of it."""
+    dom0.write(b"/a", b"1")
+    t1 = dom0.start()
+    t1.write(b"/a", b"2")
+    if others:
+        dom0.write(b"/c")
+    with monkeypatch.context() as patch:
+        patch.setattr("xsd.store.commit.changes_between", None)
+        t1.commit()
+
+    assert dom0.read(b"/a") == b"2"
+
+
+@pytest.mark.pure_only
+@pytest.mark.parametrize("others", [False, True])
 def test_a_defect_while_changes_are_derived_leaves_the_store_as_it_was(
     store: Store, dom0: Client, monkeypatch: pytest.MonkeyPatch, *, others: bool
 ) -> None:
     """The commit has not happened then."""
     dom0.write(b"/a", b"1")
+    dom0.watch(b"/elsewhere")
     t1 = dom0.start()
     Play(store).run("write /b")
     t1.write(b"/a", b"2")

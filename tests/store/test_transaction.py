@@ -193,3 +193,23 @@ def test_a_removal_needs_room_for_the_nodes_above(store: Store) -> None:
     """)
 
     assert game.clients["t1"].opened.failed
+
+
+def test_an_access_of_one_that_others_have_broken_looks_at_what_differs_only(
+    store: Store, dom0: Client
+) -> None:
+    """However much it relied on: where it broke is looked for once, at its end."""
+    names = [b"/many/%d" % number for number in range(500)]
+    for name in names:
+        dom0.write(name)
+    t1 = dom0.start()
+    for name in names:
+        t1.read(name)
+    dom0.write(names[0], b"other")
+    before = store.usage.work
+    for _ in range(10):
+        t1.read(names[1])
+
+    assert store.usage.work - before < len(names) // 4
+    with pytest.raises(XenStoreError):
+        t1.commit()

@@ -35,7 +35,7 @@ class Commit:
     Attributes:
         branch: What the store becomes.
         growth: By how much that differs in what each domain owns.
-        changes: What it differs in.
+        changes: What it differs in, if anybody wants to know (`Live.noting`).
     """
 
     __slots__ = ("branch", "changes", "growth")
@@ -59,16 +59,19 @@ def prepare(
         XenStoreError: EAGAIN, ENOSPC, ENOMEM, EACCES; see `Store.commit`.
     """
     before = live.tree.top
+    caller = transaction.caller
+    noting = live.noting
+    steps: list[Step] = []
     if transaction.is_current():
         branch, growth = transaction.tree, transaction.growth
-        steps = steps_of(transaction, before, branch.top)
+        if noting or not caller.privileged:
+            steps = steps_of(transaction, before, branch.top)
     else:
         if transaction.epoch != live.epoch:
             _check_names(transaction, before, domains)
         branch, growth, steps = replay(transaction, before, clock, live.tree.kept_below)
         live.usage.work += branch.own_size // BYTES_PER_WORK
     steps = by_order(steps)
-    caller = transaction.caller
     if not caller.privileged:
         _check_growth(live, quotas, growth)
         limit = quotas.limit(caller.domid, NODE_SIZE)
@@ -77,7 +80,8 @@ def prepare(
             path, size = found
             text = format_path(path)
             raise QuotaExceeded(caller.domid, NODE_SIZE, limit, text, size=size)
-    return Commit(branch, growth, changes_between(steps, live.cause))
+    changes = changes_between(steps, live.cause) if noting else []
+    return Commit(branch, growth, changes)
 
 
 def _check_growth(live: Live, quotas: Quotas, growth: Growth) -> None:
@@ -131,8 +135,9 @@ def replay(
     caller = transaction.caller
     steps = steps_of(transaction, present, present, branch, growth)
     left = [(step.mine.created, step) for step in steps if step.mine is not None]
-    # Parents first, siblings in their order.
-    left.sort(key=number)
+    if len(left) > 1:
+        # Parents first, siblings in their order.
+        left.sort(key=number)
     for _created, step in left:
         mine = step.mine
         up = step.up

@@ -67,6 +67,10 @@ class Spot:
             return [self.only]
         return [] if self.below is None else list(self.below.values())
 
+    def leads_on(self) -> bool:
+        """Tell whether something was changed here, or there are spots below."""
+        return self.order != 0 or self.only is not None or self.below is not None
+
     def fork_size(self) -> int:
         """Bytes that the spots below take here."""
         return 0 if self.below is None else FORK_BYTES * len(self.below)
@@ -260,28 +264,44 @@ class Footprint:
         return [trail.path() for _order, trail in found]
 
     def broken(self, before: Node, now: Node) -> Path | None:
+        """As `broken_at`, but returns the path, which has to be looked for."""
+        spot = self.broken_at(before, now)
+        return None if spot is None else self._path_of(spot)
+
+    def broken_at(self, before: Node, now: Node) -> Spot | None:
         """Compare two versions of the store, given by their top nodes.
 
         Returns:
-            The path of a node that differs in a facet relied on, or None.
+            The spot of a node that differs in a facet relied on, or None.
         """
         if before is now:
             return None
-        rest: list[tuple[Spot, Node | None, Node | None, Trail]] = [
-            (self.top, before, now, Trail(None, b""))
-        ]
-        while rest:
-            spot, old, new, trail = rest.pop()
+        spot = self.top
+        old: Node | None = before
+        new: Node | None = now
+        rest: list[tuple[Spot, Node | None, Node | None]] = []
+        while True:
             self.walked += 1
             if spot.facets and _differs(spot.facets, old, new):
-                return trail.path()
-            for below in spot.children():
-                name = below.name
-                old_child = None if old is None else old.child(name)
-                new_child = None if new is None else new.child(name)
-                if old_child is not new_child:
-                    rest.append((below, old_child, new_child, Trail(trail, name)))
-        return None
+                return spot
+            only = spot.only
+            if only is not None:
+                # A chain is gone along without a list.
+                name = only.name
+                old = None if old is None else old.child(name)
+                new = None if new is None else new.child(name)
+                if old is not new:
+                    spot = only
+                    continue
+            elif spot.below is not None:
+                for name, below in spot.below.items():
+                    old_child = None if old is None else old.child(name)
+                    new_child = None if new is None else new.child(name)
+                    if old_child is not new_child:
+                        rest.append((below, old_child, new_child))
+            if not rest:
+                return None
+            spot, old, new = rest.pop()
 
     def listed(self) -> list[Row]:
         """All of it as plain values, spots above before those below."""
@@ -296,6 +316,16 @@ class Footprint:
             below.reverse()
             rest.extend([(depth + 1, each) for each in below])
         return rows
+
+    def _path_of(self, wanted: Spot) -> Path:
+        """The path of a spot."""
+        rest: list[tuple[Spot, Trail]] = [(self.top, Trail(None, b""))]
+        while True:
+            spot, trail = rest.pop()
+            self.walked += 1
+            if spot is wanted:
+                return trail.path()
+            rest.extend([(each, Trail(trail, each.name)) for each in spot.children()])
 
     def _reach(self, path: Path) -> Spot:
         """The spot of a path, made if it is missing."""
@@ -383,12 +413,7 @@ def measured(footprint: Footprint) -> int:
 
 
 def _matters(spot: Spot) -> bool:
-    return (
-        spot.facets != 0
-        or spot.order != 0
-        or spot.only is not None
-        or spot.below is not None
-    )
+    return spot.facets != 0 or spot.leads_on()
 
 
 def _place(item: tuple[int, Trail]) -> int:

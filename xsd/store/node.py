@@ -99,16 +99,22 @@ class Node:
         if wide is not None:
             wide.put(name, node, self.token)
             return
-        if not self.narrow:
+        narrow = self.narrow
+        if not narrow:
             self.narrow = (name, node)
             return
-        row = list(self.narrow)
-        count = len(row) >> 1
-        for index in range(count):
-            if row[index] == name:
-                row[count + index] = node
+        row = list(narrow)
+        # As in `child`: a commit does this at each level.
+        count: i64 = len(narrow) >> 1
+        left = count
+        for each in narrow:
+            if left == 0:
+                break
+            if each is name or cast("bytes", each) == name:
+                row[count + count - left] = node
                 self.narrow = tuple(row)
                 return
+            left -= 1
         row.insert(count, name)
         row.append(node)
         self.narrow = tuple(row)

@@ -111,15 +111,20 @@ def steps_of(
             found.append(step)
             if spot.removed and branch is not None and growth is not None:
                 _remove(transaction.caller, step, branch, growth)
-        # What was only read need not be gone to.
-        rest.extend(
-            [
-                Step(step, each.name, each, None, None, None)
-                for each in spot.children()
-                if each.order or each.only is not None or each.below is not None
-            ]
-        )
         walked += 1
+        # What was only read need not be gone to.
+        only = spot.only
+        if only is not None:
+            if only.leads_on():
+                rest.append(Step(step, only.name, only, None, None, None))
+        elif spot.below is not None:
+            rest.extend(
+                [
+                    Step(step, each.name, each, None, None, None)
+                    for each in spot.below.values()
+                    if each.leads_on()
+                ]
+            )
     # At each, all versions are looked at.
     transaction.footprint.walked += 2 * walked
     return found
@@ -169,6 +174,8 @@ def require(
 
 def by_order(steps: list[Step]) -> list[Step]:
     """Steps in the order of first change."""
+    if len(steps) < 2:
+        return steps
     numbered = [(0 if each.spot is None else each.spot.order, each) for each in steps]
     numbered.sort(key=number)
     return [step for _order, step in numbered]

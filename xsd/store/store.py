@@ -13,12 +13,7 @@ from xsd.store.clock import Clock
 from xsd.store.commit import prepare
 from xsd.store.domains import Domain, Domains
 from xsd.store.estate import settle
-from xsd.store.events import (
-    Audience,
-    Event,
-    events_for,
-    special_events,
-)
+from xsd.store.events import Audience, Event, events_for, special_events
 from xsd.store.exceeded import QuotaExceeded
 from xsd.store.live import Live
 from xsd.store.node import Node
@@ -478,11 +473,13 @@ class Store:
 
     def _tell(self, changes: list[Change], *, leaves_first: bool) -> list[Event]:
         """The events for what has happened; see `events_for`."""
+        if not changes:
+            return _NO_EVENTS
         if self._listening:
             self.news.extend(changes)
         try:
-            whom = self.watches, self.audience
-            events = events_for(*whom, changes, leaves_first=leaves_first)
+            watches, audience = self.watches, self.audience
+            events = events_for(watches, audience, changes, leaves_first=leaves_first)
         except Exception as defect:  # noqa: BLE001  what has happened stands
             self.defects.append(defect)
             return []

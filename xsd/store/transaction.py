@@ -208,7 +208,7 @@ class Transaction(View):
         if snapshot is None:
             self._take_snapshot()
         elif snapshot is not top and not self.failed and not self.footprint.changed:
-            if self.footprint.broken(snapshot, top) is None:
+            if self.footprint.broken_at(snapshot, top) is None:
                 self._take_snapshot()
             self.count_walks()
 
@@ -282,7 +282,8 @@ class Transaction(View):
     def _changed(
         self, path: Path, spine: list[Node], old_value: bytes, old_perms: Permissions
     ) -> None:
-        self.footprint.named(path, spine[-1].generation)
+        # The change was the last thing that happened.
+        self.footprint.named(path, self._clock.now)
         self._settle()
 
     def _removed(self, path: Path, spine: list[Node], node: Node) -> None:
