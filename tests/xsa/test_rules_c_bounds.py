@@ -195,9 +195,9 @@ def rewritten(stage: Stage) -> int:
 def test_watches_that_are_told_nothing_cost_nothing_noticeable() -> None:
     """The right is looked up once for those who watch, not for each node and watch."""
     taken = []
-    for count, watches in ((0, 0), (20, 1), (20, 100)):
+    for count, watches, path in ((1, 1, b"/c"), (20, 1, b"/"), (20, 100, b"/")):
         stage = Stage()
-        others(stage, count, watches, b"/")
+        others(stage, count, watches, path)
         taken.append(lines_of(stage, Op.TRANSACTION_END, b"T\0", rewritten(stage)))
 
     assert taken[2] == taken[1] < 1.5 * taken[0]

@@ -29,6 +29,13 @@ DEAF_MS: Final = 20_000
 
 As long as that events count for the guests that caused them, though fewer wait."""
 
+TOKEN_SHORT: Final = 192
+"""Bytes of a token of which each event that waits may have a copy of its own. A longer
+one is shared once many wait: for a client that does not read they are very many."""
+
+MANY_WAIT: Final = 64
+"""Events that are many."""
+
 FEW_TOLD: Final = 32
 """Events of one request up to which a connection is kept their paths as texts. One
 of more shares the way to all of them."""
@@ -67,7 +74,8 @@ def deliver(core: Core, events: list[Event], cause: Connection | None = None) ->
             continue
         try:
             if event.size <= PAYLOAD_MAX:
-                _tell(core, connection, event, writer.frame(event), tally)
+                frame = writer.frame(event) if _is_short(event, connection) else None
+                _tell(core, connection, event, frame, tally)
         except Exception as error:  # noqa: BLE001  it has happened; tell the others
             core.note_defect("event.failed", error)
 
@@ -161,6 +169,12 @@ def _tell(
             core.notices.append(tracing.event(connection, told))
     if not connection.dirty:
         core.touch(connection)
+
+
+def _is_short(event: Event, connection: Connection) -> bool:
+    """Tell whether an event may wait as its bytes."""
+    token = event.watch.token
+    return len(token) <= TOKEN_SHORT or connection.outbox.waiting < MANY_WAIT
 
 
 def _is_special(event: Event) -> bool:

@@ -4,9 +4,10 @@ All that was not handed to the kernel or ring yet is here, the rest of a half se
 message included, so that a connection can be carried over to another process between
 two requests.
 
-Messages wait as their bytes. An event of which the path is a trail that it shares with
-many others waits as the store made it, and its bytes are made when it is sent. What
-waits for a guest is charged to it, and its events may expire.
+Messages wait as their bytes. An event with a long token, or of which the path is a
+trail that it shares with many others, waits as the store made it, and its bytes are
+made when it is sent. What waits for a guest is charged to it, and its events may
+expire.
 """
 
 from typing import Final, cast, final
@@ -159,7 +160,7 @@ class Outbox:
 
         Args:
             event: The event.
-            frame: Its bytes, unless it shares a trail.
+            frame: Its bytes, unless it waits as it is.
         """
         ways = self._ways
         if ways is not None:
@@ -194,7 +195,7 @@ class Outbox:
 
         Args:
             event: The event.
-            frame: Its bytes, unless it shares a trail and waits as it is.
+            frame: Its bytes, unless it waits as it is.
             tally: Whose request it comes of, if that is counted.
             queued_ms: The time, of a guest's event, which may expire; else -1.
         """
