@@ -21,6 +21,11 @@
 # make soak     a thousand domains come and go, three times (minutes)
 # make test-xen a daemon in dom0 of a real, emulated Xen (ARGS="--list"); see tests/xen
 # make bench-xen    how fast three daemons are there
+# make bench    this daemon, compiled, beside Xen's own (ARGS="--set whole --rounds 3",
+#               ARGS="--set sync": a part, which is printed only)
+# make bench-check  fails if a ratio to the C daemon is 10 % worse than in the last
+#               committed table (ARGS="--set sync")
+# make bench-growth     the same daemons with 10 to 10,000 domains
 # make docs     build the site of docs/ into build/docs, and see that it fits
 # make lint     check format, style, types and import directions
 # make tables   write what pages and completion have from the settings and the commands
@@ -47,6 +52,7 @@ bin := .venv/bin
 socket := $(here)/run/socket
 
 .PHONY: serve test compiled test-compiled test-container test-systemd test-deb test-xen bench-xen
+.PHONY: bench bench-check bench-growth
 .PHONY: test-newcomer test-kills test-update fuzz simulate soak wheels deb docs lint tables clean
 .DELETE_ON_ERROR:
 
@@ -146,6 +152,29 @@ bench-xen: .venv/.develop
 	    $(bin)/python -m tests.xen.run --xenstored $$daemon speed $(ARGS) || exit; \
 	done
 
+# Compiled modules of this tree; XSD_TEST_PYTHON= names the interpreter of another build.
+bench_python := $(or $(XSD_TEST_PYTHON),$(here)/build/bench/venv/bin/python)
+bench_built := $(if $(XSD_TEST_PYTHON),,build/bench/.built)
+
+build/bench/.built: pyproject.toml $(shell find protocol xsd -name '*.py')
+	@rm -rf build/bench/venv build/bench/wheel
+	$(call copy-to,build/bench/source)
+	@echo "Compiling the modules, which takes some minutes"
+	@HATCH_BUILD_HOOKS_ENABLE=1 $(bin)/pip wheel -q --no-deps -w build/bench/wheel \
+	    build/bench/source
+	@$(PYTHON) -m venv build/bench/venv
+	@build/bench/venv/bin/pip install -q build/bench/wheel/*.whl
+	@touch $@
+
+bench: .venv/.bench $(bench_built)
+	@XSD_TEST_PYTHON='$(bench_python)' $(bin)/python -m benchmarks.compare $(ARGS)
+
+bench-check: .venv/.develop $(bench_built)
+	@XSD_TEST_PYTHON='$(bench_python)' $(bin)/python -m benchmarks.check $(ARGS)
+
+bench-growth: .venv/.bench $(bench_built)
+	@XSD_TEST_PYTHON='$(bench_python)' $(bin)/python -m benchmarks.growth $(ARGS)
+
 # Anew each time: else what has not changed is not looked at again.
 docs: .venv/.docs
 	@rm -rf build/docs
@@ -178,6 +207,11 @@ clean:
 	@echo "Installing the daemon and the tools for tests into .venv"
 	@$(bin)/python -m pip install --quiet --editable '.[test,lint]'
 	@touch $@ .venv/.serve
+
+.venv/.bench: pyproject.toml | .venv/.develop
+	@echo "Installing what draws the plots into .venv"
+	@$(bin)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
 
 .venv/.docs: pyproject.toml | .venv/.develop
 	@echo "Installing the generator of the site into .venv"

@@ -6,7 +6,7 @@ Prints microseconds of one core for each request, the best of many short rounds.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from xsd.engine import Connection, Engine
 from xsd.engine.inputs import MemoryTape
@@ -54,8 +54,8 @@ def refusals(engine: Engine) -> float:
     return best_of(work, REQUESTS)
 
 
-def main() -> None:
-    """Measure one kind of request after the other."""
+def figures() -> Iterator[tuple[str, float]]:
+    """Measure one kind of request after the other: what it is, and its seconds."""
     engine = Engine(Store())
     connection = engine.connect(0)
     frames = {
@@ -73,11 +73,11 @@ def main() -> None:
                 for _ in range(REQUESTS // depth):
                     exchange(engine, connection, data)
 
-            cost = best_of(work, REQUESTS // depth * depth)
-            print(f"{name:12} {depth:3} at once {cost * 1e6:7.2f} us")
-
-    print(f"{'refused':12} to a guest   {refusals(engine) * 1e6:7.2f} us")
-
+            yield (
+                f"{name:12} {depth:3} at once",
+                best_of(work, REQUESTS // depth * depth),
+            )
+    yield f"{'refused':12} to a guest  ", refusals(engine)
     tape = MemoryTape()
 
     def taped() -> None:
@@ -86,22 +86,31 @@ def main() -> None:
         tape.inputs.clear()
 
     engine.tape = tape
-    print(f"{'write':12}   on a tape  {best_of(taped, REQUESTS) * 1e6:7.2f} us")
+    yield f"{'write':12}   on a tape ", best_of(taped, REQUESTS)
     engine.tape = None
+    yield (
+        f"{'transaction':12}   of 4 requests",
+        best_of(lambda: transactions(engine, connection), REQUESTS // 10),
+    )
 
-    def transactions() -> None:
-        for _ in range(REQUESTS // 10):
-            start = encode_frame(Op.TRANSACTION_START, 1, 0, b"\0")
-            number = int(exchange(engine, connection, start)[16:-1])
-            for op, payload in (
-                (Op.READ, PATH),
-                (Op.WRITE, PATH + b"5"),
-                (Op.TRANSACTION_END, b"T\0"),
-            ):
-                exchange(engine, connection, encode_frame(op, 1, number, payload))
 
-    cost = best_of(transactions, REQUESTS // 10)
-    print(f"{'transaction':12}   of 4 requests {cost * 1e6:5.2f} us")
+def transactions(engine: Engine, connection: Connection) -> None:
+    """Carry out so many of a start, a READ, a WRITE and an end."""
+    for _ in range(REQUESTS // 10):
+        start = encode_frame(Op.TRANSACTION_START, 1, 0, b"\0")
+        number = int(exchange(engine, connection, start)[16:-1])
+        for op, payload in (
+            (Op.READ, PATH),
+            (Op.WRITE, PATH + b"5"),
+            (Op.TRANSACTION_END, b"T\0"),
+        ):
+            exchange(engine, connection, encode_frame(op, 1, number, payload))
+
+
+def main() -> None:
+    """Print a line for each."""
+    for name, seconds in figures():
+        print(f"{name} {seconds * 1e6:7.2f} us", flush=True)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ NEEDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "root and systemd": ("test-systemd", ("tests/systemd", "systemd")),
     "root and Debian's tools": ("test-deb", ("tests/packages", "packages", "Makefile")),
     "a fresh Debian": ("test-newcomer", ("tests/newcomer", "Makefile")),
+    "a compiled build": ("bench", ("benchmarks", "Makefile")),
     "minutes": ("test", ("Makefile",)),
 }
 """What a block may need -> the target that runs such things, and its programs."""

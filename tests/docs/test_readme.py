@@ -10,10 +10,12 @@ from tests.docs.pages import ROOT
 PAGE: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 ROWS: Final = [
     [cell.strip() for cell in line.strip("|").split("|")]
-    for line in PAGE.splitlines()
+    for line in PAGE.partition("## Beside the others")[2]
+    .partition("## ")[0]
+    .splitlines()
     if line.startswith("| ")
 ]
-"""The table, its head left out: what it is about, ours, the others'."""
+"""Its table of daemons, its head left out: what it is about, ours, the others'."""
 
 PINNED: Final = {
     "two transactions make children of one node": (

@@ -95,6 +95,16 @@ def start_xsd(directory: Path, *options: str) -> Daemon:
     return launch(directory, *options, XENSTORED_RUNDIR=str(directory))
 
 
+def start_xenstored(directory: Path, *options: str) -> Daemon:
+    """Start ours as a host does, by the name and with the defaults of Xen's own."""
+    words = [*interpreter(), "-m", "xsd.daemon.xenstored", "-N", *options]
+    places = {
+        "XENSTORED_PATH": str(directory / "socket"),
+        "XENSTORED_RUNDIR": str(directory),
+    }
+    return _start(directory, Program(words, places))
+
+
 def start_c_peer(directory: Path) -> Daemon:
     """Start Xen's C xenstored on a pretended Xen, or skip the test."""
     return _start(directory, c_xenstored(directory))

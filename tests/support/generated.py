@@ -1,7 +1,7 @@
 """`make tables`: what files have from the tables of options and settings.
 
-The manual pages, the completion and docs/configuration.md have such parts between two
-comments. They are part of the tree, and the tests compare them with the tables.
+The manual pages, the completion and some pages have such parts between two comments.
+They are part of the tree, and the tests compare them with the tables.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from benchmarks import report
 from xsd.cli.control import COMMANDS as CONTROL
 from xsd.cli.main import COMMANDS
 from xsd.cli.main import main as xsd
@@ -199,6 +200,8 @@ FILES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "man/xsd.toml.5": page_of_settings,
     "completion/xsd.bash": completion,
     "docs/configuration.md": tables_of_settings,
+    "README.md": report.committed_block,
+    "docs/performance.md": report.committed_table,
 }
 
 
